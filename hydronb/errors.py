@@ -1,0 +1,38 @@
+"""The errors a user can cause: one line that says what is wrong, where, and what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class HydronbError(Exception):
+    """Anything a user can put right. Shown as one line in terminals and in notebooks, never as a stack trace."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class DataError(HydronbError):
+    """A folder, file, variable, basin or value that cannot be used."""
+
+
+class ParameterError(HydronbError):
+    """A parameter or plan that cannot be run."""
+
+
+class TrainingError(HydronbError):
+    """A training that had to stop, or weights that cannot be read."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the known name closest to `name`, or the whole list where it is short.
+
+    >>> nearest("stremflow", ["prcp", "streamflow"])
+    "; did you mean 'streamflow'?"
+    >>> nearest("zzz", ["mse", "nse_star"])
+    '; known: mse, nse_star'
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known: {', '.join(known[:20])}{' ...' if len(known) > 20 else ''}" if known else ""

@@ -1,0 +1,274 @@
+"""The parameters of the notebooks: one frozen pydantic class a notebook, unknown names refused.
+
+A notebook's first code cell holds plain assignments, its second is
+
+    p = TrainParameters.from_notebook(globals())
+
+The runner makes the same check for every run of a plan before it starts the first.
+"""
+
+import ast
+import datetime as dt
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from hydronb.errors import ParameterError, nearest
+
+MODELS = ("ealstm", "lstm", "lstm_no_static")
+LOSSES = ("nse_star", "nse_star_paper", "mse")
+
+
+def resolve(path: str | Path) -> Path:
+    """A path as the user meant it, made absolute: `~` and `$VARIABLES` expanded, and a relative path taken from
+    the project's root when the notebook runs inside `notebooks/` (JupyterLab, nbval), else from the working folder.
+
+    Raises
+    ------
+    ParameterError
+        A variable that is not set.
+    """
+    text = os.path.expandvars(str(path))
+    if unset := re.search(r"\$\{?(\w+)", text):
+        raise ParameterError(f"{path}: the environment variable {unset[1]} is not set")
+    found = Path(text).expanduser()
+    if found.is_absolute():
+        return found
+    here = Path.cwd()
+    root = here.parent if here.name == "notebooks" and (here.parent / "params").is_dir() else here
+    return Path(os.path.normpath(root / found))
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads `1e-3` as text. Text that is a number in that form is meant as one; other text is an error."""
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
+        return float(value)
+    return value
+
+
+def _quoted(value: Any) -> Any:
+    if isinstance(value, list):
+        for v in value:
+            if not isinstance(v, str):
+                raise ValueError(f"{v!r} is a number; quote gauge ids, or they lose their leading zeros")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Basins = Annotated[list[str] | str | None, BeforeValidator(_quoted)]
+
+
+class Period(BaseModel):
+    """First and last day of the targets, both included; written `[1999-10-01, 2008-09-30]`."""
+
+    model_config = ConfigDict(frozen=True)
+    start: dt.date
+    end: dt.date
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pair(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            if len(value) != 2:
+                raise ValueError("a period is [first day, last day]")
+            return {"start": value[0], "end": value[1]}
+        return value
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.end < self.start:
+            raise ValueError(f"the period ends ({self.end}) before it starts ({self.start})")
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.start} to {self.end}"
+
+
+class Parameters(BaseModel):
+    """Base of all: frozen, complete with defaults, and one readable line for what is wrong."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+    @classmethod
+    def validate_parameters(cls, values: Mapping[str, Any], *, where: str = "") -> Self:
+        """`cls(**values)`, with pydantic's report turned into one line.
+
+        Raises
+        ------
+        ParameterError
+            Naming the parameter, its value and what it should be.
+        """
+        known = cls.model_fields
+        for name in values:
+            if name not in known:
+                raise ParameterError(f"{where}{': ' if where else ''}unknown parameter {name!r}{nearest(name, known)}")
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise ParameterError(f"{where}{': ' if where else ''}{_one_line(error)}") from None
+
+    @classmethod
+    def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
+        """The parameters among a notebook's globals; whatever papermill injected must be one of them."""
+        injected = {n for source in namespace.get("In", []) for n in _injected(source)}
+        values = {n: namespace[n] for n in cls.model_fields if n in namespace}
+        values |= {n: namespace[n] for n in injected if n in namespace}
+        return cls.validate_parameters(values)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON and YAML store it: no tuple, no Path, dates as text."""
+        return self.model_dump(mode="json")
+
+
+def _injected(source: str) -> list[str]:
+    """Names assigned in a cell that papermill injected."""
+    if not source.startswith("# Parameters\n"):
+        return []
+    return [t.id for node in ast.parse(source).body if isinstance(node, ast.Assign) for t in node.targets
+            if isinstance(t, ast.Name)]
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"] if not (isinstance(part, str) and "[" in part))
+    if first["type"] == "extra_forbidden":
+        return f"unknown parameter {name!r}"
+    message = first["msg"].removeprefix("Value error, ")
+    shown = repr(first["input"])
+    shown = shown if len(shown) < 60 else shown[:57] + "..."
+    return f"{name} = {shown}: {message}" if name else message
+
+
+class DataParameters(Parameters):
+    """Where the catchments come from; the `data:` of a plan. See `hydronb.data.open_catchments`."""
+
+    kind: Literal["synthetic", "caravan", "camels_us", "file"] = "synthetic"
+    path: str | None = None
+    """Folder of Caravan or CAMELS-US, or a NetCDF or Zarr file in the convention."""
+    basins: Basins = None
+    """Ids, or a text file with one a line; all basins where None."""
+    pet: str = "auto"
+    source: str = "camels"
+    """Caravan: the sub-source."""
+    attributes: str | None = None
+    """Caravan: a CAMELS attribute folder to join."""
+    forcing: str = "maurer_extended"
+    """CAMELS-US: the forcing product."""
+    n_basins: Count = 24
+    """Synthetic: how many; likewise `years`, `seed`, `truth`."""
+    years: Count = 12
+    seed: int = 0
+    truth: Literal["hbv", "gr4j"] = "hbv"
+
+    @model_validator(mode="after")
+    def _has_path(self) -> Self:
+        if self.kind != "synthetic" and not self.path:
+            raise ValueError(f"data of kind {self.kind!r} needs a path")
+        return self
+
+
+class NotebookParameters(Parameters):
+    """What every notebook takes."""
+
+    data: DataParameters = DataParameters()
+    run_dir: str = ""
+    """Folder the notebook writes to; the runner sets it. Empty: `outputs/notebooks/NAME`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nested_data(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("data"), Mapping):
+            values = values | {"data": DataParameters.validate_parameters(values["data"], where="data")}
+        return values
+
+
+class CatchmentsParameters(NotebookParameters):
+    """00_catchments."""
+
+    basin: str | None = None
+    """The catchment drawn in detail; the first where None."""
+    period: Period | None = None
+
+
+class TrainParameters(NotebookParameters):
+    """ealstm_01_train. The defaults here are the published settings (Kratzert et al. 2019, Sect. 2.6 and its code)."""
+
+    model: Literal["ealstm", "lstm", "lstm_no_static"] = "ealstm"
+    forcings: Annotated[list[str], Field(min_length=1)] = ["prcp", "srad", "tmax", "tmin", "vp"]
+    attributes: list[str] | Literal["kratzert2019", "all"] = "kratzert2019"
+    """Names, `kratzert2019` (the paper's 27) or `all`."""
+    missing_attributes: Literal["error", "mean"] = "error"
+    targets: Annotated[list[str], Field(min_length=1)] = ["streamflow"]
+    train_period: Period = Period(start=dt.date(1999, 10, 1), end=dt.date(2008, 9, 30))
+    validation_period: Period | None = None
+    """Scored after each epoch; with `patience` also stops the training. Never the test period."""
+    test_period: Period = Period(start=dt.date(1989, 10, 1), end=dt.date(1999, 9, 30))
+    hidden: Count = 256
+    dropout: Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)] = 0.4
+    forget_bias: Number = 5.0
+    loss: Literal["nse_star", "nse_star_paper", "mse"] = "nse_star"
+    sequence_length: Count = 270
+    """Days a sample sees, its target days included."""
+    predict_last: Count = 1
+    """Target days a sample has: 1 is the paper's sequence-to-value."""
+    epochs: Count = 30
+    samples_per_epoch: Count | None = None
+    """A random part of the samples each epoch; all of them where None."""
+    batch_size: Count = 256
+    learning_rate: Positive | dict[int, Positive] = {1: 1e-3, 11: 5e-4, 21: 1e-4}
+    """A number, or the rate from each epoch on (counted from 1)."""
+    weight_decay: Annotated[float, BeforeValidator(_number), Field(ge=0)] = 0.0
+    attribute_noise: Annotated[float, BeforeValidator(_number), Field(ge=0)] = 0.0
+    """Standard deviation of Gaussian noise on the standardised attributes while training."""
+    clip_norm: Positive = 1.0
+    patience: Count | None = None
+    """Epochs without a better validation score before the training stops; the best weights are kept."""
+    seed: int = 111
+    threads: Count = 1
+    device: str = "auto"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.predict_last > self.sequence_length:
+            raise ValueError(f"predict_last ({self.predict_last}) is longer than sequence_length "
+                             f"({self.sequence_length})")
+        if self.patience and not self.validation_period:
+            raise ValueError("patience needs a validation_period to judge by")
+        if isinstance(self.learning_rate, dict) and 1 not in self.learning_rate:
+            raise ValueError("learning_rate given by epoch must start at epoch 1")
+        for name in ("forcings", "targets", "attributes"):
+            names = getattr(self, name)
+            if isinstance(names, list) and len(set(names)) < len(names):
+                raise ValueError(f"{name} lists {next(n for n in names if names.count(n) > 1)!r} twice")
+        return self
+
+
+class BenchmarkParameters(NotebookParameters):
+    """ealstm_02_benchmark."""
+
+    runs: list[str] = []
+    """Run directories of trained models; where empty, the notebook trains a small one."""
+    metrics: list[str] = ["nse", "kge", "alpha_nse", "beta_nse", "fhv", "fms", "flv"]
+
+    @model_validator(mode="after")
+    def _known_metrics(self) -> Self:
+        from hydronb.metrics import METRICS
+
+        for name in self.metrics:
+            if name not in METRICS:
+                raise ValueError(f"unknown metric {name!r}{nearest(name, METRICS)}")
+        return self
+
+
+NOTEBOOKS: dict[str, type[NotebookParameters]] = {
+    "00_catchments": CatchmentsParameters,
+    "ealstm_01_train": TrainParameters,
+    "ealstm_02_benchmark": BenchmarkParameters,
+}
+"""The parameters of each notebook, by its name."""
