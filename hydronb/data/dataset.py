@@ -99,7 +99,7 @@ def check(ds: xr.Dataset, *, where: str = "dataset") -> xr.Dataset:
 def _ids(ids: np.ndarray, where: str) -> np.ndarray:
     if ids.dtype.kind not in "UOT":
         raise DataError(f"{where}: basin ids are numbers, so leading zeros are lost; store them as strings")
-    ids = ids.astype(str).astype(object)
+    ids = np.array([str(i) for i in ids], dtype=object)  # also from numpy's StringDType, which has no astype(str)
     values, counts = np.unique(ids.astype(str), return_counts=True)
     if (counts > 1).any():
         raise DataError(f"{where}: basin {values[counts > 1][0]} appears {counts.max()} times")
