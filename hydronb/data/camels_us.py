@@ -96,10 +96,10 @@ def open_camels_us(
     Returns
     -------
     Dataset over basin and time: `prcp`, `srad`, `vp`, `dayl`, `tmean`; `tmin` and `tmax` where the product
-    has real ones; `swe` where it is not zero throughout; `pet`; `streamflow` in mm/d by the area in the forcing
-    file's header, as in Kratzert et al. (2019), NaN where it is negative or has no value; all attributes; the
-    coordinates `lat`, `lon`, `area` (the header's) and `gauge_name`. What a product only pretends to have is
-    explained in the dataset's attributes `note_tmin`, `note_tmax`, `note_swe`.
+    has real ones; `swe` where it is not zero throughout; `pet`; `streamflow` in mm/d, by the area in the
+    header of the forcing file as in Kratzert et al. (2019), NaN where it is negative or has no value; all
+    attributes; the coordinates `lat`, `lon`, `area` (the header's) and `gauge_name`. What a product only
+    pretends to have is explained in the dataset's attributes `note_tmin`, `note_tmax`, `note_swe`.
 
     Raises
     ------
