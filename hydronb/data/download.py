@@ -26,7 +26,7 @@ import urllib3
 from remotezip import RemoteFetcher, RemoteZip, RemoteZipError
 from tqdm.auto import tqdm
 
-from hydronb.data.dataset import choose_basins
+from hydronb.data.dataset import bare_id, choose_basins
 from hydronb.errors import DataError, nearest
 
 
@@ -234,6 +234,7 @@ def fetch(url: str, path: Path, *, session: requests.Session, complaint: Callabl
             time.sleep(PAUSE * 2**idle)
     if wrong := complaint(part):
         part.unlink()
+        _validator(part).unlink(missing_ok=True)
         raise DataError(f"{url}: {wrong}; what came is deleted, run the same command again or name a mirror "
                         f"in {MIRROR}")
     with _writing(path):
@@ -335,7 +336,8 @@ def _get_basins(source: Source, dest: Path, basins: list[str], address: Callable
     archive = RemoteArchive(address(source.archive), session)
     try:
         members = _members(archive.zip, archive.url)
-        chosen = choose_basins(sorted({basin for basin, _ in members.values()}), basins, where=source.archive)
+        chosen = choose_basins(sorted({basin for basin, _ in members.values()}), [bare_id(b) for b in basins],
+                               where=source.archive)
         missing = {b: {target: info for target, (basin, info) in members.items()
                        if basin == b and not _same(dest / target, info)} for b in chosen}
         size = sum(info.file_size for files in missing.values() for info in files.values())
@@ -554,7 +556,8 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _bar(text: str, total: int | None, initial: int = 0) -> tqdm:
-    return tqdm(desc=text, total=total, initial=initial, unit="B", unit_scale=True, miniters=1)
+    leave = total is None or total > 1_000_000  # the bars of the attribute tables go when done
+    return tqdm(desc=text, total=total, initial=initial, unit="B", unit_scale=True, miniters=1, leave=leave)
 
 
 def _length(path: Path) -> int:
@@ -575,6 +578,7 @@ def _size(n: int) -> str:
 
 def _reason(error: Exception) -> str:
     """The innermost plain words of a network or archive error."""
-    text = str(error.__cause__ or error.__context__ or error).strip() or type(error).__name__
-    text = re.sub(r"^.*?(\[Errno|Connection|Read timed out|Failed to)", r"\1", text.splitlines()[0])
-    return text[:100].rstrip(" .')")
+    while isinstance(inner := getattr(error, "reason", None) or next(iter(error.args), None), Exception):
+        error = inner
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return re.sub(r"^HTTPS?Connection\w*\(.*?\): |^.*\[Errno -?\d+\] ", "", text)[:100].rstrip(" .)")
