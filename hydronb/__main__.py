@@ -1,0 +1,5 @@
+"""`python -m hydronb` is the `hydronb` command."""
+
+from hydronb.cli import main
+
+main()

@@ -1,0 +1,76 @@
+"""Who executes prepared run directories. One engine so far: a process a run on this machine."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import hydronb
+from hydronb.runs.lifeline import DISK_FULL, PARENT
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS",
+           "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+class Job(Protocol):
+    """One run directory being executed."""
+
+    def ended(self) -> bool: ...
+
+    def last_words(self) -> str:
+        """Why it ended, where run.json cannot say it."""
+
+    def stop(self) -> None: ...
+
+
+class Engine(Protocol):
+    """`start` gets one prepared directory executed, as `hydronb.runs.execute` does; `lock` is the descriptor to
+    hold meanwhile. Whether it is complete is read from the disk, never from the engine."""
+
+    def start(self, partial: Path, *, threads: int, lock: int) -> Job: ...
+
+
+@dataclass(frozen=True)
+class LocalJob:
+    """A fresh interpreter; what it and the notebook print goes to `log.txt` in the directory."""
+
+    process: subprocess.Popen[bytes]
+
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def last_words(self) -> str:
+        code = self.process.returncode
+        if code == DISK_FULL:
+            return "the disk is full; free some space, then the same command resumes it"
+        if code < 0:
+            return f"its process was killed ({signal.Signals(-code).name}); the same command resumes it"
+        return f"its process ended with exit code {code}; see log.txt"
+
+    def stop(self) -> None:
+        """At once: what was written so far is whole, and the kernel ends with the process."""
+        self.process.kill()
+        self.process.wait()
+
+
+class LocalProcesses:
+    """Each run in its own process, which ends with this one, in the caller's working folder."""
+
+    def start(self, partial: Path, *, threads: int, lock: int) -> LocalJob:
+        """`threads` is what the numerical libraries may use, so that runs side by side do not fight."""
+        env = os.environ | dict.fromkeys(THREADS, str(threads)) | {PARENT: str(os.getpid())} | _import_path()
+        with (partial / "log.txt").open("ab") as log:
+            return LocalJob(subprocess.Popen(
+                [sys.executable, "-m", "hydronb.runs.execute", str(partial)], env=env, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True, pass_fds=(lock,)))
+
+
+def _import_path() -> dict[str, str]:
+    """In a checkout that is not installed the processes find the package as this one did."""
+    root = Path(hydronb.__file__).resolve().parent.parent
+    if not (root / "pyproject.toml").is_file():
+        return {}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))}

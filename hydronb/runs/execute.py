@@ -1,0 +1,103 @@
+"""Execute one prepared run directory: `python -m hydronb.runs.execute RUN_ID.partial`.
+
+The one thing an engine has to get done somewhere: the pool does it in a process on this machine, a cluster's job
+would do the same. All it needs is in the directory's run.json; it ends with the directory complete, or with
+`status: failed` and the error's words in run.json.
+"""
+
+import datetime as dt
+import errno
+import importlib.metadata
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import hydronb.errors
+from hydronb.runs.directory import RunDirectory, read_record, write_record
+from hydronb.runs.lifeline import DISK_FULL, FAILED, PARENT, die_with_parent
+
+LIBRARIES = ("torch", "numpy", "xarray", "papermill")
+
+
+def execute(partial: Path) -> bool:
+    """Run the notebook of a prepared directory from the working folder; whether it is complete now."""
+    record = read_record(partial)
+    if record is None:
+        raise FileNotFoundError(errno.ENOENT, "not a prepared run directory", str(partial))
+    started = time.time()
+    record |= {"status": "running", "started": _stamp(), "machine": _machine(), "libraries": _libraries()}
+    record.pop("error", None)
+    write_record(partial, record)
+    error = _notebook(partial, record)
+    record |= {"finished": _stamp(), "seconds": round(time.time() - started, 1)}
+    if error:
+        write_record(partial, record | {"status": "failed", "error": error})
+        return False
+    write_record(partial, record | {"status": "complete"})
+    RunDirectory(partial.with_name(partial.name.removesuffix(".partial"))).publish()
+    return True
+
+
+def _notebook(partial: Path, record: dict[str, Any]) -> str:
+    """Empty, or the error in one line."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    from hydronb.runs import kernel
+
+    parameters = dict(record["parameters"])
+    if record["needs"]:
+        parameters["runs"] = [needed["path"] for needed in record["needs"]]
+    if record["takes_run_dir"]:
+        parameters["run_dir"] = str(partial)
+    os.environ[PARENT] = str(os.getpid())
+    try:
+        papermill.execute_notebook(
+            record["notebook_file"], str(partial / f"{record['notebook']}.ipynb"), parameters=parameters,
+            kernel_name="python3", language="python", progress_bar=False,
+            kernel_manager_class=kernel.RunKernelManager)
+    except papermill.PapermillExecutionError as error:
+        return _words(error.ename, error.evalue)
+    except DeadKernelError:
+        return "the notebook's process was killed (out of memory?); the same command resumes it"
+    return ""
+
+
+def _words(name: str, value: str) -> str:
+    """One line; an error the user can put right needs no class name before it."""
+    line = next((line.strip() for line in value.splitlines() if line.strip()), "")
+    ours = getattr(hydronb.errors, name, None)
+    if isinstance(ours, type) and issubclass(ours, hydronb.errors.HydronbError):
+        return line
+    return f"{name}: {line}" if line else name
+
+
+def _stamp() -> str:
+    return dt.datetime.now().astimezone().isoformat(timespec="milliseconds")
+
+
+def _machine() -> dict[str, Any]:
+    return {"name": platform.node(), "system": platform.platform(), "cores": os.cpu_count(),
+            "python": platform.python_version()}
+
+
+def _libraries() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+
+
+def main() -> None:
+    if parent := os.environ.pop(PARENT, None):
+        die_with_parent(int(parent))
+    try:
+        complete = execute(Path(sys.argv[1]))
+    except OSError as error:
+        print(f"{error.strerror}: {error.filename}", file=sys.stderr)
+        sys.exit(DISK_FULL if error.errno == errno.ENOSPC else FAILED)
+    sys.exit(0 if complete else FAILED)
+
+
+if __name__ == "__main__":
+    main()
