@@ -67,7 +67,7 @@ MEMBER = re.compile(r"(?:^|/)((?:basin_mean_forcing/[\w-]+|usgs_streamflow)/\d\d
 
 CHUNK = 1 << 16
 DIRECTORY = 2 << 20
-"""Bytes asked for first at the end of a remote zip: enough for the table of contents of CAMELS-US."""
+"""Bytes asked for first, at the end of a remote zip; its table of contents may need a second request."""
 TRIES = 5
 PAUSE = 1.0
 """Seconds before the first new try; doubled at each that brought nothing."""
