@@ -64,7 +64,7 @@ class Source(NamedTuple):
     """Holds camels_*.txt."""
 
 
-def cfs_to_mm(cfs: np.ndarray | float, area_km2: float) -> np.ndarray | float:
+def cfs_to_mm(cfs: pd.Series | float, area_km2: float) -> pd.Series | float:
     """Streamflow in mm/d from cubic feet per second, over a catchment of `area_km2`.
 
     >>> round(cfs_to_mm(1.0, 1.0), 6)
@@ -349,7 +349,7 @@ def _groups(tables: dict[str, pd.DataFrame], folder: Path) -> dict[str, str]:
 
 
 def _attribute(column: pd.Series, group: str) -> xr.DataArray:
-    units, long_name = _described().get(str(column.name), ("1", str(column.name)))
+    units, long_name = described().get(str(column.name), ("1", str(column.name)))
     attrs = {"units": units, "long_name": long_name, "group": group}
     if pd.api.types.is_numeric_dtype(column):
         return xr.DataArray(column.to_numpy(np.float64), dims="basin", attrs=attrs)
@@ -358,7 +358,7 @@ def _attribute(column: pd.Series, group: str) -> xr.DataArray:
 
 
 @cache
-def _described() -> dict[str, tuple[str, str]]:
+def described() -> dict[str, tuple[str, str]]:
     """Units and long name of each attribute, after Addor et al. (2017)."""
     with Path(__file__).with_name("camels_us_attributes.csv").open(encoding="utf-8", newline="") as lines:
         return {row["name"]: (row["units"], row["long_name"]) for row in csv.DictReader(lines)}
@@ -384,8 +384,9 @@ def _read_all(pairs: dict[str, tuple[Path, Path]], product: str) -> xr.Dataset:
         areas.append(forcing.area_km2)
         for name in UNITS:
             series[name].append(forcing.series[name].astype(np.float32))
-        flow = pd.Series(*reversed(read_streamflow(flow_path))).reindex(days)
-        series["streamflow"].append(cfs_to_mm(flow.to_numpy(), forcing.area_km2).astype(np.float32))
+        days_of_flow, cfs = read_streamflow(flow_path)
+        flow = cfs_to_mm(pd.Series(cfs, index=days_of_flow).reindex(days), forcing.area_km2)
+        series["streamflow"].append(flow.to_numpy(np.float32))
     if problem := span_problem(spans):
         raise DataError(f"{product}: {problem}; download these files again or leave the basins out")
     return xr.Dataset(

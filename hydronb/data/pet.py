@@ -49,17 +49,29 @@ def extraterrestrial_radiation(lat: xr.DataArray | float,
     xr.DataArray
         The dims of `lat`, then `time`. 0 in the polar night; the sun may stay up all day.
     """
-    days = time if isinstance(time, xr.DataArray) else xr.DataArray(time, dims="time", coords={"time": time})
-    angle = 2 * np.pi / 365 * days.dt.dayofyear.astype(np.float64)
+    angle, latitude, declination, sunset = _sun(lat, time)
     distance = 1 + 0.033 * np.cos(angle)                                                      # Eq. 23
-    declination = 0.409 * np.sin(angle - 1.39)                                                # Eq. 24
-    latitude = np.deg2rad(lat)
-    sunset = np.arccos(np.clip(-np.tan(latitude) * np.tan(declination), -1, 1))               # Eq. 25
     sun = (sunset * np.sin(latitude) * np.sin(declination)
            + np.cos(latitude) * np.cos(declination) * np.sin(sunset))
     radiation = (24 * 60 / np.pi * 0.0820 * distance * sun).clip(min=0)                       # Eq. 21
     return _basin_first(radiation).rename("ra").assign_attrs(
         units="MJ m-2 d-1", long_name="extraterrestrial radiation")
+
+
+def day_length(lat: xr.DataArray | float, time: xr.DataArray | pd.DatetimeIndex) -> xr.DataArray:
+    """Time from sunrise to sunset, s (FAO-56, Eq. 34); arguments and dims as `extraterrestrial_radiation`."""
+    *_, sunset = _sun(lat, time)
+    return _basin_first(86400 / np.pi * sunset).rename("dayl").assign_attrs(units="s", long_name="day length")
+
+
+def _sun(lat: xr.DataArray | float, time: xr.DataArray | pd.DatetimeIndex) -> tuple:
+    """Angles in radians: of the year, of latitude, of the sun's declination, and its hour angle at sunset."""
+    days = time if isinstance(time, xr.DataArray) else xr.DataArray(time, dims="time", coords={"time": time})
+    angle = 2 * np.pi / 365 * days.dt.dayofyear.astype(np.float64)
+    declination = 0.409 * np.sin(angle - 1.39)                                                # Eq. 24
+    latitude = np.deg2rad(lat)
+    sunset = np.arccos(np.clip(-np.tan(latitude) * np.tan(declination), -1, 1))               # Eq. 25
+    return angle, latitude, declination, sunset
 
 
 def hargreaves(tmin: xr.DataArray, tmax: xr.DataArray, lat: xr.DataArray | float,
