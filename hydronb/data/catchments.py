@@ -1,0 +1,29 @@
+"""One door to every source: the `data:` of a plan to a catchment dataset."""
+
+import xarray as xr
+
+from hydronb.data.dataset import choose_basins, open_dataset, read_basin_list
+from hydronb.parameters import DataParameters, resolve
+
+
+def open_catchments(data: DataParameters) -> xr.Dataset:
+    """Open what `data` describes; see the source's own function for what it raises."""
+    basins = read_basin_list(resolve(data.basins)) if isinstance(data.basins, str) else data.basins
+    if data.kind == "caravan":
+        from hydronb.data.caravan import open_caravan
+
+        return open_caravan(resolve(data.path), source=data.source, basins=basins, pet=data.pet,
+                            attributes=resolve(data.attributes) if data.attributes else None)
+    if data.kind == "camels_us":
+        from hydronb.data.camels_us import open_camels_us
+
+        return open_camels_us(resolve(data.path), forcing=data.forcing, basins=basins, pet=data.pet)
+    if data.kind == "file":
+        ds = open_dataset(resolve(data.path))
+    else:
+        from hydronb.data.synthetic import synthetic_catchments
+
+        ds = synthetic_catchments(data.n_basins, data.years, data.seed, data.truth)
+    if basins is None:
+        return ds
+    return ds.sel(basin=choose_basins(list(ds["basin"].values), basins, where=data.path or "the synthetic dataset"))

@@ -1,0 +1,149 @@
+"""Samples as index pairs (basin, last day) into one copy of the data; a batch is one gather.
+
+No window is stored: a sample costs 8 bytes, and what it sees is cut out of the series when a batch is made.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hydronb.data.scaling import Scaling, require, select_period
+from hydronb.errors import DataError
+from hydronb.parameters import Period
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Raw units; `target` holds the last days of `dynamic`."""
+
+    dynamic: Float[Tensor, "batch time dynamic"]
+    static: Float[Tensor, "batch static"]
+    target: Float[Tensor, "batch last target"]
+    basin: Int[Tensor, " batch"]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """All series of a dataset on one device, and the samples drawn from them.
+
+    `sequence_length` days enter a sample, and its last `predict_last` are targets.
+    """
+
+    dynamic: Float[Tensor, "basin time dynamic"]
+    static: Float[Tensor, "basin static"]
+    target: Float[Tensor, "basin time target"]
+    basin: Int[Tensor, " sample"]
+    last: Int[Tensor, " sample"]
+    sequence_length: int
+    predict_last: int
+    ids: tuple[str, ...]
+    """The basins' names, for messages."""
+    _windows: tuple[Tensor, Tensor] = field(init=False, repr=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "_windows", (_view(self.dynamic, self.sequence_length),
+                                              _view(self.target, self.predict_last)))
+
+    def __len__(self) -> int:
+        return len(self.last)
+
+    def gather(self, index: Int[Tensor, " batch"]) -> Batch:
+        """The samples numbered `index`."""
+        basin = self.basin[index].long()
+        end = basin * self.dynamic.shape[1] + self.last[index] + 1
+        dynamic, target = self._windows
+        return Batch(
+            dynamic[end - self.sequence_length].unflatten(1, (self.sequence_length, -1)),
+            self.static[basin],
+            target[end - self.predict_last].unflatten(1, (self.predict_last, -1)),
+            basin,
+        )
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """All samples in order."""
+        for index in torch.arange(len(self), device=self.last.device).split(size):
+            yield self.gather(index)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the data and of the samples' index."""
+        return sum(t.nbytes for t in (self.dynamic, self.static, self.target, self.basin, self.last))
+
+
+def _view(series: Tensor, length: int) -> Tensor:
+    """Every run of `length` consecutive days as a row, without a copy; rows that cross basins are never asked for."""
+    n_basins, n_days, n = series.shape
+    return series.as_strided((max(n_basins * n_days - length + 1, 0), length * n), (n, 1))
+
+
+def training_samples(ds: xr.Dataset, scaling: Scaling, period: Period, sequence_length: int, predict_last: int,
+                     *, device: str = "cpu") -> Samples:
+    """Every sample whose targets lie in `period` and hold an observation.
+
+    Raises
+    ------
+    DataError
+        The period is shorter than `predict_last`, or the data do not start early enough for the first sample.
+    """
+    first, end = _positions(ds, period, sequence_length, predict_last)
+    if end - first + 1 < predict_last:
+        raise DataError(f"the period {period} is shorter than predict_last ({predict_last} days)")
+    require(ds, list(scaling.targets), "target")
+    target = _stack(ds, list(scaling.targets))
+    seen = np.isfinite(target).any(axis=2)
+    count = np.concatenate([np.zeros((len(seen), 1), int), seen.cumsum(axis=1)], axis=1)
+    last = np.arange(first + predict_last - 1, end + 1)
+    basin, day = np.nonzero(count[:, last + 1] > count[:, last + 1 - predict_last])
+    return _samples(ds, scaling, target, basin, last[day], sequence_length, predict_last, device)
+
+
+def prediction_samples(ds: xr.Dataset, scaling: Scaling, period: Period, sequence_length: int, predict_last: int,
+                       *, device: str = "cpu") -> Samples:
+    """The samples whose targets cover each day of `period`, basin by basin in order of time; the last one of a basin
+    overlaps the one before where `predict_last` does not divide the period. Needs no target."""
+    first, end = _positions(ds, period, sequence_length, predict_last)
+    if end - first + 1 < predict_last:
+        first = max(end + 1 - predict_last, sequence_length - predict_last)
+    last = np.minimum(np.arange(first + predict_last - 1, end + predict_last, predict_last), end)
+    basin = np.repeat(np.arange(ds.sizes["basin"]), len(last))
+    target = np.full((ds.sizes["basin"], ds.sizes["time"], 0), np.nan, np.float32)
+    return _samples(ds, scaling, target, basin, np.tile(last, ds.sizes["basin"]), sequence_length, predict_last, device)
+
+
+def _positions(ds: xr.Dataset, period: Period, sequence_length: int, predict_last: int) -> tuple[int, int]:
+    """Positions of the first and last target day, after checking that the days before them are there."""
+    days = select_period(ds, period)
+    first = ds.indexes["time"].get_loc(days.indexes["time"][0])
+    before = sequence_length - predict_last
+    if first < before:
+        earliest = ds.indexes["time"][min(before, ds.sizes["time"] - 1)].date()
+        raise DataError(f"sequence_length {sequence_length} needs {before} days of forcing before {period.start}, the data "
+                        f"have {first}; start the period on {earliest} or later, or shorten the sequence")
+    return first, first + days.sizes["time"] - 1
+
+
+def _samples(ds: xr.Dataset, scaling: Scaling, target: np.ndarray, basin: np.ndarray, last: np.ndarray,
+             sequence_length: int, predict_last: int, device: str) -> Samples:
+    require(ds, list(scaling.forcings), "forcing")
+    return Samples(
+        torch.from_numpy(_stack(ds, list(scaling.forcings))).to(device),
+        torch.from_numpy(scaling.static(ds).astype(np.float32)).to(device),
+        torch.from_numpy(target).to(device),
+        torch.from_numpy(basin.astype(np.int32)).to(device),
+        torch.from_numpy(last.astype(np.int32)).to(device),
+        sequence_length,
+        predict_last,
+        tuple(str(b) for b in ds["basin"].values),
+    )
+
+
+def _stack(ds: xr.Dataset, names: list[str]) -> np.ndarray:
+    out = np.empty((ds.sizes["basin"], ds.sizes["time"], len(names)), np.float32)
+    for k, name in enumerate(names):
+        out[:, :, k] = ds[name].values
+    return out
