@@ -34,9 +34,7 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "hydronb"
 
 
-def cached(
-    make: Callable[[], xr.Dataset], *, key: Mapping[str, Any], sources: Iterable[Path], name: str
-) -> xr.Dataset:
+def cached(make: Callable[[], xr.Dataset], *, key: Mapping[str, Any], sources: Iterable[Path], name: str) -> xr.Dataset:
     """`make()`, or what it returned when it was last called for the same key and unchanged sources.
 
     Parameters
@@ -102,20 +100,15 @@ def _write(ds: xr.Dataset, entry: Path) -> None:
 
 def _plain_text(ds: xr.Dataset) -> xr.Dataset:
     """Text as objects, which Zarr 2 stores at any length; no encoding left over from a file."""
-    text = {n: v.astype(object) for n, v in ds.variables.items() if v.dtype.kind in "UT"}
-    return (
-        ds.drop_encoding()
-        .assign_coords({n: v for n, v in text.items() if n in ds.coords})
-        .assign({n: v for n, v in text.items() if n in ds.data_vars})
-    )
+    text = {n: (v.dims, v.to_numpy().astype(object), v.attrs) for n, v in ds.variables.items() if v.dtype.kind in "UT"}
+    coords = {n: v for n, v in text.items() if n in ds.coords}
+    return ds.drop_encoding().assign({n: v for n, v in text.items() if n not in coords}).assign_coords(coords)
 
 
 def _chunks(ds: xr.Dataset) -> dict[str, dict[str, tuple[int, ...]]]:
     return {
         str(n): {
-            "chunks": tuple(
-                min(s, CHUNK_BASINS) if d == "basin" else s for d, s in zip(v.dims, v.shape, strict=True)
-            )
+            "chunks": tuple(min(s, CHUNK_BASINS) if d == "basin" else s for d, s in zip(v.dims, v.shape, strict=True))
         }
         for n, v in ds.data_vars.items()
         if v.ndim > 1
@@ -140,4 +133,4 @@ def _read(entry: Path) -> xr.Dataset | None:
     if not _whole(entry):
         return None
     with xr.open_zarr(entry / "data.zarr", consolidated=True, chunks=None) as ds:
-        return ds.load().drop_encoding()
+        return _plain_text(ds.load())

@@ -295,9 +295,7 @@ def open_camels_attributes(folder: str | Path, basins: Iterable[str] | None = No
         raise DataError(f"no such folder: {folder}")
     paths = sorted(folder.glob("camels_*.txt"))
     if not paths:
-        raise DataError(
-            f"{folder} holds no attribute table; looked for camels_*.txt, such as camels_clim.txt"
-        )
+        raise DataError(f"{folder} holds no attribute table; looked for camels_*.txt, such as camels_clim.txt")
     tables = {path.stem.removeprefix("camels_"): attribute_table(path) for path in paths}
     groups = _groups(tables, folder)
     joined = pd.concat(tables.values(), axis=1)
@@ -323,14 +321,10 @@ def attribute_table(path: Path) -> pd.DataFrame:
     except (ValueError, OSError) as error:
         raise DataError(f"{path} is no table with ';' between columns ({error}); download it again") from None
     if "gauge_id" not in table.columns:
-        raise DataError(
-            f"{path}:1: no column gauge_id among {', '.join(table.columns[:5])}; download it again"
-        )
+        raise DataError(f"{path}:1: no column gauge_id among {', '.join(table.columns[:5])}; download it again")
     table = table.assign(gauge_id=table["gauge_id"].str.strip()).set_index("gauge_id")
     if table.index.has_duplicates:
-        raise DataError(
-            f"{path}: basin {table.index[table.index.duplicated()][0]} is there twice; remove a line"
-        )
+        raise DataError(f"{path}: basin {table.index[table.index.duplicated()][0]} is there twice; remove a line")
     return table
 
 

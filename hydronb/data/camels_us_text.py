@@ -64,7 +64,7 @@ def read_streamflow(path: Path) -> tuple[np.ndarray, np.ndarray]:
     DataError
         The first problem, with its line.
     """
-    table = _parse(path, FLOW_COLUMNS, 0)
+    table = _parse(path, FLOW_COLUMNS, 0, more=True)
     days = _days(table) if table else None
     if days is None or not len(days) or (np.diff(days) <= np.timedelta64(0, "D")).any():
         raise _refusal(path, streamflow_problems(path))
@@ -80,17 +80,18 @@ def _refusal(path: Path, problems: Iterator[str]) -> DataError:
 # The whole file at once -----------------------------------------------------------------------------------
 
 
-def _parse(path: Path, columns: Sequence[str], skip: int) -> dict[str, np.ndarray] | None:
-    """The columns as float64, None where a field is not a number."""
+def _parse(path: Path, columns: Sequence[str], skip: int, *, more: bool = False) -> dict[str, np.ndarray] | None:
+    """The columns as float64, None where a field is not a number. `more`: others may follow and are left."""
+    which = range(len(columns))
     try:
         table = pd.read_csv(
             path,
             sep=r"\s+",
             skiprows=skip,
             header=None,
-            names=range(max(len(columns), 6)),
-            usecols=range(len(columns)),
+            names=which,
             dtype=np.float64,
+            usecols=which if more else None,
             na_filter=False,
         )
     except (ValueError, OSError):
@@ -159,17 +160,13 @@ def _columns(path: Path, header: list[str]) -> list[str]:
     for name, field in zip(names, fields, strict=True):
         unit = re.search(r"\((.*)\)", field)
         if unit and name in UNITS and unit[1] != UNITS[name]:
-            raise DataError(
-                f"{path}:{HEADER_LINES}: {name} is in {unit[1]}, not in {UNITS[name]}; convert it first"
-            )
+            raise DataError(f"{path}:{HEADER_LINES}: {name} is in {unit[1]}, not in {UNITS[name]}; convert it first")
     if sorted(names) == sorted(COLUMNS):
         return names
     if _is_cut_short(names):
         return list(COLUMNS)
     odd = next((name for name in names if name not in COLUMNS), names[-1])
-    raise DataError(
-        f"{path}:{HEADER_LINES}: unexpected column {odd!r}; a forcing file has {' '.join(COLUMNS)}"
-    )
+    raise DataError(f"{path}:{HEADER_LINES}: unexpected column {odd!r}; a forcing file has {' '.join(COLUMNS)}")
 
 
 def _is_cut_short(names: list[str]) -> bool:
@@ -178,11 +175,7 @@ def _is_cut_short(names: list[str]) -> bool:
     if not names:
         return True
     *whole, last = names
-    return (
-        len(names) <= len(COLUMNS)
-        and tuple(whole) == COLUMNS[: len(whole)]
-        and COLUMNS[len(whole)].startswith(last)
-    )
+    return len(names) <= len(COLUMNS) and tuple(whole) == COLUMNS[: len(whole)] and COLUMNS[len(whole)].startswith(last)
 
 
 # Line by line ---------------------------------------------------------------------------------------------
@@ -200,14 +193,10 @@ def forcing_problems(path: Path) -> Iterator[str]:
         return
     last = None
     for at, row, day, problem in _rows(path, lines, columns, HEADER_LINES, most=len(columns)):
-        if not problem and (problem := _step_problem(last, day)):
+        if problem := problem or _step_problem(last, day):
             yield f"{at} {problem}"
-            problem = ""
-        if problem:
-            yield f"{at} {problem}"
-            continue
         last = day
-        yield from (f"{at} {out}" for name in UNITS if (out := _value_problem(name, row[name])))
+        yield from (f"{at} {out}" for name in UNITS if name in row and (out := _value_problem(name, row[name])))
 
 
 def streamflow_problems(path: Path) -> Iterator[str]:
@@ -219,19 +208,15 @@ def streamflow_problems(path: Path) -> Iterator[str]:
         return
     last = None
     for at, _, day, problem in _rows(path, lines, FLOW_COLUMNS, 0, most=len(FLOW_COLUMNS) + 1):
-        if not problem and last is not None and day <= last:
-            problem = _step_problem(last, day)
-        if problem:
+        if problem := problem or _step_problem(last, day, gaps=True):
             yield f"{at} {problem}"
-        else:
-            last = day
+        last = day
 
 
 def _rows(
     path: Path, lines: list[str], columns: Sequence[str], skip: int, *, most: int
-) -> Iterator[tuple[str, dict[str, float], np.datetime64, str]]:
+) -> Iterator[tuple[str, dict[str, float], np.datetime64 | None, str]]:
     """Of each line where it is, its numbers, its day, and what is wrong with it (empty where nothing is)."""
-    nothing = np.datetime64("NaT")
     found = False
     for number, line in enumerate(lines[skip:], start=skip + 1):
         if not (fields := line.split()):
@@ -242,9 +227,9 @@ def _rows(
         days = None if problem else _days({name: np.array([row[name]]) for name in DATE})
         if not problem and days is None:
             problem = f"{' '.join(f'{row[name]:g}' for name in DATE)} is no date"
-        yield at, row, nothing if days is None else days[0], problem
+        yield at, row, None if days is None else days[0], problem
     if not found:
-        yield f"{path}:{len(lines) + 1}:", {}, nothing, "the file holds no day"
+        yield f"{path}:{len(lines) + 1}:", {}, None, "the file holds no day"
 
 
 def _numbers(columns: Sequence[str], fields: Sequence[str], most: int) -> tuple[dict[str, float], str]:
@@ -259,9 +244,10 @@ def _numbers(columns: Sequence[str], fields: Sequence[str], most: int) -> tuple[
     return row, ""
 
 
-def _step_problem(last: np.datetime64 | None, day: np.datetime64) -> str:
-    step = 1 if last is None else int((day - last) / np.timedelta64(1, "D"))
-    if step == 1:
+def _step_problem(last: np.datetime64 | None, day: np.datetime64 | None, *, gaps: bool = False) -> str:
+    """What is wrong with `day` after `last`; nothing where one of them could not be read."""
+    step = 1 if last is None or day is None else int((day - last) / np.timedelta64(1, "D"))
+    if step == 1 or (step > 1 and gaps):
         return ""
     if step == 0:
         return f"the date {day} appears twice"

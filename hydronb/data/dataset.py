@@ -153,7 +153,7 @@ def _check_variable(da: xr.DataArray, name: str, where: str) -> xr.DataArray:
     return da.astype(np.float32).assign_attrs(attrs)
 
 
-def _day(da: xr.DataArray, t: int) -> str:
+def _day(da: xr.DataArray, t: int | np.integer) -> str:
     return str(da["time"].values[t])[:10]
 
 
