@@ -1,0 +1,45 @@
+# `make demo` and `make test` set everything up by themselves, in .venv, on a machine with python3 and make.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+# Where wheels lie beside the index (the CPU build of torch, say); pip reads PIP_FIND_LINKS, uv UV_FIND_LINKS.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+# Without such a folder uv looks for the torch build that fits the machine: cpu, cu128, ... (see `uv help pip install`).
+TORCH_BACKEND ?= auto
+JOBS ?=
+
+.PHONY: demo test test-slow lab app lint setup clean
+
+demo: $(READY)
+	$(BIN)/hydronb run params/demo.yaml $(if $(JOBS),-j $(JOBS))
+
+test: $(READY) lint
+	$(BIN)/python -m pytest --doctest-modules hydronb tests
+	$(BIN)/python -m pytest --nbval-lax notebooks
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow tests
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks
+
+app: $(READY)
+	$(BIN)/hydronb app
+
+lint: $(READY)
+	$(BIN)/ruff check .
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"hydronb needs Python 3.11 or newer, {v[0]}.{v[1]} is here; make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "python3 lacks venv; on Debian: apt install python3-venv"; exit 1; }
+	@echo "setting up .venv (once; some minutes, mostly downloads)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv || echo "no uv; pip it is"
+	@if ! test -x $(BIN)/uv; then $(BIN)/python -m pip install -q -c constraints.txt -e '.[test]'; \
+	elif test -n "$(UV_FIND_LINKS)"; then $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[test]'; \
+	else $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt --torch-backend $(TORCH_BACKEND) -e '.[test]'; fi
+	@touch $(READY)
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache
