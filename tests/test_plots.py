@@ -1,0 +1,194 @@
+"""Figures: what they show, that they draw without warnings, and that a saved one stands on its own."""
+
+import doctest
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from hydronb import plots
+from hydronb.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def flows():
+    """Three years of one catchment: precipitation, and flow with a gap and dry days."""
+    time = pd.date_range("2000-01-01", "2002-12-31")
+    day = np.arange(len(time))
+    prcp = np.maximum(0, np.sin(day * 0.9) * 8)
+    obs = np.maximum(0, 1.5 + 2 * np.cos(2 * np.pi * day / 365.25))
+    obs[300:330] = np.nan
+    make = lambda x, n: xr.DataArray(  # noqa: E731
+        x, dims="time", coords={"time": time}, name=n, attrs={"units": "mm/d", "long_name": n})
+    return make(prcp, "precipitation"), make(obs, "streamflow")
+
+
+@pytest.fixture(scope="module")
+def basins():
+    rng = np.random.default_rng(0)
+    ids = [f"{i:08d}" for i in range(40)]
+    place = {"lat": ("basin", rng.uniform(30, 48, 40)), "lon": ("basin", rng.uniform(-120, -75, 40))}
+    data = {n: ("basin", rng.uniform(0, 2, 40), {"units": u, "long_name": n.replace("_", " ")})
+            for n, u in (("elev_mean", "m"), ("aridity", "1"), ("frac_forest", "1"), ("p_mean", "mm/d"))}
+    return xr.Dataset(data, coords={"basin": ids} | place)
+
+
+def models(figure):
+    """The bokeh models of a figure, by class name."""
+    found: dict[str, list] = {}
+    for model in plots._render(figure).references():
+        found.setdefault(type(model).__name__, []).append(model)
+    return found
+
+
+def test_hydrograph_shows_every_series_and_units(flows):
+    prcp, obs = flows
+    drawn = models(plots.hydrograph(obs, {"EA-LSTM": obs * 0.9, "LSTM": obs * 1.1}, prcp=prcp, title="a river"))
+    items = [item.label.value for legend in drawn["Legend"] for item in legend.items]
+    assert items == ["observed", "EA-LSTM", "LSTM"]
+    labels = {axis.axis_label for axis in drawn["LinearAxis"]}
+    assert {"streamflow (mm/d)", "P (mm/d)"} <= labels
+    line_colours = {g.glyph.line_color for g in drawn["GlyphRenderer"] if type(g.glyph).__name__ == "Line"}
+    assert line_colours == {"#000000", plots.COLOURS["EA-LSTM"], plots.COLOURS["LSTM"]}
+
+
+def test_hydrograph_panels_zoom_together(flows):
+    prcp, obs = flows
+    page = plots._render(plots.hydrograph(obs, {"LSTM": obs}, prcp=prcp))
+    upper, lower = (child[0] for child in page.children)
+    assert upper.x_range is lower.x_range
+    assert upper.y_range.start > upper.y_range.end, "rain hangs from above"
+
+
+def test_hydrograph_without_observation(flows):
+    _, obs = flows
+    assert "Legend" in models(plots.hydrograph(None, {"LSTM": obs.fillna(0), "EA-LSTM": obs.fillna(0)}))
+
+
+def test_colours_are_fixed_and_never_shared():
+    first = plots.colours(["LSTM", "EA-LSTM"])
+    again = plots.colours(["EA-LSTM", "delta-HBV", "LSTM"])
+    assert first["LSTM"] == again["LSTM"] and first["EA-LSTM"] == again["EA-LSTM"]
+    many = plots.colours([f"LSTM, seed {i}" for i in range(9)] + ["observed", "LSTM (no statics)"])
+    assert len(set(many.values())) == len(many)
+    assert many["observed"] == "#000000"
+
+
+def test_cdf_is_the_share_of_basins_at_most_x():
+    scores = pd.Series([0.1, 0.4, np.nan, 0.9], name="NSE")
+    figure = plots.cdf({"LSTM": scores})
+    curve = next(iter(figure))
+    assert curve.label == "LSTM (median 0.40)"
+    data = curve.data if isinstance(curve.data, pd.DataFrame) else pd.DataFrame(curve.data)
+    for x, share in ((0.1, 1 / 3), (0.4, 2 / 3), (0.9, 1.0)):
+        assert data.loc[data["score"] == x, "share"].max() == pytest.approx(share)
+    plots._render(figure)
+
+
+def test_cdf_of_no_defined_score():
+    plots._render(plots.cdf({"LSTM": pd.Series([np.nan, np.nan], name="FLV")}))
+
+
+def test_map_draws_states_only_where_basins_lie_in_them(basins):
+    assert "MultiLine" in {type(g.glyph).__name__ for g in models(plots.basin_map(basins["aridity"]))["GlyphRenderer"]}
+    europe = basins["aridity"].assign_coords(lon=("basin", np.linspace(5, 15, 40)))
+    drawn = models(plots.basin_map(europe))["GlyphRenderer"]
+    assert {type(g.glyph).__name__ for g in drawn} == {"Scatter"}
+
+
+def test_map_keeps_basins_without_a_value(basins):
+    values = basins["aridity"].where(basins["aridity"] > 1)
+    points = [g for g in models(plots.basin_map(values))["GlyphRenderer"] if type(g.glyph).__name__ == "Scatter"]
+    assert len(points[0].data_source.data["basin"]) == 40
+
+
+def test_map_needs_coordinates(basins):
+    with pytest.raises(DataError, match="without the coordinate 'lat'"):
+        plots.basin_map(basins["aridity"].drop_vars("lat"))
+
+
+def test_one_basin_has_a_map(basins):
+    plots._render(plots.basin_map(basins["aridity"].isel(basin=[3])))
+
+
+def test_outline_is_the_contiguous_states():
+    points = np.concatenate(plots._outline_lines())
+    assert points[:, 0].min() == pytest.approx(-124.7, abs=0.1)
+    assert points[:, 0].max() == pytest.approx(-66.95, abs=0.1)
+    assert points[:, 1].min() > 24.4 and points[:, 1].max() < 49.5
+
+
+def test_attribute_maps_have_the_four_panels_of_fig_2(basins):
+    titles = [t.text for t in models(plots.attribute_maps(basins))["Title"] if t.text]
+    assert sorted(titles) == ["(a) elev mean (m)", "(b) aridity", "(c) frac forest", "(d) p mean (mm/d)"]
+    with pytest.raises(DataError, match="none of the attributes"):
+        plots.attribute_maps(basins[[]])
+
+
+def test_flow_duration_curve_is_sorted_and_ends_where_the_river_dries(flows):
+    _, obs = flows
+    observed = next(iter(plots.flow_duration_curve(obs, {"LSTM": obs * 2})))
+    flow, exceeded = observed.dimension_values("flow"), observed.dimension_values("exceeded")
+    assert (np.diff(flow) <= 0).all()
+    seen = obs.to_numpy()[~np.isnan(obs)]
+    assert exceeded.max() == pytest.approx(100 * (seen > 0).mean(), abs=0.1)
+
+
+def test_regime_of_a_calendar_has_every_day_once(flows):
+    _, obs = flows
+    time = pd.DatetimeIndex(obs["time"].to_numpy())
+    month = xr.DataArray(time.month.astype(float), dims="time", coords={"time": time})
+    mean = plots.day_of_year_mean(month, window=1)
+    expected = pd.date_range("2001-01-01", "2001-12-31").month
+    np.testing.assert_allclose(mean, expected)
+    smooth = plots.day_of_year_mean(month, window=7)
+    assert smooth[1] == pytest.approx((12 * 3 + 1 * 4) / 7), "smoothed around the end of the year"
+    plots._render(plots.regime(obs, {"LSTM": obs}))
+
+
+def test_simulations_count_only_where_observed(flows):
+    _, obs = flows
+    series, _ = plots._named(obs, {"LSTM": xr.ones_like(obs)})
+    assert int(series["LSTM"].count()) == int(obs.count())
+
+
+@pytest.mark.parametrize("valid", [[np.nan, 0.3, np.nan, 0.5], [np.nan] * 4])
+def test_loss_curve(valid):
+    progress = pd.DataFrame({"epoch": [0.5, 1, 1.5, 2], "loss": [3.0, 2.0, 1.5, 1.0], "valid": valid,
+                             "learning_rate": 1e-3})
+    titles = {t.text for t in models(plots.loss_curve(progress))["Title"]}
+    assert ("validation, best 0.50 after epoch 2" in titles) == (valid[1] == 0.3)
+
+
+def test_budyko_and_distributions(basins):
+    plots._render(plots.budyko(basins["aridity"], 1 - np.exp(-basins["aridity"]), colour_by=basins["p_mean"]))
+    plots._render(plots.attribute_distributions(basins, ["aridity", "p_mean"], "00000003"))
+
+
+def test_forcing_panels(flows):
+    prcp, obs = flows
+    ds = xr.Dataset({"prcp": prcp, "streamflow": obs})
+    assert len(plots._render(plots.forcing(ds, ["prcp", "streamflow"], title="a river")).children) == 2
+
+
+def test_a_saved_figure_needs_nothing_else(flows, tmp_path):
+    _, obs = flows
+    path = plots.save(plots.hydrograph(obs, {"LSTM": obs}), tmp_path / "new", "flow")
+    page = path.read_text()
+    assert path == tmp_path / "new" / "flow.html"
+    assert not re.search(r"<(script|link|img)[^>]*(src|href)=", page), "nothing is fetched"
+    assert page.count("BEGIN bokeh.min.js") == 1
+    assert path.stat().st_size < 3e6
+    assert [p.name for p in path.parent.iterdir()] == ["flow.html"]
+
+
+def test_a_folder_that_cannot_be_written(flows, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be written"):
+        plots.save(plots.hydrograph(None, {"LSTM": flows[1]}), tmp_path / "file", "flow")
+
+
+def test_examples_in_the_docstrings():
+    assert doctest.testmod(plots).failed == 0
