@@ -1,5 +1,7 @@
 """The report names what a folder holds and does not stop at the first thing that is wrong with it."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -228,10 +230,28 @@ def test_a_path_or_layout_that_is_not_known(tmp_path):
         report(tmp_path / "notes.docx")
 
 
-def test_real_folders(real_data):
-    found = report(real_data)
+def test_real_folders(real_data, tmp_path):
+    """CAMELS-US as it lies there, and every twentieth of Caravan's files."""
+    series = tmp_path / "caravan/timeseries/netcdf/camels"
+    series.mkdir(parents=True)
+    for path in sorted((real_data / "caravan/timeseries/netcdf/camels").glob("*.nc"))[::20]:
+        (series / path.name).symlink_to(path.resolve())
+    (tmp_path / "caravan/attributes").symlink_to((real_data / "caravan/attributes").resolve())
+    (tmp_path / "camels_us").symlink_to((real_data / "camels_us").resolve())
+    found = report(tmp_path)
     assert found.problems == []
     said = text(found)
-    assert "forcing nldas: 18 basins" in said and "sub-source camels (netcdf), 402 basins" in said
+    assert "forcing nldas: 18 basins" in said and "sub-source camels (netcdf), 21 basins" in said
     assert "05057200 (909 against 1897 km2)" in text(found.notes)
     assert "potential_evaporation_sum is impossible" in text(found.notes)
+
+
+def test_missing_attribute_tables_do_not_hide_the_rest(camels):
+    """Nor does a missing streamflow folder."""
+    for folder in ("camels_attributes_v2.0", "usgs_streamflow"):
+        shutil.rmtree(camels / folder)
+    found = report(camels)
+    assert len(found.problems) == 2
+    assert "no attribute tables: looked for" in found.problems[0]
+    assert "usgs_streamflow holds no file GAUGE_streamflow_qc.txt" in found.problems[1]
+    assert "forcing daymet: 3 basins" in text(found) and "streamflow: none" in text(found)
