@@ -65,7 +65,7 @@ def run(
     redo_stale: Annotated[bool, typer.Option(
         "--redo-stale", help="Also run again what another version of the package or notebook made.")] = False,
     only: Annotated[list[str] | None, typer.Option(
-        "--only", help="This run and what it needs; may be given again, and `*` stands for anything.")] = None,
+        "--only", help="This run and what it needs; may be given again; `*` stands for anything.")] = None,
 ) -> None:
     """Run what is missing of a plan; a run that was stopped goes on where it stopped."""
     from hydronb.parameters import resolve
@@ -120,8 +120,8 @@ def _report(plan: "Plan", outcomes: "list[Outcome]", outputs: Path, redo_stale: 
         print(f"{len(old)} of them stale ({first}: {why}); --redo-stale runs them again")
     if not all(o.good for o in outcomes):
         bad = sum(not o.good for o in outcomes)
-        print(f"error: {bad} of {len(outcomes)} runs not complete; the reasons are above, and the same command runs "
-              "only these", file=sys.stderr)
+        print(f"error: {bad} of {len(outcomes)} runs not complete, for the reasons above; the same command "
+              "runs only these", file=sys.stderr)
         raise typer.Exit(1)
     print("\n".join(made_and_next(outcomes, where)))
 
@@ -148,8 +148,8 @@ def serve_app(
     outputs: Annotated[Path, typer.Argument(help="Folder of run directories.")] = Path("outputs"),
 ) -> None:
     """The app, in a browser (not there yet)."""
-    raise HydronbError(f"the app is not there yet; meanwhile `hydronb status {outputs}` lists the runs, and the "
-                       f".html figures in {outputs}/PLAN/NOTEBOOK/RUN open in any browser")
+    raise HydronbError(f"the app is not there yet; meanwhile `hydronb status {outputs}` lists the runs, and "
+                       f"the .html figures in {outputs}/PLAN/NOTEBOOK/RUN open in any browser")
 
 
 @data_app.command("check")
@@ -160,8 +160,10 @@ def data_check(
     from hydronb.data.check import report
     from hydronb.parameters import resolve
 
-    for line in report(resolve(path)):
-        print(line)
+    found = report(resolve(path))
+    print("\n".join(found))
+    if found.problems:
+        raise typer.Exit(1)
 
 
 @data_app.command("get")

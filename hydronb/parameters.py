@@ -13,13 +13,14 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from hydronb.errors import ParameterError, nearest
 
 MODELS = ("ealstm", "lstm", "lstm_no_static")
+Given = TypeVar("Given", bound="Parameters")  # not Self, which beartype does not take in methods
 LOSSES = ("nse_star", "nse_star_paper", "mse")
 
 
@@ -81,7 +82,7 @@ class Period(BaseModel):
         return value
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    def _in_order(self) -> "Period":
         if self.end < self.start:
             raise ValueError(f"the period ends ({self.end}) before it starts ({self.start})")
         return self
@@ -96,7 +97,7 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
     @classmethod
-    def validate_parameters(cls, values: Mapping[str, Any], *, where: str = "") -> Self:
+    def validate_parameters(cls: type[Given], values: Mapping[str, Any], *, where: str = "") -> Given:
         """`cls(**values)`, with pydantic's report turned into one line.
 
         Raises
@@ -114,7 +115,7 @@ class Parameters(BaseModel):
             raise ParameterError(f"{where}{': ' if where else ''}{_one_line(error)}") from None
 
     @classmethod
-    def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
+    def from_notebook(cls: type[Given], namespace: Mapping[str, Any]) -> Given:
         """The parameters among a notebook's globals; whatever papermill injected must be one of them."""
         injected = {n for source in namespace.get("In", []) for n in _injected(source)}
         values = {n: namespace[n] for n in cls.model_fields if n in namespace}
@@ -167,7 +168,7 @@ class DataParameters(Parameters):
     truth: Literal["hbv", "gr4j"] = "hbv"
 
     @model_validator(mode="after")
-    def _has_path(self) -> Self:
+    def _has_path(self) -> "DataParameters":
         if self.kind != "synthetic" and not self.path:
             raise ValueError(f"data of kind {self.kind!r} needs a path")
         return self
@@ -234,7 +235,7 @@ class TrainParameters(NotebookParameters):
     device: str = "auto"
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> "TrainParameters":
         if self.predict_last > self.sequence_length:
             raise ValueError(f"predict_last ({self.predict_last}) is longer than sequence_length "
                              f"({self.sequence_length})")
@@ -257,7 +258,7 @@ class BenchmarkParameters(NotebookParameters):
     metrics: list[str] = ["nse", "kge", "alpha_nse", "beta_nse", "fhv", "fms", "flv"]
 
     @model_validator(mode="after")
-    def _known_metrics(self) -> Self:
+    def _known_metrics(self) -> "BenchmarkParameters":
         from hydronb.metrics import METRICS
 
         for name in self.metrics:

@@ -1,4 +1,4 @@
-"""A run's directory, outputs/PLAN/NOTEBOOK/RUN_ID: written as RUN_ID.partial under a lock, complete by a rename."""
+"""A run's directory, outputs/PLAN/NOTEBOOK/RUN_ID: RUN_ID.partial while being written, complete by a rename."""
 
 import contextlib
 import datetime as dt

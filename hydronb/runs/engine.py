@@ -6,7 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import hydronb
 from hydronb.runs.lifeline import DISK_FULL, PARENT
@@ -15,6 +15,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_
            "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
+@runtime_checkable
 class Job(Protocol):
     """One run directory being executed."""
 
@@ -26,8 +27,9 @@ class Job(Protocol):
     def stop(self) -> None: ...
 
 
+@runtime_checkable
 class Engine(Protocol):
-    """`start` gets one prepared directory executed, as `hydronb.runs.execute` does; `lock` is the descriptor to
+    """`start` gets one prepared directory executed, as `hydronb.runs.execute` does; `lock` is a descriptor to
     hold meanwhile. Whether it is complete is read from the disk, never from the engine."""
 
     def start(self, partial: Path, *, threads: int, lock: int) -> Job: ...
@@ -64,8 +66,8 @@ class LocalProcesses:
         env = os.environ | dict.fromkeys(THREADS, str(threads)) | {PARENT: str(os.getpid())} | _import_path()
         with (partial / "log.txt").open("ab") as log:
             return LocalJob(subprocess.Popen(
-                [sys.executable, "-m", "hydronb.runs.execute", str(partial)], env=env, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=subprocess.STDOUT, start_new_session=True, pass_fds=(lock,)))
+                [sys.executable, "-m", "hydronb.runs.execute", str(partial)], env=env, pass_fds=(lock,),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True))
 
 
 def _import_path() -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Execute one prepared run directory: `python -m hydronb.runs.execute RUN_ID.partial`.
 
-The one thing an engine has to get done somewhere: the pool does it in a process on this machine, a cluster's job
-would do the same. All it needs is in the directory's run.json; it ends with the directory complete, or with
-`status: failed` and the error's words in run.json.
+The one thing an engine has to get done somewhere: the pool does it in a process on this machine, a job on a
+cluster would do the same. All it needs is in the directory's run.json; it ends with the directory complete,
+or with `status: failed` and the error's words in run.json.
 """
 
 import datetime as dt

@@ -27,13 +27,14 @@ def data_files(data: Mapping[str, Any], *, where: str) -> dict[str, Path]:
         One of them does not exist.
     """
     p = DataParameters.validate_parameters(data, where=where)
-    named = {"path": p.path, "attributes": p.attributes, "basins": p.basins if isinstance(p.basins, str) else None}
+    listed = p.basins if isinstance(p.basins, str) else None
+    named = {"path": p.path, "attributes": p.attributes, "basins": listed}
     found = {name: resolve(path) for name, path in named.items() if path is not None}
     if p.kind == "synthetic":
         found.pop("path", None)
     for name, path in found.items():
         if not path.exists():
-            raise DataError(f"{where}: {name}: {path} does not exist; correct the path, or see `hydronb data get`")
+            raise DataError(f"{where}: {name}: {path} does not exist; correct it, or see `hydronb data get`")
     return found
 
 

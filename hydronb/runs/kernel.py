@@ -1,4 +1,4 @@
-"""The notebook's kernel: ipykernel in this environment's Python, ending with the process that executes the notebook."""
+"""The notebook's kernel: ipykernel in this environment's Python, ending with the process that executes it."""
 
 import os
 import shutil
@@ -12,11 +12,10 @@ from traitlets import default
 from hydronb.runs.lifeline import PARENT, die_with_parent
 
 
-
 class RunKernelManager(AsyncKernelManager):
     """Starts this module as the kernel, whatever kernels a user has installed.
 
-    It listens on Unix sockets rather than on ports: many kernels may start at once without taking each other's.
+    It listens on Unix sockets, not on ports: many kernels may start at once without taking each other's.
     """
 
     @default("transport")
@@ -33,7 +32,8 @@ class RunKernelManager(AsyncKernelManager):
         shutil.rmtree(Path(self.ip).parent, ignore_errors=True)
 
     def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
-        return [sys.executable, "-m", "hydronb.runs.kernel", "-f", self.connection_file, *(extra_arguments or [])]
+        extra = extra_arguments or []
+        return [sys.executable, "-m", "hydronb.runs.kernel", "-f", self.connection_file, *extra]
 
 
 def main() -> None:

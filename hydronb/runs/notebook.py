@@ -40,24 +40,26 @@ class Notebook:
             code = [cell for cell in cells if cell["cell_type"] == "code"]
             return [("".join(cell["source"]), cell.get("metadata", {}).get("tags", [])) for cell in code]
         except (ValueError, KeyError, TypeError):
-            raise ParameterError(f"{self.path}: not a notebook (version 4 JSON); open it once in JupyterLab and "
-                                 "save it") from None
+            raise ParameterError(f"{self.path}: not a notebook in version 4 JSON; save it once in JupyterLab"
+                                 ) from None
 
     @cached_property
     def code_hash(self) -> str:
         """Changes with the code, not with outputs, text or metadata."""
-        return hashlib.sha256(json.dumps([source for source, _ in self._code_cells]).encode()).hexdigest()[:16]
+        sources = json.dumps([source for source, _ in self._code_cells])
+        return hashlib.sha256(sources.encode()).hexdigest()[:16]
 
     @cached_property
     def assigned(self) -> dict[str, Any]:
-        """Name and default of each plain assignment in the cell tagged `parameters`; None where it is computed."""
+        """Name and default of each assignment in the cell tagged `parameters`; None where it is computed."""
         sources = [source for source, tags in self._code_cells if "parameters" in tags]
         if not sources:
             return {}
         try:
             body = ast.parse(sources[0]).body
         except SyntaxError as error:
-            raise ParameterError(f"{self.path}: the parameters cell is not Python, line {error.lineno}") from None
+            where = f"{self.path}: parameters cell, line {error.lineno}"
+            raise ParameterError(f"{where}: not Python; correct it in JupyterLab") from None
         found: dict[str, Any] = {}
         for node in body:
             targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
@@ -68,7 +70,7 @@ class Notebook:
 
     @property
     def schema(self) -> type[NotebookParameters] | None:
-        """Its parameter class, for the project's own notebooks; a user's copy elsewhere may take other parameters."""
+        """Its parameter class, for the project's own notebooks; a copy elsewhere may take others."""
         own = self.path.parent == notebooks_folder()
         return NOTEBOOKS.get(self.name) if own else None
 
@@ -78,8 +80,8 @@ class Notebook:
         return set(self.schema.model_fields) if self.schema else set(self.assigned)
 
     def check(self, given: Mapping[str, Any], *, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The given parameters in plain form, and all that the run will have: the given ones over the defaults in
-        the notebook's own parameters cell.
+        """The given parameters in plain form, and all that the run will have: the given ones over the
+        defaults in the notebook's own parameters cell.
 
         Raises
         ------
@@ -88,9 +90,11 @@ class Notebook:
         """
         for name in given:
             if name not in self.takes:
-                raise ParameterError(f"{where}: unknown parameter {name!r} of {self.name}{nearest(name, self.takes)}")
+                hint = nearest(name, self.takes)
+                raise ParameterError(f"{where}: unknown parameter {name!r} of {self.name}{hint}")
         if self.schema is None:
-            plain = {name: _like(value, self.assigned[name], f"{where}: {name}") for name, value in given.items()}
+            plain = {name: _like(value, self.assigned[name], f"{where}: {name}")
+                     for name, value in given.items()}
             return plain, _plain(self.assigned) | plain
         defaults = {name: value for name, value in self.assigned.items() if name in self.schema.model_fields}
         try:
@@ -137,7 +141,7 @@ def _plain(value: Any) -> Any:
 
 
 def _like(value: Any, default: Any, where: str) -> Any:
-    """`value` for a parameter whose default is a number or text: YAML reads `1e-3` as text and `yes` as a boolean."""
+    """`value` where the default is a number or text: YAML reads `1e-3` as text and `yes` as a boolean."""
     number = isinstance(default, int | float) and not isinstance(default, bool)
     if number and isinstance(value, str):
         try:

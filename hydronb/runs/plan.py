@@ -14,6 +14,7 @@
 
 import fnmatch
 import itertools
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -189,8 +190,8 @@ def _entries(raw: PlanFile, *, where: str) -> dict[str, Entry]:
 
 def _safe(name: str, *, where: str) -> None:
     if not NAME.fullmatch(name) or len(name) > 150 or name.endswith(".partial"):
-        raise ParameterError(f"{where} = {name!r}: becomes a folder's name; use letters, digits and _ . + -, at most "
-                             "150")
+        raise ParameterError(f"{where} = {name!r}: it names a folder; use letters, digits and _ . + -, at "
+                             "most 150")
 
 
 def _all_different(ids: list[str], *, where: str) -> None:
@@ -246,6 +247,21 @@ def _run(entry: Entry, run_id: str, params: dict[str, Any], notebook: Notebook, 
     plain, everything = notebook.check(given, where=where)
     from_data = isinstance(plain.get("data"), Mapping)
     marks = fingerprint(plain["data"], where=f"{where}: data") if from_data else {}
-    identity = digest({"notebook": notebook.name, "parameters": plain, "needs": [n.identity for n in needs],
-                       "data": marks})
+    stands_on = [n.identity for n in needs] + [_made_elsewhere(path, where=where) for path in _runs(plain)]
+    identity = digest({"notebook": notebook.name, "parameters": plain, "needs": stands_on, "data": marks})
     return Run(run_id, entry.id, notebook, plain, everything, needs, marks, identity)
+
+
+def _runs(plain: Mapping[str, Any]) -> list[str]:
+    runs = plain.get("runs")
+    return [str(path) for path in runs] if isinstance(runs, list) else []
+
+
+def _made_elsewhere(path: str, *, where: str) -> str:
+    """The identity of a run directory that the plan names by its path."""
+    record = resolve(path) / "run.json"
+    try:
+        return str(json.loads(record.read_text(encoding="utf-8"))["identity"])
+    except (OSError, ValueError, KeyError, TypeError):
+        hint = "is not a complete run directory; see `hydronb status`"
+        raise ParameterError(f"{where}: runs: {path} {hint}") from None

@@ -4,12 +4,13 @@ import csv
 import sys
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 EVERY = 60.0
 """Seconds between two plain lines of a run."""
 
 
+@runtime_checkable
 class Progress(Protocol):
     def started(self, run_id: str, partial: Path) -> None: ...
 

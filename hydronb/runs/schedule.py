@@ -169,7 +169,8 @@ class _Schedule:
     def _skip(self, run: Run, show: Progress) -> None:
         ended = [self.outcomes[n.id] for n in run.needs if n.id in self.outcomes]
         bad = next(outcome for outcome in ended if not outcome.good)
-        why = {"busy": "is being written by another process", "skipped": "was skipped"}.get(bad.state, "failed")
+        other = {"busy": "is being written by another process", "skipped": "was skipped"}
+        why = other.get(bad.state, "failed")
         self._end(run, "skipped", f"because {bad.run.id} {why}", 0.0, show)
 
     def _start(self, run: Run, show: Progress) -> None:

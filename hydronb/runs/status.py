@@ -114,4 +114,4 @@ def made_and_next(outcomes: Sequence[Outcome], outputs: Path) -> list[str]:
     else:
         last = outcomes[-1]
         lines.append(f"Look: open {shown(last.path / (last.run.notebook.name + '.ipynb'))} in JupyterLab")
-    return [*lines, f"Next: `hydronb status {shown(outputs.parent)}` lists all runs, and which are out of date"]
+    return [*lines, f"Next: `hydronb status {shown(outputs.parent)}` lists all runs and which are stale"]
