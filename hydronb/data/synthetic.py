@@ -4,6 +4,7 @@ Six kinds of catchment, from arid to snowy, have climates, landscapes and attrib
 The landscape sets the parameters of a hidden model, the hidden model makes the streamflow, and a gauge
 measures it with errors and gaps. Everything that is hidden in nature travels along as `true_*`."""
 
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -54,11 +55,11 @@ RANGES = {  # a pair of low and high for each of REGIMES, in their order
     "carbonate_rocks_frac": ((0, 0.3), (0, 0.2), (0, 0.2), (0, 0.3), (0.3, 1), (0, 0.02)),
     "geol_permeability": (
         (-16, -14),
-        (-14.5, -12.8),
+        (-14.5, -13),
         (-14, -12.5),
         (-15.5, -13.5),
         (-12.8, -11.2),
-        (-14.2, -12.5),
+        (-14, -12.5),
     ),
     "p_mean": ((0.9, 1.5), (1.4, 2.4), (1.8, 3.2), (2.9, 3.8), (3.4, 4.6), (4.5, 7.5)),
     "p_seasonality": ((-0.1, 0.5), (0.4, 0.8), (-0.5, 0.2), (0, 0.2), (-0.2, 0.15), (-1, -0.7)),
@@ -66,7 +67,7 @@ RANGES = {  # a pair of low and high for each of REGIMES, in their order
     "persistence": ((0.25, 0.4), (0.15, 0.3), (0.25, 0.4), (0.1, 0.25), (0.2, 0.35), (0.5, 0.65)),
     "amount_shape": ((0.45, 0.6), (0.6, 0.75), (0.7, 0.9), (0.7, 0.85), (0.65, 0.8), (0.8, 1)),
     "year_spread": ((0.25, 0.35), (0.18, 0.25), (0.15, 0.22), (0.1, 0.15), (0.12, 0.18), (0.12, 0.18)),
-    "t_mean": ((12, 19), (7, 13), (-1, 4), (5, 10), (16, 20), (7, 10.5)),
+    "t_mean": ((11, 17.5), (7, 13), (-1, 4), (5, 10), (16, 20), (7, 10.5)),
     "t_amplitude": ((9, 12), (13, 16), (10.5, 13), (12.5, 15), (8.5, 11), (6, 8)),
     "t_range": ((14, 17), (12, 14), (13, 16), (10.5, 12.5), (10.5, 12.5), (7.5, 10)),
     "dew_deficit": ((6, 10), (2, 4), (2, 5), (0, 1.5), (0, 1), (0, 1)),
@@ -219,7 +220,7 @@ def _forcing(land: dict[str, np.ndarray], time: pd.DatetimeIndex, seed: int) -> 
 # Hidden models --------------------------------------------------------------------------------------------
 
 
-def _part(values: np.ndarray, low: float, high: float) -> np.ndarray:
+def _part(values: np.ndarray, low: float | int, high: float | int) -> np.ndarray:
     """Where `values` lie between `low` and `high`, 0 to 1."""
     return np.clip((values - low) / (high - low), 0, 1)
 
@@ -319,9 +320,7 @@ def _with_elements(
 
 
 def _normal_quantiles(n: int) -> np.ndarray:
-    """Means of n equal parts of the standard normal distribution, nearly: its quantiles at their middles."""
-    from statistics import NormalDist
-
+    """Quantiles of the standard normal distribution at the middles of n equal parts."""
     return np.array([NormalDist().inv_cdf((k + 0.5) / n) for k in range(n)])
 
 
@@ -439,7 +438,7 @@ def climatic_attributes(ds: xr.Dataset) -> dict[str, np.ndarray]:
 def _seasonality(prcp: np.ndarray, tmean: np.ndarray, time: pd.DatetimeIndex) -> np.ndarray:
     """Relative amplitude of precipitation's sine, positive in phase with temperature's (Woods 2009, Eq.
     14)."""
-    angle = 2 * np.pi * time.dayofyear.to_numpy() / 365.25
+    angle = 2 * np.pi * time.day_of_year.to_numpy() / 365.25
     design = np.stack([np.ones_like(angle), np.cos(angle), np.sin(angle)], axis=1)
     (p0, pc, ps), (_, tc, ts) = (np.linalg.lstsq(design, series.T, rcond=None)[0] for series in (prcp, tmean))
     in_phase = (pc * tc + ps * ts) / np.hypot(tc, ts)

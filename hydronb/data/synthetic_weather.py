@@ -56,7 +56,7 @@ def normals(seed: int, n_basins: int, process: int, n: int) -> np.ndarray:
 
 def season(time: pd.DatetimeIndex, peak: int = WARMEST) -> np.ndarray:
     """Cosine of the time of year, 1 on the day of the year `peak`; shape (time)."""
-    return np.cos(2 * np.pi * (time.dayofyear.to_numpy() - peak) / 365.25)
+    return np.cos(2 * np.pi * (time.day_of_year.to_numpy() - peak) / 365.25)
 
 
 def autoregressive(shocks: np.ndarray, memory: float) -> np.ndarray:
@@ -123,7 +123,7 @@ def _amounts(climate: Climate, wet: np.ndarray, time: pd.DatetimeIndex, seed: in
     year = (time.year + (time.month >= 10)).to_numpy()
     year = year - year[0]
     spread = climate.year_spread[:, None]
-    year_factor = np.exp(spread * normals(seed, len(wet), 2, year[-1] + 1) - spread**2 / 2)
+    year_factor = np.exp(spread * normals(seed, len(wet), 2, int(year[-1]) + 1) - spread**2 / 2)
     shape = climate.amount_shape
     drawn = np.stack([stream(seed, b, 3).gamma(shape[b], 1 / shape[b], len(time)) for b in range(len(wet))])
     return wet * drawn * year_factor[:, year] * mean / _wet_chance(climate, time)
