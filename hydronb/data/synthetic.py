@@ -105,7 +105,7 @@ def synthetic_catchments(
     Returns
     -------
     xr.Dataset
-        The convention of `hydronb.data.dataset`, ids `syn_0001` on: all forcings, Hargreaves `pet`, measured
+        The convention of `hydronb.data.dataset`, ids `syn_0001` on: all forcings but `swe`, measured
         `streamflow` with gaps, and the 27 attributes of Kratzert et al. (2019). Besides, over (basin, time):
         `true_streamflow` before measurement, `true_et`, mm/d; `true_snow`, `true_soil_moisture`,
         `true_storage` (all water in the catchment), mm at the day's end; for `hbv` `true_baseflow`,
