@@ -39,12 +39,13 @@ def _error(message: str) -> int:
     return 1
 
 
-def _version(asked: bool) -> None:
+def _version(asked: bool) -> bool:
     if asked:
         import hydronb
 
         print(f"hydronb {hydronb.__version__}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()
@@ -170,16 +171,21 @@ def data_check(
 def data_get(
     name: Annotated[str, typer.Argument(help="caravan or camels-us.")],
     dest: Annotated[Path, typer.Argument(help="Folder to download to.")],
-    basins: Annotated[list[str] | None, typer.Option(
-        "--basins", help="CAMELS-US: fetch only this basin; may be given again, or with commas.")] = None,
+    basins: Annotated[str | None, typer.Option(
+        "--basins", help="CAMELS-US: fetch only these: ids with commas between, or a text file with one a line.")] = None,
 ) -> None:
     """Download a data set, with progress; an interrupted download goes on."""
+    from hydronb.data.dataset import read_basin_list
     from hydronb.data.download import get
     from hydronb.parameters import resolve
 
-    chosen = [b.strip() for item in basins or [] for b in item.split(",") if b.strip()]
+    chosen = None
+    if basins is not None:
+        chosen = read_basin_list(basins) if Path(basins).is_file() else [b.strip() for b in basins.split(",")]
     try:
-        get(name, resolve(dest), basins=chosen or None)
+        folder = get(name, resolve(dest), basins=chosen)
+        kind = "kind: caravan" if name == "caravan" else "kind: camels_us, forcing: daymet"
+        print(f"{folder} is ready; in a plan: data: {{{kind}, path: {folder}}}")
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from there", file=sys.stderr)
         raise typer.Exit(STOPPED) from None

@@ -3,7 +3,6 @@
 from importlib import import_module
 
 _WHERE = {
-    "check": "dataset",
     "open_dataset": "dataset",
     "read_basin_list": "dataset",
     "open_catchments": "catchments",

@@ -106,7 +106,7 @@ def require(ds: xr.Dataset, names: Sequence[str], role: str) -> None:
         dims = ("basin",) if role == "attribute" else ("basin", "time")
         if name not in ds or ds[name].dims != dims:
             have = [str(n) for n, v in ds.data_vars.items() if v.dims == dims and (table is None or n in table)]
-            why = ds.attrs.get(f"no_{name}", "")
+            why = ds.attrs.get(f"note_{name}", "")
             raise DataError(f"the data have no {role} {name!r}{f' ({why})' if why else ''}{nearest(name, have)}")
 
 
