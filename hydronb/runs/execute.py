@@ -5,6 +5,7 @@ cluster would do the same. All it needs is in the directory's run.json; it ends 
 or with `status: failed` and the error's words in run.json.
 """
 
+import contextlib
 import datetime as dt
 import errno
 import importlib.metadata
@@ -94,7 +95,8 @@ def main() -> None:
     try:
         complete = execute(Path(sys.argv[1]))
     except OSError as error:
-        print(f"{error.strerror}: {error.filename}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # the log may lie on the same full disk
+            print(f"{error.strerror}: {error.filename}", file=sys.stderr, flush=True)
         sys.exit(DISK_FULL if error.errno == errno.ENOSPC else FAILED)
     sys.exit(0 if complete else FAILED)
 

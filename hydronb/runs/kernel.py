@@ -1,11 +1,10 @@
 """The notebook's kernel: ipykernel in this environment's Python, ending with the process that executes it."""
 
 import os
-import shutil
 import sys
-import tempfile
-from pathlib import Path
+import uuid
 
+from jupyter_client.localinterfaces import localhost
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
@@ -15,21 +14,17 @@ from hydronb.runs.lifeline import PARENT, die_with_parent
 class RunKernelManager(AsyncKernelManager):
     """Starts this module as the kernel, whatever kernels a user has installed.
 
-    It listens on Unix sockets, not on ports: many kernels may start at once without taking each other's.
+    On Linux it listens on Unix sockets that are names, not files: many kernels may start at once without taking each
+    other's ports, and a kill leaves nothing behind. Elsewhere it listens on ports, as usual.
     """
 
     @default("transport")
     def _sockets(self) -> str:
-        return "ipc"
+        return "ipc" if sys.platform == "linux" else "tcp"
 
     @default("ip")
-    def _short_path(self) -> str:
-        """The path of a Unix socket has at most some 100 bytes."""
-        return str(Path(tempfile.mkdtemp(prefix="hydronb-")) / "kernel")
-
-    def cleanup_ipc_files(self) -> None:
-        super().cleanup_ipc_files()
-        shutil.rmtree(Path(self.ip).parent, ignore_errors=True)
+    def _abstract_name(self) -> str:
+        return f"@hydronb-{uuid.uuid4()}" if self.transport == "ipc" else localhost()
 
     def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
         extra = extra_arguments or []
