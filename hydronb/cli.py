@@ -172,7 +172,7 @@ def data_get(
     name: Annotated[str, typer.Argument(help="caravan or camels-us.")],
     dest: Annotated[Path, typer.Argument(help="Folder to download to.")],
     basins: Annotated[str | None, typer.Option(
-        "--basins", help="CAMELS-US: fetch only these: ids with commas between, or a text file with one a line.")] = None,
+        "--basins", help="CAMELS-US: only these: ids with commas between, or a text file, one a line.")] = None,
 ) -> None:
     """Download a data set, with progress; an interrupted download goes on."""
     from hydronb.data.dataset import read_basin_list
