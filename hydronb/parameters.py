@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
+import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from hydronb.errors import ParameterError, nearest
@@ -42,6 +43,27 @@ def resolve(path: str | Path) -> Path:
     here = Path.cwd()
     root = here.parent if here.name == "notebooks" and (here.parent / "params").is_dir() else here
     return Path(os.path.normpath(root / found))
+
+
+def run_folder(p: "NotebookParameters", name: str) -> Path:
+    """The folder that notebook `name` writes to, made and with its parameters in `params.yaml`: `run_dir`, or
+    `outputs/notebooks/NAME` where that is empty.
+
+    Raises
+    ------
+    ParameterError
+        It cannot be written.
+    """
+    folder = resolve(p.run_dir or f"outputs/notebooks/{name}")
+    text = yaml.safe_dump({k: v for k, v in p.plain().items() if k != "run_dir"}, sort_keys=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / "params.yaml.partial"
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, folder / "params.yaml")
+    except OSError as error:
+        raise ParameterError(f"run_dir {folder} cannot be written: {error.strerror}; choose another") from None
+    return folder
 
 
 def _number(value: Any) -> Any:

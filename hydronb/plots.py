@@ -22,6 +22,7 @@ from bokeh.models import FixedTicker
 from bokeh.resources import INLINE
 from bokeh.themes import Theme
 
+from hydronb.analysis.seasons import mean_year
 from hydronb.errors import DataError
 
 OBSERVED = "observed"
@@ -346,29 +347,13 @@ def regime(obs: xr.DataArray | None, simulations: Series, *, title: str = "", wi
     series, colour = _named(obs, simulations)
     x = hv.Dimension("day", label="month")
     y = hv.Dimension("flow", label="mean " + axis_label(next(iter(series.values()))))
-    curves = [hv.Curve((mean.index.to_numpy(), mean.to_numpy()), x, y, label=name).opts(
-        color=colour[name], line_width=2, tools=["hover"])
-        for name, mean in ((n, day_of_year_mean(da, window)) for n, da in series.items())]
+    means = {name: mean_year(da, window=window) for name, da in series.items()}
+    curves = [hv.Curve((mean["day"].to_numpy(), mean.to_numpy()), x, y, label=name).opts(
+        color=colour[name], line_width=2, tools=["hover"]) for name, mean in means.items()]
     months = pd.date_range("2001-01-01", periods=12, freq="MS")
     ticks = [(d.day_of_year, d.strftime("%b")[0]) for d in months]
     return hv.Overlay(curves).opts(width=width, height=height, title=title, xticks=ticks, xlim=(1, 365),
                                    legend_position="top", legend_cols=2, ylim=(0, None), **FREE)
-
-
-def day_of_year_mean(da: xr.DataArray, window: int = 7) -> pd.Series:
-    """Mean over the years of each day 1 to 365, then over a centred `window` that goes round the year's end.
-
-    29 February counts as day 59, the last of February, so that every date has one day in each year.
-    """
-    time = pd.DatetimeIndex(da["time"].to_numpy())
-    day = time.day_of_year - (time.is_leap_year & (time.day_of_year >= 60))
-    mean = pd.Series(da.to_numpy().astype(float)).groupby(np.asarray(day)).mean().reindex(range(1, 366))
-    half = window // 2
-    if half == 0:
-        return mean
-    around = pd.concat([mean[-half:], mean, mean[:half]])
-    return pd.Series(around.rolling(2 * half + 1, center=True, min_periods=1).mean()[half:-half].to_numpy(),
-                     index=mean.index)
 
 
 def _named(obs: xr.DataArray | None, simulations: Series) -> tuple[dict[str, xr.DataArray], dict[str, str]]:
@@ -490,3 +475,18 @@ def budyko(aridity: xr.DataArray, evaporation: xr.DataArray, *, colour_by: xr.Da
     bottom = min(0.0, float(np.nanmin(frame["evaporation"])) * 1.1)
     return (limits * line * points).opts(width=width, height=height, legend_position="bottom_right",
                                          xlim=(0, right), ylim=(bottom, 1.1), **FREE)
+
+
+def one_to_one(across: pd.Series, up: pd.Series, *, x: str, y: str, width: int = 450, height: int = 400) -> hv.Overlay:
+    """Two values of each basin against each other, joined by id, with the line where they are the same."""
+    _bokeh()
+    frame = pd.concat([across.rename("across"), up.rename("up")], axis=1, join="inner").reset_index(names="basin")
+    values = frame[["across", "up"]].to_numpy()
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    margin = 0.05 * (high - low or 1.0)
+    ends = (low - margin, high + margin)
+    kdim, vdim = hv.Dimension("across", label=x), hv.Dimension("up", label=y)
+    line = hv.Curve([(e, e) for e in ends], kdim, vdim).opts(color=INK, line_dash="dashed", line_width=1.2)
+    points = hv.Scatter(frame, kdim, [vdim, "basin"]).opts(color=COLOURS["EA-LSTM"], size=7, line_color="#444444",
+                                                           line_width=0.4, tools=["hover"])
+    return (line * points).opts(width=width, height=height, xlim=ends, ylim=ends, **FREE)

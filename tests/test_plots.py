@@ -136,16 +136,12 @@ def test_flow_duration_curve_is_sorted_and_ends_where_the_river_dries(flows):
     assert exceeded.max() == pytest.approx(100 * (seen > 0).mean(), abs=0.1)
 
 
-def test_regime_of_a_calendar_has_every_day_once(flows):
+def test_regime_shows_the_mean_year_of_observed_days(flows):
     _, obs = flows
-    time = pd.DatetimeIndex(obs["time"].to_numpy())
-    month = xr.DataArray(time.month.astype(float), dims="time", coords={"time": time})
-    mean = plots.day_of_year_mean(month, window=1)
-    expected = pd.date_range("2001-01-01", "2001-12-31").month
-    np.testing.assert_allclose(mean, expected)
-    smooth = plots.day_of_year_mean(month, window=7)
-    assert smooth[1] == pytest.approx((12 * 3 + 1 * 4) / 7), "smoothed around the end of the year"
-    plots._render(plots.regime(obs, {"LSTM": obs}))
+    drawn = {c.label: c for c in plots.regime(obs, {"LSTM": xr.ones_like(obs)}, window=1)}
+    np.testing.assert_allclose(drawn["LSTM"].dimension_values("flow"), 1)
+    first_of_june = obs.sel(time=(obs["time"].dt.month == 6) & (obs["time"].dt.day == 1)).mean()
+    assert drawn["observed"].dimension_values("flow")[151] == pytest.approx(float(first_of_june))
 
 
 def test_simulations_count_only_where_observed(flows):

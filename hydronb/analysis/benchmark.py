@@ -1,0 +1,289 @@
+"""Trained runs side by side: groups of seeds, ensembles, and the tables of Kratzert et al. (2019)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+import yaml
+
+from hydronb.errors import DataError, TrainingError
+from hydronb.metrics import table
+
+MODEL_LABELS = {"ealstm": "EA-LSTM", "lstm": "LSTM", "lstm_no_static": "LSTM (no statics)"}
+LOSS_LABELS = {"nse_star": "NSE*", "nse_star_paper": "NSE* (as printed)", "mse": "MSE"}
+NOT_THE_MODEL = ("seed", "run_dir", "threads", "device")
+"""Parameters that may differ between the members of an ensemble."""
+SIMULATED, OBSERVED = "streamflow", "streamflow_obs"
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run directory: its parameters, and its simulation, read when it is asked for."""
+
+    path: Path
+    parameters: Mapping[str, Any]
+
+    def simulation(self) -> xr.Dataset:
+        """`streamflow` and `streamflow_obs`, (basin, time), mm/d."""
+        with xr.open_dataset(self.path / "simulation.nc") as ds:
+            missing = {SIMULATED, OBSERVED} - set(ds.data_vars)
+            if missing:
+                raise DataError(f"{self.path / 'simulation.nc'} has no {missing.pop()!r}, so it cannot be scored")
+            return ds.load()
+
+    def progress(self) -> pd.DataFrame:
+        """`progress.csv`; the last row says what the training cost."""
+        return pd.read_csv(self.path / "progress.csv")
+
+
+def read_run(path: str | Path) -> TrainedRun:
+    """A complete run directory.
+
+    Raises
+    ------
+    TrainingError
+        No such directory, or one without `params.yaml` or `simulation.nc`.
+    """
+    path = Path(path)
+    for name in ("params.yaml", "simulation.nc"):
+        if not (path / name).is_file():
+            raise TrainingError(f"{path} holds no {name}: not a complete training run; give run directories of "
+                                "ealstm_01_train")
+    return TrainedRun(path, yaml.safe_load((path / "params.yaml").read_text(encoding="utf-8")))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ only in their seed."""
+
+    label: str
+    runs: tuple[TrainedRun, ...]
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        return self.runs[0].parameters
+
+    @property
+    def seeds(self) -> list[int]:
+        return [r.parameters["seed"] for r in self.runs]
+
+    def members(self) -> xr.Dataset:
+        """`streamflow` (seed, basin, time) and `streamflow_obs` (basin, time), on the basins and days of all."""
+        each = [r.simulation() for r in self.runs]
+        sims = xr.concat([s[SIMULATED] for s in each], pd.Index(self.seeds, name="seed"), join="inner",
+                         coords="minimal", compat="override")
+        return xr.merge([sims, each[0][OBSERVED]], join="inner", compat="override")
+
+
+def group_runs(runs: Sequence[TrainedRun]) -> list[Group]:
+    """Runs grouped by all their parameters but the seed, labelled by model and by whatever else tells groups apart.
+
+    Raises
+    ------
+    DataError
+        Two runs of a group have the same seed: they are one run, counted twice.
+    """
+    groups: dict[str, list[TrainedRun]] = {}
+    for run in runs:
+        settings = {k: v for k, v in run.parameters.items() if k not in NOT_THE_MODEL}
+        groups.setdefault(yaml.safe_dump(settings, sort_keys=True), []).append(run)
+    labels = _labels([members[0].parameters for members in groups.values()])
+    made = [Group(label, tuple(sorted(members, key=lambda r: r.parameters["seed"])))
+            for label, members in zip(labels, groups.values(), strict=True)]
+    for group in made:
+        if len(set(group.seeds)) < len(group.seeds):
+            twice = next(s for s in group.seeds if group.seeds.count(s) > 1)
+            raise DataError(f"{group.label}: two runs have the seed {twice}; give each run once")
+    return made
+
+
+def _labels(parameters: Sequence[Mapping[str, Any]]) -> list[str]:
+    names = sorted({k for p in parameters for k in p if k not in (*NOT_THE_MODEL, "model", "loss")})
+    losses = {p["loss"] for p in parameters}
+    labels = []
+    for p in parameters:
+        like = [q for q in parameters if (q["model"], q["loss"]) == (p["model"], p["loss"])]
+        differ = [n for n in names if any(q.get(n) != p.get(n) for q in like)]
+        parts = [MODEL_LABELS.get(p["model"], p["model"])]
+        parts += [LOSS_LABELS.get(p["loss"], p["loss"])] if len(losses) > 1 else []
+        labels.append(", ".join(parts + [f"{n} {_short(p.get(n))}" for n in differ]))
+    return labels
+
+
+def _short(value: Any) -> str:
+    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) < 24 else text[:21] + "..."
+
+
+def read_members(groups: Sequence[Group]) -> dict[str, xr.Dataset]:
+    """`members()` of each group by label, all on the basins and days that every group has.
+
+    Raises
+    ------
+    DataError
+        The runs have no basin or no day in common.
+    """
+    read = {g.label: g.members() for g in groups}
+    aligned = xr.align(*read.values(), join="inner", exclude="seed")
+    for dim in ("basin", "time"):
+        if aligned[0].sizes[dim] == 0:
+            raise DataError(f"the runs {', '.join(read)} have no {dim} in common; compare runs with the same "
+                            f"{'basins' if dim == 'basin' else 'test_period'}")
+    return dict(zip(read, aligned, strict=True))
+
+
+def ensemble(members: xr.Dataset) -> xr.DataArray:
+    """Mean simulation of the members, (basin, time)."""
+    return members[SIMULATED].mean("seed", keep_attrs=True)
+
+
+def score(members: xr.Dataset, metrics: Sequence[str]) -> pd.DataFrame:
+    """Metrics of each member and of their ensemble: index (member, basin), `member` a seed as text or `ensemble`."""
+    obs = members[OBSERVED]
+    tables = {str(s): table(members[SIMULATED].sel(seed=s, drop=True), obs, metrics) for s in members["seed"].values}
+    return pd.concat(tables | {"ensemble": table(ensemble(members), obs, metrics)}, names=["member", "basin"])
+
+
+def table2(scores: Mapping[str, pd.DataFrame], groups: Sequence[Group]) -> pd.DataFrame:
+    """The layout of Table 2 of Kratzert et al. (2019), ours and the published numbers beside each other.
+
+    Single: mean over seeds of the mean, the median and the number of failures (NSE <= 0) over basins, with its
+    standard deviation over seeds (ddof 0) as `_std`. Ensemble: the same of the mean simulation, without deviation.
+
+    Parameters
+    ----------
+    scores
+        By label, from `score`, with a column `nse`.
+    groups
+        Give model and loss of each label.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index (label, kind); columns `mean`, `mean_std`, `median`, `median_std`, `failures`, `failures_std`, `members`,
+        `basins`, and `paper_*` where the paper has the model and loss.
+    """
+    published = read_published("kratzert2019_table2").set_index(["model", "loss", "kind"])
+    rows = {}
+    for group in groups:
+        nse = pd.DataFrame({m: s.droplevel("member") for m, s in scores[group.label]["nse"].groupby(level="member")})
+        seeds = nse.drop(columns="ensemble")
+        singles = pd.DataFrame({"mean": seeds.mean(), "median": seeds.median(), "failures": (seeds <= 0).sum()})
+        for kind, part in (("single", singles), ("ensemble", None)):
+            if part is None and len(group.runs) == 1:
+                continue
+            row = _statistics(nse["ensemble"]) if part is None else _over_seeds(part)
+            row |= {"members": len(group.runs), "basins": int(nse["ensemble"].count())}
+            key = (group.parameters["model"], group.parameters["loss"], kind)
+            if key in published.index:
+                row |= {f"paper_{name}": value for name, value in published.loc[key].items()}
+            rows[group.label, kind] = row
+    columns = ["mean", "mean_std", "median", "median_std", "failures", "failures_std"]
+    frame = pd.DataFrame.from_dict(rows, orient="index")
+    frame.index = pd.MultiIndex.from_tuples(rows, names=["model", "kind"])
+    return frame.reindex(columns=[*columns, "members", "basins", *(f"paper_{c}" for c in columns)])
+
+
+def _statistics(nse: pd.Series) -> dict[str, float]:
+    return {"mean": nse.mean(), "median": nse.median(), "failures": int((nse <= 0).sum())}
+
+
+def _over_seeds(part: pd.DataFrame) -> dict[str, float]:
+    return {**part.mean().to_dict(), **{f"{n}_std": s for n, s in part.std(ddof=0).items()}}
+
+
+def table3(scores: Mapping[str, pd.DataFrame], extra: Mapping[str, pd.DataFrame] | None = None) -> pd.DataFrame:
+    """Medians over basins of every metric, besides mean and failures of the NSE, as Table 3 of the paper has them.
+
+    Where a model has several seeds, its row is the mean over seeds of their medians; its ensemble has its own row.
+    A metric that is undefined for some basins leaves them out; `undefined` is the most of them in any column.
+
+    Parameters
+    ----------
+    scores
+        By label, from `score`.
+    extra
+        More rows, by label: tables with index `basin`, such as the climatology's.
+    """
+    rows = {}
+    for label, scored in scores.items():
+        members = dict(list(scored.groupby(level="member")))
+        seeds = [members[m] for m in members if m != "ensemble"]
+        single = f"{label}, single" if len(seeds) > 1 else label
+        rows[single] = pd.concat([_medians(s) for s in seeds], axis=1).mean(axis=1)
+        if len(seeds) > 1:
+            rows[f"{label}, ensemble"] = _medians(members["ensemble"])
+    rows |= {label: _medians(scored) for label, scored in (extra or {}).items()}
+    return pd.DataFrame(rows).T.rename_axis("model")
+
+
+def _medians(scored: pd.DataFrame) -> pd.Series:
+    out = {}
+    if "nse" in scored:
+        out = {"nse_mean": scored["nse"].mean(), "failures": (scored["nse"] <= 0).sum()}
+    out |= {f"{name}_median": values.median() for name, values in scored.items()}
+    return pd.Series(out | {"undefined": scored.isna().sum().max()}, dtype=float)
+
+
+def read_published(name: str) -> pd.DataFrame:
+    """A small table of published numbers, `published/NAME.csv`."""
+    with files("hydronb.analysis").joinpath(f"published/{name}.csv").open(encoding="utf-8") as file:
+        return pd.read_csv(file, comment="#")
+
+
+def differences(groups: Sequence[Group], n_basins: int) -> list[str]:
+    """What sets these runs apart from the published ones, a line each; empty where nothing does."""
+    p = groups[0].parameters
+    data = p.get("data", {})
+    lines = []
+    if data.get("kind") != "camels_us" or data.get("forcing") != "maurer_extended":
+        ours = {"camels_us": f"CAMELS-US, {data.get('forcing')}"}.get(data.get("kind"), str(data.get("kind")))
+        lines.append(f"data: {ours} here, CAMELS-US with extended Maurer forcing in the paper")
+    if n_basins != 531:
+        lines.append(f"basins: {n_basins} here, 531 in the paper")
+    for name, label, paper in (("train_period", "training period", "1999-10-01 to 2008-09-30"),
+                               ("test_period", "test period", "1989-10-01 to 1999-09-30")):
+        ours = _period(p[name])
+        if ours != paper:
+            lines.append(f"{label}: {ours} here, {paper} in the paper")
+    for name, paper in (("hidden", 256), ("sequence_length", 270), ("predict_last", 1), ("epochs", 30)):
+        if any(g.parameters.get(name) != paper for g in groups):
+            values = sorted({g.parameters.get(name) for g in groups})
+            lines.append(f"{name}: {', '.join(map(str, values))} here, {paper} in the paper")
+    if (members := {len(g.runs) for g in groups}) != {8}:
+        lines.append(f"seeds a model: {', '.join(map(str, sorted(members)))} here, 8 in the paper")
+    return lines
+
+
+def _period(value: Any) -> str:
+    start, end = (value["start"], value["end"]) if isinstance(value, Mapping) else value
+    return f"{start} to {end}"
+
+
+def best_median_worst(scored: pd.Series) -> dict[str, str]:
+    """The basins with the best, the median (a true one, the lower of two) and the worst score; NaN never counts.
+
+    Raises
+    ------
+    DataError
+        No basin has a score.
+    """
+    ordered = scored.dropna().sort_values(kind="stable")
+    if ordered.empty:
+        raise DataError(f"{scored.name} is undefined in every basin; the observation is missing or constant")
+    ids = ordered.index.to_numpy()
+    return {"best": str(ids[-1]), "median": str(ids[(len(ids) - 1) // 2]), "worst": str(ids[0])}
+
+
+def training_cost(groups: Sequence[Group]) -> pd.DataFrame:
+    """Epochs, minutes and processor minutes of each group's runs, means over seeds."""
+    rows = {}
+    for group in groups:
+        last = pd.DataFrame([r.progress().iloc[-1] for r in group.runs])
+        rows[group.label] = {"epochs": last["epoch"].mean(), "minutes": last["seconds"].mean() / 60,
+                             "cpu minutes": last["cpu_seconds"].mean() / 60}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
