@@ -61,8 +61,10 @@ class EALSTM(nn.Module):
 
     def states(self, dynamic: Float[Tensor, "batch time dynamic"], static: Float[Tensor, "batch static"],
                state: tuple[Tensor, Tensor] | None = None,
-               ) -> tuple[Float[Tensor, "batch time hidden"], Float[Tensor, "batch time hidden"]]:
-        """Hidden and cell states of all days (Eqs. 8 to 12), from `state` (zeros where None)."""
+               ) -> tuple[Float[Tensor, "batch time hidden"], Float[Tensor, "batch known hidden"]]:
+        """Hidden and cell states of all days (Eqs. 8 to 12), from `state` (zeros where None).
+
+        The fused kernel gives the cell state of the last day alone. `h[:, -1], c[:, -1]` carry on to later days."""
         if use_fused(self.route, dynamic, state):
             return fused_states(self, dynamic, static)
         h, c = recurrence(dynamic.transpose(0, 1), self.weight, self.bias.expand(len(dynamic), -1), self.recurrent,

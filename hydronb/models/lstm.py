@@ -45,8 +45,8 @@ class LSTM(nn.Module):
 
     def states(self, dynamic: Float[Tensor, "batch time dynamic"], static: Float[Tensor, "batch static"],
                state: tuple[Tensor, Tensor] | None = None,
-               ) -> tuple[Float[Tensor, "batch time hidden"], Float[Tensor, "batch time hidden"]]:
-        """Hidden and cell states of all days (Eqs. 5 and 6), from `state` (zeros where None)."""
+               ) -> tuple[Float[Tensor, "batch time hidden"], Float[Tensor, "batch known hidden"]]:
+        """Hidden and cell states of all days (Eqs. 5 and 6), from `state` (zeros where None); see `EALSTM.states`."""
         if use_fused(self.route, dynamic, state):
             return fused_states(self, dynamic, static)
         own, shared = self.weight[:, : self.n_dynamic], self.weight[:, self.n_dynamic :]
@@ -79,7 +79,7 @@ def use_fused(route: str, dynamic: Tensor, state: tuple[Tensor, Tensor] | None) 
 
 
 def fused_states(model: nn.Module, dynamic: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
-    """Hidden states through PyTorch's LSTM kernel; it does not return the cell states but the last day's."""
+    """Hidden states through PyTorch's LSTM kernel; of the cell states it returns the last day's alone."""
     weight, recurrent, bias = model.fused_weights()
     x = torch.cat([dynamic, static[:, None].expand(-1, dynamic.shape[1], -1)], dim=-1)
     zero = x.new_zeros(1, x.shape[0], model.hidden)
