@@ -82,7 +82,7 @@ def _view(series: Tensor, length: int) -> Tensor:
 
 
 def training_samples(ds: xr.Dataset, scaling: Scaling, period: Period, sequence_length: int, predict_last: int,
-                     *, device: str = "cpu") -> Samples:
+                     *, device: str | torch.device = "cpu") -> Samples:
     """Every sample whose targets lie in `period` and hold an observation.
 
     Raises
@@ -103,13 +103,18 @@ def training_samples(ds: xr.Dataset, scaling: Scaling, period: Period, sequence_
 
 
 def prediction_samples(ds: xr.Dataset, scaling: Scaling, period: Period, sequence_length: int, predict_last: int,
-                       *, device: str = "cpu") -> Samples:
+                       *, device: str | torch.device = "cpu") -> Samples:
     """The samples whose targets cover each day of `period`, basin by basin in order of time; the last one of a basin
-    overlaps the one before where `predict_last` does not divide the period. Needs no target."""
+    overlaps the one before where `predict_last` does not divide the period. Needs no target.
+
+    Raises
+    ------
+    DataError
+        The data do not hold the period, or not enough days before it.
+    """
     first, end = _positions(ds, period, sequence_length, predict_last)
-    if end - first + 1 < predict_last:
-        first = max(end + 1 - predict_last, sequence_length - predict_last)
-    last = np.minimum(np.arange(first + predict_last - 1, end + predict_last, predict_last), end)
+    latest = max(end, sequence_length - 1)  # a period shorter than predict_last may end before the first whole window
+    last = np.minimum(np.arange(first + predict_last - 1, end + predict_last, predict_last), latest)
     basin = np.repeat(np.arange(ds.sizes["basin"]), len(last))
     target = np.full((ds.sizes["basin"], ds.sizes["time"], 0), np.nan, np.float32)
     return _samples(ds, scaling, target, basin, np.tile(last, ds.sizes["basin"]), sequence_length, predict_last, device)
@@ -118,17 +123,20 @@ def prediction_samples(ds: xr.Dataset, scaling: Scaling, period: Period, sequenc
 def _positions(ds: xr.Dataset, period: Period, sequence_length: int, predict_last: int) -> tuple[int, int]:
     """Positions of the first and last target day, after checking that the days before them are there."""
     days = select_period(ds, period)
+    if sequence_length > ds.sizes["time"]:
+        raise DataError(f"sequence_length {sequence_length} is longer than the data, which have {ds.sizes['time']} "
+                        "days; shorten it")
     first = ds.indexes["time"].get_loc(days.indexes["time"][0])
     before = sequence_length - predict_last
     if first < before:
-        earliest = ds.indexes["time"][min(before, ds.sizes["time"] - 1)].date()
-        raise DataError(f"sequence_length {sequence_length} needs {before} days of forcing before {period.start}, the data "
-                        f"have {first}; start the period on {earliest} or later, or shorten the sequence")
+        earliest = ds.indexes["time"][before].date()
+        raise DataError(f"sequence_length {sequence_length} needs {before} days of forcing before {period.start}, the "
+                        f"data have {first}; start the period on {earliest} or later, or shorten the sequence")
     return first, first + days.sizes["time"] - 1
 
 
 def _samples(ds: xr.Dataset, scaling: Scaling, target: np.ndarray, basin: np.ndarray, last: np.ndarray,
-             sequence_length: int, predict_last: int, device: str) -> Samples:
+             sequence_length: int, predict_last: int, device: str | torch.device) -> Samples:
     require(ds, list(scaling.forcings), "forcing")
     return Samples(
         torch.from_numpy(_stack(ds, list(scaling.forcings))).to(device),
