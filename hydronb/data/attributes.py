@@ -63,4 +63,4 @@ def _encode(attribute: xr.DataArray, known: list[str]) -> np.ndarray:
 
 
 def _is_missing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and np.isnan(value)) or value in ("", "nan", "NA")
+    return value is None or (isinstance(value, float) and bool(np.isnan(value))) or value in ("", "nan", "NA")

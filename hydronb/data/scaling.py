@@ -28,6 +28,19 @@ class Scaling:
         """As JSON stores it."""
         return asdict(self)
 
+    @classmethod
+    def from_plain(cls, stored: dict) -> "Scaling":
+        """From what `plain` gave, read back from JSON.
+
+        Raises
+        ------
+        KeyError, TypeError
+            Something else was stored.
+        """
+        pairs = {role: {n: (mean, std) for n, (mean, std) in stored[role].items()}
+                 for role in ("forcings", "attributes", "targets")}
+        return cls(**stored | pairs)
+
     def static(self, ds: xr.Dataset) -> np.ndarray:
         """The attributes of all basins of `ds`, raw, float64 of shape (basin, attribute).
 
@@ -104,7 +117,7 @@ def require(ds: xr.Dataset, names: Sequence[str], role: str) -> None:
     table = {"forcing": FORCINGS, "target": TARGETS}.get(role)
     for name in names:
         dims = ("basin",) if role == "attribute" else ("basin", "time")
-        if name not in ds or ds[name].dims != dims:
+        if name not in ds or ds[name].dims != dims or (table is not None and name not in table):
             have = [str(n) for n, v in ds.data_vars.items() if v.dims == dims and (table is None or n in table)]
             why = ds.attrs.get(f"note_{name}", "")
             raise DataError(f"the data have no {role} {name!r}{f' ({why})' if why else ''}{nearest(name, have)}")
@@ -119,5 +132,5 @@ def _mean_std(values: np.ndarray, ddof: int) -> tuple[float, float]:
 
 def _missing_attribute(ds: xr.Dataset, names: Sequence[str], missing: np.ndarray) -> DataError:
     b, k = np.argwhere(missing)[0]
-    return DataError(f"attribute {names[k]} of basin {ds['basin'].values[b]} is missing ({int(missing.sum())} values in "
-                     "all); leave it out, or set missing_attributes: mean")
+    return DataError(f"attribute {names[k]} of basin {ds['basin'].values[b]} is missing ({int(missing.sum())} values "
+                     "in all); leave it out, or set missing_attributes: mean")
