@@ -51,7 +51,7 @@ def predict(model: ScaledModel, ds: xr.Dataset, period: Period, *, batch_size: i
             out[batch.basin.cpu().numpy()[:, None], (last[:, None] + days).numpy()] = simulated
             bar.update(len(batch.basin))
     model.train(was_training)
-    whole = ds[[n for n in names if n in ds]].rename({n: f"{n}_obs" for n in names if n in ds})
+    whole = xr.Dataset({f"{n}_obs": ds[n] for n in names if n in ds}, {d: ds[d] for d in ("basin", "time")})
     for k, name in enumerate(names):
         values = np.maximum(out[:, :, k], 0) if name == "streamflow" else out[:, :, k]
         attrs = {"units": TARGETS[name].units, "long_name": f"simulated {TARGETS[name].long_name}"}
@@ -66,6 +66,9 @@ def save_simulation(simulation: xr.Dataset, path: str | Path) -> Path:
     partial = path.with_name(path.name + ".partial")
     chunks = {n: {"chunksizes": (1, simulation.sizes["time"]), "zlib": True, "complevel": 1}
               for n, v in simulation.data_vars.items() if v.dims == ("basin", "time")}
-    simulation.to_netcdf(partial, encoding=chunks)
-    os.replace(partial, path)
+    try:
+        simulation.to_netcdf(partial, encoding=chunks)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
     return path

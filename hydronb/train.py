@@ -5,7 +5,6 @@
 
 import csv
 import json
-import os
 import sys
 import time
 import zlib
@@ -16,16 +15,15 @@ import numpy as np
 import torch
 import xarray as xr
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from tqdm.auto import tqdm
 
 from hydronb import metrics
 from hydronb.data.attributes import attribute_list
-from hydronb.data.scaling import fit_scaling
+from hydronb.data.scaling import fit_scaling, select_period
 from hydronb.data.windows import Samples, prediction_samples, training_samples
-from hydronb.errors import HydronbError, ParameterError, TrainingError
+from hydronb.errors import DataError, HydronbError, ParameterError, TrainingError
 from hydronb.losses import LOSSES, Terms
-from hydronb.models.scaled import ScaledModel, load, read_description
+from hydronb.models.scaled import ScaledModel, load, read_description, write_atomically, write_tensors
 from hydronb.parameters import Period, TrainParameters
 from hydronb.predict import predict
 
@@ -65,11 +63,14 @@ def train(ds: xr.Dataset, p: TrainParameters, run_dir: str | Path) -> ScaledMode
     samples = training_samples(ds, scaling, p.train_period, p.sequence_length, p.predict_last, device=device)
     for period in filter(None, (p.validation_period, p.test_period)):  # a period that cannot be predicted stops here
         prediction_samples(ds.isel(basin=[0]), scaling, period, p.sequence_length, p.predict_last)
+    if p.validation_period and not select_period(ds, p.validation_period)[p.targets[0]].notnull().any():
+        raise DataError(f"no basin has {p.targets[0]} in the validation_period {p.validation_period}; choose another")
     fingerprint = _fingerprint(samples, p)
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
-        if (run_dir / "model.json").exists() and read_description(run_dir).get("fingerprint") == fingerprint:
+        if is_complete(run_dir, fingerprint):
             return load(run_dir, device=device)
+        (run_dir / "model.json").unlink(missing_ok=True)  # of other parameters; it is the last file that is written
         torch.manual_seed(p.seed)
         model = ScaledModel(p.model, scaling, hidden=p.hidden, dropout=p.dropout, forget_bias=p.forget_bias,
                             sequence_length=p.sequence_length, predict_last=p.predict_last).to(device)
@@ -142,7 +143,7 @@ def fit(model: ScaledModel, samples: Samples, std: torch.Tensor, p: TrainParamet
                     saved = time.monotonic()
         bar.close()
         score = validate(model) if validate else None
-        if score is not None and (at["best_score"] is None or score > at["best_score"]):
+        if score is not None and score > (-np.inf if at["best_score"] is None else at["best_score"]):
             at |= {"best_epoch": epoch, "best_score": score}
             checkpoint.remember_best()
         log.epoch(epoch, at["loss_sum"] / n_steps, score, learning_rate)
@@ -152,6 +153,13 @@ def fit(model: ScaledModel, samples: Samples, std: torch.Tensor, p: TrainParamet
         saved = time.monotonic()
     if p.patience:
         checkpoint.use_best()
+
+
+def is_complete(run_dir: Path, fingerprint: str) -> bool:
+    """Whether `run_dir` holds the weights of a finished training with this fingerprint."""
+    if not (run_dir / "model.safetensors").exists() or not (run_dir / "model.json").exists():
+        return False
+    return read_description(run_dir).get("fingerprint") == fingerprint
 
 
 def rate(learning_rate: float | dict[int, float], epoch: int) -> float:
@@ -177,7 +185,8 @@ def epoch_order(n_samples: int, n_drawn: int, seed: int, epoch: int) -> torch.Te
 def basin_std(ds: xr.Dataset, p: TrainParameters) -> torch.Tensor:
     """Standard deviation (ddof 0) of each basin's targets over the training period, shape (basin, target)."""
     days = ds.sel(time=slice(str(p.train_period.start), str(p.train_period.end)))
-    std = np.stack([days[n].values.astype(np.float64).std(axis=1, where=days[n].notnull().values) for n in p.targets], 1)
+    targets = [days[n].values.astype(np.float64) for n in p.targets]
+    std = np.stack([np.nanstd(values, axis=1) for values in targets], axis=1)
     return torch.from_numpy(std.astype(np.float32)).to(choose_device(p.device))
 
 
@@ -213,8 +222,8 @@ def non_finite(epoch: int, step: int, basin: torch.Tensor, samples: Samples, val
     """The message of a training that diverged."""
     ids = sorted({samples.ids[b] for b in basin.tolist()})
     return (f"the loss became {value} in epoch {epoch}, step {step + 1}, in a batch of {len(ids)} basins "
-            f"({', '.join(ids[:8])}{' ...' if len(ids) > 8 else ''}); lower learning_rate, or look at these basins' data "
-            "with `hydronb data check`")
+            f"({', '.join(ids[:8])}{' ...' if len(ids) > 8 else ''}); lower learning_rate, or look at these basins' "
+            "data with `hydronb data check`")
 
 
 class Checkpoint:
@@ -232,10 +241,7 @@ class Checkpoint:
         tensors["rng.cpu"] = torch.get_rng_state()
         if torch.cuda.is_available():
             tensors["rng.cuda"] = torch.cuda.get_rng_state()
-        partial = self.path.with_name(self.path.name + ".partial")
-        save_file({n: t.contiguous() for n, t in tensors.items()}, partial,
-                  metadata={"at": json.dumps(at), "fingerprint": self.fingerprint})
-        os.replace(partial, self.path)
+        write_tensors(self.path, tensors, {"at": json.dumps(at), "fingerprint": self.fingerprint})
 
     def restore(self) -> dict:
         """Put model, optimiser and random numbers back; returns where the training stands."""
@@ -245,8 +251,8 @@ class Checkpoint:
             return start
         try:
             with safe_open(self.path, "pt") as file:
-                about = file.metadata()
-                if about["fingerprint"] != self.fingerprint:
+                about = file.metadata() or {}
+                if about.get("fingerprint") != self.fingerprint:
                     return start
                 parts = {name: file.get_tensor(name) for name in file.keys()}
         except SafetensorError:
@@ -330,12 +336,22 @@ def main(run_dir: str) -> None:
     path = Path(run_dir) / "params.yaml"
     if not path.is_file():
         raise ParameterError(f"no such file: {path}; a run directory holds the parameters of its run")
-    p = TrainParameters.validate_parameters(yaml.safe_load(path.read_text()), where=str(path))
+    try:
+        given = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path} is not YAML ({str(error).splitlines()[0]})") from None
+    if not isinstance(given, dict):
+        raise ParameterError(f"{path} holds no parameters, `name: value` a line")
+    p = TrainParameters.validate_parameters(given, where=str(path))
     ds = open_catchments(p.data)
     simulation = predict(train(ds, p, run_dir), ds, p.test_period)
-    save_simulation(simulation, Path(run_dir) / "simulation.nc")
-    table = metrics.table(simulation["streamflow"], simulation["streamflow_obs"])
-    table.to_csv(Path(run_dir) / "metrics.csv")
+    target = p.targets[0]
+    table = metrics.table(simulation[target], simulation[f"{target}_obs"])
+    try:
+        save_simulation(simulation, Path(run_dir) / "simulation.nc")
+        write_atomically(Path(run_dir) / "metrics.csv", table.to_csv().encode())
+    except (OSError, RuntimeError) as error:  # netCDF4 has both for a full disk
+        raise TrainingError(f"{run_dir} cannot be written: {error}; free space, then run again") from None
     print(table.median().to_string())
 
 

@@ -156,8 +156,8 @@ def read_timeseries(path: Path) -> pd.DataFrame:
         out["streamflow"] = out["streamflow"].mask(out["streamflow"] < 0)
     for name in out.columns.intersection(list(FORCINGS)):
         if (missing := out[name].isna()).any():
-            raise DataError(f"{path}: {name} is missing on {out.index[missing][0].date()} ({missing.sum()} days in all); "
-                            "forcing must be complete")
+            raise DataError(f"{path}: {name} is missing on {out.index[missing][0].date()} ({missing.sum()} days in "
+                            "all); forcing must be complete")
     return out
 
 
@@ -196,8 +196,8 @@ def read_attributes(folder: Path, ids: list[str]) -> xr.Dataset:
     """
     paths = [p for t in TABLES if (p := folder / f"attributes_{t}_{folder.name}.csv").is_file()]
     if not paths:
-        raise DataError(f"no attribute table in {folder}: Caravan's attributes_other_{folder.name}.csv gives latitude and "
-                        "area")
+        raise DataError(f"no attribute table in {folder}: Caravan's attributes_other_{folder.name}.csv gives latitude "
+                        "and area")
     columns = {}
     for path in paths:
         table = pd.read_csv(path, dtype={"gauge_id": str}).set_index("gauge_id")

@@ -2,12 +2,13 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from hydronb.data.scaling import Scaling
@@ -79,12 +80,16 @@ class ScaledModel(nn.Module):
         return self.network.input_gate((static - self.attributes_mean) / self.attributes_std)
 
     def save(self, folder: Path, **notes: object) -> None:
-        """Write `model.json` and `model.safetensors`, each whole or not at all; `notes` go into the JSON."""
+        """Write `model.safetensors`, then `model.json`, each whole or not at all; `notes` go into the JSON.
+
+        Raises
+        ------
+        OSError
+            The folder cannot be written, or the disk is full.
+        """
         text = json.dumps({"settings": self.settings, "scaling": self.scaling.plain(), **notes}, indent=1)
+        write_tensors(folder / "model.safetensors", self.state_dict())
         write_atomically(folder / "model.json", text.encode())
-        partial = folder / "model.safetensors.partial"
-        save_file({n: t.contiguous() for n, t in self.state_dict().items()}, partial)
-        os.replace(partial, folder / "model.safetensors")
 
 
 def load(folder: str | Path, *, device: str = "cpu") -> ScaledModel:
@@ -99,14 +104,15 @@ def load(folder: str | Path, *, device: str = "cpu") -> ScaledModel:
     description = read_description(folder)
     weights = folder / "model.safetensors"
     try:
-        scaling = Scaling(**description["scaling"])
+        scaling = Scaling.from_plain(description["scaling"])
         model = ScaledModel(scaling=scaling, **description["settings"])
         model.load_state_dict(load_file(weights))
     except FileNotFoundError:
-        raise TrainingError(f"{folder} holds no model.safetensors: the training has not finished; run it again") from None
+        raise TrainingError(f"{folder} holds no model.safetensors: the training has not finished; "
+                            "run it again") from None
     except (SafetensorError, RuntimeError, KeyError, TypeError) as error:
         raise TrainingError(f"{weights} cannot be read: it is truncated or not of this model "
-                            f"({str(error).splitlines()[0]}); train the run again") from None
+                            f"({str(error).splitlines()[0]}); delete it and train the run again") from None
     return model.to(device).eval()
 
 
@@ -123,5 +129,13 @@ def read_description(folder: Path) -> dict:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write the whole file or nothing: to a temporary name beside it, then renamed."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file, whole or not at all."""
+    write_atomically(path, save({n: t.contiguous() for n, t in tensors.items()}, metadata))
