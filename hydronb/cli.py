@@ -101,9 +101,15 @@ def _dry(plan: "Plan", outputs: Path, redo_stale: bool) -> list[str]:
         runs = state not in ("complete", "stale") or r.id in redo
         todo += runs
         rows.append([r.id, r.notebook.name, state, "would run" if runs else "skipped",
-                     ", ".join(n.id for n in r.needs), shown(where.path)])
+                     _counted([n.entry for n in r.needs]), shown(where.path)])
     return [*table(["run", "notebook", "state", "now", "needs", "where"], rows), "",
             f"{todo} of {len(plan.runs)} runs would run; nothing was started or written"]
+
+
+def _counted(names: Sequence[str]) -> str:
+    """`train (6), catchments`."""
+    numbers = {name: names.count(name) for name in names}
+    return ", ".join(f"{name} ({n})" if n > 1 else name for name, n in numbers.items())
 
 
 def _report(plan: "Plan", outcomes: "list[Outcome]", outputs: Path, redo_stale: bool) -> None:

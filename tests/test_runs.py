@@ -18,9 +18,10 @@ import yaml
 from hydronb.errors import HydronbError, ParameterError
 from hydronb.runs import identity as identities
 from hydronb.runs import notebook as notebooks
-from hydronb.runs import read_plan, run_plan, status
+from hydronb.runs import progress, read_plan, run_plan, status
 from hydronb.runs.directory import RunDirectory, directory, read_record, write_record
 from hydronb.runs.plan import Plan
+from hydronb.runs.progress import Bars, Lines, last_row
 
 COUNT = "seed = 1\nrate = 0.1\nbasins = None\nwords = ''\nthreads = 1\nrun_dir = ''\n"
 TOTAL = "runs = []\nrun_dir = ''\n"
@@ -405,6 +406,46 @@ def test_outputs_that_cannot_be_written_stop_everything_before_the_start(project
     with pytest.raises(ParameterError, match=r"outputs.*choose a folder you can write to with --outputs"):
         run_plan(plan_of(project, [count("a")]), project / "outputs", engine=engine)
     assert engine.started == []
+
+
+# how far it is
+
+ROWS = "epoch,epochs,loss,valid\n0.5,4,0.9,\n1.0,4,0.51239,0.25\n1.5,4,0.4"
+
+
+def test_the_newest_whole_row_of_progress_counts(tmp_path):
+    assert last_row(tmp_path) == {}
+    (tmp_path / "progress.csv").write_text(ROWS)
+    assert last_row(tmp_path) == {"epoch": "1.0", "epochs": "4", "loss": "0.51239", "valid": "0.25"}
+
+
+def test_plain_lines_now_and_then(tmp_path, capsys, monkeypatch):
+    (tmp_path / "progress.csv").write_text(ROWS)
+    show = Lines(2)
+    show.started("a", tmp_path)
+    show.refresh()
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    show.refresh()
+    show.ended("a", "complete in 3 s")
+    show.refresh()
+    assert capsys.readouterr().out.splitlines() == [
+        "a: started", "a: epoch 1.00 of 4, loss 0.512, valid 0.250", "[1/2] a: complete in 3 s"]
+
+
+def test_bars_for_the_plan_and_each_training(tmp_path, capsys):
+    (tmp_path / "progress.csv").write_text(ROWS)
+    show = Bars(2)
+    for name in ("a", "b"):
+        show.started(name, tmp_path)
+    show.refresh()
+    assert sorted(bar.pos for bar in show.bars.values()) == [-2, -1]
+    assert [bar.n for bar in show.bars.values()] == [1.0, 1.0]
+    show.ended("a", "complete in 3 s")
+    show.close()
+    out, err = capsys.readouterr()
+    assert "a: complete in 3 s" in out
+    assert "epoch 1.0/4" in err
+    assert "50%" in err
 
 
 # real kernels

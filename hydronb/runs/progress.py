@@ -29,10 +29,11 @@ def progress(total: int) -> Progress:
 def last_row(partial: Path) -> dict[str, str]:
     """The newest whole row of progress.csv; empty where there is none yet."""
     try:
-        with (partial / "progress.csv").open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("epochs")]
+        text = (partial / "progress.csv").read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
+    whole = text[:text.rfind("\n") + 1]  # a row may be half written
+    rows = [row for row in csv.DictReader(whole.splitlines()) if row.get("epochs")]
     return rows[-1] if rows else {}
 
 
