@@ -199,6 +199,7 @@ def train(**params) -> dict:
     ({"data": {"kind": "caravan", "pth": "x"}}, "a: data: unknown parameter 'pth'; did you mean 'path'?"),
     ({"data": {"kind": "caravan", "path": "nowhere"}}, "a: data: path: "),
     ({"data": {"kind": "synthetic", "basins": [1013500]}}, "1013500 is a number; quote gauge ids"),
+    ({"data": {"kind": "caravan", "path": "$NOT_SET_HERE/x"}}, "a: data: path: $NOT_SET_HERE/x: the environment"),
     ({"data": {"kind": "synthetic", "basins": "gone.txt"}}, "gone.txt does not exist"),
 ])
 def test_parameters_of_the_projects_notebooks_are_checked_by_their_class(own_notebooks, params, words):
