@@ -498,7 +498,7 @@ def waiting(project):
     runner = subprocess.Popen([sys.executable, "-m", "hydronb", "run", "plan.yaml"], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(root)})
     partial = project / "outputs" / "plan" / "count" / "a.partial"
-    until(lambda: (partial / "steps.txt").exists(), 40)
+    until(lambda: (partial / "steps.txt").exists(), 120)
     yield runner, partial, plan
     runner.kill()
     runner.communicate()
@@ -528,7 +528,7 @@ def test_real_kill_leaves_no_orphan_and_the_same_command_resumes(waiting):
     assert any("running" in line and "epoch 1.5 of 3" in line for line in status.of_plan(plan, out))
 
     runner.send_signal(signal.SIGKILL)
-    until(lambda: gone(int((partial / "pid.txt").read_text())), 5)
+    until(lambda: gone(int((partial / "pid.txt").read_text())), 20)
     steps = (partial / "steps.txt").read_text()
     time.sleep(0.3)
     assert (partial / "steps.txt").read_text() == steps
@@ -543,7 +543,7 @@ def test_real_ctrl_c_and_a_killed_kernel_say_how_to_go_on(waiting):
     runner, partial, plan = waiting
     pid = int((partial / "pid.txt").read_text())
     os.kill(pid, signal.SIGKILL)
-    out, err = runner.communicate(timeout=30)
+    out, err = runner.communicate(timeout=120)
     assert runner.returncode == 1
     assert "a failed: the notebook's process was killed (out of memory?); the same command resumes it" in out
     assert "sum skipped: because a failed" in out
@@ -552,13 +552,13 @@ def test_real_ctrl_c_and_a_killed_kernel_say_how_to_go_on(waiting):
     (partial / "steps.txt").unlink()
     runner = subprocess.Popen(runner.args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                               env=os.environ | {"PYTHONPATH": str(Path(notebooks.__file__).parents[2])})
-    until(lambda: (partial / "steps.txt").exists(), 40)
+    until(lambda: (partial / "steps.txt").exists(), 120)
     runner.send_signal(signal.SIGINT)
-    out, err = runner.communicate(timeout=30)
+    out, err = runner.communicate(timeout=120)
     assert runner.returncode == 130
     assert "`hydronb run plan.yaml` goes on from there" in err
     assert "Traceback" not in err
-    until(lambda: gone(int((partial / "pid.txt").read_text())), 5)
+    until(lambda: gone(int((partial / "pid.txt").read_text())), 20)
 
 
 def test_the_record_of_a_run_is_plain_json(project):
