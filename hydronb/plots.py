@@ -69,7 +69,7 @@ Series = Mapping[str, xr.DataArray]
 
 def start() -> None:
     """Make HoloViews draw with bokeh in this theme; a notebook calls it once, figures see to it otherwise."""
-    hv.extension("bokeh", logo=False)
+    hv.extension("bokeh", logo=False, inline=True)  # a notebook shows its figures without a network, too
     hv.renderer("bokeh").theme = THEME
 
 
@@ -154,8 +154,9 @@ def hydrograph(obs: xr.DataArray | None, simulations: Series, *, prcp: xr.DataAr
                                            tools=["hover"], alpha=0.9)
               for label, da in ([(OBSERVED, obs)] if obs is not None else []) + list(simulations.items())]
     lower = hv.Overlay(curves).opts(width=width, height=height, legend_position="top_left",
-                                    legend_cols=len(curves), title="" if prcp is not None else title,
-                                    xlabel="", ylim=(0, None), padding=(0, (0, 0.15)), **ALONG_TIME)
+                                    legend_cols=len(curves), legend_opts={"spacing": 16},
+                                    title="" if prcp is not None else title, xlabel="",
+                                    ylim=(0, None), padding=(0, (0, 0.15)), **ALONG_TIME)
     if prcp is None:
         return lower
     days = first["time"]
@@ -208,14 +209,15 @@ def cdf(scores: Mapping[str, pd.Series], *, label: str = "", xlim: tuple[float, 
         skill = pooled.max() <= 1 + 1e-9 and pooled.min() < 1
         low, high = np.percentile(pooled, [2, 98])
         xlim = (max(-0.5, min(pooled.min(), 0)), 1.0) if skill else (low, high if high > low else low + 1)
-    return hv.Overlay(curves).opts(width=width, height=height, legend_position="top_left", title=title,
-                                   xlim=xlim or (None, None), ylim=(0, 1), **FREE)
+    return hv.Overlay(curves).opts(width=width, height=height, legend_position="top_left", show_legend=True,
+                                   title=title, xlim=xlim or (None, None), ylim=(0, 1), **FREE)
 
 
 @cache
-def _outline_lines() -> list[np.ndarray]:
+def _outline() -> np.ndarray:
+    """Longitude and latitude of the states' borders, a row of NaN after each line."""
     text = files("hydronb").joinpath("us_outline.json").read_text(encoding="utf-8")
-    return [np.array(line) for line in json.loads(text)["lines"]]
+    return np.concatenate([[*line, (np.nan, np.nan)] for line in json.loads(text)["lines"]])
 
 
 def _in_conus(lat: np.ndarray, lon: np.ndarray) -> bool:
@@ -261,7 +263,7 @@ def basin_map(values: xr.DataArray, *, lat: xr.DataArray | None = None, lon: xr.
         tools=["hover"])
     layers = [points]
     if _in_conus(frame["lat"].to_numpy(), frame["lon"].to_numpy()):
-        borders = hv.Path(_outline_lines(), [x, y]).opts(color="#B0B0B0", line_width=0.8)
+        borders = hv.Curve(_outline(), x, y).opts(color="#B0B0B0", line_width=0.8)
         layers = [borders, points]
     xlim, ylim = _frame_of(frame, len(layers) > 1)
     aspect = (ylim[1] - ylim[0]) / ((xlim[1] - xlim[0]) * np.cos(np.radians(sum(ylim) / 2)))
@@ -353,7 +355,8 @@ def regime(obs: xr.DataArray | None, simulations: Series, *, title: str = "", wi
     months = pd.date_range("2001-01-01", periods=12, freq="MS")
     ticks = [(d.day_of_year, d.strftime("%b")[0]) for d in months]
     return hv.Overlay(curves).opts(width=width, height=height, title=title, xticks=ticks, xlim=(1, 365),
-                                   legend_position="top", legend_cols=2, ylim=(0, None), **FREE)
+                                   legend_position="top", legend_cols=min(len(curves), 4), ylim=(0, None),
+                                   legend_opts={"spacing": 8}, **FREE)
 
 
 def _named(obs: xr.DataArray | None, simulations: Series) -> tuple[dict[str, xr.DataArray], dict[str, str]]:

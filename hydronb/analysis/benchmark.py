@@ -189,11 +189,30 @@ def table2(scores: Mapping[str, pd.DataFrame], groups: Sequence[Group]) -> pd.Da
 
 
 def _statistics(nse: pd.Series) -> dict[str, float]:
-    return {"mean": nse.mean(), "median": nse.median(), "failures": int((nse <= 0).sum())}
+    return {"mean": float(nse.mean()), "median": float(nse.median()), "failures": int((nse <= 0).sum())}
 
 
 def _over_seeds(part: pd.DataFrame) -> dict[str, float]:
     return {**part.mean().to_dict(), **{f"{n}_std": s for n, s in part.std(ddof=0).items()}}
+
+
+def table2_text(made: pd.DataFrame) -> pd.DataFrame:
+    """`table2` to be read: each number with its deviation over seeds, and the paper's beside our own."""
+    headings = {"mean": "NSE mean", "median": "NSE median", "failures": "NSE \u2264 0"}
+    text = {}
+    for source, prefix in (("here", ""), ("paper", "paper_")):
+        for name, heading in headings.items():
+            digits = 1 if name == "failures" else 3
+            text[source, heading] = [_with_deviation(row[prefix + name], row[f"{prefix}{name}_std"], digits)
+                                     for _, row in made.iterrows()]
+    text["here", "seeds"], text["here", "basins"] = made["members"].tolist(), made["basins"].tolist()
+    return pd.DataFrame(text, index=made.index)[["here", "paper"]]
+
+
+def _with_deviation(value: float, std: float, digits: int) -> str:
+    if pd.isna(value):
+        return "-"
+    return f"{value:.{digits}f}" + ("" if pd.isna(std) else f" \u00b1 {std:.{digits}f}")
 
 
 def table3(scores: Mapping[str, pd.DataFrame], extra: Mapping[str, pd.DataFrame] | None = None) -> pd.DataFrame:
@@ -225,7 +244,7 @@ def _medians(scored: pd.DataFrame) -> pd.Series:
     out = {}
     if "nse" in scored:
         out = {"nse_mean": scored["nse"].mean(), "failures": (scored["nse"] <= 0).sum()}
-    out |= {f"{name}_median": values.median() for name, values in scored.items()}
+    out |= {name: values.median() for name, values in scored.items()}
     return pd.Series(out | {"undefined": scored.isna().sum().max()}, dtype=float)
 
 

@@ -36,11 +36,11 @@ def mean_year(series: xr.DataArray, *, window: int = 1) -> xr.DataArray:
     return smooth.isel(day=slice(window // 2, -(window // 2))).assign_coords(day=mean["day"])
 
 
-def climatology(observed: xr.DataArray, time: xr.DataArray) -> xr.DataArray:
+def climatology(observed: xr.DataArray, time: xr.DataArray, *, window: int = 31) -> xr.DataArray:
     """The mean year of `observed` on the days of `time`: what a forecast is worth that knows only the date.
 
-    The calendar-day benchmark of Schaefli and Gupta (2007, doi:10.1002/hyp.6825). A model that does not beat it has
-    learnt no more than the seasons.
+    The calendar-day benchmark of Schaefli and Gupta (2007, doi:10.1002/hyp.6825), smoothed over `window` days, without
+    which few years make a poor mean. A model that does not beat it has learnt no more than the seasons.
 
     Raises
     ------
@@ -50,4 +50,4 @@ def climatology(observed: xr.DataArray, time: xr.DataArray) -> xr.DataArray:
     if common := observed.indexes["time"].intersection(pd.DatetimeIndex(time.values)).size:
         raise DataError(f"the climatology is made from {common} days of the test period; give it others")
     day = xr.DataArray(calendar_day(time), dims="time", coords={"time": time.values})
-    return mean_year(observed).sel(day=day).drop_vars("day").assign_attrs(observed.attrs)
+    return mean_year(observed, window=window).sel(day=day).drop_vars("day").assign_attrs(observed.attrs)

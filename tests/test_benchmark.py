@@ -1,0 +1,225 @@
+"""Tables over runs against numbers worked out by hand and against the published per-basin scores."""
+
+import doctest
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+import yaml
+
+from hydronb.analysis import benchmark, catchments, seasons
+from hydronb.errors import DataError, TrainingError
+from hydronb.metrics import nse
+
+TIME = pd.date_range("2001-01-01", "2002-12-31")
+IDS = ["camels_01013500", "camels_01022500", "camels_06221400"]
+
+
+def observed():
+    rng = np.random.default_rng(0)
+    return xr.DataArray(rng.gamma(1, 2, (3, len(TIME))), dims=("basin", "time"), coords={"basin": IDS, "time": TIME},
+                        attrs={"units": "mm/d"})
+
+
+def write_run(folder, *, seed, error, basins=IDS, time=TIME, **parameters):
+    """A run directory whose simulation is off by `error` times a noise of its seed."""
+    folder.mkdir(parents=True)
+    obs = observed()
+    noise = np.random.default_rng(seed).normal(size=obs.shape)
+    ds = xr.Dataset({"streamflow": obs + error * noise, "streamflow_obs": obs}).sel(basin=basins, time=time)
+    ds.to_netcdf(folder / "simulation.nc")
+    settings = {"model": "ealstm", "loss": "nse_star", "hidden": 64, "seed": seed, "threads": 1,
+                "data": {"kind": "caravan"}, "train_period": {"start": "1990-10-01", "end": "1999-09-30"},
+                "test_period": {"start": "2001-01-01", "end": "2002-12-31"}} | parameters
+    (folder / "params.yaml").write_text(yaml.safe_dump(settings))
+    (folder / "progress.csv").write_text("epoch,epochs,loss,valid,learning_rate,seconds,cpu_seconds\n"
+                                         f"0.5,2,1.0,,0.001,30,30\n2,2,0.5,,0.001,{60 * seed},120\n")
+    return benchmark.read_run(folder)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    made = [write_run(tmp_path / f"ea{s}", seed=s, error=1.0) for s in (1, 2, 3)]
+    made += [write_run(tmp_path / f"lstm{s}", seed=s, error=0.5, model="lstm") for s in (1, 2)]
+    return [*made, write_run(tmp_path / "mse", seed=1, error=2.0, model="lstm", loss="mse")]
+
+
+def test_groups_differ_in_more_than_the_seed(runs):
+    groups = benchmark.group_runs(runs[::-1])
+    assert {g.label: g.seeds for g in groups} == {"LSTM, MSE": [1], "LSTM, NSE*": [1, 2], "EA-LSTM, NSE*": [1, 2, 3]}
+
+
+def test_labels_name_what_tells_groups_apart(tmp_path):
+    runs = [write_run(tmp_path / str(h), seed=1, error=1.0, hidden=h) for h in (32, 64)]
+    runs.append(write_run(tmp_path / "lstm", seed=1, error=1.0, model="lstm"))
+    assert [g.label for g in benchmark.group_runs(runs)] == ["EA-LSTM, hidden 32", "EA-LSTM, hidden 64", "LSTM"]
+
+
+def test_a_run_given_twice(runs):
+    with pytest.raises(DataError, match="EA-LSTM: two runs have the seed 1"):
+        benchmark.group_runs([runs[0], runs[0]])
+
+
+def test_a_directory_that_is_no_run(tmp_path):
+    with pytest.raises(TrainingError, match=r"holds no params\.yaml: not a complete training run"):
+        benchmark.read_run(tmp_path)
+
+
+def test_ensemble_is_the_mean_of_simulations(runs):
+    group = benchmark.group_runs(runs)[0]
+    members = group.members()
+    assert members["streamflow"].dims == ("seed", "basin", "time")
+    by_hand = sum(r.simulation()["streamflow"] for r in group.runs) / 3
+    xr.testing.assert_allclose(benchmark.ensemble(members), by_hand)
+    scores = benchmark.score(members, ["nse"])
+    expected = nse(sim=by_hand, obs=observed())
+    np.testing.assert_allclose(scores.xs("ensemble", level="member")["nse"], expected, rtol=1e-6)
+    assert scores["nse"].groupby("member").mean()["ensemble"] > scores["nse"].groupby("member").mean()["1"]
+
+
+def test_only_common_basins_and_days_are_compared(tmp_path):
+    runs = [write_run(tmp_path / "a", seed=1, error=1.0, basins=IDS[::-1]),
+            write_run(tmp_path / "b", seed=1, error=1.0, basins=IDS[1:], time=TIME[100:], model="lstm")]
+    read = benchmark.read_members(benchmark.group_runs(runs))
+    for members in read.values():
+        assert sorted(members["basin"].values) == IDS[1:] and members.sizes["time"] == len(TIME) - 100
+    alone = nse(sim=runs[0].simulation()["streamflow"], obs=observed().sel(time=TIME[100:]))
+    found = benchmark.score(read["EA-LSTM"], ["nse"]).loc["1", "nse"]
+    for basin in IDS[1:]:
+        assert found[basin] == pytest.approx(float(alone.sel(basin=basin)))
+
+
+def test_runs_without_a_common_day(tmp_path):
+    runs = [write_run(tmp_path / "a", seed=1, error=1.0, time=TIME[:100]),
+            write_run(tmp_path / "b", seed=1, error=1.0, time=TIME[200:], model="lstm")]
+    with pytest.raises(DataError, match="no time in common; compare runs with the same test_period"):
+        benchmark.read_members(benchmark.group_runs(runs))
+
+
+def scores_of(values):
+    """Scores from NSE by member, as `score` returns them."""
+    return pd.concat({m: pd.DataFrame({"nse": v}, index=pd.Index([f"{i:08d}" for i in range(len(v))], name="basin"))
+                      for m, v in values.items()}, names=["member", "basin"])
+
+
+def test_table2_by_hand(runs):
+    group = benchmark.group_runs(runs)[1]
+    scores = scores_of({"1": [0.2, 0.6, -0.1], "2": [0.4, 0.8, 0.3], "ensemble": [0.5, 0.9, 0.0]})
+    made = benchmark.table2({group.label: scores}, [group])
+    single, mean = made.loc[group.label, "single"], made.loc[group.label, "ensemble"]
+    assert single["median"] == pytest.approx(0.3) and single["median_std"] == pytest.approx(0.1)
+    assert single["failures"] == 0.5 and single["failures_std"] == 0.5
+    assert mean["median"] == 0.5 and mean["failures"] == 1, "an NSE of 0 counts as a failure"
+    assert single["paper_median"] == 0.731623 and mean["paper_median"] == 0.759361
+    text = benchmark.table2_text(made)
+    assert text.loc[(group.label, "single"), ("here", "NSE median")] == "0.300 ± 0.100"
+    assert text.loc[(group.label, "ensemble"), ("paper", "NSE median")] == "0.759"
+
+
+def test_one_seed_has_no_ensemble_row(runs):
+    group = benchmark.group_runs(runs)[2]
+    made = benchmark.table2({group.label: scores_of({"1": [0.1], "ensemble": [0.1]})}, [group])
+    assert made.index.tolist() == [("LSTM, MSE", "single")]
+
+
+def test_tables_reproduce_the_published_ones(real_data, runs):
+    """The published scores of every basin, through our tables, give the published tables to all their digits."""
+    ds = xr.open_dataset(real_data / "published" / "ealstm_test_metrics.nc")
+    names = {"NSE": "nse", "alpha_nse": "alpha_nse", "beta_nse": "beta_nse", "FHV": "fhv", "FMS": "fms", "FLV": "flv"}
+    groups = {g.parameters["model"]: g for g in benchmark.group_runs(runs[:5])}
+    for model, group in groups.items():
+        frame = ds.sel(model=model, drop=True).to_dataframe().rename(columns=names)
+        made = benchmark.table2({group.label: frame}, [group])
+        for name in ("mean", "mean_std", "median", "median_std", "failures", "failures_std"):
+            assert made.loc[(group.label, "single"), name] == pytest.approx(
+                made.loc[(group.label, "single"), f"paper_{name}"], abs=1e-5), (model, name)
+        for name in ("mean", "median", "failures"):
+            assert made.loc[(group.label, "ensemble"), name] == pytest.approx(
+                made.loc[(group.label, "ensemble"), f"paper_{name}"], abs=1e-5), (model, name)
+    published = benchmark.read_published("kratzert2019_table3").set_index("model")
+    assert published.loc["EA-LSTM, NSE* single", "nse_mean"] == 0.673587
+
+
+def test_table3_has_a_row_for_seeds_ensemble_and_more():
+    scores = scores_of({"1": [0.2, 0.6, np.nan], "2": [0.4, 0.8, 0.3], "ensemble": [0.5, 0.9, 0.0]})
+    made = benchmark.table3({"LSTM": scores}, {"climatology": scores.xs("1", level="member")})
+    assert made.index.tolist() == ["LSTM, single", "LSTM, ensemble", "climatology"]
+    assert made.loc["LSTM, single", "nse"] == pytest.approx((0.4 + 0.4) / 2)
+    assert made.loc["climatology", "undefined"] == 1
+
+
+def test_differences_from_the_paper(runs):
+    lines = benchmark.differences(benchmark.group_runs(runs), 3)
+    assert "basins: 3 here, 531 in the paper" in lines
+    assert "test period: 2001-01-01 to 2002-12-31 here, 1989-10-01 to 1999-09-30 in the paper" in lines
+    assert any(line.startswith("seeds a model: 1, 2, 3 here") for line in lines)
+
+
+def test_the_published_setting_differs_in_nothing(tmp_path):
+    runs = [write_run(tmp_path / str(s), seed=s, error=1.0, hidden=256, sequence_length=270, predict_last=1, epochs=30,
+                      data={"kind": "camels_us", "forcing": "maurer_extended"},
+                      train_period={"start": "1999-10-01", "end": "2008-09-30"},
+                      test_period={"start": "1989-10-01", "end": "1999-09-30"}) for s in range(8)]
+    assert benchmark.differences(benchmark.group_runs(runs), 531) == []
+
+
+def test_best_median_worst():
+    scored = pd.Series([0.3, np.nan, 0.9, -2.0, 0.5], index=list("abcde"), name="nse")
+    assert benchmark.best_median_worst(scored) == {"best": "c", "median": "a", "worst": "d"}
+    with pytest.raises(DataError, match="undefined in every basin"):
+        benchmark.best_median_worst(scored * np.nan)
+
+
+def test_training_cost(runs):
+    cost = benchmark.training_cost(benchmark.group_runs(runs))
+    assert cost.loc["EA-LSTM, NSE*", "minutes"] == pytest.approx(2)
+
+
+def test_mean_year_of_a_calendar():
+    time = pd.date_range("2000-01-01", "2003-12-31")
+    month = xr.DataArray(np.stack([time.month, 2 * time.month]).astype(float), dims=("basin", "time"),
+                         coords={"time": time})
+    mean = seasons.mean_year(month)
+    np.testing.assert_allclose(mean.isel(basin=0), pd.date_range("2001-01-01", "2001-12-31").month)
+    smooth = seasons.mean_year(month, window=7).isel(basin=1)
+    assert float(smooth.sel(day=1)) == pytest.approx(2 * (12 * 3 + 1 * 4) / 7), "around the end of the year"
+
+
+def test_climatology_knows_only_the_date():
+    time = pd.date_range("1990-01-01", "1995-12-31")
+    season = 2 + np.cos(2 * np.pi * time.day_of_year / 365.25)
+    flow = xr.DataArray(season.to_numpy()[None], dims=("basin", "time"), coords={"basin": ["a"], "time": time})
+    train, test = flow.sel(time=slice("1990", "1994")), flow.sel(time="1995")
+    assert float(nse(sim=seasons.climatology(train, test["time"]), obs=test)[0]) > 0.99
+    with pytest.raises(DataError, match="31 days of the test period"):
+        seasons.climatology(train, flow["time"].sel(time="1994-01"))
+
+
+def test_water_balance_counts_only_observed_days():
+    time = pd.date_range("2001-01-01", "2001-12-31")
+    wet = np.where(np.arange(365) < 100, 10.0, 2.0)
+    flow = np.where(np.arange(365) < 100, np.nan, 1.0)
+    ds = xr.Dataset({n: (("basin", "time"), v[None]) for n, v in
+                     (("prcp", wet), ("streamflow", flow), ("pet", np.full(365, 3.0)))},
+                    coords={"basin": ["a"], "time": time})
+    row = catchments.water_balance(ds).loc["a"]
+    assert row["P"] == pytest.approx(2 * 365.25) and row["runoff_ratio"] == pytest.approx(0.5)
+    assert row["aridity"] == pytest.approx(1.5) and row["missing"] == pytest.approx(100 / 365)
+
+
+def test_true_balance_closes_on_synthetic_catchments():
+    from hydronb.data import synthetic_catchments
+
+    ds = synthetic_catchments(n_basins=6, years=3)
+    balance = catchments.true_balance(ds)
+    assert (balance["residual"].abs() < 0.01 * balance["P"]).all()
+    table = catchments.contents(ds)
+    assert table.loc["prcp", "missing"] == 0 and table.loc["streamflow", "missing"] > 0
+    attributes = catchments.attribute_table(ds, "syn_0002")
+    assert attributes.loc["aridity", "syn_0002"] == pytest.approx(float(ds["aridity"].sel(basin="syn_0002")))
+
+
+def test_examples_in_the_docstrings():
+    for module in (benchmark, catchments, seasons):
+        assert doctest.testmod(module).failed == 0
