@@ -146,7 +146,7 @@ def fit(model: ScaledModel, samples: Samples, std: torch.Tensor, p: TrainParamet
         if score is not None and score > (-np.inf if at["best_score"] is None else at["best_score"]):
             at |= {"best_epoch": epoch, "best_score": score}
             checkpoint.remember_best()
-        log.epoch(epoch, at["loss_sum"] / n_steps, score, learning_rate)
+        log.epoch(float(epoch), at["loss_sum"] / n_steps, score, learning_rate)
         at |= {"epoch": epoch + 1, "step": 0, "loss_sum": 0.0}
         log.keep(at)
         checkpoint.save(at)

@@ -123,7 +123,8 @@ def read_description(folder: Path) -> dict:
     except FileNotFoundError:
         raise TrainingError(f"{folder} holds no trained model (no model.json)") from None
     except ValueError:
-        raise TrainingError(f"{folder / 'model.json'} is not readable as JSON; train the run again") from None
+        raise TrainingError(f"{folder / 'model.json'} is truncated or no JSON; delete it and train the run "
+                            "again") from None
 
 
 def write_atomically(path: Path, content: bytes) -> None:
