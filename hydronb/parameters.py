@@ -281,8 +281,6 @@ class BenchmarkParameters(NotebookParameters):
 
     @model_validator(mode="after")
     def _known_metrics(self) -> "BenchmarkParameters":
-        from hydronb.metrics import METRICS
-
         for name in self.metrics:
             if name not in METRICS:
                 raise ValueError(f"unknown metric {name!r}{nearest(name, METRICS)}")
