@@ -56,19 +56,19 @@ class EALSTM(nn.Module):
     def forward(self, dynamic: Float[Tensor, "batch time dynamic"], static: Float[Tensor, "batch static"],
                 last: int = 1) -> Float[Tensor, "batch last target"]:
         """Standardised inputs to standardised targets of the last `last` days."""
-        h, _ = self.states(dynamic, static)
-        return self.head(self.dropout(h[:, -last:]))
+        h, _ = self.states(dynamic, static, last=last)
+        return self.head(self.dropout(h))
 
     def states(self, dynamic: Float[Tensor, "batch time dynamic"], static: Float[Tensor, "batch static"],
-               state: tuple[Tensor, Tensor] | None = None,
-               ) -> tuple[Float[Tensor, "batch time hidden"], Float[Tensor, "batch known hidden"]]:
-        """Hidden and cell states of all days (Eqs. 8 to 12), from `state` (zeros where None).
+               state: tuple[Tensor, Tensor] | None = None, last: int | None = None,
+               ) -> tuple[Float[Tensor, "batch last hidden"], Float[Tensor, "batch known hidden"]]:
+        """Hidden and cell states of the last `last` days, all where None (Eqs. 8 to 12), from `state` or zeros.
 
         The fused kernel gives the cell state of the last day alone. `h[:, -1], c[:, -1]` carry on to later days."""
         if use_fused(self.route, dynamic, state):
-            return fused_states(self, dynamic, static)
+            return fused_states(self, dynamic, static, last)
         h, c = recurrence(dynamic.transpose(0, 1), self.weight, self.bias.expand(len(dynamic), -1), self.recurrent,
-                          self.input_gate(static), state)
+                          self.input_gate(static), state, last)
         return h.transpose(0, 1), c.transpose(0, 1)
 
     def fused_weights(self) -> tuple[Tensor, Tensor, Tensor]:

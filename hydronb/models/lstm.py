@@ -40,17 +40,18 @@ class LSTM(nn.Module):
     def forward(self, dynamic: Float[Tensor, "batch time dynamic"], static: Float[Tensor, "batch static"],
                 last: int = 1) -> Float[Tensor, "batch last target"]:
         """Standardised inputs to standardised targets of the last `last` days."""
-        h, _ = self.states(dynamic, static)
-        return self.head(self.dropout(h[:, -last:]))
+        h, _ = self.states(dynamic, static, last=last)
+        return self.head(self.dropout(h))
 
     def states(self, dynamic: Float[Tensor, "batch time dynamic"], static: Float[Tensor, "batch static"],
-               state: tuple[Tensor, Tensor] | None = None,
-               ) -> tuple[Float[Tensor, "batch time hidden"], Float[Tensor, "batch known hidden"]]:
-        """Hidden and cell states of all days (Eqs. 5 and 6), from `state` (zeros where None); see `EALSTM.states`."""
+               state: tuple[Tensor, Tensor] | None = None, last: int | None = None,
+               ) -> tuple[Float[Tensor, "batch last hidden"], Float[Tensor, "batch known hidden"]]:
+        """Hidden and cell states (Eqs. 5 and 6) of the last `last` days, all where None; see `EALSTM.states`."""
         if use_fused(self.route, dynamic, state):
-            return fused_states(self, dynamic, static)
+            return fused_states(self, dynamic, static, last)
         own, shared = self.weight[:, : self.n_dynamic], self.weight[:, self.n_dynamic :]
-        h, c = recurrence(dynamic.transpose(0, 1), own, static @ shared.T + self.bias, self.recurrent, state=state)
+        h, c = recurrence(dynamic.transpose(0, 1), own, static @ shared.T + self.bias, self.recurrent,
+                          state=state, last=last)
         return h.transpose(0, 1), c.transpose(0, 1)
 
     def fused_weights(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -78,11 +79,11 @@ def use_fused(route: str, dynamic: Tensor, state: tuple[Tensor, Tensor] | None) 
     return state is None and (route == "fused" or (route == "auto" and dynamic.is_cuda))
 
 
-def fused_states(model: nn.Module, dynamic: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
+def fused_states(model: nn.Module, dynamic: Tensor, static: Tensor, last: int | None) -> tuple[Tensor, Tensor]:
     """Hidden states through PyTorch's LSTM kernel; of the cell states it returns the last day's alone."""
     weight, recurrent, bias = model.fused_weights()
     x = torch.cat([dynamic, static[:, None].expand(-1, dynamic.shape[1], -1)], dim=-1)
     zero = x.new_zeros(1, x.shape[0], model.hidden)
     parameters = (weight.contiguous(), recurrent.contiguous(), bias, torch.zeros_like(bias))
     h, _, c = torch.lstm(x, (zero, zero), parameters, True, 1, 0.0, model.training, False, True)
-    return h, c[0][:, None]
+    return h if last is None else h[:, -last:], c[0][:, None]
