@@ -23,6 +23,7 @@ from hydronb.errors import ParameterError, nearest
 MODELS = ("ealstm", "lstm", "lstm_no_static")
 Given = TypeVar("Given", bound="Parameters")  # not Self, which beartype does not take in methods
 LOSSES = ("nse_star", "nse_star_paper", "mse")
+METRICS = ("nse", "kge", "r", "alpha_nse", "beta_nse", "rmse", "fhv", "fms", "flv", "bpv", "bmv", "blv")
 
 
 def resolve(path: str | Path) -> Path:

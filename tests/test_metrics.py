@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from hydronb import metrics
+from hydronb import metrics, parameters
 from hydronb.errors import DataError, ParameterError
 from hydronb.metrics import METRICS, table
 
@@ -197,6 +197,10 @@ def test_table():
     assert list(found) == ["kge", "nse"] and found.index.name == "basin"
     assert found.index[0] == "00000000"
     np.testing.assert_array_equal(found["nse"], metrics.nse(sim=sim, obs=obs))
+
+
+def test_parameters_know_the_same_names():
+    assert parameters.METRICS == tuple(METRICS)
 
 
 def test_units_travel_along():
