@@ -142,6 +142,8 @@ def read_timeseries(path: Path) -> pd.DataFrame:
         Unreadable, without precipitation or streamflow columns, letters, dates that repeat or are missing.
     """
     frame = _read_netcdf(path) if path.suffix == ".nc" else _read_csv(path)
+    if not len(frame):
+        raise DataError(f"{path} holds no day; download it again or leave the basin out")
     require_daily(frame.index, str(path))
     if "total_precipitation_sum" not in frame:
         raise DataError(f"{path} has no variable 'total_precipitation_sum'"
@@ -164,11 +166,15 @@ def read_timeseries(path: Path) -> pd.DataFrame:
 def _read_netcdf(path: Path) -> pd.DataFrame:
     try:
         with xr.open_dataset(path) as ds:
-            return pd.DataFrame({n: v.values for n, v in ds.data_vars.items() if v.dims == ("date",)},
-                                index=pd.DatetimeIndex(ds["date"].values))
+            days = ds.indexes["date"]
+            frame = pd.DataFrame({n: v.values for n, v in ds.data_vars.items() if v.dims == ("date",)}, index=days)
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{path} is not one of Caravan's NetCDF files ({str(error).splitlines()[0]}); "
                         "download it again if it is truncated") from None
+    if not isinstance(days, pd.DatetimeIndex):
+        raise DataError(f"{path}: date is not in the standard calendar ({type(days).__name__}); convert it, for "
+                        "example with xarray's convert_calendar('standard')")
+    return frame
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -176,6 +182,8 @@ def _read_csv(path: Path) -> pd.DataFrame:
         frame = pd.read_csv(path, index_col="date", parse_dates=["date"])
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{path} is not one of Caravan's CSV files ({str(error).splitlines()[0]})") from None
+    if not len(frame):
+        return frame
     if not isinstance(frame.index, pd.DatetimeIndex):
         raise DataError(f"{path}: the column 'date' holds something that is no date")
     for name in frame.columns.intersection([*NAMES, *PETS, DEWPOINT]):
@@ -200,10 +208,8 @@ def read_attributes(folder: Path, ids: list[str]) -> xr.Dataset:
                         "and area")
     columns = {}
     for path in paths:
-        table = pd.read_csv(path, dtype={"gauge_id": str}).set_index("gauge_id")
-        if lacking := [b for b in ids if b not in table.index]:
-            raise DataError(f"{path} lacks basin {lacking[0]} ({len(lacking)} in all)")
-        columns |= {str(n): table.loc[ids, n] for n in table.columns}
+        table = _read_table(path, ids)
+        columns |= {str(n): table[n] for n in table.columns}
     coords = {"lat": "gauge_lat", "lon": "gauge_lon", "area": "area", "gauge_name": "gauge_name"}
     if "gauge_lat" not in columns:
         raise DataError(f"no gauge_lat in the tables of {folder}; attributes_other_{folder.name}.csv is missing")
@@ -211,6 +217,27 @@ def read_attributes(folder: Path, ids: list[str]) -> xr.Dataset:
                      for n, c in columns.items() if n not in coords.values()}, coords={"basin": np.array(ids, object)})
     return ds.assign_coords({new: ("basin", columns[old].to_numpy(object if old == "gauge_name" else float))
                              for new, old in coords.items() if old in columns})
+
+
+def _read_table(path: Path, ids: list[str]) -> pd.DataFrame:
+    """The rows of `ids`, in their order."""
+    try:
+        table = pd.read_csv(path, dtype={"gauge_id": str}).set_index("gauge_id")
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path} is no table with a column gauge_id ({str(error).splitlines()[0]}); "
+                        "download it again") from None
+    if lacking := [b for b in ids if b not in table.index]:
+        raise DataError(f"{path} lacks basin {lacking[0]} ({len(lacking)} in all)")
+    table = table[table.index.isin(ids)]
+    if table.index.has_duplicates:
+        basin = table.index[table.index.duplicated()][0]
+        raise DataError(f"{path} has basin {basin} {(table.index == basin).sum()} times; remove all lines but one")
+    for name in table.columns.intersection(["gauge_lat", "gauge_lon", "area"]):
+        wrong = pd.to_numeric(table[name], errors="coerce").isna() & table[name].notna()
+        if wrong.any():
+            raise DataError(f"{path}: {name} of basin {table.index[wrong][0]} is {table[name][wrong].iloc[0]!r}, "
+                            "not a number")
+    return table.loc[ids]
 
 
 def climate_indices(prcp: xr.DataArray, pet: xr.DataArray) -> xr.Dataset:
