@@ -31,7 +31,7 @@ SETTINGS = {
     "train_period": ["2000-02-01", "2000-09-30"], "validation_period": ["2000-10-01", "2000-11-30"],
     "test_period": ["2000-12-01", "2001-02-03"], "hidden": 6, "dropout": 0.3, "sequence_length": 20,
     "predict_last": 4, "epochs": 3, "samples_per_epoch": 160, "batch_size": 32, "attribute_noise": 0.1,
-    "learning_rate": {1: 0.01, 3: 0.002}, "seed": 5,
+    "learning_rate": {1: 0.01, 3: 0.002}, "seed": 5, "device": "cpu",
 }  # fmt: skip
 STEPS = 5
 """Steps an epoch, by these settings."""
@@ -198,7 +198,7 @@ def test_spread_of_each_basin_is_of_its_own_training_days(ds):
 # Complete, resumed, started anew
 
 
-@pytest.mark.parametrize("change", [{}, {"test_period": ["2000-12-15", "2001-01-31"]}, {"device": "cpu"}])
+@pytest.mark.parametrize("change", [{}, {"test_period": ["2000-12-15", "2001-01-31"]}, {"device": "auto"}])
 def test_a_complete_training_is_not_repeated(ds, tmp_path, monkeypatch, change):
     first = train(ds, settings(), tmp_path)
     before = {f: (tmp_path / f).stat().st_mtime_ns for f in FILES}
@@ -233,7 +233,7 @@ KILLED = {
 """What is trained; which of the checkpoints written after each step are kept (each third; those after epochs alone);
 the loss of each attempt at which the process is killed, 0 for the attempt that ends. Steps are lost in both."""
 CHILD = """
-    import json, os, signal, sys
+    import json, os, signal, sys, torch
     sys.path.insert(0, sys.argv[1])
     import hydronb.train
     from catchments import random_catchments
@@ -241,6 +241,9 @@ CHILD = """
     from hydronb.parameters import TrainParameters
     from hydronb.train import Checkpoint, train
 
+    weight = torch.nn.Parameter(torch.zeros(1))
+    weight.grad = torch.zeros(1)
+    torch.optim.AdamW([weight]).step()
     hydronb.train.PROGRESS_SECONDS = hydronb.train.CHECKPOINT_SECONDS = -1
     steps, saves, loss_of, save = [], [], LOSSES["nse_star"], Checkpoint.save
 
@@ -268,7 +271,8 @@ CHILD = """
             attempt(*attempt_of_one)
     print(json.dumps(ends))
 """
-"""Forks a process for each attempt, so that the imports are paid for once; exits with the number of steps it made."""
+"""Forks a process for each attempt, so that imports, those of an optimiser's first step too, are paid for once; an
+attempt exits with the number of steps it made."""
 
 
 @pytest.fixture(scope="module")
