@@ -8,6 +8,7 @@ import torch
 
 from hydronb.models import EALSTM, LSTM
 from hydronb.models.kernels import recurrent
+from hydronb.models.kernels.product import LEAST
 from hydronb.models.kernels.recurrent import recurrence
 
 DYNAMIC, STATIC, HIDDEN, BATCH = 3, 4, 6, 3
@@ -165,6 +166,34 @@ def test_the_adjoint_against_finite_differences(entity_aware, days, monkeypatch)
         return recurrence(x, weight, offset, rec, gates[0] if gates else None, state)[0]
 
     assert torch.autograd.gradcheck(hidden, (*arguments, *([gate] if entity_aware else [])), atol=1e-8, rtol=1e-6)
+
+
+@every_model
+def test_sizes_of_real_runs_in_single_precision(make):
+    """Large enough for oneDNN's products and huge pages on a CPU; against the same in double precision. The first
+    chunk of the backward pass is cut short by the cache's size."""
+    sizes = {"hidden": 96, **({} if make is lstm_no_static else {"n_static": 27})}
+    single, double = make(**sizes), make(**sizes).double()
+    assert 128 * 96 * 64 * 3 * 4 > recurrent.HUGE and 288 * 99 * 64 > LEAST and recurrent.CACHE < 32 * 96 * 64
+    double.load_state_dict(single.state_dict())
+    dynamic, static = torch.randn(64, 128, DYNAMIC), torch.randn(64, 0 if make is lstm_no_static else 27)
+    one, two = single(dynamic, static, 9), double(dynamic.double(), static.double(), 9)
+    torch.testing.assert_close(one.double(), two, atol=1e-5, rtol=1e-4)
+    theirs = gradients(double, (two**2).mean())
+    for name, ours in gradients(single, (one**2).mean()).items():
+        torch.testing.assert_close(ours.double(), theirs[name], atol=1e-5 * theirs[name].abs().max().item(), rtol=1e-3)
+
+
+@every_model
+@every_route
+def test_the_last_days_alone_are_those_of_all(make, route):
+    model, dynamic, static = drawn(make, route)
+    h, c = model.states(dynamic, static)
+    for last in (1, 33, 40):
+        few, end = model.states(dynamic, static, last=last)
+        assert torch.equal(few, h[:, -last:]) and torch.equal(end[:, -1], c[:, -1])
+        with torch.no_grad():
+            assert_close(model.states(dynamic, static, last=last)[0], few, 1e-14)
 
 
 def test_the_cell_state_is_for_reading():
