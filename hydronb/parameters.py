@@ -117,7 +117,7 @@ class Period(BaseModel):
 class Parameters(BaseModel):
     """Base of all: frozen, complete with defaults, and one readable line for what is wrong."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
 
     @classmethod
     def validate_parameters(cls: type[Given], values: Mapping[str, Any], *, where: str = "") -> Given:
@@ -159,7 +159,10 @@ def _injected(source: str) -> list[str]:
 
 
 def _one_line(error: ValidationError) -> str:
-    first = error.errors()[0]
+    errors = error.errors()
+    same = [e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]]
+    # of the branches of a union, the one that the value comes nearest to
+    first = max(same, key=lambda e: (len(e["loc"]), not e["type"].endswith("_type")))
     name = ".".join(str(part) for part in first["loc"] if not (isinstance(part, str) and "[" in part))
     if first["type"] == "extra_forbidden":
         return f"unknown parameter {name!r}"
