@@ -157,6 +157,7 @@ def test_a_wrong_plan_is_one_line(project, runs, words):
 @pytest.mark.parametrize(("text", "words"), [
     ("name: [", "plan.yaml, line 2: not YAML: "),
     ("name: x\nname: y\n", "plan.yaml, line 2: not YAML: the key 'name' is there twice"),
+    ("name: x\nwhen: 1999-02-30\n", "plan.yaml, line 2: not YAML: 1999-02-30 is no date"),
     ("just words", "plan.yaml: not a plan; it needs `name:` and `runs:`"),
     ("name: x\nrun: []", "unknown key 'run'; did you mean 'runs'?"),
     ("name: x", "the key 'runs' is missing"),

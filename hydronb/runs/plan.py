@@ -150,7 +150,7 @@ def _load(file: Path, *, shown: str) -> dict[str, Any]:
 
 
 class _OneOfEachKey(yaml.SafeLoader):
-    """YAML lets the last of two equal keys win in silence; here it is an error."""
+    """YAML lets the last of two equal keys win in silence; here it is an error, as is a date that there never was."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -160,6 +160,16 @@ class _OneOfEachKey(yaml.SafeLoader):
                                                         key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_timestamp(self, node: yaml.ScalarNode) -> Any:
+        try:
+            return super().construct_yaml_timestamp(node)
+        except ValueError:  # 1999-02-30; without its line where it comes from the calendar
+            problem = f"{node.value} is no date"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
+
+
+_OneOfEachKey.add_constructor("tag:yaml.org,2002:timestamp", _OneOfEachKey.construct_yaml_timestamp)
 
 
 def _keyed(raw: Mapping[str, Any], schema: type[Keyed], *, where: str) -> Keyed:
