@@ -213,7 +213,7 @@ def test_true_balance_closes_on_synthetic_catchments():
 
     ds = synthetic_catchments(n_basins=6, years=3)
     balance = catchments.true_balance(ds)
-    assert (balance["residual"].abs() < 0.01 * balance["P"]).all()
+    assert (balance["residual"].abs() < 0.001).all()  # mm a year; the series are float32
     table = catchments.contents(ds)
     assert table.loc["prcp", "missing"] == 0 and table.loc["streamflow", "missing"] > 0
     attributes = catchments.attribute_table(ds, "syn_0002")

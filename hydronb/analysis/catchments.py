@@ -50,13 +50,14 @@ def water_balance(ds: xr.Dataset) -> pd.DataFrame:
 
 
 def true_balance(ds: xr.Dataset) -> pd.DataFrame:
-    """The hidden water balance of synthetic catchments, mm a year, over the whole record.
+    """The hidden water balance of synthetic catchments, mm a year, from the end of the first day to that of the last.
 
     `P` = `Q` + `ET` + change of `storage` (+ what leaves underground, in `residual`).
     """
-    years = ds.sizes["time"] / DAYS_PER_YEAR
+    days = ds.isel(time=slice(1, None))  # storage is that of the day's end: the first day's fluxes made the first one
+    years = days.sizes["time"] / DAYS_PER_YEAR
     sums = {"P": "prcp", "Q": "true_streamflow", "ET": "true_et"}
-    table = pd.DataFrame({column: ds[name].sum("time").to_series() / years for column, name in sums.items()})
+    table = pd.DataFrame({column: days[name].sum("time").to_series() / years for column, name in sums.items()})
     storage = ds["true_storage"]
     table["storage"] = (storage.isel(time=-1) - storage.isel(time=0)).to_series() / years
     table["residual"] = table["P"] - table["Q"] - table["ET"] - table["storage"]
