@@ -9,11 +9,12 @@ The runner makes the same check for every run of a plan before it starts the fir
 
 import ast
 import datetime as dt
+import itertools
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -67,10 +68,39 @@ def run_folder(p: "NotebookParameters", name: str) -> Path:
     return folder
 
 
+def read_parameters(path: Path) -> dict[str, Any]:
+    """The parameters in a run directory's `params.yaml`, not validated.
+
+    Raises
+    ------
+    ParameterError
+        No such file, or not YAML with names and values.
+    """
+    import yaml
+
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParameterError(f"no such file: {path}; a run directory holds the parameters of its run") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that never was, or not UTF-8
+        raise ParameterError(f"{path} is not YAML ({str(error).splitlines()[0]})") from None
+    if not isinstance(given, dict):
+        raise ParameterError(f"{path} holds no parameters, `name: value` a line")
+    return given
+
+
 def _number(value: Any) -> Any:
     """YAML 1.1 reads `1e-3` as text. Text that is a number in that form is meant as one; other text is an error."""
     if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
         return float(value)
+    if isinstance(value, str | bool):
+        raise ValueError("a number belongs here, without quotes")
+    return value
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str | bool):
+        raise ValueError("a whole number belongs here, without quotes")
     return value
 
 
@@ -78,13 +108,15 @@ def _quoted(value: Any) -> Any:
     if isinstance(value, list):
         for v in value:
             if not isinstance(v, str):
-                raise ValueError(f"{v!r} is a number; quote gauge ids, or they lose their leading zeros")
+                raise ValueError(f"{v!r} is a number; quote gauge ids, or they lose their leading zeros "
+                                 "(YAML even reads 0123 as octal)")
     return value
 
 
 Number = Annotated[float, BeforeValidator(_number)]
 Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
 Basins = Annotated[list[str] | str | None, BeforeValidator(_quoted)]
 
 
@@ -167,6 +199,9 @@ def _one_line(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"unknown parameter {name!r}"
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "literal_error" and isinstance(first["input"], str):
+        known = ", ".join(re.findall(r"'([^']*)'", message))
+        return f"{name} = {first['input']!r} is unknown; choose one of {known}"
     shown = repr(first["input"])
     shown = shown if len(shown) < 60 else shown[:57] + "..."
     return f"{name} = {shown}: {message}" if name else message
@@ -180,17 +215,17 @@ class DataParameters(Parameters):
     """Folder of Caravan or CAMELS-US, or a NetCDF or Zarr file in the convention."""
     basins: Basins = None
     """Ids, or a text file with one a line; all basins where None."""
-    pet: str = "auto"
+    pet: Literal["auto", "source", "hargreaves", "oudin", "none"] = "auto"
     source: str = "camels"
     """Caravan: the sub-source."""
     attributes: str | None = None
     """Caravan: a CAMELS attribute folder to join."""
-    forcing: str = "maurer_extended"
+    forcing: Literal["daymet", "maurer", "maurer_extended", "nldas", "nldas_extended"] = "maurer_extended"
     """CAMELS-US: the forcing product."""
     n_basins: Count = 24
     """Synthetic: how many; likewise `years`, `seed`, `truth`."""
     years: Count = 12
-    seed: int = 0
+    seed: Seed = 0
     truth: Literal["hbv", "gr4j"] = "hbv"
 
     @model_validator(mode="after")
@@ -203,6 +238,8 @@ class DataParameters(Parameters):
 class NotebookParameters(Parameters):
     """What every notebook takes."""
 
+    takes_runs_of: ClassVar[tuple[str, ...]] = ()
+    """Notebooks whose runs a plan may give it by `needs`; any where empty."""
     data: DataParameters = DataParameters()
     run_dir: str = ""
     """Folder the notebook writes to; the runner sets it. Empty: `outputs/notebooks/NAME`."""
@@ -231,7 +268,7 @@ class TrainParameters(NotebookParameters):
     attributes: list[str] | Literal["kratzert2019", "all"] = "kratzert2019"
     """Names, `kratzert2019` (the paper's 27) or `all`."""
     missing_attributes: Literal["error", "mean"] = "error"
-    targets: Annotated[list[str], Field(min_length=1)] = ["streamflow"]
+    targets: Annotated[list[Literal["streamflow", "et"]], Field(min_length=1)] = ["streamflow"]
     train_period: Period = Period(start=dt.date(1999, 10, 1), end=dt.date(2008, 9, 30))
     validation_period: Period | None = None
     """Scored after each epoch; with `patience` also stops the training. Never the test period."""
@@ -256,15 +293,19 @@ class TrainParameters(NotebookParameters):
     clip_norm: Positive = 1.0
     patience: Count | None = None
     """Epochs without a better validation score before the training stops; the best weights are kept."""
-    seed: int = 111
+    seed: Seed = 111
     threads: Count = 1
-    device: str = "auto"
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
 
     @model_validator(mode="after")
     def _consistent(self) -> "TrainParameters":
         if self.predict_last > self.sequence_length:
             raise ValueError(f"predict_last ({self.predict_last}) is longer than sequence_length "
                              f"({self.sequence_length})")
+        named = {n: getattr(self, n) for n in ("train_period", "validation_period", "test_period")}
+        for (one, a), (other, b) in itertools.combinations({n: v for n, v in named.items() if v}.items(), 2):
+            if a.start <= b.end and b.start <= a.end:
+                raise ValueError(f"{one} ({a}) and {other} ({b}) overlap; what a model is judged on must be new to it")
         if self.patience and not self.validation_period:
             raise ValueError("patience needs a validation_period to judge by")
         if isinstance(self.learning_rate, dict) and 1 not in self.learning_rate:
@@ -279,6 +320,7 @@ class TrainParameters(NotebookParameters):
 class BenchmarkParameters(NotebookParameters):
     """ealstm_02_benchmark."""
 
+    takes_runs_of: ClassVar[tuple[str, ...]] = ("ealstm_01_train",)
     runs: list[str] = []
     """Run directories of trained models; where empty, the notebook trains a small one."""
     metrics: list[str] = ["nse", "kge", "alpha_nse", "beta_nse", "fhv", "fms", "flv"]

@@ -24,7 +24,7 @@ from hydronb.data.windows import Samples, prediction_samples, training_samples
 from hydronb.errors import DataError, HydronbError, ParameterError, TrainingError
 from hydronb.losses import LOSSES, Terms
 from hydronb.models.scaled import ScaledModel, load, read_description, write_atomically, write_tensors
-from hydronb.parameters import Period, TrainParameters
+from hydronb.parameters import Period, TrainParameters, read_parameters
 from hydronb.predict import predict
 
 CHECKPOINT_SECONDS = 120
@@ -328,20 +328,11 @@ def _fingerprint(samples: Samples, p: TrainParameters) -> str:
 
 def main(run_dir: str) -> None:
     """Train and simulate what `run_dir/params.yaml` says."""
-    import yaml
-
     from hydronb.data import open_catchments
     from hydronb.predict import save_simulation
 
     path = Path(run_dir) / "params.yaml"
-    if not path.is_file():
-        raise ParameterError(f"no such file: {path}; a run directory holds the parameters of its run")
-    try:
-        given = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path} is not YAML ({str(error).splitlines()[0]})") from None
-    if not isinstance(given, dict):
-        raise ParameterError(f"{path} holds no parameters, `name: value` a line")
+    given = read_parameters(path)
     p = TrainParameters.validate_parameters(given, where=str(path))
     ds = open_catchments(p.data)
     simulation = predict(train(ds, p, run_dir), ds, p.test_period)

@@ -77,7 +77,7 @@ def wrong_layout(root):
 
 PARAMETERS = {
     "unknown forcing": ({"forcings": ["prcp", "temp"]}, ["no forcing 'temp'", "tmean"]),
-    "unknown target": ({"targets": ["streamflw"]}, ["no target 'streamflw'", "did you mean 'streamflow'?"]),
+    "unknown target": ({"targets": ["streamflw"]}, ["targets.0 = 'streamflw' is unknown; choose one of streamflow, et"]),
     "unknown attribute": ({"attributes": ["ele_mt_sv"]}, ["no attribute 'ele_mt_sv'", "did you mean 'ele_mt_sav'?"]),
     "end before start": ({"train_period": ["2001-12-31", "2001-03-01"]}, ["train_period", "before it starts"]),
     "a training period outside the data": ({"train_period": ["1995-01-01", "2001-12-31"]},
@@ -86,9 +86,9 @@ PARAMETERS = {
                                        ["2002-01-01 to 2012-06-30", "which run from 2001-01-01 to 2002-12-31"]),
     "a sequence longer than the data": ({"sequence_length": 1000}, ["sequence_length 1000 is longer than the data"]),
     "a sequence longer than what is before": ({"sequence_length": 90}, ["needs 80 days of forcing", "2001-03-22"]),
-    "unknown model": ({"model": "ealstn"}, ["model = 'ealstn'", "'ealstm'"]),
-    "unknown loss": ({"loss": "nse"}, ["loss = 'nse'", "'nse_star'"]),
-    "a string for a number": ({"hidden": "large"}, ["hidden = 'large'", "integer"]),
+    "unknown model": ({"model": "ealstn"}, ["model = 'ealstn'", "choose one of ealstm, lstm, lstm_no_static"]),
+    "unknown loss": ({"loss": "nse"}, ["loss = 'nse' is unknown; choose one of nse_star, nse_star_paper, mse"]),
+    "a string for a number": ({"hidden": "large"}, ["hidden = 'large'", "whole number"]),
     "negative learning rate": ({"learning_rate": -0.001}, ["learning_rate = -0.001", "greater than 0"]),
     "batch size 0": ({"batch_size": 0}, ["batch_size = 0", "greater than or equal to 1"]),
     "dropout 1.5": ({"dropout": 1.5}, ["dropout = 1.5", "less than 1"]),
@@ -105,7 +105,7 @@ DATA = {
     "an id that is a number": ({"basins": [1013500]}, ["1013500 is a number; quote gauge ids"]),
     "a basin twice": ({"basins": [FIRST, FIRST]}, [f"'{FIRST}' is asked for twice"]),
     "a list of basins that is not there": ({"basins": "/nowhere/basins.txt"}, ["no such basin list: /nowhere"]),
-    "unknown PET": ({"pet": "odin"}, ["unknown pet 'odin'; did you mean 'oudin'?"]),
+    "unknown PET": ({"pet": "odin"}, ["pet = 'odin' is unknown; choose one of auto, source, hargreaves, oudin, none"]),
     "attributes that are not there": ({"attributes": "/nowhere"}, ["no such folder: /nowhere"]),
 }
 FILES = {
@@ -121,7 +121,7 @@ FILES = {
     "negative precipitation": (with_value("total_precipitation_sum", "2001-05-06", -3.0),
                                [f"prcp of basin {SECOND} is -3 mm/d on 2001-05-06"]),
     "no observation in the period": (broken_series(unobserved),
-                                     [f"basin {SECOND} has no streamflow between 2001-03-01 to 2001-12-31"]),
+                                     [f"basin {SECOND} has no streamflow in 2001-03-01 to 2001-12-31"]),
     "a file cut short": (lambda root: (p := file_of(root, SECOND, "csv")).write_bytes(p.read_bytes()[:-1000]),
                          [f"{SECOND}"]),
 }  # fmt: skip

@@ -30,7 +30,7 @@ def write_run(folder, *, seed, error, basins=IDS, time=TIME, **parameters):
     ds = xr.Dataset({"streamflow": obs + error * noise, "streamflow_obs": obs}).sel(basin=basins, time=time)
     ds.to_netcdf(folder / "simulation.nc")
     settings = {"model": "ealstm", "loss": "nse_star", "hidden": 64, "seed": seed, "threads": 1,
-                "data": {"kind": "caravan"}, "train_period": {"start": "1990-10-01", "end": "1999-09-30"},
+                "data": {"kind": "caravan", "path": "here"}, "train_period": {"start": "1990-10-01", "end": "1999-09-30"},
                 "test_period": {"start": "2001-01-01", "end": "2002-12-31"}} | parameters
     (folder / "params.yaml").write_text(yaml.safe_dump(settings))
     (folder / "progress.csv").write_text("epoch,epochs,loss,valid,learning_rate,seconds,cpu_seconds\n"
@@ -152,13 +152,14 @@ def test_table3_has_a_row_for_seeds_ensemble_and_more():
 def test_differences_from_the_paper(runs):
     lines = benchmark.differences(benchmark.group_runs(runs), 3)
     assert "basins: 3 here, 531 in the paper" in lines
-    assert "test period: 2001-01-01 to 2002-12-31 here, 1989-10-01 to 1999-09-30 in the paper" in lines
+    assert "test_period: 2001-01-01 to 2002-12-31 here, 1989-10-01 to 1999-09-30 in the paper" in lines
+    assert "hidden: 64 here, 256 in the paper" in lines
     assert any(line.startswith("seeds a model: 1, 2, 3 here") for line in lines)
 
 
 def test_the_published_setting_differs_in_nothing(tmp_path):
     runs = [write_run(tmp_path / str(s), seed=s, error=1.0, hidden=256, sequence_length=270, predict_last=1, epochs=30,
-                      data={"kind": "camels_us", "forcing": "maurer_extended"},
+                      data={"kind": "camels_us", "path": "here", "forcing": "maurer_extended"},
                       train_period={"start": "1999-10-01", "end": "2008-09-30"},
                       test_period={"start": "1989-10-01", "end": "1999-09-30"}) for s in range(8)]
     assert benchmark.differences(benchmark.group_runs(runs), 531) == []

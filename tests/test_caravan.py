@@ -123,6 +123,13 @@ def test_impossible_pet_is_replaced_and_what_was_made_from_it_too(root):
         assert float(one["p_mean"]) == 3.0 + BASINS["camels"].index(basin)  # not made from PET: the table's
 
 
+def test_what_later_versions_made_from_the_impossible_pet_is_left_out(root):
+    path = root / "attributes" / "camels" / "attributes_caravan_camels.csv"
+    table = pd.read_csv(path, dtype={"gauge_id": str})
+    table.assign(pet_mean_ERA5_LAND=14.5, aridity_ERA5_LAND=4.5, seasonality_FAO_PM=0.5).to_csv(path, index=False)
+    assert not [n for n in open_caravan(root) if str(n).endswith(("ERA5_LAND", "FAO_PM"))]
+
+
 def test_without_extremes_oudin_stands_in(root):
     for basin in BASINS["camels"]:
         write_series(root, basin, series(basin)[["total_precipitation_sum", "temperature_2m_mean", IMPOSSIBLE]],

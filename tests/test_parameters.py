@@ -32,9 +32,15 @@ def refused(kind, values, *words):
 
 @pytest.mark.parametrize(("values", "words"), [
     ({"hiden": 64}, ["unknown parameter 'hiden'; did you mean 'hidden'?"]),
-    ({"model": "ea-lstm"}, ["model = 'ea-lstm'", "'ealstm', 'lstm' or 'lstm_no_static'"]),
-    ({"loss": "rmse"}, ["loss = 'rmse'", "'nse_star'", "'mse'"]),
-    ({"hidden": "many"}, ["hidden = 'many'", "integer"]),
+    ({"model": "ea-lstm"}, ["model = 'ea-lstm'", "choose one of ealstm, lstm, lstm_no_static"]),
+    ({"seed": True}, ["seed = True", "whole number"]),
+    ({"epochs": "3"}, ["epochs = '3'", "whole number"]),
+    ({"dropout": "0.4"}, ["dropout = '0.4'", "number", "without quotes"]),
+    ({"device": "tpu"}, ["device = 'tpu'"]),
+    ({"train_period": ["1990-10-01", "1999-09-30"]}, ["train_period", "test_period", "overlap"]),
+    ({"validation_period": ["2005-10-01", "2008-09-30"]}, ["train_period", "validation_period", "overlap"]),
+    ({"loss": "rmse"}, ["loss = 'rmse'", "nse_star, nse_star_paper, mse"]),
+    ({"hidden": "many"}, ["hidden = 'many'", "whole number"]),
     ({"hidden": 64.5}, ["hidden = 64.5", "integer"]),
     ({"hidden": 0}, ["hidden = 0", "greater than or equal to 1"]),
     ({"batch_size": 0}, ["batch_size = 0", "greater than or equal to 1"]),
@@ -67,9 +73,9 @@ def refused(kind, values, *words):
     ({"forcings": "prcp"}, ["forcings = 'prcp'", "list"]),
     ({"targets": ["streamflow", "streamflow"]}, ["targets lists 'streamflow' twice"]),
     ({"attributes": ["slope_mean", "slope_mean"]}, ["attributes lists 'slope_mean' twice"]),
-    ({"attributes": "kratzert"}, ["attributes", "'kratzert'", "'kratzert2019'"]),
-    ({"missing_attributes": "zero"}, ["missing_attributes = 'zero'", "'error' or 'mean'"]),
-    ({"data": {"kind": "camels"}}, ["data", "kind = 'camels'", "'camels_us'"]),
+    ({"attributes": "kratzert"}, ["attributes", "'kratzert'", "kratzert2019, all"]),
+    ({"missing_attributes": "zero"}, ["missing_attributes = 'zero'", "choose one of error, mean"]),
+    ({"data": {"kind": "camels"}}, ["data", "kind = 'camels'", "synthetic, caravan, camels_us, file"]),
     ({"data": {"kind": "caravan"}}, ["data of kind 'caravan' needs a path"]),
     ({"data": CARAVAN | {"basin": ["01013500"]}}, ["data: unknown parameter 'basin'; did you mean 'basins'?"]),
     ({"data": CARAVAN | {"basins": [1013500]}}, ["data: basins", "1013500 is a number; quote gauge ids"]),
@@ -93,8 +99,8 @@ def test_where_is_said_first():
 
 def test_names_are_those_of_the_code():
     assert set(MODELS) == set(NETWORKS) and set(LOSSES) == set(LOSS_FUNCTIONS)
-    refused(TrainParameters, {"model": ""}, *(f"'{m}'" for m in MODELS))
-    refused(TrainParameters, {"loss": ""}, *(f"'{m}'" for m in LOSSES))
+    refused(TrainParameters, {"model": ""}, *MODELS)
+    refused(TrainParameters, {"loss": ""}, *LOSSES)
 
 
 @pytest.mark.parametrize("name", sorted(NOTEBOOKS))

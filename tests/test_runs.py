@@ -131,6 +131,8 @@ def test_each_is_crossed_and_needs_are_all_its_runs(project):
     ([count("a"), count("a")], "plan.yaml: two runs have the id 'a'; give each its own"),
     ([total("a", "b"), total("b", "a")], "plan.yaml: circular needs: "),
     ([total("a", "a")], "plan.yaml: circular needs: a needs a"),
+    ([{"id": "c", "notebook": "00_catchments"}, {"id": "b", "notebook": "ealstm_02_benchmark", "needs": ["c"]}],
+     "b: ealstm_02_benchmark takes runs of ealstm_01_train, and c is one of 00_catchments"),
     ([count("first"), total("b", "frist")], "b: needs unknown 'frist'; did you mean 'first'?"),
     ([count("a", params={"sed": 1})], "a: unknown parameter 'sed' of count; did you mean 'seed'?"),
     ([count("a", params={"run_dir": "x"})], "a: run_dir is set by the runner; leave it out"),

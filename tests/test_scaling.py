@@ -165,7 +165,7 @@ def test_names_the_data_do_not_have(ds, arguments, message):
 
 def test_a_basin_without_an_observation_in_the_period(ds):
     ds["streamflow"].loc[{"basin": "x_00000002", "time": DAYS}] = np.nan
-    with pytest.raises(DataError, match="basin x_00000002 has no streamflow between 2000-03-01 to 2000-09-30"):
+    with pytest.raises(DataError, match="basin x_00000002 has no streamflow in 2000-03-01 to 2000-09-30"):
         fit(ds)
 
 
@@ -181,6 +181,13 @@ def test_lists_of_attributes(ds):
     with pytest.raises(DataError, match="no attribute 'carbonate_rocks_frac'"):
         attribute_list(ds, "kratzert2019")
     assert len(KRATZERT2019) == len(set(KRATZERT2019)) == 27
+
+
+def test_signatures_of_streamflow_are_no_inputs_unless_named(ds):
+    ds["slope"].attrs["group"] = "hydro"
+    assert attribute_list(ds, "all") == ["forest", "rock"]
+    with pytest.warns(UserWarning, match="slope: made from the streamflow that is to be simulated"):
+        assert attribute_list(ds, ["slope", "rock"]) == ["slope", "rock"]
 
 
 def test_no_attribute_is_an_empty_matrix(ds):

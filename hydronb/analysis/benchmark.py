@@ -12,6 +12,7 @@ import yaml
 
 from hydronb.errors import DataError, TrainingError
 from hydronb.metrics import table
+from hydronb.parameters import TrainParameters, read_parameters
 
 MODEL_LABELS = {"ealstm": "EA-LSTM", "lstm": "LSTM", "lstm_no_static": "LSTM (no statics)"}
 LOSS_LABELS = {"nse_star": "NSE*", "nse_star_paper": "NSE* (as printed)", "mse": "MSE"}
@@ -53,7 +54,7 @@ def read_run(path: str | Path) -> TrainedRun:
         if not (path / name).is_file():
             raise TrainingError(f"{path} holds no {name}: not a complete training run; give run directories of "
                                 "ealstm_01_train")
-    return TrainedRun(path, yaml.safe_load((path / "params.yaml").read_text(encoding="utf-8")))
+    return TrainedRun(path, read_parameters(path / "params.yaml"))
 
 
 @dataclass(frozen=True)
@@ -254,33 +255,38 @@ def read_published(name: str) -> pd.DataFrame:
         return pd.read_csv(file, comment="#")
 
 
+PUBLISHED_SETTINGS = ("forcings", "attributes", "train_period", "validation_period", "test_period", "hidden", "dropout",
+                      "forget_bias", "sequence_length", "predict_last", "epochs", "samples_per_epoch", "batch_size",
+                      "learning_rate", "clip_norm", "weight_decay", "attribute_noise", "patience")
+"""Parameters whose defaults are the published ones, but for what tells the groups apart."""
+
+
 def differences(groups: Sequence[Group], n_basins: int) -> list[str]:
     """What sets these runs apart from the published ones, a line each; empty where nothing does."""
-    p = groups[0].parameters
-    data = p.get("data", {})
     lines = []
-    if data.get("kind") != "camels_us" or data.get("forcing") != "maurer_extended":
-        ours = {"camels_us": f"CAMELS-US, {data.get('forcing')}"}.get(data.get("kind"), str(data.get("kind")))
-        lines.append(f"data: {ours} here, CAMELS-US with extended Maurer forcing in the paper")
+    data = {_source(g.parameters.get("data", {})) for g in groups}
+    if data != {"CAMELS-US, maurer_extended"}:
+        lines.append(f"data: {', '.join(sorted(data))} here, CAMELS-US with extended Maurer forcing in the paper")
     if n_basins != 531:
         lines.append(f"basins: {n_basins} here, 531 in the paper")
-    for name, label, paper in (("train_period", "training period", "1999-10-01 to 2008-09-30"),
-                               ("test_period", "test period", "1989-10-01 to 1999-09-30")):
-        ours = _period(p[name])
-        if ours != paper:
-            lines.append(f"{label}: {ours} here, {paper} in the paper")
-    for name, paper in (("hidden", 256), ("sequence_length", 270), ("predict_last", 1), ("epochs", 30)):
-        if any(g.parameters.get(name) != paper for g in groups):
-            values = sorted({g.parameters.get(name) for g in groups})
-            lines.append(f"{name}: {', '.join(map(str, values))} here, {paper} in the paper")
+    ours = [TrainParameters.validate_parameters(g.parameters) for g in groups]
+    paper = TrainParameters()
+    for name in PUBLISHED_SETTINGS:
+        values = list(dict.fromkeys(_shown(getattr(p, name)) for p in ours))
+        if values != [published := _shown(getattr(paper, name))]:
+            lines.append(f"{name}: {' or '.join(values)} here, {published} in the paper")
     if (members := {len(g.runs) for g in groups}) != {8}:
         lines.append(f"seeds a model: {', '.join(map(str, sorted(members)))} here, 8 in the paper")
     return lines
 
 
-def _period(value: Any) -> str:
-    start, end = (value["start"], value["end"]) if isinstance(value, Mapping) else value
-    return f"{start} to {end}"
+def _source(data: Mapping[str, Any]) -> str:
+    kind = data.get("kind", "synthetic")
+    return f"CAMELS-US, {data.get('forcing', 'maurer_extended')}" if kind == "camels_us" else kind
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else "none" if value is None else str(value)
 
 
 def best_median_worst(scored: pd.Series) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Static attributes as numbers: named lists, categories as codes, missing ones refused or filled."""
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,7 +20,10 @@ KRATZERT2019 = (
 
 
 def attribute_list(ds: xr.Dataset, wanted: Sequence[str] | str) -> list[str]:
-    """Names of the attributes `wanted`: a list, `kratzert2019` or `all` that the dataset has.
+    """Names of the attributes `wanted`: a list, `kratzert2019`, or `all` that the dataset has but for signatures.
+
+    Streamflow signatures (CAMELS' `camels_hydro`: q_mean, runoff_ratio, ...) are made from what is to be simulated,
+    test period included; one that is named is taken, with a warning.
 
     Raises
     ------
@@ -27,10 +31,15 @@ def attribute_list(ds: xr.Dataset, wanted: Sequence[str] | str) -> list[str]:
         An attribute the dataset does not have, with the nearest it has.
     """
     have = attribute_names(ds)
-    names = have if wanted == "all" else list(KRATZERT2019) if wanted == "kratzert2019" else list(wanted)
+    signatures = [n for n in have if ds[n].attrs.get("group") == "hydro"]
+    named = {"all": [n for n in have if n not in signatures], "kratzert2019": list(KRATZERT2019)}
+    names = named[wanted] if isinstance(wanted, str) else list(wanted)
     for name in names:
         if name not in have:
             raise DataError(f"the data have no attribute {name!r}{nearest(name, have)}")
+    if told := [n for n in names if n in signatures]:
+        warnings.warn(f"{', '.join(told)}: made from the streamflow that is to be simulated, test period "
+                      "included; scores will be too good", stacklevel=2)
     return names
 
 

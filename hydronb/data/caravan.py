@@ -32,6 +32,7 @@ PETS = ("potential_evaporation_sum_FAO_PENMAN_MONTEITH", "potential_evaporation_
         "potential_evaporation_sum_ERA5_LAND")
 """Caravan's own PET, the better first."""
 MADE_FROM_PET = ("pet_mean", "aridity", "moisture_index", "seasonality")
+"""Attributes of Caravan's that come from its PET; later versions name the PET after an underscore."""
 TINY = 0.01
 """mm/d; reanalysis precipitation this little below zero is packing noise and becomes 0, more is an error."""
 TABLES = ("caravan", "hydroatlas", "other")
@@ -78,7 +79,7 @@ def open_caravan(root: str | Path, *, source: str = "camels", basins: list[str] 
     else:
         ds = _read_all(chosen)
     tables = read_attributes(folder.parents[2] / "attributes" / source, ids)
-    ds = ds.merge(tables.drop_vars(MADE_FROM_PET, errors="ignore"))
+    ds = ds.merge(tables.drop_vars([n for n in tables if str(n).startswith(MADE_FROM_PET)]))
     own = next((n for n in PETS if n in ds), "")
     ds = choose_pet(ds.drop_vars(PETS, errors="ignore"), pet, own=ds[own] if own else None, own_name=own,
                     where=str(root))

@@ -83,13 +83,13 @@ def fit_scaling(ds: xr.Dataset, forcings: Sequence[str], attributes: Sequence[st
     for name in targets:
         if (none := days[name].isnull().all("time")).any():
             lacking = ds["basin"].values[none.values]
-            raise DataError(f"basin {lacking[0]} has no {name} between {period}"
+            raise DataError(f"basin {lacking[0]} has no {name} in {period}"
                             f"{f' (nor have {len(lacking) - 1} others)' if len(lacking) > 1 else ''}; "
                             "leave it out of `basins` or choose another period")
     series = {n: _mean_std(days[n].values, ddof=0) for n in (*forcings, *targets)}
     for name in forcings:
         if series[name][1] == 0:
-            raise DataError(f"forcing {name} is {series[name][0]:g} on every day between {period}; leave it out")
+            raise DataError(f"forcing {name} is {series[name][0]:g} on every day in {period}; leave it out")
     statics = {n: _mean_std(matrix[:, k], ddof=1) for k, n in enumerate(attributes)}
     if constant := [n for n, (_, std) in statics.items() if std == 0]:
         warnings.warn(f"attributes that are alike in all basins tell the model nothing: {', '.join(constant)}",

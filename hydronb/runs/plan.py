@@ -253,6 +253,10 @@ def _run(entry: Entry, run_id: str, params: dict[str, Any], notebook: Notebook, 
         raise ParameterError(f"{where}: runs come from needs; leave one of them out")
     if needs and "runs" not in notebook.takes:
         raise ParameterError(f"{where}: {notebook.name} has no parameter `runs` to take what it needs")
+    wanted = notebook.schema.takes_runs_of if notebook.schema else ()
+    if wanted and (other := [n for n in needs if n.notebook.name not in wanted]):
+        raise ParameterError(f"{where}: {notebook.name} takes runs of {', '.join(wanted)}, and {other[0].id} is one of "
+                             f"{other[0].notebook.name}; take it out of needs")
     given = params if data is None or "data" not in notebook.takes else {"data": data} | params
     plain, everything = notebook.check(given, where=where)
     from_data = isinstance(plain.get("data"), Mapping)
