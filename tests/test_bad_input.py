@@ -77,7 +77,8 @@ def wrong_layout(root):
 
 PARAMETERS = {
     "unknown forcing": ({"forcings": ["prcp", "temp"]}, ["no forcing 'temp'", "tmean"]),
-    "unknown target": ({"targets": ["streamflw"]}, ["targets.0 = 'streamflw' is unknown; choose one of streamflow, et"]),
+    "unknown target": ({"targets": ["streamflw"]},
+                       ["targets.0 = 'streamflw' is unknown; choose one of streamflow, et"]),
     "unknown attribute": ({"attributes": ["ele_mt_sv"]}, ["no attribute 'ele_mt_sv'", "did you mean 'ele_mt_sav'?"]),
     "end before start": ({"train_period": ["2001-12-31", "2001-03-01"]}, ["train_period", "before it starts"]),
     "a training period outside the data": ({"train_period": ["1995-01-01", "2001-12-31"]},

@@ -30,7 +30,8 @@ def write_run(folder, *, seed, error, basins=IDS, time=TIME, **parameters):
     ds = xr.Dataset({"streamflow": obs + error * noise, "streamflow_obs": obs}).sel(basin=basins, time=time)
     ds.to_netcdf(folder / "simulation.nc")
     settings = {"model": "ealstm", "loss": "nse_star", "hidden": 64, "seed": seed, "threads": 1,
-                "data": {"kind": "caravan", "path": "here"}, "train_period": {"start": "1990-10-01", "end": "1999-09-30"},
+                "data": {"kind": "caravan", "path": "here"},
+                "train_period": {"start": "1990-10-01", "end": "1999-09-30"},
                 "test_period": {"start": "2001-01-01", "end": "2002-12-31"}} | parameters
     (folder / "params.yaml").write_text(yaml.safe_dump(settings))
     (folder / "progress.csv").write_text("epoch,epochs,loss,valid,learning_rate,seconds,cpu_seconds\n"

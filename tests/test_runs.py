@@ -227,13 +227,13 @@ def test_an_unknown_notebook_suggests_the_nearest(own_notebooks):
 def test_numbers_as_yaml_reads_them_are_the_numbers_meant(own_notebooks):
     (own_notebooks.parent / "plan.yaml").write_text(
         "name: x\nruns: [{id: a, notebook: ealstm_01_train, params: {learning_rate: 1e-3, train_period: "
-        "[1990-10-01, 1995-09-30]}}]\n")
+        "[2000-10-01, 2005-09-30]}}]\n")
     run = read_plan("plan.yaml").runs[0]
     assert run.parameters == {"learning_rate": 1e-3,
-                              "train_period": {"start": "1990-10-01", "end": "1995-09-30"}}
+                              "train_period": {"start": "2000-10-01", "end": "2005-09-30"}}
     assert run.everything["epochs"] == 2
     assert run.identity == plan_of(own_notebooks.parent, [train(
-        learning_rate=0.001, train_period=["1990-10-01", "1995-09-30"])]).runs[0].identity
+        learning_rate=0.001, train_period=["2000-10-01", "2005-09-30"])]).runs[0].identity
 
 
 def test_the_identity_follows_size_and_time_of_the_data_files(own_notebooks):
