@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -543,25 +544,26 @@ def test_real_kill_leaves_no_orphan_and_the_same_command_resumes(waiting):
 
 
 def test_real_ctrl_c_and_a_killed_kernel_say_how_to_go_on(waiting):
-    runner, partial, plan = waiting
-    pid = int((partial / "pid.txt").read_text())
+    runner, unfinished, plan = waiting
+    pid = int((unfinished / "pid.txt").read_text())
     os.kill(pid, signal.SIGKILL)
     out, err = runner.communicate(timeout=120)
     assert runner.returncode == 1
     assert "a failed: the notebook's process was killed (out of memory?); the same command resumes it" in out
     assert "sum skipped: because a failed" in out
-    assert states(plan, partial.parents[2]) == {"a": "failed", "sum": "new"}
+    assert states(plan, unfinished.parents[2]) == {"a": "failed", "sum": "new"}
 
-    (partial / "steps.txt").unlink()
-    runner = subprocess.Popen(runner.args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    (unfinished / "steps.txt").unlink()
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs are deaf to it
+    runner = subprocess.Popen(runner.args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard,
                               env=os.environ | {"PYTHONPATH": str(Path(notebooks.__file__).parents[2])})
-    until(lambda: (partial / "steps.txt").exists(), 120)
+    until(lambda: (unfinished / "steps.txt").exists(), 120)
     runner.send_signal(signal.SIGINT)
     out, err = runner.communicate(timeout=120)
     assert runner.returncode == 130
     assert "`hydronb run plan.yaml` goes on from there" in err
     assert "Traceback" not in err
-    until(lambda: gone(int((partial / "pid.txt").read_text())), 20)
+    until(lambda: gone(int((unfinished / "pid.txt").read_text())), 20)
 
 
 def test_the_record_of_a_run_is_plain_json(project):

@@ -54,7 +54,8 @@ def read_run(path: str | Path) -> TrainedRun:
         if not (path / name).is_file():
             raise TrainingError(f"{path} holds no {name}: not a complete training run; give run directories of "
                                 "ealstm_01_train")
-    return TrainedRun(path, read_parameters(path / "params.yaml"))
+    given = read_parameters(path / "params.yaml")
+    return TrainedRun(path, TrainParameters.validate_parameters(given, where=str(path)).plain())
 
 
 @dataclass(frozen=True)
@@ -269,11 +270,10 @@ def differences(groups: Sequence[Group], n_basins: int) -> list[str]:
         lines.append(f"data: {', '.join(sorted(data))} here, CAMELS-US with extended Maurer forcing in the paper")
     if n_basins != 531:
         lines.append(f"basins: {n_basins} here, 531 in the paper")
-    ours = [TrainParameters.validate_parameters(g.parameters) for g in groups]
-    paper = TrainParameters()
+    paper = TrainParameters().plain()
     for name in PUBLISHED_SETTINGS:
-        values = list(dict.fromkeys(_shown(getattr(p, name)) for p in ours))
-        if values != [published := _shown(getattr(paper, name))]:
+        values = list(dict.fromkeys(_shown(g.parameters[name]) for g in groups))
+        if values != [published := _shown(paper[name])]:
             lines.append(f"{name}: {' or '.join(values)} here, {published} in the paper")
     if (members := {len(g.runs) for g in groups}) != {8}:
         lines.append(f"seeds a model: {', '.join(map(str, sorted(members)))} here, 8 in the paper")
@@ -286,6 +286,9 @@ def _source(data: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        parts = (str(v) for v in value.values()) if "start" in value else (f"{k}: {v}" for k, v in value.items())
+        return (" to " if "start" in value else ", ").join(parts)
     return ", ".join(value) if isinstance(value, list) else "none" if value is None else str(value)
 
 
