@@ -18,6 +18,8 @@ MODEL_LABELS = {"ealstm": "EA-LSTM", "lstm": "LSTM", "lstm_no_static": "LSTM (no
 LOSS_LABELS = {"nse_star": "NSE*", "nse_star_paper": "NSE* (as printed)", "mse": "MSE"}
 NOT_THE_MODEL = ("seed", "run_dir", "threads", "device")
 """Parameters that may differ between the members of an ensemble."""
+TELLING = ("dropout", "hidden", "predict_last")
+"""Parameters that a group is best named by."""
 SIMULATED, OBSERVED = "streamflow", "streamflow_obs"
 
 
@@ -104,12 +106,16 @@ def group_runs(runs: Sequence[TrainedRun]) -> list[Group]:
 
 
 def _labels(parameters: Sequence[Mapping[str, Any]]) -> list[str]:
-    names = sorted({k for p in parameters for k in p if k not in (*NOT_THE_MODEL, "model", "loss")})
+    """Model, loss where there are several, and as few other parameters as tell a group from all like it."""
+    names = {k for p in parameters for k in p if k not in (*NOT_THE_MODEL, "model", "loss")}
+    names = sorted(names, key=lambda n: (n not in TELLING, n))
     losses = {p["loss"] for p in parameters}
     labels = []
     for p in parameters:
         like = [q for q in parameters if (q["model"], q["loss"]) == (p["model"], p["loss"])]
         differ = [n for n in names if any(q.get(n) != p.get(n) for q in like)]
+        enough = [n for n in differ if sum(q.get(n) == p.get(n) for q in like) == 1]
+        differ = enough[:1] or differ
         parts = [MODEL_LABELS.get(p["model"], p["model"])]
         parts += [LOSS_LABELS.get(p["loss"], p["loss"])] if len(losses) > 1 else []
         labels.append(", ".join(parts + [f"{n} {_short(p.get(n))}" for n in differ]))
@@ -117,7 +123,9 @@ def _labels(parameters: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _short(value: Any) -> str:
-    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    """Without braces, which figures take for the name of a field."""
+    words = [f"{k}:{v}" for k, v in value.items()] if isinstance(value, Mapping) else value
+    text = " ".join(map(str, words)) if isinstance(words, list) else str(words)
     return text if len(text) < 24 else text[:21] + "..."
 
 
