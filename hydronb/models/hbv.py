@@ -14,11 +14,15 @@ outflow to the gauge. Departures from the paper, all of them:
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+import numpy as np
+import pandas as pd
 import torch
+import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from hydronb.errors import ParameterError, nearest
+from hydronb.data.dataset import FORCINGS, require_daily
+from hydronb.errors import DataError, ParameterError, nearest
 
 
 class Parameter(NamedTuple):
@@ -55,6 +59,9 @@ FLUXES = dict.fromkeys(
     ("rain", "snow", "melt", "refreeze", "recharge", "excess", "et", "percolation", "q0", "q1", "q2"), "mm/d"
 )
 """Names and units of what `step` returns. `recharge` and `excess` both go to the upper zone."""
+
+LONG_NAMES = {"et": "actual evapotranspiration", "q0": "quick flow", "q1": "interflow", "q2": "baseflow"}
+"""Where the name alone does not say it."""
 
 START = 0.001
 """mm in every store before the first day."""
@@ -260,3 +267,151 @@ def route(
         carried = torch.cat([carried[:, last.shape[1] :], last], 1)
     windows = torch.cat([carried, streamflow], 1).unfold(1, ROUTING_DAYS, 1)
     return (windows @ weights.flip(1)[:, :, None])[..., 0]
+
+
+def simulate(forcing: xr.Dataset, parameters: xr.Dataset, *, state: xr.Dataset | None = None) -> xr.Dataset:
+    """All days, stores and fluxes of a catchment dataset, in float64.
+
+    Parameters
+    ----------
+    forcing
+        `prcp`, `tmean` and `pet` over (basin, time), without gaps.
+    parameters
+        Every name of `PARAMETERS` (without `BETAET` the exponent of Equation 7 is 1), over any of `basin`, `time` and
+        `component`; what a dim is missing of holds for all of it. With `routing_a` and `routing_b`, over `basin`,
+        streamflow is routed. Joined to `forcing` by basin and date.
+    state
+        What an earlier call returned for the days before, or its last `ROUTING_DAYS - 1` days: its last day's stores
+        are where this one goes on, and its q0 + q1 + q2 is the water that is still on its way to the gauge. `STORES`
+        without `time` will do where nothing is on its way. `START` in every store where None.
+
+    Returns
+    -------
+    xr.Dataset
+        `STORES` (mm, at the day's end), `FLUXES` (mm/d) over (basin, time), and (component) where the parameters or the
+        state have it; `streamflow` over (basin, time), the components' mean of q0 + q1 + q2, routed where there are
+        routing parameters.
+
+    Raises
+    ------
+    DataError
+        A forcing that is missing, or not a physical value, on some day; basins or dates of parameters or state that do
+        not match; a state without all stores.
+    ParameterError
+        A parameter that is missing, unknown, outside its bounds, or over a dim that it cannot have.
+    """
+    series = _series(forcing)
+    basins, time = series["prcp"].indexes["basin"], series["prcp"].indexes["time"]
+    values = _bounded(_matched(parameters, "the dataset of parameters", basins))
+    _check_names(values.drop_vars(ROUTING, errors="ignore"), {}, ())
+    if "time" in values.dims:
+        if len(without := time.difference(values.indexes["time"])):
+            raise DataError(f"the parameters have no value on {without[0].date()}, a day of the forcing")
+        values = values.sel(time=time)
+    stores, before = _start(state, basins, time)
+    components = [ds.sizes["component"] for ds in (values, stores) if "component" in ds.dims] or [1]
+    if components[0] != components[-1]:
+        raise DataError(f"the parameters have {components[0]} components, the state {components[-1]}; "
+                        "go on with the parameters that made the state")
+    sizes = {"basin": len(basins), "time": len(time), "component": components[0]}
+    own = {name: values[name] for name in PARAMETERS if name in values}
+    static = {name: _tensor(da, sizes, "basin", "component") for name, da in own.items() if "time" not in da.dims}
+    dynamic = {name: _tensor(da, sizes, "basin", "time", "component") for name, da in own.items() if "time" in da.dims}
+    out, _ = run(*(_tensor(da, sizes, "basin", "time") for da in series.values()), static, dynamic,
+                 state=torch.stack([_tensor(stores[name], sizes, "basin", "component") for name in STORES]),
+                 want=(*STORES, *FLUXES), components=True)
+    flow = (out["q0"] + out["q1"] + out["q2"]).mean(2)
+    if "routing_a" in values:
+        flow = route(flow, *(_tensor(values[name], sizes, "basin") for name in ROUTING),
+                     before=None if before is None else torch.tensor(before))
+    dims = ("basin", "time", "component")[: 3 if "component" in {*values.dims, *stores.dims} else 2]
+    arrays = {name: (dims, v.numpy() if len(dims) == 3 else v[..., 0].numpy()) for name, v in out.items()}
+    coords = {**series["prcp"].coords, **{k: v for k, v in values.coords.items() if v.dims == ("component",)}}
+    result = xr.Dataset({**arrays, "streamflow": (("basin", "time"), flow.numpy())}, coords)
+    for name, da in result.data_vars.items():
+        da.attrs.update(units="mm" if name in STORES else "mm/d",
+                        long_name=LONG_NAMES.get(str(name), str(name).replace("_", " ")))
+    return result
+
+
+def _series(forcing: xr.Dataset) -> dict[str, xr.DataArray]:
+    """Precipitation, temperature and PET over (basin, time), every value physical."""
+    for name in ("prcp", "tmean", "pet"):
+        if name not in forcing:
+            how = "; hydronb.data.pet.choose_pet adds it" if name == "pet" else ""
+            raise DataError(f"HBV needs {name} in the forcing{how}")
+        if set(forcing[name].dims) != {"basin", "time"}:
+            raise DataError(f"HBV needs {name} over basin and time, not over {', '.join(map(str, forcing[name].dims))}")
+    require_daily(forcing.indexes["time"], "the forcing")
+    series = {name: forcing[name].transpose("basin", "time") for name in ("prcp", "tmean", "pet")}
+    for name, da in series.items():
+        low, high = FORCINGS[name].low, FORCINGS[name].high
+        if len(bad := np.argwhere(~((da.values >= low) & (da.values <= high)))):
+            b, t = bad[0]
+            raise DataError(f"{name} of basin {da['basin'].values[b]} is {da.values[b, t]:g} on "
+                            f"{str(da['time'].values[t])[:10]}; HBV needs {low:g} to {high:g} {FORCINGS[name].units} "
+                            "on every day of the period")
+    return series
+
+
+def _matched(ds: xr.Dataset, what: str, basins: pd.Index) -> xr.Dataset:
+    """`ds` for `basins`, in their order; unchanged where it holds for all basins."""
+    if "basin" not in ds.dims:
+        return ds
+    if "basin" not in ds.coords:
+        raise DataError(f"{what} has a dimension basin without ids; basins are joined by id")
+    if len(without := basins.difference(ds.indexes["basin"])):
+        raise DataError(f"{what} has no basin {without[0]!r}, which the forcing has; basins are joined by id")
+    return ds.sel(basin=basins)
+
+
+def _bounded(parameters: xr.Dataset) -> xr.Dataset:
+    """Known names over dims that they can have, within bounds (to rounding in single precision)."""
+    known = PARAMETERS | ROUTING
+    for name, da in parameters.data_vars.items():
+        if name not in known:
+            raise ParameterError(f"HBV has no parameter {name!r}{nearest(name, known)}")
+        allowed = ("basin",) if name in ROUTING else ("basin", "time", "component")
+        if odd := [d for d in da.dims if d not in allowed]:
+            raise ParameterError(f"HBV's {name} cannot vary over {odd[0]}, only over {', '.join(allowed)}")
+        low, high, unit = known[name]
+        slack = 1e-6 * (high - low)
+        if len(bad := np.argwhere(~((da.values >= low - slack) & (da.values <= high + slack)))):
+            first = da[dict(zip(da.dims, bad[0], strict=True))]
+            basin = f" of basin {first['basin'].item()}" if "basin" in first.coords else ""
+            day = f" on {str(first['time'].values)[:10]}" if "time" in first.coords else ""
+            raise ParameterError(f"HBV's {name}{basin} is {first.item():g}{day}, outside {low:g} to {high:g} {unit}")
+    if len(one := [name for name in ROUTING if name in parameters]) == 1:
+        raise ParameterError(f"HBV has {one[0]} but not the other of {' and '.join(ROUTING)}; give both or neither")
+    return parameters.map(lambda da: da.clip(known[da.name].low, known[da.name].high))
+
+
+def _start(
+    state: xr.Dataset | None, basins: pd.Index, time: pd.DatetimeIndex
+) -> tuple[xr.Dataset, np.ndarray | None]:
+    """Stores before the first day, and what then is on its way to the gauge (basin, days)."""
+    if state is None:
+        return xr.Dataset(dict.fromkeys(STORES, START)), None
+    if missing := [name for name in STORES if name not in state]:
+        raise DataError(f"the state has no {missing[0]}; it needs {', '.join(STORES)}")
+    state, before = _matched(state, "the state", basins), None
+    if "time" in state.dims:
+        last = state.indexes["time"][-1]
+        if (time[0] - last).days != 1:
+            raise DataError(f"the state ends on {last.date()}, the forcing begins on {time[0].date()}; it goes on the "
+                            "day after (or give one day's stores, without a dimension time)")
+        if {"q0", "q1", "q2"} <= set(state):
+            flow = (state["q0"] + state["q1"] + state["q2"]).isel(time=slice(1 - ROUTING_DAYS, None))
+            flow = flow.mean("component") if "component" in flow.dims else flow
+            before = flow.transpose("basin", "time").values
+        state = state.isel(time=-1)
+    stores = state[list(STORES)]
+    for name, da in stores.data_vars.items():
+        if not (da >= 0).all():
+            raise DataError(f"the state's {name} is negative or missing somewhere; a store holds 0 mm or more")
+    return stores, before
+
+
+def _tensor(da: xr.DataArray, sizes: dict[str, int], *dims: str) -> Tensor:
+    missing = {d: sizes[d] for d in dims if d not in da.dims}
+    return torch.tensor(da.expand_dims(missing).transpose(*dims).values, dtype=torch.float64)
