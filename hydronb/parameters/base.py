@@ -1,4 +1,4 @@
-"""The parameters of the notebooks: one frozen pydantic class a notebook, unknown names refused.
+"""What the parameters of all notebooks share: reading, checking, one readable line for what is wrong.
 
 A notebook's first code cell holds plain assignments, its second is
 
@@ -21,9 +21,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from hydronb.errors import ParameterError, nearest
 
-MODELS = ("ealstm", "lstm", "lstm_no_static")
 Given = TypeVar("Given", bound="Parameters")  # not Self, which beartype does not take in methods
-LOSSES = ("nse_star", "nse_star_paper", "mse")
 METRICS = ("nse", "kge", "r", "alpha_nse", "beta_nse", "rmse", "fhv", "fms", "flv", "bpv", "bmv", "blv")
 
 
@@ -89,7 +87,7 @@ def read_parameters(path: Path) -> dict[str, Any]:
     return given
 
 
-def _number(value: Any) -> Any:
+def number(value: Any) -> Any:
     """YAML 1.1 reads `1e-3` as text. Text that is a number in that form is meant as one; other text is an error."""
     if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
         return float(value)
@@ -98,7 +96,7 @@ def _number(value: Any) -> Any:
     return value
 
 
-def _whole(value: Any) -> Any:
+def whole_number(value: Any) -> Any:
     if isinstance(value, str | bool):
         raise ValueError("a whole number belongs here, without quotes")
     return value
@@ -113,10 +111,12 @@ def _quoted(value: Any) -> Any:
     return value
 
 
-Number = Annotated[float, BeforeValidator(_number)]
-Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
-Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
-Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
+Number = Annotated[float, BeforeValidator(number)]
+Positive = Annotated[float, BeforeValidator(number), Field(gt=0)]
+Count = Annotated[int, BeforeValidator(whole_number), Field(ge=1)]
+Share = Annotated[float, BeforeValidator(number), Field(ge=0, lt=1)]
+NotNegative = Annotated[float, BeforeValidator(number), Field(ge=0)]
+Seed = Annotated[int, BeforeValidator(whole_number), Field(ge=0)]
 Basins = Annotated[list[str] | str | None, BeforeValidator(_quoted)]
 
 
@@ -252,45 +252,22 @@ class NotebookParameters(Parameters):
         return values
 
 
-class CatchmentsParameters(NotebookParameters):
-    """00_catchments."""
+class FitParameters(NotebookParameters):
+    """What the training loop takes (`hydronb.fit`); a notebook that trains adds its model and its data."""
 
-    basin: str | None = None
-    """The catchment drawn in detail; the first where None."""
-    period: Period | None = None
-
-
-class TrainParameters(NotebookParameters):
-    """ealstm_01_train. The defaults here are the published settings (Kratzert et al. 2019, Sect. 2.6 and its code)."""
-
-    model: Literal["ealstm", "lstm", "lstm_no_static"] = "ealstm"
-    forcings: Annotated[list[str], Field(min_length=1)] = ["prcp", "srad", "tmax", "tmin", "vp"]
-    attributes: list[str] | Literal["kratzert2019", "all"] = "kratzert2019"
-    """Names, `kratzert2019` (the paper's 27) or `all`."""
-    missing_attributes: Literal["error", "mean"] = "error"
-    targets: Annotated[list[Literal["streamflow", "et"]], Field(min_length=1)] = ["streamflow"]
-    train_period: Period = Period(start=dt.date(1999, 10, 1), end=dt.date(2008, 9, 30))
-    validation_period: Period | None = None
-    """Scored after each epoch; with `patience` also stops the training. Never the test period."""
-    test_period: Period = Period(start=dt.date(1989, 10, 1), end=dt.date(1999, 9, 30))
-    hidden: Count = 256
-    dropout: Annotated[float, BeforeValidator(_number), Field(ge=0, lt=1)] = 0.4
-    forget_bias: Number = 5.0
-    loss: Literal["nse_star", "nse_star_paper", "mse"] = "nse_star"
-    sequence_length: Count = 270
-    """Days a sample sees, its target days included."""
-    predict_last: Count = 1
-    """Target days a sample has: 1 is the paper's sequence-to-value."""
+    family: ClassVar[str]
+    """The module in `hydronb.families` that prepares its training."""
     epochs: Count = 30
     samples_per_epoch: Count | None = None
     """A random part of the samples each epoch; all of them where None."""
     batch_size: Count = 256
+    optimiser: Literal["adam", "adadelta"] = "adam"
+    """`adam` is AdamW where weight_decay is given."""
     learning_rate: Positive | dict[int, Positive] = {1: 1e-3, 11: 5e-4, 21: 1e-4}
     """A number, or the rate from each epoch on (counted from 1)."""
-    weight_decay: Annotated[float, BeforeValidator(_number), Field(ge=0)] = 0.0
-    attribute_noise: Annotated[float, BeforeValidator(_number), Field(ge=0)] = 0.0
-    """Standard deviation of Gaussian noise on the standardised attributes while training."""
-    clip_norm: Positive = 1.0
+    weight_decay: NotNegative = 0.0
+    clip_norm: Positive | None = 1.0
+    """Largest norm of the gradient; not clipped where None."""
     patience: Count | None = None
     """Epochs without a better validation score before the training stops; the best weights are kept."""
     seed: Seed = 111
@@ -298,44 +275,26 @@ class TrainParameters(NotebookParameters):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
 
     @model_validator(mode="after")
-    def _consistent(self) -> "TrainParameters":
-        if self.predict_last > self.sequence_length:
-            raise ValueError(f"predict_last ({self.predict_last}) is longer than sequence_length "
-                             f"({self.sequence_length})")
+    def _starts_at_one(self) -> "FitParameters":
+        if isinstance(self.learning_rate, dict) and 1 not in self.learning_rate:
+            raise ValueError("learning_rate given by epoch must start at epoch 1")
+        return self
+
+
+class Periods(Parameters):
+    """The three periods of a training, which may not overlap: what a model is judged on must be new to it."""
+
+    train_period: Period
+    validation_period: Period | None = None
+    """Scored after each epoch; with `patience` also stops the training. Never the test period."""
+    test_period: Period
+
+    @model_validator(mode="after")
+    def _apart(self) -> "Periods":
         named = {n: getattr(self, n) for n in ("train_period", "validation_period", "test_period")}
         for (one, a), (other, b) in itertools.combinations({n: v for n, v in named.items() if v}.items(), 2):
             if a.start <= b.end and b.start <= a.end:
                 raise ValueError(f"{one} ({a}) and {other} ({b}) overlap; what a model is judged on must be new to it")
-        if self.patience and not self.validation_period:
+        if getattr(self, "patience", None) and not self.validation_period:
             raise ValueError("patience needs a validation_period to judge by")
-        if isinstance(self.learning_rate, dict) and 1 not in self.learning_rate:
-            raise ValueError("learning_rate given by epoch must start at epoch 1")
-        for name in ("forcings", "targets", "attributes"):
-            names = getattr(self, name)
-            if isinstance(names, list) and len(set(names)) < len(names):
-                raise ValueError(f"{name} lists {next(n for n in names if names.count(n) > 1)!r} twice")
         return self
-
-
-class BenchmarkParameters(NotebookParameters):
-    """ealstm_02_benchmark."""
-
-    takes_runs_of: ClassVar[tuple[str, ...]] = ("ealstm_01_train",)
-    runs: list[str] = []
-    """Run directories of trained models; where empty, the notebook trains a small one."""
-    metrics: list[str] = ["nse", "kge", "alpha_nse", "beta_nse", "fhv", "fms", "flv"]
-
-    @model_validator(mode="after")
-    def _known_metrics(self) -> "BenchmarkParameters":
-        for name in self.metrics:
-            if name not in METRICS:
-                raise ValueError(f"unknown metric {name!r}{nearest(name, METRICS)}")
-        return self
-
-
-NOTEBOOKS: dict[str, type[NotebookParameters]] = {
-    "00_catchments": CatchmentsParameters,
-    "ealstm_01_train": TrainParameters,
-    "ealstm_02_benchmark": BenchmarkParameters,
-}
-"""The parameters of each notebook, by its name."""

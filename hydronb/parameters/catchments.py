@@ -1,0 +1,11 @@
+"""Parameters of 00_catchments."""
+
+from hydronb.parameters.base import NotebookParameters, Period
+
+
+class CatchmentsParameters(NotebookParameters):
+    """00_catchments."""
+
+    basin: str | None = None
+    """The catchment drawn in detail; the first where None."""
+    period: Period | None = None

@@ -1,0 +1,73 @@
+"""Parameters of the EA-LSTM notebooks (Kratzert et al., 2019)."""
+
+import datetime as dt
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from hydronb.errors import nearest
+from hydronb.parameters.base import (
+    METRICS,
+    Count,
+    FitParameters,
+    NotebookParameters,
+    NotNegative,
+    Number,
+    Period,
+    Periods,
+    Share,
+)
+
+MODELS = ("ealstm", "lstm", "lstm_no_static")
+LOSSES = ("nse_star", "nse_star_paper", "mse")
+
+
+class TrainParameters(FitParameters, Periods):
+    """ealstm_01_train. The defaults here are the published settings (Kratzert et al. 2019, Sect. 2.6 and its code)."""
+
+    family: ClassVar[str] = "lumped"
+    model: Literal["ealstm", "lstm", "lstm_no_static"] = "ealstm"
+    forcings: Annotated[list[str], Field(min_length=1)] = ["prcp", "srad", "tmax", "tmin", "vp"]
+    attributes: list[str] | Literal["kratzert2019", "all"] = "kratzert2019"
+    """Names, `kratzert2019` (the paper's 27) or `all`."""
+    missing_attributes: Literal["error", "mean"] = "error"
+    targets: Annotated[list[Literal["streamflow", "et"]], Field(min_length=1)] = ["streamflow"]
+    train_period: Period = Period(start=dt.date(1999, 10, 1), end=dt.date(2008, 9, 30))
+    test_period: Period = Period(start=dt.date(1989, 10, 1), end=dt.date(1999, 9, 30))
+    hidden: Count = 256
+    dropout: Share = 0.4
+    forget_bias: Number = 5.0
+    loss: Literal["nse_star", "nse_star_paper", "mse"] = "nse_star"
+    sequence_length: Count = 270
+    """Days a sample sees, its target days included."""
+    predict_last: Count = 1
+    """Target days a sample has: 1 is the paper's sequence-to-value."""
+    attribute_noise: NotNegative = 0.0
+    """Standard deviation of Gaussian noise on the standardised attributes while training."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "TrainParameters":
+        if self.predict_last > self.sequence_length:
+            raise ValueError(f"predict_last ({self.predict_last}) is longer than sequence_length "
+                             f"({self.sequence_length})")
+        for name in ("forcings", "targets", "attributes"):
+            names = getattr(self, name)
+            if isinstance(names, list) and len(set(names)) < len(names):
+                raise ValueError(f"{name} lists {next(n for n in names if names.count(n) > 1)!r} twice")
+        return self
+
+
+class BenchmarkParameters(NotebookParameters):
+    """ealstm_02_benchmark."""
+
+    takes_runs_of: ClassVar[tuple[str, ...]] = ("ealstm_01_train",)
+    runs: list[str] = []
+    """Run directories of trained models; where empty, the notebook trains a small one."""
+    metrics: list[str] = ["nse", "kge", "alpha_nse", "beta_nse", "fhv", "fms", "flv"]
+
+    @model_validator(mode="after")
+    def _known_metrics(self) -> "BenchmarkParameters":
+        for name in self.metrics:
+            if name not in METRICS:
+                raise ValueError(f"unknown metric {name!r}{nearest(name, METRICS)}")
+        return self
