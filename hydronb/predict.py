@@ -11,16 +11,16 @@ from tqdm.auto import tqdm
 from hydronb.data.dataset import COORDINATES, TARGETS
 from hydronb.data.scaling import select_period
 from hydronb.data.windows import prediction_samples
-from hydronb.models.scaled import ScaledModel, load
+from hydronb.models.stored import load
 from hydronb.parameters import Period
 
 __all__ = ["load", "predict", "save_simulation"]
 
 
-def predict(model: ScaledModel, ds: xr.Dataset, period: Period, *, batch_size: int | None = None,
+def predict(model: torch.nn.Module, ds: xr.Dataset, period: Period, *, batch_size: int | None = None,
             progress: bool = True) -> xr.Dataset:
     """Simulate all basins of `ds` on each day of `period`, as the model was trained: with its `sequence_length`
-    and `predict_last`.
+    and `predict_last`, or by its own `simulate` where it has one.
 
     Targets are in their units; streamflow below zero is set to zero, as in the paper's code. Where `ds` has the target,
     `<target>_obs` stands beside it; a prediction needs none.
@@ -35,6 +35,8 @@ def predict(model: ScaledModel, ds: xr.Dataset, period: Period, *, batch_size: i
     DataError
         Forcings or attributes that the model was trained with are not in `ds`, or not for the period.
     """
+    if hasattr(model, "simulate"):
+        return model.simulate(ds, period, progress=progress)
     device = model.forcings_mean.device
     samples = prediction_samples(ds, model.scaling, period, model.sequence_length, model.predict_last, device=device)
     names = list(model.scaling.targets)

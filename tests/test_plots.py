@@ -10,6 +10,8 @@ import xarray as xr
 
 from hydronb import plots
 from hydronb.errors import DataError
+from hydronb.plots import rivers, style
+from hydronb.plots.basins import _outline
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def basins():
 def models(figure):
     """The bokeh models of a figure, by class name."""
     found: dict[str, list] = {}
-    for model in plots._render(figure).references():
+    for model in style._render(figure).references():
         found.setdefault(type(model).__name__, []).append(model)
     return found
 
@@ -51,12 +53,12 @@ def test_hydrograph_shows_every_series_and_units(flows):
     labels = {axis.axis_label for axis in drawn["LinearAxis"]}
     assert {"streamflow (mm/d)", "P (mm/d)"} <= labels
     line_colours = {g.glyph.line_color for g in drawn["GlyphRenderer"] if type(g.glyph).__name__ == "Line"}
-    assert line_colours == {"#000000", plots.COLOURS["EA-LSTM"], plots.COLOURS["LSTM"]}
+    assert line_colours == {"#000000", style.COLOURS["EA-LSTM"], style.COLOURS["LSTM"]}
 
 
 def test_hydrograph_panels_zoom_together(flows):
     prcp, obs = flows
-    page = plots._render(plots.hydrograph(obs, {"LSTM": obs}, prcp=prcp))
+    page = style._render(plots.hydrograph(obs, {"LSTM": obs}, prcp=prcp))
     upper, lower = (child[0] for child in page.children)
     assert upper.x_range is lower.x_range
     assert upper.y_range.start > upper.y_range.end, "rain hangs from above"
@@ -84,11 +86,11 @@ def test_cdf_is_the_share_of_basins_at_most_x():
     data = curve.data if isinstance(curve.data, pd.DataFrame) else pd.DataFrame(curve.data)
     for x, share in ((0.1, 1 / 3), (0.4, 2 / 3), (0.9, 1.0)):
         assert data.loc[data["score"] == x, "share"].max() == pytest.approx(share)
-    plots._render(figure)
+    style._render(figure)
 
 
 def test_cdf_of_no_defined_score():
-    plots._render(plots.cdf({"LSTM": pd.Series([np.nan, np.nan], name="FLV")}))
+    style._render(plots.cdf({"LSTM": pd.Series([np.nan, np.nan], name="FLV")}))
 
 
 def test_map_draws_states_only_where_basins_lie_in_them(basins):
@@ -110,11 +112,11 @@ def test_map_needs_coordinates(basins):
 
 
 def test_one_basin_has_a_map(basins):
-    plots._render(plots.basin_map(basins["aridity"].isel(basin=[3])))
+    style._render(plots.basin_map(basins["aridity"].isel(basin=[3])))
 
 
 def test_outline_is_the_contiguous_states():
-    lon, lat = plots._outline().T
+    lon, lat = _outline().T
     assert np.nanmin(lon) == pytest.approx(-124.7, abs=0.1)
     assert np.nanmax(lon) == pytest.approx(-66.95, abs=0.1)
     assert np.nanmin(lat) > 24.4 and np.nanmax(lat) < 49.5
@@ -146,7 +148,7 @@ def test_regime_shows_the_mean_year_of_observed_days(flows):
 
 def test_simulations_count_only_where_observed(flows):
     _, obs = flows
-    series, _ = plots._named(obs, {"LSTM": xr.ones_like(obs)})
+    series, _ = rivers._named(obs, {"LSTM": xr.ones_like(obs)})
     assert int(series["LSTM"].count()) == int(obs.count())
 
 
@@ -159,14 +161,14 @@ def test_loss_curve(valid):
 
 
 def test_budyko_and_distributions(basins):
-    plots._render(plots.budyko(basins["aridity"], 1 - np.exp(-basins["aridity"]), colour_by=basins["p_mean"]))
-    plots._render(plots.attribute_distributions(basins, ["aridity", "p_mean"], "00000003"))
+    style._render(plots.budyko(basins["aridity"], 1 - np.exp(-basins["aridity"]), colour_by=basins["p_mean"]))
+    style._render(plots.attribute_distributions(basins, ["aridity", "p_mean"], "00000003"))
 
 
 def test_forcing_panels(flows):
     prcp, obs = flows
     ds = xr.Dataset({"prcp": prcp, "streamflow": obs})
-    assert len(plots._render(plots.forcing(ds, ["prcp", "streamflow"], title="a river")).children) == 2
+    assert len(style._render(plots.forcing(ds, ["prcp", "streamflow"], title="a river")).children) == 2
 
 
 def test_a_saved_figure_needs_nothing_else(flows, tmp_path):

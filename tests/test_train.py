@@ -18,13 +18,19 @@ import yaml
 from catchments import random_catchments
 from safetensors.torch import load_file
 
+import hydronb.data.windows
+import hydronb.families.lumped
+import hydronb.fit
+import hydronb.models.stored
 import hydronb.train
 from hydronb import metrics
 from hydronb.errors import DataError, ParameterError, TrainingError
+from hydronb.families.lumped import basin_std
+from hydronb.fit import epoch_order
 from hydronb.models import load
 from hydronb.parameters import TrainParameters
 from hydronb.predict import predict
-from hydronb.train import basin_std, epoch_order, train
+from hydronb.train import train
 
 SETTINGS = {
     "forcings": ["prcp", "tmean"], "attributes": ["slope", "forest", "rock"],
@@ -67,7 +73,7 @@ def ds():
 
 @pytest.fixture(autouse=True)
 def every_step_is_logged(monkeypatch):
-    monkeypatch.setattr(hydronb.train, "PROGRESS_SECONDS", -1)
+    monkeypatch.setattr(hydronb.fit, "PROGRESS_SECONDS", -1)
 
 
 def test_a_model_learns_what_there_is_to_learn(ds, tmp_path):
@@ -102,7 +108,7 @@ def test_what_a_training_leaves_behind(ds, tmp_path, name, loss):
 def test_progress_is_a_row_a_step_and_a_score_an_epoch(ds, tmp_path):
     train(ds, settings(), tmp_path)
     progress = pd.read_csv(tmp_path / "progress.csv")
-    assert tuple(progress.columns) == hydronb.train.COLUMNS
+    assert tuple(progress.columns) == hydronb.fit.COLUMNS
     np.testing.assert_allclose(progress["epoch"], [k / STEPS for k in range(1, 3 * STEPS + 1)], atol=1e-4)
     assert (progress["epochs"] == 3).all() and progress["loss"].notna().all()
     whole = progress["epoch"] % 1 == 0
@@ -152,7 +158,7 @@ def test_patience_stops_and_keeps_the_best_epoch(ds, tmp_path, monkeypatch, scor
 
         return score
 
-    monkeypatch.setattr(hydronb.train, "validator", scripted)
+    monkeypatch.setattr(hydronb.families.lumped, "validator", scripted)
     train(ds, settings(epochs=6, patience=2), tmp_path)
     assert len(seen) == epochs
     assert all(torch.equal(weights(tmp_path)[n], t) for n, t in seen[best - 1].items())
@@ -173,13 +179,13 @@ def test_the_order_of_an_epoch():
 def test_every_sample_is_seen_once_an_epoch_the_last_batch_too(ds, tmp_path, monkeypatch):
     """Of each epoch all samples, in batches of 32 and what is left."""
     seen = []
-    gather = hydronb.train.Samples.gather
+    gather = hydronb.data.windows.Samples.gather
 
     def noting(self, index):
         seen.append(index)
         return gather(self, index)
 
-    monkeypatch.setattr(hydronb.train.Samples, "gather", noting)
+    monkeypatch.setattr(hydronb.data.windows.Samples, "gather", noting)
     train(ds, settings(samples_per_epoch=None, epochs=2, validation_period=None), tmp_path)
     n = int(torch.cat(seen).max()) + 1
     sizes = [len(index) for index in seen]
@@ -235,16 +241,17 @@ the loss of each attempt at which the process is killed, 0 for the attempt that 
 CHILD = """
     import json, os, signal, sys, torch
     sys.path.insert(0, sys.argv[1])
-    import hydronb.train
+    import hydronb.fit
     from catchments import random_catchments
     from hydronb.losses import LOSSES
     from hydronb.parameters import TrainParameters
-    from hydronb.train import Checkpoint, train
+    from hydronb.fit import Checkpoint
+    from hydronb.train import train
 
     weight = torch.nn.Parameter(torch.zeros(1))
     weight.grad = torch.zeros(1)
     torch.optim.AdamW([weight]).step()
-    hydronb.train.PROGRESS_SECONDS = hydronb.train.CHECKPOINT_SECONDS = -1
+    hydronb.fit.PROGRESS_SECONDS = hydronb.fit.CHECKPOINT_SECONDS = -1
     steps, saves, loss_of, save = [], [], LOSSES["nse_star"], Checkpoint.save
 
     def attempt(folder, settings, every, die_at):
@@ -310,7 +317,7 @@ def test_killed_before_the_description_is_written_is_not_complete(ds, tmp_path, 
     train(ds, settings(), tmp_path / "undisturbed")
     folder = tmp_path / "killed"
     with monkeypatch.context() as patch:
-        patch.setattr(hydronb.models.scaled, "write_atomically", killed_at_the_description)
+        patch.setattr(hydronb.models.stored, "write_atomically", killed_at_the_description)
         with pytest.raises(KeyboardInterrupt):
             train(ds, settings(), folder)
     assert "model.json" not in names(folder)
@@ -387,7 +394,7 @@ def test_weights_of_another_model(ds, tmp_path):
 
 def test_a_truncated_checkpoint(ds, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(hydronb.train.ScaledModel, "save", killed)
+        patch.setattr(hydronb.train, "save", killed)
         with pytest.raises(KeyboardInterrupt):
             train(ds, settings(), tmp_path)
     path = tmp_path / "checkpoint.safetensors"

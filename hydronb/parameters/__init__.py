@@ -7,6 +7,9 @@ A notebook's first code cell holds plain assignments, its second is
 The runner makes the same check for every run of a plan before it starts the first.
 """
 
+from typing import Any, get_args
+
+from hydronb.errors import ParameterError, nearest
 from hydronb.parameters.base import (
     METRICS,
     DataParameters,
@@ -24,7 +27,7 @@ from hydronb.parameters.ealstm import LOSSES, MODELS, BenchmarkParameters, Train
 __all__ = [
     "LOSSES", "METRICS", "MODELS", "NOTEBOOKS", "BenchmarkParameters", "CatchmentsParameters", "DataParameters",
     "FitParameters", "NotebookParameters", "Parameters", "Period", "TrainParameters", "read_parameters", "resolve",
-    "run_folder",
+    "run_folder", "training_class",
 ]
 
 NOTEBOOKS: dict[str, type[NotebookParameters]] = {
@@ -33,3 +36,21 @@ NOTEBOOKS: dict[str, type[NotebookParameters]] = {
     "ealstm_02_benchmark": BenchmarkParameters,
 }
 """The parameters of each notebook, by its name."""
+
+
+def training_class(model: Any) -> type[FitParameters]:
+    """The parameters of the training that makes `model`.
+
+    Raises
+    ------
+    ParameterError
+        No family has a model of this name.
+    """
+    makes = {name: cls for cls in NOTEBOOKS.values() if issubclass(cls, FitParameters)
+             for name in get_args(cls.model_fields["model"].annotation)}
+    if model is None:
+        return TrainParameters
+    if model not in makes:
+        raise ParameterError(f"model = {model!r} is unknown{nearest(str(model), makes)}; choose one of "
+                             f"{', '.join(makes)}")
+    return makes[model]

@@ -1,0 +1,107 @@
+"""Training of delta-HBV, of its benchmark LSTM and of local HBVs (Feng et al., 2022)."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from hydronb.data.attributes import attribute_list
+from hydronb.data.scaling import Scaling, fit_scaling, require, select_period
+from hydronb.data.windows import Batch, Samples, training_samples
+from hydronb.errors import DataError
+from hydronb.families import Preparation
+from hydronb.families.lumped import basin_std, validator
+from hydronb.losses import LOSSES, Terms, feng2022
+from hydronb.models.delta_hbv import DeltaHBV, log_sqrt, simulation_tensors
+from hydronb.models.runoff_lstm import RunoffLSTM
+from hydronb.models.scaled import Standardised
+from hydronb.parameters import DeltaHBVTrainParameters
+
+
+def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Preparation:
+    """Scaling, samples, loss and validation of the model that `p` describes.
+
+    Raises
+    ------
+    DataError
+        The data lack what `p` asks for; see `fit_scaling` and `training_samples`.
+    ParameterError
+        See `DeltaHBV` and `RunoffLSTM`.
+    """
+    if p.model == "local_hbv":
+        from hydronb.calibrate import prepare as prepare_local
+
+        return prepare_local(ds, p, device)
+    scaling = scaling_of(ds, p)
+    samples = training_samples(ds, scaling, p.train_period, p.warmup_days + p.target_days, p.target_days, device=device)
+    build, loss_of = (_delta_hbv if p.model == "delta_hbv" else _runoff_lstm)(ds, p, scaling, device)
+    check_periods(build(), ds, p)
+    drawn = p.batch_size * iterations(ds.sizes["basin"], select_period(ds, p.train_period).sizes["time"], p.batch_size,
+                                      p.target_days)
+    validate = validator(ds, p.validation_period) if p.validation_period else None
+    seen = (samples.dynamic, samples.static, samples.target, samples.basin, samples.last)
+    return Preparation(build, samples, loss_of, validate, seen, drawn)
+
+
+def iterations(n_basins: int, n_days: int, batch_size: int, length: int) -> int:
+    """Iterations of an epoch, so that a day of a basin is among its samples' targets with a probability of 99 %.
+
+    `n_days` counts the days that can be targets: the paper's 5,478 without the 365 that warm up.
+
+    >>> iterations(671, 5478 - 365, 100, 365)
+    431
+    """
+    share = batch_size * length / (n_basins * n_days)
+    return math.ceil(math.log(0.01) / math.log(1 - share)) if share < 1 else 1
+
+
+def scaling_of(ds: xr.Dataset, p: DeltaHBVTrainParameters) -> Scaling:
+    """Statistics of the networks' inputs, `prcp` of log10(sqrt(prcp) + 0.1); of `RunoffLSTM`'s target likewise."""
+    attributes = [] if p.model == "local_hbv" else attribute_list(ds, p.attributes)
+    require(ds, p.forcings, "forcing")
+    changed = {"prcp": ds["prcp"]} if "prcp" in p.forcings else {}
+    if p.model == "runoff_lstm" and "p_mean" in attributes:
+        changed["streamflow"] = ds["streamflow"] / ds["p_mean"]
+    compressed = {n: values.copy(data=log_sqrt(torch.from_numpy(values.values)).numpy()) for n, values in changed.items()}
+    return fit_scaling(ds.assign(compressed), p.forcings, attributes, p.targets, p.train_period,
+                       missing_attributes=p.missing_attributes)
+
+
+def check_periods(model: Standardised, ds: xr.Dataset, p: DeltaHBVTrainParameters) -> None:
+    """Raise before the training what would stop a simulation after it."""
+    for period in filter(None, (p.validation_period, p.test_period)):
+        simulation_tensors(model, ds, period, p.warmup_days)
+    if p.validation_period and not select_period(ds, p.validation_period)["streamflow"].notnull().any():
+        raise DataError(f"no basin has streamflow in the validation_period {p.validation_period}; choose another")
+
+
+Family = tuple[Callable[[], nn.Module], Callable[[nn.Module, Batch], Tensor]]
+
+
+def _delta_hbv(ds: xr.Dataset, p: DeltaHBVTrainParameters, scaling: Scaling, device: str) -> Family:
+    settings = {n: getattr(p, n) for n in ("components", "dynamic", "recharge", "network", "hidden", "dropout", "forget_bias",
+                                           "initialisation", "dynamic_dropout", "warmup_days", "target_days")}
+    std = basin_std(ds, p).to(device)
+
+    def loss_of(model: DeltaHBV, batch: Batch) -> Tensor:
+        sim = model(batch.dynamic, batch.static)[:, :, None]
+        terms = Terms(sim, batch.target, std[batch.basin], model.targets_std, batch.basin)
+        return feng2022(terms, p.low_flow_weight) if p.loss == "feng2022" else LOSSES[p.loss](terms)
+
+    return lambda: DeltaHBV(scaling, **settings).to(device), loss_of
+
+
+def _runoff_lstm(ds: xr.Dataset, p: DeltaHBVTrainParameters, scaling: Scaling, device: str) -> Family:
+    settings = {n: getattr(p, n) for n in ("hidden", "dropout", "forget_bias", "warmup_days", "target_days")}
+
+    def loss_of(model: RunoffLSTM, batch: Batch) -> Tensor:
+        """RMSE of the standardised target."""
+        target = model.encode(batch.target[:, :, 0], batch.static)
+        there = ~target.isnan()
+        error = torch.where(there, model(batch.dynamic, batch.static) - target.nan_to_num(), 0.0)
+        return torch.sqrt((error**2).sum() / there.sum())
+
+    return lambda: RunoffLSTM(scaling, **settings).to(device), loss_of

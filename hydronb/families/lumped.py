@@ -1,0 +1,89 @@
+"""Training of LSTM and EA-LSTM on lumped catchments (Kratzert et al., 2019)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+
+from hydronb import metrics
+from hydronb.data import open_catchments
+from hydronb.data.attributes import attribute_list
+from hydronb.data.scaling import fit_scaling, select_period
+from hydronb.data.windows import Batch, prediction_samples, training_samples
+from hydronb.errors import DataError, ParameterError
+from hydronb.families import Preparation
+from hydronb.losses import LOSSES, Terms
+from hydronb.models.scaled import ScaledModel
+from hydronb.models.stored import write_atomically
+from hydronb.parameters import Period, TrainParameters
+from hydronb.predict import predict, save_simulation
+
+
+def open_data(p: TrainParameters) -> xr.Dataset:
+    """The catchments of `p.data`."""
+    return open_catchments(p.data)
+
+
+def prepare(ds: xr.Dataset, p: TrainParameters, device: str) -> Preparation:
+    """Scaling, samples, loss and validation of the model that `p` describes.
+
+    Raises
+    ------
+    DataError
+        The data lack what `p` asks for; see `fit_scaling` and `training_samples`.
+    """
+    attributes = [] if p.model == "lstm_no_static" else attribute_list(ds, p.attributes)
+    if p.model == "ealstm" and not attributes:
+        raise ParameterError("attributes is empty: an EA-LSTM needs static attributes, or choose model: lstm_no_static")
+    scaling = fit_scaling(ds, p.forcings, attributes, p.targets, p.train_period,
+                          missing_attributes=p.missing_attributes)
+    samples = training_samples(ds, scaling, p.train_period, p.sequence_length, p.predict_last, device=device)
+    for period in filter(None, (p.validation_period, p.test_period)):  # a period that cannot be predicted stops here
+        prediction_samples(ds.isel(basin=[0]), scaling, period, p.sequence_length, p.predict_last)
+    if p.validation_period and not select_period(ds, p.validation_period)[p.targets[0]].notnull().any():
+        raise DataError(f"no basin has {p.targets[0]} in the validation_period {p.validation_period}; choose another")
+
+    def build() -> ScaledModel:
+        return ScaledModel(p.model, scaling, hidden=p.hidden, dropout=p.dropout, forget_bias=p.forget_bias,
+                           sequence_length=p.sequence_length, predict_last=p.predict_last).to(device)
+
+    std = basin_std(ds, p).to(device)
+    loss = LOSSES[p.loss]
+
+    def loss_of(model: ScaledModel, batch: Batch) -> torch.Tensor:
+        sim = model(batch.dynamic, batch.static, attribute_noise=p.attribute_noise)
+        return loss(Terms(sim, batch.target, std[batch.basin], model.targets_std, batch.basin))
+
+    validate = validator(ds, p.validation_period) if p.validation_period else None
+    seen = (samples.dynamic, samples.static, samples.target, samples.basin, samples.last)
+    return Preparation(build, samples, loss_of, validate, seen)
+
+
+def finish(model: torch.nn.Module, ds: xr.Dataset, p: TrainParameters, run_dir: Path) -> pd.DataFrame:
+    """Simulate the test period, write `simulation.nc` and `metrics.csv`, and give back the metrics, a row a basin."""
+    simulation = predict(model, ds, p.test_period)
+    scores = metrics.table(simulation[p.targets[0]], simulation[f"{p.targets[0]}_obs"])
+    save_simulation(simulation, run_dir / "simulation.nc")
+    write_atomically(run_dir / "metrics.csv", scores.to_csv().encode())
+    return scores
+
+
+def basin_std(ds: xr.Dataset, p: TrainParameters) -> torch.Tensor:
+    """Standard deviation (ddof 0) of each basin's targets over the training period, shape (basin, target)."""
+    days = select_period(ds, p.train_period)
+    std = np.stack([np.nanstd(days[n].values.astype(np.float64), axis=1) for n in p.targets], axis=1)
+    return torch.from_numpy(std.astype(np.float32))
+
+
+def validator(ds: xr.Dataset, period: Period) -> Callable[[torch.nn.Module], float]:
+    """Median NSE over basins in `period`, of the first target."""
+
+    def score(model: torch.nn.Module) -> float:
+        simulation = predict(model, ds, period, progress=False)
+        target = next(iter(model.scaling.targets))
+        return float(metrics.nse(sim=simulation[target], obs=simulation[f"{target}_obs"]).median())
+
+    return score

@@ -1,0 +1,227 @@
+"""The one training loop: shows progress, never loses more than minutes, and resumes to the same bits."""
+
+import csv
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from hydronb.errors import TrainingError
+from hydronb.models.stored import write_tensors
+from hydronb.parameters import FitParameters
+
+CHECKPOINT_SECONDS = 120
+"""At most so much of a long epoch is lost when a run is killed."""
+PROGRESS_SECONDS = 5
+"""How often `progress.csv` grows within an epoch."""
+COLUMNS = ("epoch", "epochs", "loss", "valid", "learning_rate", "seconds", "cpu_seconds")
+
+
+OPTIMISERS = {"adam": torch.optim.AdamW, "adadelta": torch.optim.Adadelta}
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """What the loop draws its batches from."""
+
+    ids: tuple[str, ...]
+    """The basins' names; a batch's `basin` counts in them."""
+
+    def __len__(self) -> int: ...
+
+    def gather(self, index: Tensor) -> Any: ...
+
+
+def fit(model: nn.Module, samples: Samples, loss_of: Callable[[nn.Module, Any], Tensor], p: FitParameters,
+        run_dir: Path, *, fingerprint: str, validate: Callable[[nn.Module], float] | None = None) -> None:
+    """Fit `model` in place, with a checkpoint in `run_dir` after each epoch and every two minutes within one.
+
+    Parameters
+    ----------
+    loss_of
+        The loss of the model on a batch of `samples`.
+    fingerprint
+        Of parameters and data; a checkpoint with another one is passed over.
+    validate
+        Gives the score after each epoch, higher is better; the weights of the best epoch are kept if `p.patience`
+        is set, those of the last one otherwise.
+
+    Raises
+    ------
+    TrainingError
+        A loss that is not finite, with epoch, step and basins.
+    """
+    parameters = list(model.parameters())
+    optimiser = OPTIMISERS[p.optimiser](parameters, lr=1.0, weight_decay=p.weight_decay)
+    checkpoint = Checkpoint(run_dir / "checkpoint.safetensors", model, optimiser, fingerprint)
+    at = checkpoint.restore()
+    log = ProgressLog(run_dir / "progress.csv", p.epochs, at)
+    n_drawn = min(p.samples_per_epoch or len(samples), len(samples))
+    n_steps = -(-n_drawn // p.batch_size)
+    saved = time.monotonic()
+    for epoch in range(at["epoch"], p.epochs + 1):
+        if p.patience and epoch - 1 - at["best_epoch"] >= p.patience and at["best_epoch"]:
+            break
+        order = epoch_order(len(samples), n_drawn, p.seed, epoch).to(parameters[0].device)
+        learning_rate = rate(p.learning_rate, epoch)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate
+        model.train()
+        bar = tqdm(total=n_steps, initial=at["step"], desc=f"epoch {epoch}/{p.epochs}", unit="step", leave=False)
+        for step in range(at["step"], n_steps):
+            batch = samples.gather(order[step * p.batch_size : (step + 1) * p.batch_size])
+            loss = loss_of(model, batch)
+            if not (value := loss.item()) < float("inf"):
+                raise TrainingError(non_finite(epoch, step, batch.basin, samples, value))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            if p.clip_norm:
+                nn.utils.clip_grad_norm_(parameters, p.clip_norm)
+            optimiser.step()
+            at["step"], at["loss_sum"] = step + 1, at["loss_sum"] + value
+            bar.update()
+            bar.set_postfix(loss=f"{at['loss_sum'] / at['step']:.4f}", refresh=False)
+            if step + 1 < n_steps:
+                log.within(epoch - 1 + (step + 1) / n_steps, at["loss_sum"] / at["step"], learning_rate)
+                if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    log.keep(at)
+                    checkpoint.save(at)
+                    saved = time.monotonic()
+        bar.close()
+        score = validate(model) if validate else None
+        if score is not None and score > (-np.inf if at["best_score"] is None else at["best_score"]):
+            at |= {"best_epoch": epoch, "best_score": score}
+            checkpoint.remember_best()
+        log.epoch(float(epoch), at["loss_sum"] / n_steps, score, learning_rate)
+        at |= {"epoch": epoch + 1, "step": 0, "loss_sum": 0.0}
+        log.keep(at)
+        checkpoint.save(at)
+        saved = time.monotonic()
+    if p.patience:
+        checkpoint.use_best()
+
+
+def rate(learning_rate: float | dict[int, float], epoch: int) -> float:
+    """The learning rate of an epoch, counted from 1.
+
+    >>> rate({1: 1e-3, 11: 5e-4}, 10), rate({1: 1e-3, 11: 5e-4}, 11), rate(0.1, 7)
+    (0.001, 0.0005, 0.1)
+    """
+    if isinstance(learning_rate, dict):
+        return learning_rate[max(e for e in learning_rate if e <= epoch)]
+    return learning_rate
+
+
+def epoch_order(n_samples: int, n_drawn: int, seed: int, epoch: int) -> Tensor:
+    """Which samples an epoch sees and in which order; depends on nothing but its arguments, so that a resumed epoch
+    goes on with the same batches."""
+    rng = np.random.default_rng((seed % 2**32, epoch))
+    if n_drawn < n_samples // 8:
+        return torch.from_numpy(rng.choice(n_samples, n_drawn, replace=False, shuffle=True))
+    return torch.from_numpy(rng.permutation(n_samples)[:n_drawn])
+
+
+def non_finite(epoch: int, step: int, basin: Tensor, samples: Samples, value: float) -> str:
+    """The message of a training that diverged."""
+    ids = sorted({samples.ids[b] for b in basin.tolist()})
+    return (f"the loss became {value} in epoch {epoch}, step {step + 1}, in a batch of {len(ids)} basins "
+            f"({', '.join(ids[:8])}{' ...' if len(ids) > 8 else ''}); lower learning_rate, or look at these basins' "
+            "data with `hydronb data check`")
+
+
+class Checkpoint:
+    """Everything that a training needs to go on, in one file that is replaced whole."""
+
+    def __init__(self, path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str):
+        self.path, self.model, self.optimiser, self.fingerprint = path, model, optimiser, fingerprint
+        self.best: dict[str, Tensor] = {}
+
+    def save(self, at: dict) -> None:
+        tensors = {f"model.{n}": t for n, t in self.model.state_dict().items()}
+        tensors |= {f"best.{n}": t for n, t in self.best.items()}
+        for n, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{n}.{key}": value for key, value in state.items()}
+        tensors["rng.cpu"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            tensors["rng.cuda"] = torch.cuda.get_rng_state()
+        write_tensors(self.path, tensors, {"at": json.dumps(at), "fingerprint": self.fingerprint})
+
+    def restore(self) -> dict:
+        """Put model, optimiser and random numbers back; returns where the training stands."""
+        start = {"epoch": 1, "step": 0, "loss_sum": 0.0, "best_epoch": 0, "best_score": None, "rows": 0,
+                 "seconds": 0.0, "cpu_seconds": 0.0}
+        if not self.path.exists():
+            return start
+        try:
+            with safe_open(self.path, "pt") as file:
+                about = file.metadata() or {}
+                if about.get("fingerprint") != self.fingerprint:
+                    return start
+                parts = {name: file.get_tensor(name) for name in file.keys()}
+        except SafetensorError:
+            raise TrainingError(f"{self.path} cannot be read, so the training cannot go on; delete it to start anew"
+                                ) from None
+        self.model.load_state_dict(_below(parts, "model"))
+        self.best = _below(parts, "best")
+        states = {}
+        for name, value in _below(parts, "optimiser").items():
+            number, key = name.split(".")
+            states.setdefault(int(number), {})[key] = value
+        self.optimiser.load_state_dict({"state": states, "param_groups": self.optimiser.state_dict()["param_groups"]})
+        torch.set_rng_state(parts["rng.cpu"])
+        if "rng.cuda" in parts and torch.cuda.is_available():
+            torch.cuda.set_rng_state(parts["rng.cuda"])
+        return json.loads(about["at"])
+
+    def remember_best(self) -> None:
+        self.best = {n: t.clone() for n, t in self.model.state_dict().items()}
+
+    def use_best(self) -> None:
+        if self.best:
+            self.model.load_state_dict(self.best)
+
+
+def _below(parts: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {n.removeprefix(f"{prefix}."): t for n, t in parts.items() if n.startswith(f"{prefix}.")}
+
+
+class ProgressLog:
+    """`progress.csv`: a row each epoch and every few seconds within one. Rows that a killed run wrote after its last
+    checkpoint are dropped when it goes on."""
+
+    def __init__(self, path: Path, epochs: int, at: dict):
+        self.path, self.epochs = path, epochs
+        rows = path.read_text().splitlines()[: at["rows"] + 1] if at["rows"] and path.exists() else [",".join(COLUMNS)]
+        path.write_text("\n".join(rows) + "\n")
+        self.rows = len(rows) - 1
+        self.seconds_before, self.cpu_before = at["seconds"], at["cpu_seconds"]
+        self.start, self.cpu_start = time.monotonic(), time.process_time()
+        self.written = time.monotonic()
+
+    def within(self, epoch: float, loss: float, learning_rate: float) -> None:
+        if time.monotonic() - self.written > PROGRESS_SECONDS:
+            self.epoch(round(epoch, 4), loss, None, learning_rate)
+
+    def epoch(self, epoch: float, loss: float, valid: float | None, learning_rate: float) -> None:
+        self.written = time.monotonic()
+        seconds, cpu = self._spent()
+        with self.path.open("a", newline="") as file:
+            csv.writer(file).writerow([epoch, self.epochs, f"{loss:.6g}", "" if valid is None else f"{valid:.6g}",
+                                       learning_rate, f"{seconds:.1f}", f"{cpu:.1f}"])
+        self.rows += 1
+
+    def keep(self, at: dict) -> None:
+        """Note in `at` what a checkpoint written now accounts for."""
+        at["rows"] = self.rows
+        at["seconds"], at["cpu_seconds"] = self._spent()
+
+    def _spent(self) -> tuple[float, float]:
+        return (self.seconds_before + time.monotonic() - self.start,
+                self.cpu_before + time.process_time() - self.cpu_start)

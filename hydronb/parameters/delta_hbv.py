@@ -1,0 +1,63 @@
+"""Parameters of the delta-HBV notebooks (Feng et al., 2022)."""
+
+import datetime as dt
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from hydronb.parameters.base import Count, FitParameters, NotNegative, Number, Period, Periods, Positive, Share
+
+
+class DeltaHBVTrainParameters(FitParameters, Periods):
+    """delta_hbv_01_train. The defaults here are the published settings (Feng et al. 2022, Sect. 2.2 and its code)."""
+
+    family: ClassVar[str] = "delta_hbv"
+    targets: ClassVar[list[str]] = ["streamflow"]
+    model: Literal["delta_hbv", "runoff_lstm", "local_hbv"] = "delta_hbv"
+    """`runoff_lstm` is the paper's benchmark; `local_hbv` is one HBV a basin, calibrated by gradient."""
+    components: Count = 16
+    dynamic: list[str] = ["BETAET", "BETA"]
+    """Parameters with a value a day: BETAET is the paper's gamma, BETA its beta."""
+    recharge: Literal["hbv", "network"] = "hbv"
+    network: Literal["lstm", "attributes"] = "lstm"
+    """What estimates the parameters: the paper's g_A, or two layers that see the attributes alone."""
+    initialisation: Literal["middle", "typical"] = "middle"
+    """Where HBV's parameters start: the middle of their bounds, or usual values."""
+    forcings: Annotated[list[str], Field(min_length=1)] = ["prcp", "tmean", "pet"]
+    """What the network sees."""
+    attributes: list[str] | Literal["feng2022", "kratzert2019", "all"] = "feng2022"
+    """Names, `feng2022` (the paper's 35), `kratzert2019` (27 of these) or `all`."""
+    missing_attributes: Literal["error", "mean"] = "mean"
+    train_period: Period = Period(start=dt.date(1981, 10, 1), end=dt.date(1995, 9, 30))
+    """Of the targets: the paper's 15 years from 1980-10-01 without the year that warms up."""
+    test_period: Period = Period(start=dt.date(1995, 10, 1), end=dt.date(2010, 9, 30))
+    hidden: Count = 256
+    dropout: Share = 0.5
+    forget_bias: Number = 0.0
+    dynamic_dropout: Share = 0.0
+    """Share of basins, for each dynamic parameter, that fall back on its static value while training."""
+    loss: Literal["feng2022", "nse_star", "nse_star_paper", "mse"] = "feng2022"
+    low_flow_weight: Annotated[NotNegative, Field(le=1)] = 0.25
+    """Of `feng2022`: alpha, the weight of the transformed streamflow."""
+    warmup_days: Annotated[int, Field(ge=0)] = 365
+    target_days: Count = 365
+    starts: Count = 8
+    """Of `local_hbv`: calibrations a basin, of which the best on the training period is kept."""
+    epochs: Count = 50
+    samples_per_epoch: Count | None = None
+    """The paper's iteration count where None: samples enough to meet each day with a probability of 99 %."""
+    batch_size: Count = 100
+    optimiser: Literal["adam", "adadelta"] = "adadelta"
+    learning_rate: Positive | dict[int, Positive] = 1.0
+    clip_norm: Positive | None = None
+    seed: int = Field(111111, ge=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "DeltaHBVTrainParameters":
+        if self.model == "delta_hbv" and self.warmup_days == 0:
+            raise ValueError("warmup_days = 0: the stores of HBV start empty; 365 is the paper's")
+        for name in ("forcings", "dynamic", "attributes"):
+            names = getattr(self, name)
+            if isinstance(names, list) and len(set(names)) < len(names):
+                raise ValueError(f"{name} lists {next(n for n in names if names.count(n) > 1)!r} twice")
+        return self
