@@ -140,7 +140,7 @@ def synthetic_catchments(
         }
     )
     ds = ds.sel(time=slice(START, None))
-    ds["streamflow"] = ds["true_streamflow"].copy(data=_measured(ds["true_streamflow"].to_numpy(), seed))
+    ds["streamflow"] = ds["true_streamflow"].copy(data=measured(ds["true_streamflow"].to_numpy(), seed))
     ds["streamflow"].attrs = {}
     ds = ds.assign(_attributes(land, ds) | _true_parameters(model))
     ds["true_regime"] = (
@@ -372,7 +372,7 @@ def _describe(name: str) -> dict[str, str]:
 # Gauge ----------------------------------------------------------------------------------------------------
 
 
-def _measured(flow: np.ndarray, seed: int) -> np.ndarray:
+def measured(flow: np.ndarray, seed: int) -> np.ndarray:
     """Streamflow as a gauge reports it: factors that drift as a rating curve does, three decimals, gaps.
 
     The factors' spread is such that the truth itself scores an NSE of about 1 - `NOISE` against the

@@ -53,26 +53,36 @@ def simulate(
     beta = season["BETA"].T[:, :, None]
     gamma = season["BETAET"].T[:, :, None]
     forcing = zip(prcp.T[:, :, None], tmean.T[:, :, None], pet.T[:, :, None], beta, gamma, strict=True)
-    snowpack, meltwater, soil, upper, lower = (np.zeros_like(p["FC"]) for _ in range(5))
+    stores = empty_stores(p["FC"].shape)
     names = ("quick", "baseflow", "et", "snow", "soil_moisture", "stores")
     out = {name: np.empty(prcp.shape[::-1]) for name in names}
     for day, (rain_or_snow, t, potential, beta_factor, gamma_factor) in enumerate(forcing):
-        snowpack, meltwater, water = _snow(snowpack, meltwater, rain_or_snow, t, p)
-        soil, recharge, et = _soil(
-            soil,
-            water,
-            potential,
-            _within("BETA", p["BETA"] * beta_factor),
-            _within("BETAET", p["BETAET"] * gamma_factor),
-            p,
-        )
-        upper, lower, quick, slow = _response(upper, lower, recharge, p)
+        today = p | {"BETA": _within("BETA", p["BETA"] * beta_factor),
+                     "BETAET": _within("BETAET", p["BETAET"] * gamma_factor)}  # fmt: skip
+        stores, (quick, slow, et) = step(stores, rain_or_snow, t, potential, today)
+        snowpack, meltwater, soil, upper, lower = stores
         snow = snowpack + meltwater
         values = (quick, slow, et, snow, soil, snow + soil + upper + lower)
         for name, value in zip(names, values, strict=True):
             out[name][day] = value.mean(axis=1)
     out = {name: np.ascontiguousarray(value.T) for name, value in out.items()}
     return _routed(out, unit_hydrograph(p["ROUTE_A"], p["ROUTE_B"]))
+
+
+def empty_stores(shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    """Snowpack, its melt water, soil moisture, upper and lower zone, mm."""
+    return tuple(np.zeros(shape) for _ in range(5))
+
+
+def step(
+    stores: tuple[np.ndarray, ...], prcp: np.ndarray, tmean: np.ndarray, pet: np.ndarray, p: dict[str, np.ndarray]
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """One day: the stores at its end, and quick flow, baseflow and evapotranspiration, mm/d, not yet routed."""
+    snowpack, meltwater, soil, upper, lower = stores
+    snowpack, meltwater, water = _snow(snowpack, meltwater, prcp, tmean, p)
+    soil, recharge, et = _soil(soil, water, pet, p["BETA"], p["BETAET"], p)
+    upper, lower, quick, slow = _response(upper, lower, recharge, p)
+    return (snowpack, meltwater, soil, upper, lower), (quick, slow, et)
 
 
 def _snow(
