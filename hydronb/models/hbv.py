@@ -72,6 +72,8 @@ FLOOR = 1e-5
 ROUTING_DAYS = 15
 """Length of the unit hydrograph."""
 
+ROUTES = ("auto", "fused", "step")
+
 Recharge = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 """The share, 0 to 1, of the incoming water that becomes recharge, from (FC, BETA, soil moisture, soil moisture / FC,
 incoming water), each (basin, component): delta_n(NN_r)'s network."""
@@ -196,9 +198,36 @@ def run(
         like = next(iter(static.values()), None)
         like = next(iter(dynamic.values()))[:, 0] if like is None else like
         state = torch.full_like(like, START, requires_grad=False).expand(len(STORES), -1, -1)
-    if route not in ("auto", "step"):
-        raise ParameterError(f"HBV has no route {route!r}{nearest(route, ('auto', 'fused', 'step'))}")
-    return _run_steps(prcp, tmean, pet, static, dynamic, state, recharge, want, components)
+    if route not in ROUTES:
+        raise ParameterError(f"HBV has no route {route!r}{nearest(route, ROUTES)}")
+    obstacle = _obstacle((prcp, tmean, pet), (state, *static.values(), *dynamic.values()), recharge)
+    if route == "fused" and obstacle:
+        raise ParameterError(f"HBV's fused core cannot run {obstacle}; take the route 'step' or 'auto'")
+    run_days = _run_steps if route == "step" or obstacle else _run_fused
+    return run_days(prcp, tmean, pet, static, dynamic, state, recharge, want, components)
+
+
+def _obstacle(forcing: tuple[Tensor, ...], others: tuple[Tensor, ...], recharge: Recharge | None) -> str | None:
+    """Why the fused core does not apply, if so."""
+    dtypes, devices = {v.dtype for v in (*forcing, *others)}, {v.device.type for v in (*forcing, *others)}
+    if recharge is not None:
+        return "recharge by a network"
+    if devices != {"cpu"}:
+        return f"on {' and '.join(sorted(devices))}"
+    if len(dtypes) > 1 or not dtypes <= {torch.float32, torch.float64}:
+        return f"on {' and '.join(sorted(map(str, dtypes)))}"
+    if torch.is_grad_enabled() and any(v.requires_grad for v in forcing):
+        return "with gradients to the forcing"
+    return None
+
+
+def _run_fused(prcp, tmean, pet, static, dynamic, state, recharge, want, components):
+    from hydronb.models.kernels.hbv import all_days
+
+    parameters = [static[name][:, None] if name in static else dynamic.get(name) for name in PARAMETERS]
+    names = (*STORES, *FLUXES)
+    out, state = all_days(prcp, tmean, pet, parameters, state, [names.index(name) for name in want], components)
+    return {name: values if components else values[..., 0] for name, values in zip(want, out, strict=True)}, state
 
 
 def _run_steps(prcp, tmean, pet, static, dynamic, state, recharge, want, components):
