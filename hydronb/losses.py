@@ -1,4 +1,5 @@
-"""Losses over a batch of targets in mm/d, missing observations masked. Kratzert et al. (2019), Sect. 2.3."""
+"""Losses over a batch of targets in mm/d, missing observations masked. Kratzert et al. (2019), Sect. 2.3, and
+Feng et al. (2022), Sect. 2.2.2."""
 
 from typing import NamedTuple
 
@@ -47,6 +48,16 @@ def nse_star_paper(terms: Terms) -> Float[Tensor, ""]:
     error, _ = terms.errors()
     weight = (terms.std_basin[:, None] + EPSILON) ** -2
     return (error**2 * weight).sum() / len(terms.basin.unique())
+
+
+def feng2022(terms: Terms, low_flow_weight: float = 0.25) -> Float[Tensor, ""]:
+    """RMSE of streamflow and, with `low_flow_weight`, RMSE of log10(sqrt(streamflow + 1e-6) + 0.1): Eqs. 1 and 2 of
+    Feng et al. (2022), over all basins and days of the batch together."""
+    error, there = terms.errors()
+    low = [torch.log10(torch.sqrt(q.clamp(min=0) + 1e-6) + 0.1) for q in (terms.sim, terms.obs.nan_to_num())]
+    low_error = torch.where(there, low[0] - low[1], 0.0)
+    return sum(weight * torch.sqrt((e**2).sum() / there.sum())
+               for weight, e in ((1 - low_flow_weight, error), (low_flow_weight, low_error)))
 
 
 LOSSES = {"nse_star": nse_star, "nse_star_paper": nse_star_paper, "mse": mse}

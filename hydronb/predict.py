@@ -66,8 +66,8 @@ def save_simulation(simulation: xr.Dataset, path: str | Path) -> Path:
     """Write a simulation as NetCDF chunked by basin, so that one hydrograph is one read; whole or not at all."""
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
-    chunks = {n: {"chunksizes": (1, simulation.sizes["time"]), "zlib": True, "complevel": 1}
-              for n, v in simulation.data_vars.items() if v.dims == ("basin", "time")}
+    chunks = {n: {"chunksizes": (1, *v.shape[1:]), "zlib": True, "complevel": 1}
+              for n, v in simulation.data_vars.items() if v.dims[:2] == ("basin", "time")}
     try:
         simulation.to_netcdf(partial, encoding=chunks)
         os.replace(partial, path)

@@ -49,7 +49,9 @@ def train(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) -> nn.Module:
         (run_dir / "model.json").unlink(missing_ok=True)  # of other parameters; it is the last file that is written
         torch.manual_seed(p.seed)
         model = ready.build()
-        fit(model, ready.samples, ready.loss_of, p, run_dir, fingerprint=fingerprint, validate=ready.validate)
+        drawn = p.samples_per_epoch or ready.samples_per_epoch
+        fit(model, ready.samples, ready.loss_of, p.model_copy(update={"samples_per_epoch": drawn}), run_dir,
+            fingerprint=fingerprint, validate=ready.validate)
         save(model, run_dir, fingerprint=fingerprint, train_period=p.plain()["train_period"],
              basins=list(ready.samples.ids))
         (run_dir / "checkpoint.safetensors").unlink(missing_ok=True)

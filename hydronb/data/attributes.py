@@ -18,9 +18,16 @@ KRATZERT2019 = (
 )  # fmt: skip
 """The 27 of Kratzert et al. (2019), Table A1, by CAMELS' column names, in the order of the published runs."""
 
+FENG2022 = KRATZERT2019 + (
+    "dom_land_cover_frac", "dom_land_cover", "root_depth_50", "geol_1st_class", "glim_1st_class_frac",
+    "geol_2nd_class", "glim_2nd_class_frac", "geol_porostiy",
+)  # fmt: skip
+"""The 35 of Feng et al. (2022), Table A1, by CAMELS' column names."""
+
 
 def attribute_list(ds: xr.Dataset, wanted: Sequence[str] | str) -> list[str]:
-    """Names of the attributes `wanted`: a list, `kratzert2019`, or `all` that the dataset has but for signatures.
+    """Names of the attributes `wanted`: a list, `kratzert2019`, `feng2022`, or `all` that the dataset has
+    but for signatures.
 
     Streamflow signatures (CAMELS' `camels_hydro`: q_mean, runoff_ratio, ...) are made from what is to be simulated,
     test period included; one that is named is taken, with a warning.
@@ -32,7 +39,8 @@ def attribute_list(ds: xr.Dataset, wanted: Sequence[str] | str) -> list[str]:
     """
     have = attribute_names(ds)
     signatures = [n for n in have if ds[n].attrs.get("group") == "hydro"]
-    named = {"all": [n for n in have if n not in signatures], "kratzert2019": list(KRATZERT2019)}
+    named = {"all": [n for n in have if n not in signatures], "kratzert2019": list(KRATZERT2019),
+             "feng2022": list(FENG2022)}
     names = named[wanted] if isinstance(wanted, str) else list(wanted)
     for name in names:
         if name not in have:

@@ -26,3 +26,5 @@ class Preparation(NamedTuple):
     """The score after an epoch, higher is better."""
     seen: tuple[Tensor, ...]
     """The numbers that the training sees, for its fingerprint."""
+    samples_per_epoch: int | None = None
+    """The family's own number where the parameters leave it open; all samples where both do."""

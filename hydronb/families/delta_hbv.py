@@ -2,23 +2,30 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
-import numpy as np
+import pandas as pd
 import torch
 import xarray as xr
 from torch import Tensor, nn
 
+from hydronb import metrics
 from hydronb.data.attributes import attribute_list
 from hydronb.data.scaling import Scaling, fit_scaling, require, select_period
-from hydronb.data.windows import Batch, Samples, training_samples
+from hydronb.data.windows import Batch, training_samples
 from hydronb.errors import DataError
-from hydronb.families import Preparation
+from hydronb.families import Preparation, lumped
 from hydronb.families.lumped import basin_std, validator
 from hydronb.losses import LOSSES, Terms, feng2022
+from hydronb.models import hbv
 from hydronb.models.delta_hbv import DeltaHBV, log_sqrt, simulation_tensors
 from hydronb.models.runoff_lstm import RunoffLSTM
 from hydronb.models.scaled import Standardised
+from hydronb.models.stored import write_atomically
 from hydronb.parameters import DeltaHBVTrainParameters
+from hydronb.predict import save_simulation
+
+open_data = lumped.open_data
 
 
 def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Preparation:
@@ -46,6 +53,21 @@ def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Preparat
     return Preparation(build, samples, loss_of, validate, seen, drawn)
 
 
+def finish(model: nn.Module, ds: xr.Dataset, p: DeltaHBVTrainParameters, run_dir: Path) -> pd.DataFrame:
+    """Simulate the test period, write `simulation.nc` and `metrics.csv`, of an HBV also `fluxes.nc` and
+    `parameters.nc`, and give back the metrics, a row a basin."""
+    if p.model == "runoff_lstm":
+        return lumped.finish(model, ds, p, run_dir)
+    simulation = model.simulate(ds, p.test_period, details=True)
+    parameters = [n for n in (*hbv.PARAMETERS, *hbv.ROUTING) if n in simulation]
+    save_simulation(simulation[["streamflow", "streamflow_obs"]], run_dir / "simulation.nc")
+    save_simulation(simulation[[*hbv.FLUXES, *hbv.STORES]], run_dir / "fluxes.nc")
+    save_simulation(simulation[parameters], run_dir / "parameters.nc")
+    scores = metrics.table(simulation["streamflow"], simulation["streamflow_obs"])
+    write_atomically(run_dir / "metrics.csv", scores.to_csv().encode())
+    return scores
+
+
 def iterations(n_basins: int, n_days: int, batch_size: int, length: int) -> int:
     """Iterations of an epoch, so that a day of a basin is among its samples' targets with a probability of 99 %.
 
@@ -65,7 +87,7 @@ def scaling_of(ds: xr.Dataset, p: DeltaHBVTrainParameters) -> Scaling:
     changed = {"prcp": ds["prcp"]} if "prcp" in p.forcings else {}
     if p.model == "runoff_lstm" and "p_mean" in attributes:
         changed["streamflow"] = ds["streamflow"] / ds["p_mean"]
-    compressed = {n: values.copy(data=log_sqrt(torch.from_numpy(values.values)).numpy()) for n, values in changed.items()}
+    compressed = {n: v.copy(data=log_sqrt(torch.from_numpy(v.values)).numpy()) for n, v in changed.items()}
     return fit_scaling(ds.assign(compressed), p.forcings, attributes, p.targets, p.train_period,
                        missing_attributes=p.missing_attributes)
 
@@ -82,8 +104,9 @@ Family = tuple[Callable[[], nn.Module], Callable[[nn.Module, Batch], Tensor]]
 
 
 def _delta_hbv(ds: xr.Dataset, p: DeltaHBVTrainParameters, scaling: Scaling, device: str) -> Family:
-    settings = {n: getattr(p, n) for n in ("components", "dynamic", "recharge", "network", "hidden", "dropout", "forget_bias",
-                                           "initialisation", "dynamic_dropout", "warmup_days", "target_days")}
+    names = ("components", "dynamic", "recharge", "network", "hidden", "dropout", "forget_bias", "initialisation",
+             "dynamic_dropout", "warmup_days", "target_days")
+    settings = {n: getattr(p, n) for n in names}
     std = basin_std(ds, p).to(device)
 
     def loss_of(model: DeltaHBV, batch: Batch) -> Tensor:

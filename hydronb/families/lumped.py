@@ -18,7 +18,7 @@ from hydronb.families import Preparation
 from hydronb.losses import LOSSES, Terms
 from hydronb.models.scaled import ScaledModel
 from hydronb.models.stored import write_atomically
-from hydronb.parameters import Period, TrainParameters
+from hydronb.parameters import FitParameters, Period, TrainParameters
 from hydronb.predict import predict, save_simulation
 
 
@@ -62,7 +62,7 @@ def prepare(ds: xr.Dataset, p: TrainParameters, device: str) -> Preparation:
     return Preparation(build, samples, loss_of, validate, seen)
 
 
-def finish(model: torch.nn.Module, ds: xr.Dataset, p: TrainParameters, run_dir: Path) -> pd.DataFrame:
+def finish(model: torch.nn.Module, ds: xr.Dataset, p: FitParameters, run_dir: Path) -> pd.DataFrame:
     """Simulate the test period, write `simulation.nc` and `metrics.csv`, and give back the metrics, a row a basin."""
     simulation = predict(model, ds, p.test_period)
     scores = metrics.table(simulation[p.targets[0]], simulation[f"{p.targets[0]}_obs"])
@@ -71,7 +71,7 @@ def finish(model: torch.nn.Module, ds: xr.Dataset, p: TrainParameters, run_dir: 
     return scores
 
 
-def basin_std(ds: xr.Dataset, p: TrainParameters) -> torch.Tensor:
+def basin_std(ds: xr.Dataset, p: FitParameters) -> torch.Tensor:
     """Standard deviation (ddof 0) of each basin's targets over the training period, shape (basin, target)."""
     days = select_period(ds, p.train_period)
     std = np.stack([np.nanstd(days[n].values.astype(np.float64), axis=1) for n in p.targets], axis=1)

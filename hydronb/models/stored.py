@@ -18,6 +18,9 @@ WRAPPERS = {
     "ealstm": "hydronb.models.scaled:ScaledModel",
     "lstm": "hydronb.models.scaled:ScaledModel",
     "lstm_no_static": "hydronb.models.scaled:ScaledModel",
+    "delta_hbv": "hydronb.models.delta_hbv:DeltaHBV",
+    "runoff_lstm": "hydronb.models.runoff_lstm:RunoffLSTM",
+    "local_hbv": "hydronb.models.local_hbv:LocalHBV",
 }
 """Where the class of each model is. It is made by `Class(scaling=scaling, **settings)`, and keeps `scaling` and
 `settings`, which name the `model`."""
