@@ -10,6 +10,9 @@ _WHERE = {
     "open_camels_attributes": "camels_us",
     "open_caravan": "caravan",
     "synthetic_catchments": "synthetic",
+    "open_grid": "gridded",
+    "open_gridded": "gridded",
+    "synthetic_grid": "synthetic_grid",
 }
 __all__ = sorted(_WHERE)
 

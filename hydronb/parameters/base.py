@@ -234,6 +234,13 @@ class DataParameters(Parameters):
             raise ValueError(f"data of kind {self.kind!r} needs a path")
         return self
 
+    def files(self) -> dict[str, str]:
+        """Paths that the data come from, by parameter."""
+        listed = self.basins if isinstance(self.basins, str) else None
+        named = {"path": None if self.kind == "synthetic" else self.path, "attributes": self.attributes,
+                 "basins": listed}  # fmt: skip
+        return {name: path for name, path in named.items() if path is not None}
+
 
 class NotebookParameters(Parameters):
     """What every notebook takes."""
@@ -248,8 +255,13 @@ class NotebookParameters(Parameters):
     @classmethod
     def _nested_data(cls, values: Any) -> Any:
         if isinstance(values, dict) and isinstance(values.get("data"), Mapping):
-            values = values | {"data": DataParameters.validate_parameters(values["data"], where="data")}
+            values = values | {"data": cls.data_class().validate_parameters(values["data"], where="data")}
         return values
+
+    @classmethod
+    def data_class(cls) -> type[Any]:
+        """The class of its `data`: catchments, or what the notebook states instead."""
+        return cls.model_fields["data"].annotation
 
 
 class FitParameters(NotebookParameters):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hydronb.errors import DataError, ParameterError
-from hydronb.parameters import DataParameters, resolve
+from hydronb.parameters import resolve
 
 LOOKS = 16
 """Files looked at side by side: a network's folders answer slowly, but many questions at once."""
@@ -22,20 +22,16 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def data_files(data: Mapping[str, Any], *, where: str) -> dict[str, Path]:
-    """The folders and files that `data` names, by parameter.
+def data_files(data: Mapping[str, Any], kind: type[Any], *, where: str) -> dict[str, Path]:
+    """The folders and files that `data`, parameters of the class `kind`, names, by parameter.
 
     Raises
     ------
     DataError
         One of them does not exist.
     """
-    p = DataParameters.validate_parameters(data, where=where)
-    listed = p.basins if isinstance(p.basins, str) else None
-    named = {"path": p.path, "attributes": p.attributes, "basins": listed}
-    found = {name: _resolved(path, where=f"{where}: {name}") for name, path in named.items() if path is not None}
-    if p.kind == "synthetic":
-        found.pop("path", None)
+    named = kind.validate_parameters(data, where=where).files()
+    found = {name: _resolved(path, where=f"{where}: {name}") for name, path in named.items()}
     for name, path in found.items():
         if not path.exists():
             raise DataError(f"{where}: {name}: {path} does not exist; correct it, or see `hydronb data get`")
@@ -49,9 +45,9 @@ def _resolved(path: str, *, where: str) -> Path:
         raise ParameterError(f"{where}: {error}") from None
 
 
-def fingerprint(data: Mapping[str, Any], *, where: str) -> dict[str, str]:
+def fingerprint(data: Mapping[str, Any], kind: type[Any], *, where: str) -> dict[str, str]:
     """Path, size and time of change of every file, folded to one hash for each path that `data` names."""
-    return {name: _fold(path) for name, path in data_files(data, where=where).items()}
+    return {name: _fold(path) for name, path in data_files(data, kind, where=where).items()}
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Any
 
 import hydronb
 from hydronb.errors import HydronbError, ParameterError, nearest
-from hydronb.parameters import NOTEBOOKS, NotebookParameters, resolve
+from hydronb.parameters import NOTEBOOKS, DataParameters, NotebookParameters, resolve
 
 SET_BY_RUNNER = ("run_dir",)
 
@@ -78,6 +78,11 @@ class Notebook:
     def takes(self) -> set[str]:
         """Names of all its parameters."""
         return set(self.schema.model_fields) if self.schema else set(self.assigned)
+
+    @property
+    def data_class(self) -> type[Any]:
+        """What its parameter `data` is."""
+        return self.schema.data_class() if self.schema else DataParameters
 
     def check(self, given: Mapping[str, Any], *, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """The given parameters in plain form, and all that the run will have: the given ones over the

@@ -26,7 +26,7 @@ import yaml
 from pydantic import Field
 
 from hydronb.errors import ParameterError, nearest
-from hydronb.parameters import DataParameters, Parameters, resolve
+from hydronb.parameters import Parameters, resolve
 from hydronb.runs.identity import digest, fingerprint
 from hydronb.runs.notebook import SET_BY_RUNNER, Notebook, find_notebook
 
@@ -119,13 +119,13 @@ def read_plan(path: str | Path) -> Plan:
     file = resolve(path)
     raw = _keyed(_load(file, shown=str(path)), PlanFile, where=str(path))
     entries = _entries(raw, where=str(path))
-    data = _checked_data(raw.data, where=f"{path}: data")
     made: dict[str, list[Run]] = {}
     for name in _in_order(entries, where=str(path)):
         entry = entries[name]
         notebook = find_notebook(entry.notebook, where=f"{path}: {name}")
         needs = tuple(run for needed in entry.needs for run in made[needed])
-        made[name] = [_run(entry, run_id, params, notebook, needs, data, where=f"{path}: {run_id}")
+        made[name] = [_run(entry, run_id, params, notebook, needs, raw.data, where=f"{path}: {run_id}",
+                           plan=str(path))
                       for run_id, params in _crossed(entry, where=f"{path}: {name}")]
     runs = tuple(run for name in entries for run in made[name])
     _all_different([run.id for run in runs], where=str(path))
@@ -237,15 +237,14 @@ def _in_name(value: Any, position: int) -> str:
     return re.sub(r"[^A-Za-z0-9_.+-]+", "-", str(value))
 
 
-def _checked_data(data: dict[str, Any] | None, *, where: str) -> dict[str, Any] | None:
-    if data is None:
-        return None
-    plain = DataParameters.validate_parameters(data, where=where).plain()
+def _shared_data(data: dict[str, Any], notebook: Notebook, *, where: str) -> dict[str, Any]:
+    """The plan's `data`, as the notebook's kind of data has it."""
+    plain = notebook.data_class.validate_parameters(data, where=where).plain()
     return {name: plain[name] for name in data}
 
 
 def _run(entry: Entry, run_id: str, params: dict[str, Any], notebook: Notebook, needs: tuple[Run, ...],
-         data: dict[str, Any] | None, *, where: str) -> Run:
+         data: dict[str, Any] | None, *, where: str, plan: str) -> Run:
     for name in SET_BY_RUNNER:
         if name in params:
             raise ParameterError(f"{where}: {name} is set by the runner; leave it out")
@@ -257,10 +256,11 @@ def _run(entry: Entry, run_id: str, params: dict[str, Any], notebook: Notebook, 
     if wanted and (other := [n for n in needs if n.notebook.name not in wanted]):
         raise ParameterError(f"{where}: {notebook.name} takes runs of {', '.join(wanted)}, and {other[0].id} is one of "
                              f"{other[0].notebook.name}; take it out of needs")
-    given = params if data is None or "data" not in notebook.takes else {"data": data} | params
+    shared = data is not None and "data" in notebook.takes and "data" not in params
+    given = {"data": _shared_data(data, notebook, where=f"{plan}: data")} | params if shared else params
     plain, everything = notebook.check(given, where=where)
     from_data = isinstance(plain.get("data"), Mapping)
-    marks = fingerprint(plain["data"], where=f"{where}: data") if from_data else {}
+    marks = fingerprint(plain["data"], notebook.data_class, where=f"{where}: data") if from_data else {}
     stands_on = [n.identity for n in needs] + [_made_elsewhere(path, where=where) for path in _runs(plain)]
     identity = digest({"notebook": notebook.name, "parameters": plain, "needs": stands_on, "data": marks})
     return Run(run_id, entry.id, notebook, plain, everything, needs, marks, identity)
