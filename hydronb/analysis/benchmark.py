@@ -12,9 +12,12 @@ import yaml
 
 from hydronb.errors import DataError, TrainingError
 from hydronb.metrics import table
-from hydronb.parameters import TrainParameters, read_parameters
+from hydronb.parameters import read_parameters, training_class
 
-MODEL_LABELS = {"ealstm": "EA-LSTM", "lstm": "LSTM", "lstm_no_static": "LSTM (no statics)"}
+MODEL_LABELS = {"ealstm": "EA-LSTM", "lstm": "LSTM", "lstm_no_static": "LSTM (no statics)", "runoff_lstm": "LSTM",
+                "local_hbv": "HBV (local)"}
+SYMBOLS = {"BETAET": "gamma", "BETA": "beta"}
+"""Of Feng et al. (2022), for the parameters that they made dynamic, in their order."""
 LOSS_LABELS = {"nse_star": "NSE*", "nse_star_paper": "NSE* (as printed)", "mse": "MSE"}
 NOT_THE_MODEL = ("seed", "run_dir", "threads", "device")
 """Parameters that may differ between the members of an ensemble."""
@@ -55,9 +58,10 @@ def read_run(path: str | Path) -> TrainedRun:
     for name in ("params.yaml", "simulation.nc"):
         if not (path / name).is_file():
             raise TrainingError(f"{path} holds no {name}: not a complete training run; give run directories of "
-                                "ealstm_01_train")
+                                "trained models")
     given = read_parameters(path / "params.yaml")
-    return TrainedRun(path, TrainParameters.validate_parameters(given, where=str(path)).plain())
+    kind = training_class(given.get("model"))
+    return TrainedRun(path, kind.validate_parameters(given, where=str(path)).plain())
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,20 @@ def group_runs(runs: Sequence[TrainedRun]) -> list[Group]:
     return made
 
 
+def model_label(parameters: Mapping[str, Any]) -> str:
+    """A model as its paper calls it.
+
+    >>> model_label({"model": "delta_hbv", "components": 16, "dynamic": ["BETA", "BETAET"], "recharge": "hbv"})
+    'delta_n(gamma, beta)'
+    """
+    if parameters["model"] != "delta_hbv":
+        return MODEL_LABELS.get(parameters["model"], parameters["model"])
+    dynamic = sorted(parameters["dynamic"], key=lambda n: list(SYMBOLS).index(n) if n in SYMBOLS else len(SYMBOLS))
+    parts = ["NN_r"] if parameters["recharge"] == "network" else []
+    parts += [SYMBOLS.get(name, name) for name in dynamic]
+    return f"delta_{1 if parameters['components'] == 1 else 'n'}" + (f"({', '.join(parts)})" if parts else "")
+
+
 def _labels(parameters: Sequence[Mapping[str, Any]]) -> list[str]:
     """Model, loss where there are several, and as few other parameters as tell a group from all like it."""
     names = {k for p in parameters for k in p if k not in (*NOT_THE_MODEL, "model", "loss")}
@@ -112,11 +130,11 @@ def _labels(parameters: Sequence[Mapping[str, Any]]) -> list[str]:
     losses = {p["loss"] for p in parameters}
     labels = []
     for p in parameters:
-        like = [q for q in parameters if (q["model"], q["loss"]) == (p["model"], p["loss"])]
+        like = [q for q in parameters if (model_label(q), q["loss"]) == (model_label(p), p["loss"])]
         differ = [n for n in names if any(q.get(n) != p.get(n) for q in like)]
         enough = [n for n in differ if sum(q.get(n) == p.get(n) for q in like) == 1]
         differ = enough[:1] or differ
-        parts = [MODEL_LABELS.get(p["model"], p["model"])]
+        parts = [model_label(p)]
         parts += [LOSS_LABELS.get(p["loss"], p["loss"])] if len(losses) > 1 else []
         labels.append(", ".join(parts + [f"{n} {_short(p.get(n))}" for n in differ]))
     return labels
@@ -264,27 +282,38 @@ def read_published(name: str) -> pd.DataFrame:
         return pd.read_csv(file, comment="#")
 
 
-PUBLISHED_SETTINGS = ("forcings", "attributes", "train_period", "validation_period", "test_period", "hidden", "dropout",
-                      "forget_bias", "sequence_length", "predict_last", "epochs", "samples_per_epoch", "batch_size",
-                      "learning_rate", "clip_norm", "weight_decay", "attribute_noise", "patience")
-"""Parameters whose defaults are the published ones, but for what tells the groups apart."""
+@dataclass(frozen=True)
+class Published:
+    """The runs that a paper made, to name what sets others apart from them."""
+
+    data: str
+    basins: int
+    seeds: int
+    settings: tuple[str, ...]
+    """Parameters whose defaults are the published ones, but for what tells the groups apart."""
 
 
-def differences(groups: Sequence[Group], n_basins: int) -> list[str]:
+KRATZERT2019 = Published("CAMELS-US, maurer_extended", 531, 8, (
+    "forcings", "attributes", "train_period", "validation_period", "test_period", "hidden", "dropout", "forget_bias",
+    "sequence_length", "predict_last", "epochs", "samples_per_epoch", "batch_size", "learning_rate", "clip_norm",
+    "weight_decay", "attribute_noise", "patience"))
+
+
+def differences(groups: Sequence[Group], n_basins: int, paper: Published = KRATZERT2019) -> list[str]:
     """What sets these runs apart from the published ones, a line each; empty where nothing does."""
     lines = []
     data = {_source(g.parameters.get("data", {})) for g in groups}
-    if data != {"CAMELS-US, maurer_extended"}:
-        lines.append(f"data: {', '.join(sorted(data))} here, CAMELS-US with extended Maurer forcing in the paper")
-    if n_basins != 531:
-        lines.append(f"basins: {n_basins} here, 531 in the paper")
-    paper = TrainParameters().plain()
-    for name in PUBLISHED_SETTINGS:
+    if data != {paper.data}:
+        lines.append(f"data: {', '.join(sorted(data))} here, {paper.data} in the paper")
+    if n_basins != paper.basins:
+        lines.append(f"basins: {n_basins} here, {paper.basins} in the paper")
+    given = training_class(groups[0].parameters["model"])().plain()
+    for name in paper.settings:
         values = list(dict.fromkeys(_shown(g.parameters[name]) for g in groups))
-        if values != [published := _shown(paper[name])]:
+        if values != [published := _shown(given[name])]:
             lines.append(f"{name}: {' or '.join(values)} here, {published} in the paper")
-    if (members := {len(g.runs) for g in groups}) != {8}:
-        lines.append(f"seeds a model: {', '.join(map(str, sorted(members)))} here, 8 in the paper")
+    if (members := {len(g.runs) for g in groups}) != {paper.seeds}:
+        lines.append(f"seeds a model: {', '.join(map(str, sorted(members)))} here, {paper.seeds} in the paper")
     return lines
 
 
