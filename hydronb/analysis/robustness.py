@@ -4,8 +4,10 @@ Kratzert et al. (2019), Sects. 2.6.2 and 3.3 of the discussion paper, Fig. 6. A 
 standardised attributes of one basin and stays the same on all days; for each standard deviation many are drawn.
 """
 
+import os
 import zlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -198,3 +200,10 @@ def compare(continuous: xr.DataArray, windowed: xr.DataArray) -> dict[str, float
     there = difference[~np.isnan(difference)]
     return {"median_difference": float(np.median(there)), "largest_difference": float(there.max()),
             "difference_of_medians": float(a.median() - b.median()), "evaluations": len(there)}
+
+
+def save(nse: xr.DataArray, path: Path) -> None:
+    """Write the experiment as NetCDF, single precision, whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    nse.astype(np.float32).to_netcdf(partial, encoding={"nse": {"zlib": True, "complevel": 1}})
+    os.replace(partial, path)

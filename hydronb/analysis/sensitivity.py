@@ -141,12 +141,12 @@ def within_basin(gradients: xr.DataArray) -> xr.DataArray:
 
 
 def ranking(gradients: xr.DataArray) -> pd.DataFrame:
-    """Table 4: attributes by their scaled sensitivity, averaged over basins.
+    """Table 4: attributes by their scaled sensitivity, averaged over basins (and seeds, where there are several).
 
     Parameters
     ----------
     gradients
-        (basin, attribute).
+        (basin, attribute) or (seed, basin, attribute).
 
     Returns
     -------
@@ -154,8 +154,9 @@ def ranking(gradients: xr.DataArray) -> pd.DataFrame:
         Columns rank, attribute, sensitivity; and beside the paper's, `gradient`, the plain mean over basins, with
         `gradient_rank`: scaling within the basin gives each basin the same say, however little its flow reacts.
     """
-    table = pd.DataFrame({"sensitivity": within_basin(gradients).mean("basin").to_series(),
-                          "gradient": gradients.mean("basin").to_series()})
+    over = [d for d in gradients.dims if d != "attribute"]
+    table = pd.DataFrame({"sensitivity": within_basin(gradients).mean(over).to_series(),
+                          "gradient": gradients.mean(over).to_series()})
     table = table.sort_values("sensitivity", ascending=False, kind="stable").rename_axis("attribute").reset_index()
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     table["gradient_rank"] = table["gradient"].rank(ascending=False, method="first").astype(int)

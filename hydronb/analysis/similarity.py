@@ -5,6 +5,7 @@ a set of points, one a basin: the `embedding` (input gates, Eq. 7, a cell each d
 (standardised, as they are before the network has seen a river). All tables are tidy; `seed` is empty for attributes.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -68,10 +69,10 @@ def _described(values: np.ndarray, seeds: Sequence[int], basins: np.ndarray) -> 
                         attrs={"units": "1", "long_name": "input gate"})
 
 
-def standardised(ds: xr.Dataset, names: Sequence[str]) -> xr.DataArray:
+def standardised(ds: xr.Dataset, names: Sequence[str], *, fill_missing: bool = False) -> xr.DataArray:
     """Attributes with zero mean and unit standard deviation (ddof 1) over the basins of `ds`: (basin, attribute).
 
-    A constant attribute is zero throughout.
+    A constant attribute is zero throughout, and so is a missing one with `fill_missing`.
 
     Raises
     ------
@@ -81,11 +82,11 @@ def standardised(ds: xr.Dataset, names: Sequence[str]) -> xr.DataArray:
     if lacking := [n for n in names if n not in ds]:
         raise DataError(f"the data have no attribute {lacking[0]!r}, which the model was trained with")
     values = attribute_matrix(ds, list(names), categories(ds, list(names)))
-    if (missing := np.isnan(values)).any():
+    if (missing := np.isnan(values)).any() and not fill_missing:
         b, a = np.argwhere(missing)[0]
         raise DataError(f"attribute {names[a]} of basin {ds['basin'].values[b]} is missing; leave the basin out")
-    std = values.std(axis=0, ddof=1)
-    return xr.DataArray((values - values.mean(axis=0)) / np.where(std > 0, std, 1), dims=("basin", "attribute"),
+    mean, std = np.nanmean(values, axis=0), np.nanstd(values, axis=0, ddof=1)
+    return xr.DataArray(np.nan_to_num((values - mean) / np.where(std > 0, std, 1)), dims=("basin", "attribute"),
                         coords={"basin": ds["basin"].values, "attribute": list(names)}, name="attributes")
 
 
@@ -229,6 +230,23 @@ def aligned(labels: xr.DataArray, reference: xr.DataArray) -> xr.DataArray:
 # What clusters explain ------------------------------------------------------------------------------------
 
 
+def signatures_of(ds: xr.Dataset) -> xr.Dataset:
+    """The 13 signatures of CAMELS: its own table's where `ds` has them, else made from streamflow and precipitation.
+
+    Raises
+    ------
+    DataError
+        Neither is there.
+    """
+    from hydronb.signatures import SIGNATURES, signatures
+
+    if all(name in ds for name in SIGNATURES):
+        return ds[list(SIGNATURES)]
+    if lacking := [n for n in ("streamflow", "prcp") if n not in ds]:
+        raise DataError(f"no signatures: the data have neither camels_hydro's nor {lacking[0]} to make them from")
+    return signatures(ds["streamflow"], ds["prcp"])
+
+
 def require_signatures(signatures: xr.Dataset, *, missing: str = "error") -> xr.Dataset:
     """`signatures`, a variable each over basin, if every basin has every one.
 
@@ -289,7 +307,7 @@ def _reductions(y: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     return float(by_cluster), float(1 - within / ((y - y.mean()) ** 2).sum())
 
 
-# Two dimensions -------------------------------------------------------------------------------------------
+# In two dimensions, and on disk ---------------------------------------------------------------------------
 
 
 def project(points: xr.DataArray, *, n_neighbors: int = 10, min_dist: float = 0.1, random_state: int = 0
@@ -314,3 +332,16 @@ def project(points: xr.DataArray, *, n_neighbors: int = 10, min_dist: float = 0.
 def _init(n_points: int) -> str:
     """UMAP's spectral start needs more points than a handful."""
     return "spectral" if n_points > 10 else "random"
+
+
+def save_embedding(folder: Path, embedding: xr.DataArray, catchments: xr.Dataset, signatures: xr.Dataset,
+                   names: Sequence[str]) -> None:
+    """Write `embedding.nc`: input gates, and over basin the attributes `names`, the signatures, where the gauges lie,
+    and a true regime where it is known: what it takes to draw every figure again."""
+    over_basin = [n for n in (*names, "true_regime") if n in catchments]
+    whole = xr.merge([embedding.astype(np.float32), catchments[over_basin].reset_coords(drop=True),
+                      signatures.reset_coords(drop=True)], compat="override", join="exact")
+    whole = whole.assign_coords({c: catchments[c] for c in ("lat", "lon", "gauge_name") if c in catchments.coords})
+    partial = folder / "embedding.nc.partial"
+    whole.to_netcdf(partial, encoding={"input_gate": {"zlib": True, "complevel": 1}})
+    os.replace(partial, folder / "embedding.nc")

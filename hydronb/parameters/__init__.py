@@ -22,18 +22,26 @@ from hydronb.parameters.base import (
     run_folder,
 )
 from hydronb.parameters.catchments import CatchmentsParameters
+from hydronb.parameters.cnn_lstm import GridParameters
+from hydronb.parameters.delta_hbv import DeltaHBVTrainParameters
 from hydronb.parameters.ealstm import LOSSES, MODELS, BenchmarkParameters, TrainParameters
+from hydronb.parameters.ealstm_analysis import RobustnessParameters, SensitivityParameters, SimilarityParameters
 
 __all__ = [
     "LOSSES", "METRICS", "MODELS", "NOTEBOOKS", "BenchmarkParameters", "CatchmentsParameters", "DataParameters",
-    "FitParameters", "NotebookParameters", "Parameters", "Period", "TrainParameters", "read_parameters", "resolve",
-    "run_folder", "training_class",
+    "DeltaHBVTrainParameters", "FitParameters", "GridParameters", "NotebookParameters", "Parameters", "Period",
+    "RobustnessParameters", "SensitivityParameters", "SimilarityParameters", "TrainParameters", "read_parameters", "resolve", "run_folder",
+    "training_class",
 ]
 
 NOTEBOOKS: dict[str, type[NotebookParameters]] = {
     "00_catchments": CatchmentsParameters,
     "ealstm_01_train": TrainParameters,
     "ealstm_02_benchmark": BenchmarkParameters,
+    "ealstm_03_robustness": RobustnessParameters,
+    "ealstm_04_sensitivity": SensitivityParameters,
+    "ealstm_05_similarity": SimilarityParameters,
+    "delta_hbv_01_train": DeltaHBVTrainParameters,
 }
 """The parameters of each notebook, by its name."""
 
