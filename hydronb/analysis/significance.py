@@ -1,0 +1,213 @@
+"""How sure a score is: a bootstrap over water years, and paired tests over basins.
+
+A score of ten years depends on which ten years they were. The bootstrap draws whole water years (with replacement, as
+many as there are), so that floods and droughts stay together, and scores each draw: Clark et al. (2021),
+doi:10.1029/2020WR029001. NSE and KGE are functions of six sums, which are taken once a year and added up in each draw;
+no series is resampled. All basins and models see the same years, so that differences of models are paired and medians
+over basins keep what rivers have in common in a wet year. It says nothing about other basins, other seeds or another
+climate, and with few years its intervals are somewhat too narrow.
+"""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from hydronb.data.dataset import bare_id
+from hydronb.errors import DataError
+
+DRAWS, LEVEL = 1000, 0.9
+"""Draws of years, and the share of them that an interval holds."""
+SCORES = ("nse", "kge")
+"""Metrics that have an interval."""
+SUMS = ("n", "s", "o", "ss", "oo", "so")
+AT_ONCE = 50
+"""Draws computed at a time; bounds the memory."""
+
+
+def water_year(time: xr.DataArray, first_month: int = 10) -> xr.DataArray:
+    """The year each day's water year ends in (`first_month` 1: the calendar year).
+
+    >>> days = xr.DataArray(pd.to_datetime(["1999-09-30", "1999-10-01"]), dims="time")
+    >>> water_year(days).values.tolist()
+    [1999, 2000]
+    """
+    return time.dt.year + ((time.dt.month >= first_month) & (first_month > 1))
+
+
+def yearly_sums(sim: xr.DataArray, obs: xr.DataArray, *, first_month: int = 10) -> xr.Dataset:
+    """What NSE and KGE of any set of water years are made from.
+
+    Parameters
+    ----------
+    sim, obs
+        Over `time` and whatever else (basin, seed, ...), joined by their labels. A day counts where both are there.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over `year` and the other dimensions: `n`, the days; `s`, `o`, `ss`, `oo`, `so`, sums of simulation and
+        observation and of their squares and product, both less the constant `level` of their series (the mean of the
+        observation, so that nothing cancels).
+
+    Raises
+    ------
+    DataError
+        No basin or day in common.
+    """
+    sim, obs = xr.align(sim, obs, join="inner")
+    for dim in obs.dims:
+        if obs.sizes[dim] == 0:
+            raise DataError(f"sim and obs have no {dim} in common, so nothing can be resampled")
+    obs = obs.astype(float)
+    level = obs.mean("time").fillna(0.0)
+    year = water_year(obs["time"], first_month).rename("year")
+    years = np.unique(year)
+    member = xr.DataArray((year.values == years[:, None]).astype(float), dims=("year", "time"), coords={"year": years})
+
+    def per_year(da: xr.DataArray) -> xr.DataArray:
+        return xr.dot(da, member, dim="time")
+
+    s, o = sim.astype(float) - level, obs - level
+    both = s.notnull() & o.notnull()
+    s, o = s.where(both, 0.0), o.where(both, 0.0)
+    sums = {"n": per_year(both.astype(float)), "s": per_year(s), "o": per_year(o), "ss": per_year(s * s),
+            "oo": per_year(o * o), "so": per_year(s * o)}
+    return xr.Dataset(sums | {"level": level})
+
+
+def scores_of_sums(sums: xr.Dataset) -> xr.Dataset:
+    """`nse` and `kge` of sums over days, as `hydronb.metrics` defines them; NaN where they are undefined there."""
+    n = sums["n"].where(sums["n"] > 0)
+    ms, mo = sums["s"] / n, sums["o"] / n
+    var_s, var_o = sums["ss"] / n - ms**2, sums["oo"] / n - mo**2
+    tiny = 1e-12 * (sums["level"] ** 2 + var_s + var_o)  # a series that never changes, but for rounding
+    var_s, var_o = var_s.where(var_s > tiny), var_o.where(var_o > tiny)
+    r = (sums["so"] / n - ms * mo) / np.sqrt(var_s * var_o)
+    bias = (ms + sums["level"]) / (mo + sums["level"])
+    nse = 1 - (sums["ss"] - 2 * sums["so"] + sums["oo"]) / n / var_o
+    return xr.Dataset({"nse": nse, "kge": 1 - np.sqrt((r - 1) ** 2 + (np.sqrt(var_s / var_o) - 1) ** 2
+                                                      + (bias - 1) ** 2)})
+
+
+def bootstrap(sim: xr.DataArray, obs: xr.DataArray, *, draws: int = DRAWS, seed: int = 0,
+              first_month: int = 10) -> xr.Dataset:
+    """NSE and KGE of every series in each of `draws` draws of water years.
+
+    The draws depend on nothing but the number of years, `draws` and `seed`: results for two models over the same days
+    are paired, draw by draw.
+
+    Returns
+    -------
+    xarray.Dataset
+        `nse` and `kge` over (draw, ...), float32; NaN in series with fewer than two years of observations.
+
+    Raises
+    ------
+    DataError
+        Fewer than two water years.
+    """
+    sums = yearly_sums(sim, obs, first_month=first_month)
+    n_years = sums.sizes["year"]
+    if n_years < 2:
+        first, last = (str(day)[:10] for day in obs["time"].values[[0, -1]])
+        raise DataError(f"a bootstrap over water years needs two or more, and {first} to {last} lies in one; take a "
+                        "longer test_period")
+    rng = np.random.default_rng(seed)
+    times = xr.DataArray(rng.multinomial(n_years, np.full(n_years, 1 / n_years), size=draws).astype(float),
+                         dims=("draw", "year"), coords={"year": sums["year"]})
+    parts = []
+    for start in range(0, draws, AT_ONCE):
+        drawn = {name: xr.dot(times[start : start + AT_ONCE], sums[name], dim="year") for name in SUMS}
+        parts.append(scores_of_sums(xr.Dataset(drawn | {"level": sums["level"]})).astype(np.float32))
+    made = xr.concat(parts, "draw").where((sums["n"] > 0).sum("year") >= 2)
+    return made.transpose("draw", *[d for d in sim.dims if d in made.dims])
+
+
+def interval(draws: xr.DataArray, level: float = LEVEL) -> xr.DataArray:
+    """The middle `level` of the draws, over `bound` (`low`, `high`) in place of `draw`; NaN where a draw is.
+
+    Parameters
+    ----------
+    draws
+        Over `draw` and other dimensions: a score, or a difference of two models' scores.
+    """
+    tail = (1 - level) / 2
+    bounds = draws.quantile([tail, 1 - tail], "draw", skipna=False).rename(quantile="bound")
+    return bounds.assign_coords(bound=["low", "high"])
+
+
+def paired(a: pd.Series, b: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Two scores by basin on the basins that both have, in one order; ids match with or without their prefix.
+
+    Raises
+    ------
+    DataError
+        An id that is there twice, or no basin with both scores.
+    """
+    a, b = (x.rename(index=lambda i: bare_id(str(i))).dropna() for x in (a, b))
+    for x in (a, b):
+        if x.index.has_duplicates:
+            raise DataError(f"basin {x.index[x.index.duplicated()][0]} is scored twice, so pairs cannot be made")
+    both = a.index.intersection(b.index)
+    if both.empty:
+        raise DataError("the two models have no basin in common that both have a score for")
+    return a[both], b[both]
+
+
+def wilcoxon(a: pd.Series, b: pd.Series) -> float:
+    """p of the paired, two-sided signed-rank test of Wilcoxon (1945) over basins; 1 where no pair differs.
+
+    It takes basins for independent, which neighbours are not: p is too small.
+    """
+    from scipy import stats
+
+    a, b = paired(a, b)
+    return float(stats.wilcoxon(a, b).pvalue) if (a != b).any() else 1.0
+
+
+def cohens_d(a: pd.Series, b: pd.Series) -> float:
+    """|mean(a) - mean(b)| over the pooled standard deviation: the unpaired form of Kratzert et al. (2019), with ddof 0.
+
+    NaN where neither varies. Rule of thumb (Cohen, 1988): 0.2 small, 0.5 medium, 0.8 large.
+    """
+    a, b = paired(a, b)
+    if len(a) < 2:
+        return float("nan")
+    pooled = np.sqrt((np.var(a) + np.var(b)) / 2)
+    return float(abs(a.mean() - b.mean()) / pooled) if pooled > 0 else float("nan")
+
+
+def differences(draws: xr.DataArray, scores: xr.DataArray, *, level: float = LEVEL) -> pd.DataFrame:
+    """Every pair of models: by how much one is better, how sure that is, and in how many basins.
+
+    Parameters
+    ----------
+    draws
+        One score over (model, draw, basin), from `bootstrap`.
+    scores
+        The same score of all days, (model, basin).
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index (better, than), ordered by the median score; `basins` both have; `difference`, the median over basins of
+        the pairwise difference, with its interval `low`, `high` over draws of years; `surely_better`, `surely_worse`:
+        basins whose own interval lies on one side of zero; `wilcoxon_p`, `cohens_d`.
+    """
+    order = scores.median("basin").to_series().sort_values(ascending=False, kind="stable").index
+    rows = {}
+    for a, b in itertools.combinations(order, 2):
+        pair = [scores.sel(model=m, drop=True).to_series() for m in (a, b)]
+        first, second = paired(*pair)
+        apart = draws.sel(model=a, drop=True) - draws.sel(model=b, drop=True)
+        whole, each = interval(apart.median("basin"), level), interval(apart, level)
+        rows[a, b] = {"basins": len(first), "difference": (first - second).median(),
+                      "low": float(whole.sel(bound="low")), "high": float(whole.sel(bound="high")),
+                      "surely_better": int((each.sel(bound="low") > 0).sum()),
+                      "surely_worse": int((each.sel(bound="high") < 0).sum()),
+                      "wilcoxon_p": wilcoxon(*pair), "cohens_d": cohens_d(*pair)}
+    frame = pd.DataFrame.from_dict(rows, orient="index")
+    frame.index = pd.MultiIndex.from_tuples(rows, names=["better", "than"])
+    return frame
