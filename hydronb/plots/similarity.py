@@ -6,6 +6,7 @@ import holoviews as hv
 import numpy as np
 import pandas as pd
 import xarray as xr
+from holoviews.plotting.util import process_cmap
 
 from hydronb.errors import DataError
 from hydronb.plots.basins import _frame_of, _in_conus, _outline, _spread
@@ -27,7 +28,7 @@ def input_gates(gate: xr.DataArray, *, title: str = "", width: int = WIDTH, heig
     image = hv.Image((np.arange(n_basins), np.arange(n_cells), gate.values), [x, y],
                      hv.Dimension("gate", label="input gate"))
     return image.opts(cmap="viridis", clim=(0, 1), colorbar=True, width=width, height=height, title=title,
-                      tools=["hover"], active_tools=[], colorbar_opts={"width": 12})
+                      tools=["hover"], active_tools=[], clabel="", colorbar_opts={"width": 12})
 
 
 def silhouettes(table: pd.DataFrame, *, width: int = WIDTH // 2, height: int = 320) -> hv.Layout:
@@ -53,16 +54,17 @@ def _silhouette(table: pd.DataFrame, of: str, width: int, height: int) -> hv.Ove
         k, mean, std = seeds.index.to_numpy(), seeds.iloc[:, 0].to_numpy(), seeds.iloc[:, 1].to_numpy()
         layers += [hv.Curve((k, mean), x, y, label=space).opts(color=colour, line_width=2),
                    hv.Scatter((k, mean), x, y).opts(color=colour, size=6, tools=["hover"])]
-        if std.any():
-            layers.append(hv.ErrorBars((k, mean, std), x, [y, "std"]).opts(color=colour, line_width=1.2))
+        spans = [(at, m - s, at, m + s) for at, m, s in zip(k, mean, std, strict=True) if s > 0]
+        layers.append(hv.Segments(spans, ["k", "low", "k1", "high"]).opts(color=colour, line_width=1.2))
         if of == "mean":
             best = int(mean.argmax())
             layers.append(hv.Scatter(([k[best]], [mean[best]]), x, y).opts(
                 color=colour, marker="star", size=16, line_color="white"))
     title = "mean over basins; the star is the largest" if of == "mean" else "the worst basin"
-    ks = sorted(table["k"].unique())
+    ks = [int(k) for k in sorted(table["k"].unique())]
     return hv.Overlay(layers).opts(width=width, height=height, title=title, legend_position="top_right",
-                                   show_legend=of == "mean", xticks=[int(k) for k in ks], **FREE)
+                                   show_legend=of == "mean", xticks=ks, xlim=(ks[0] - 0.4, ks[-1] + 0.4),
+                                   padding=(0, 0.08), ylabel=y.label, xlabel=x.label, **FREE)
 
 
 def variance_reduction(table: pd.DataFrame, k: int, *, width: int = WIDTH // 2, height: int = 400) -> hv.Layout:
@@ -181,12 +183,14 @@ def projections(plane: pd.DataFrame, values: xr.Dataset, *, columns: int = 3, wi
     """
     _bokeh()
     panels = []
-    for _, of_all in values.data_vars.items():
+    for name, of_all in values.data_vars.items():
+        units = of_all.attrs.get("units", "1")
+        title = str(name) if units in ("1", "-", "") else f"{name} ({units})"
         frame = plane.assign(value=of_all.sel(basin=plane["basin"].to_numpy()).to_numpy().astype(float))
         value = hv.Dimension("value", label=axis_label(of_all))
         panels.append(hv.Points(frame, ["x", "y"], [value, "basin"]).opts(
             color="value", cmap=cmap, clim=_spread(frame["value"].to_numpy()), colorbar=True, width=width,
-            height=width - 30, size=5, title=axis_label(of_all), xaxis=None, yaxis=None, tools=["hover"],
+            height=width - 30, size=5, title=title, xaxis=None, yaxis=None, tools=["hover"],
             active_tools=["pan"], clabel="", colorbar_opts={"width": 8, "padding": 2}, fontsize={"title": "12px"},
             padding=0.05))
     return hv.Layout(panels).cols(columns).opts(shared_axes=True)
@@ -196,7 +200,7 @@ def agreement(table: pd.DataFrame, k: int, *, width: int = 430) -> hv.Overlay:
     """Adjusted Rand index between the clusters of each two seeds, and of the attributes: columns k, one, other,
     adjusted_rand."""
     _bokeh()
-    of_k = table[table["k"] == k]
+    of_k = table[table["k"] == k].astype({"one": str, "other": str})  # a file's seeds are read as numbers
     names = list(dict.fromkeys([*of_k["one"], *of_k["other"]]))
     half = of_k[["one", "other", "adjusted_rand"]]
     whole = pd.concat([half, half.rename(columns={"one": "other", "other": "one"}),
@@ -204,13 +208,13 @@ def agreement(table: pd.DataFrame, k: int, *, width: int = 430) -> hv.Overlay:
     order = {n: i for i, n in enumerate(names)}
     whole = whole.sort_values(["one", "other"], key=lambda c: c.map(order))
     heat = hv.HeatMap(whole, ["one", "other"], hv.Dimension("adjusted_rand", label="adjusted Rand index"))
-    heat = heat.opts(cmap="viridis", clim=(0, 1), colorbar=True, width=width, height=width - 60, xlabel="seed",
-                     ylabel="seed", title=f"do seeds find the same {k} clusters?", tools=["hover"], active_tools=[],
-                     xrotation=45, colorbar_opts={"width": 10})
+    heat = heat.opts(cmap=process_cmap("Blues", 100)[:60], clim=(0, 1), colorbar=True, width=width, height=width - 60,
+                     xlabel="seed", ylabel="seed", title=f"do seeds find the same {k} clusters?", tools=["hover"],
+                     active_tools=[], xrotation=45, clabel="", colorbar_opts={"width": 10})
     if len(names) > 12:
         return hv.Overlay([heat])
     text = hv.Labels(whole.assign(text=[f"{v:.2f}" for v in whole["adjusted_rand"]]), ["one", "other"], "text")
-    return hv.Overlay([heat, text.opts(text_font_size="9px", text_color="white")])
+    return hv.Overlay([heat, text.opts(text_font_size="9px", text_color=INK)])
 
 
 def ranking(table: pd.DataFrame, *, title: str = "", width: int = 620) -> hv.Overlay:
