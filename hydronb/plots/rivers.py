@@ -22,6 +22,9 @@ from hydronb.plots.style import (
     colours,
 )
 
+MONTHS = [(d.day_of_year, d.strftime("%b")[0]) for d in pd.date_range("2001-01-01", periods=12, freq="MS")]
+"""Ticks of an axis over the days of the year."""
+
 
 def hydrograph(obs: xr.DataArray | None, simulations: Series, *, prcp: xr.DataArray | None = None,
                title: str = "", width: int = WIDTH, height: int = 320) -> hv.Layout | hv.Overlay:
@@ -121,9 +124,7 @@ def regime(obs: xr.DataArray | None, simulations: Series, *, title: str = "", wi
     means = {name: mean_year(da, window=window) for name, da in series.items()}
     curves = [hv.Curve((mean["day"].to_numpy(), mean.to_numpy()), x, y, label=name).opts(
         color=colour[name], line_width=2, tools=["hover"]) for name, mean in means.items()]
-    months = pd.date_range("2001-01-01", periods=12, freq="MS")
-    ticks = [(d.day_of_year, d.strftime("%b")[0]) for d in months]
-    return hv.Overlay(curves).opts(width=width, height=height, title=title, xticks=ticks, xlim=(1, 365),
+    return hv.Overlay(curves).opts(width=width, height=height, title=title, xticks=MONTHS, xlim=(1, 365),
                                    legend_position="top", legend_cols=min(len(curves), 4), ylim=(0, None),
                                    legend_opts={"spacing": 8}, **FREE)
 

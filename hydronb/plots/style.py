@@ -26,6 +26,13 @@ COLOURS = {
     "LSTM": "#D55E00",
     "LSTM (no statics)": "#E69F00",
     "delta-HBV": "#009E73",
+    "delta_1": "#E69F00",
+    "delta_n": "#56B4E9",
+    "delta_n(NN_r)": "#332288",
+    "delta_n(beta)": "#882255",
+    "delta_n(gamma)": "#999933",
+    "delta_n(gamma, beta)": "#009E73",
+    "HBV (local)": "#7F7F7F",
     "CNN-LSTM": "#CC79A7",
     "climatology": "#7F7F7F",
 }
@@ -111,7 +118,8 @@ def colours(labels: Sequence[str]) -> dict[str, str]:
     for label in labels:
         family = max((f for f in COLOURS if label.startswith(f)), key=len, default=None)
         own = COLOURS.get(family) if family else None
-        chosen[label] = own if own and own not in chosen.values() else next(spare)
+        taken = set(chosen.values())
+        chosen[label] = own if own and own not in taken else next(c for c in spare if c not in taken)
     return chosen
 
 
