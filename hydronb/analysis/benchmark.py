@@ -19,7 +19,7 @@ MODEL_LABELS = {"ealstm": "EA-LSTM", "lstm": "LSTM", "lstm_no_static": "LSTM (no
 SYMBOLS = {"BETAET": "gamma", "BETA": "beta"}
 """Of Feng et al. (2022), for the parameters that they made dynamic, in their order."""
 LOSS_LABELS = {"nse_star": "NSE*", "nse_star_paper": "NSE* (as printed)", "mse": "MSE"}
-NOT_THE_MODEL = ("seed", "run_dir", "threads", "device")
+NOT_THE_MODEL = ("seed", "fold", "run_dir", "threads", "device")
 """Parameters that may differ between the members of an ensemble."""
 TELLING = ("dropout", "hidden", "predict_last")
 """Parameters that a group is best named by."""
@@ -66,10 +66,11 @@ def read_run(path: str | Path) -> TrainedRun:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ only in their seed."""
+    """Runs that differ only in their seed, and in the fold of basins that they leave out, if any."""
 
     label: str
     runs: tuple[TrainedRun, ...]
+    """By seed, then by fold."""
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -77,11 +78,13 @@ class Group:
 
     @property
     def seeds(self) -> list[int]:
-        return [r.parameters["seed"] for r in self.runs]
+        return list(dict.fromkeys(r.parameters["seed"] for r in self.runs))
 
     def members(self) -> xr.Dataset:
-        """`streamflow` (seed, basin, time) and `streamflow_obs` (basin, time), on the basins and days of all."""
-        each = [r.simulation() for r in self.runs]
+        """`streamflow` (seed, basin, time) and `streamflow_obs` (basin, time), on the basins and days of all; the folds
+        of one seed together."""
+        each = [xr.concat([r.simulation() for r in self.runs if r.parameters["seed"] == seed], "basin", join="inner",
+                          coords="minimal", compat="override") for seed in self.seeds]
         sims = xr.concat([s[SIMULATED] for s in each], pd.Index(self.seeds, name="seed"), join="inner",
                          coords="minimal", compat="override")
         return xr.merge([sims, each[0][OBSERVED]], join="inner", compat="override")
@@ -93,20 +96,38 @@ def group_runs(runs: Sequence[TrainedRun]) -> list[Group]:
     Raises
     ------
     DataError
-        Two runs of a group have the same seed: they are one run, counted twice.
+        Two runs of a group have the same seed (and fold): they are one run, counted twice. Seeds of a group have
+        different folds.
     """
     groups: dict[str, list[TrainedRun]] = {}
     for run in runs:
         settings = {k: v for k, v in run.parameters.items() if k not in NOT_THE_MODEL}
         groups.setdefault(yaml.safe_dump(settings, sort_keys=True), []).append(run)
     labels = _labels([members[0].parameters for members in groups.values()])
-    made = [Group(label, tuple(sorted(members, key=lambda r: r.parameters["seed"])))
+    made = [Group(label, tuple(sorted(members, key=_member)))
             for label, members in zip(labels, groups.values(), strict=True)]
     for group in made:
-        if len(set(group.seeds)) < len(group.seeds):
-            twice = next(s for s in group.seeds if group.seeds.count(s) > 1)
-            raise DataError(f"{group.label}: two runs have the seed {twice}; give each run once")
+        _check_members(group)
     return made
+
+
+def _member(run: TrainedRun) -> tuple[int, int]:
+    """Seed and fold, 0 where the run has none."""
+    return run.parameters["seed"], run.parameters.get("fold") or 0
+
+
+def _check_members(group: Group) -> None:
+    members = [_member(run) for run in group.runs]
+    if twice := [m for m in members if members.count(m) > 1]:
+        seed, fold = twice[0]
+        raise DataError(f"{group.label}: two runs have the seed {seed}{f' and the fold {fold}' if fold else ''}; give "
+                        "each run once")
+    folds = {seed: [f for s, f in members if s == seed] for seed in group.seeds}
+    fewest, most = (choose(folds, key=lambda s: len(folds[s])) for choose in (min, max))
+    if folds[fewest] != folds[most]:
+        lacking, having = (", ".join(map(str, folds[s])) for s in (fewest, most))
+        raise DataError(f"{group.label}: seed {fewest} has fold {lacking} of {group.parameters['folds']} and seed "
+                        f"{most} has {having}; train what is missing")
 
 
 def model_label(parameters: Mapping[str, Any]) -> str:
@@ -312,7 +333,7 @@ def differences(groups: Sequence[Group], n_basins: int, paper: Published = KRATZ
         values = list(dict.fromkeys(_shown(g.parameters[name]) for g in groups))
         if values != [published := _shown(given[name])]:
             lines.append(f"{name}: {' or '.join(values)} here, {published} in the paper")
-    if (members := {len(g.runs) for g in groups}) != {paper.seeds}:
+    if (members := {len(g.seeds) for g in groups}) != {paper.seeds}:
         lines.append(f"seeds a model: {', '.join(map(str, sorted(members)))} here, {paper.seeds} in the paper")
     return lines
 

@@ -11,6 +11,7 @@ import xarray as xr
 from hydronb import metrics
 from hydronb.data import open_catchments
 from hydronb.data.attributes import attribute_list
+from hydronb.data.folds import simulated_basins, training_basins
 from hydronb.data.scaling import fit_scaling, select_period
 from hydronb.data.windows import Batch, prediction_samples, training_samples
 from hydronb.errors import DataError, ParameterError
@@ -35,6 +36,7 @@ def prepare(ds: xr.Dataset, p: TrainParameters, device: str) -> Preparation:
     DataError
         The data lack what `p` asks for; see `fit_scaling` and `training_samples`.
     """
+    ds = training_basins(ds, p)
     attributes = [] if p.model == "lstm_no_static" else attribute_list(ds, p.attributes)
     if p.model == "ealstm" and not attributes:
         raise ParameterError("attributes is empty: an EA-LSTM needs static attributes, or choose model: lstm_no_static")
@@ -64,7 +66,7 @@ def prepare(ds: xr.Dataset, p: TrainParameters, device: str) -> Preparation:
 
 def finish(model: torch.nn.Module, ds: xr.Dataset, p: FitParameters, run_dir: Path) -> pd.DataFrame:
     """Simulate the test period, write `simulation.nc` and `metrics.csv`, and give back the metrics, a row a basin."""
-    simulation = predict(model, ds, p.test_period)
+    simulation = predict(model, simulated_basins(ds, p), p.test_period)
     scores = metrics.table(simulation[p.targets[0]], simulation[f"{p.targets[0]}_obs"])
     save_simulation(simulation, run_dir / "simulation.nc")
     write_atomically(run_dir / "metrics.csv", scores.to_csv().encode())

@@ -294,7 +294,8 @@ class FitParameters(NotebookParameters):
 
 
 class Periods(Parameters):
-    """The three periods of a training, which may not overlap: what a model is judged on must be new to it."""
+    """The three periods of a training, which may not overlap: what a model is judged on must be new to it. A test in
+    basins that are left out of the training (`folds`) may be of any period."""
 
     train_period: Period
     validation_period: Period | None = None
@@ -303,7 +304,8 @@ class Periods(Parameters):
 
     @model_validator(mode="after")
     def _apart(self) -> "Periods":
-        named = {n: getattr(self, n) for n in ("train_period", "validation_period", "test_period")}
+        judged = ("validation_period",) if getattr(self, "folds", None) else ("validation_period", "test_period")
+        named = {n: getattr(self, n) for n in ("train_period", *judged)}
         for (one, a), (other, b) in itertools.combinations({n: v for n, v in named.items() if v}.items(), 2):
             if a.start <= b.end and b.start <= a.end:
                 raise ValueError(f"{one} ({a}) and {other} ({b}) overlap; what a model is judged on must be new to it")

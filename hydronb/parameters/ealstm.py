@@ -15,6 +15,7 @@ from hydronb.parameters.base import (
     Number,
     Period,
     Periods,
+    Seed,
     Share,
 )
 
@@ -44,12 +45,22 @@ class TrainParameters(FitParameters, Periods):
     """Target days a sample has: 1 is the paper's sequence-to-value."""
     attribute_noise: NotNegative = 0.0
     """Standard deviation of Gaussian noise on the standardised attributes while training."""
+    folds: Annotated[Count, Field(ge=2)] | None = None
+    """Parts that the basins are split into: the run trains outside of its `fold` and simulates inside, ungauged."""
+    fold: Count | None = None
+    """Which part, counted from 1."""
+    fold_seed: Seed = 0
+    """Of the split; the same for all runs of an experiment."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "TrainParameters":
         if self.predict_last > self.sequence_length:
             raise ValueError(f"predict_last ({self.predict_last}) is longer than sequence_length "
                              f"({self.sequence_length})")
+        if (self.folds is None) != (self.fold is None):
+            raise ValueError("folds and fold belong together: how many parts, and which of them is left out")
+        if self.folds and self.fold > self.folds:
+            raise ValueError(f"fold {self.fold} is not one of the {self.folds} folds, counted from 1")
         for name in ("forcings", "targets", "attributes"):
             names = getattr(self, name)
             if isinstance(names, list) and len(set(names)) < len(names):
