@@ -79,6 +79,8 @@ def open_caravan(root: str | Path, *, source: str = "camels", basins: list[str] 
     else:
         ds = _read_all(chosen)
     tables = read_attributes(folder.parents[2] / "attributes" / source, ids)
+    if "srad" in ds:
+        ds["srad"].attrs["long_name"] = "net solar radiation at the surface"  # the convention's is what comes down
     ds = ds.merge(tables.drop_vars([n for n in tables if str(n).startswith(MADE_FROM_PET)]))
     own = next((n for n in PETS if n in ds), "")
     ds = choose_pet(ds.drop_vars(PETS, errors="ignore"), pet, own=ds[own] if own else None, own_name=own,
