@@ -80,13 +80,13 @@ def common_catchments(runs: Sequence[TrainedEALSTM]) -> xr.Dataset:
 def window_days(samples: Samples, ds: xr.Dataset, period: Period
                 ) -> tuple[Int[Tensor, "window last"], Bool[Tensor, "window last"]]:
     """The targets of one basin's windows (`prediction_samples`) as days of `period`, counted from 0, and which of them
-    to take: those within it that no earlier window has."""
+    to take: those within it that no later window has, as `predict` does."""
     days = select_period(ds, period)
     first = ds.indexes["time"].get_loc(days.indexes["time"][0])
     end = samples.last[: len(samples) // len(samples.ids)].long()
     day = end[:, None] - first + torch.arange(1 - samples.predict_last, 1)
-    before = torch.cat([torch.tensor([-1]), day[:-1, -1]])
-    return day, (day > before[:, None]) & (day < days.sizes["time"])
+    after = torch.cat([day[1:, 0], torch.tensor([days.sizes["time"]])])
+    return day, (day >= 0) & (day < after[:, None])
 
 
 def _read(path: Path) -> TrainedEALSTM:

@@ -122,13 +122,15 @@ def clusters(points: xr.DataArray, ks: Sequence[int] = KS, *, n_init: int = 10, 
         A k below 2, or not below the number of basins.
     """
     from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
 
     basins = points["basin"].values
     for k in ks:
         if not 2 <= k < len(basins):
             raise DataError(f"k = {k} clusters of {len(basins)} basins: choose k from 2 to {len(basins) - 1}")
     values = points.transpose("basin", ...).values
-    labels = [_by_size(KMeans(k, n_init=n_init, random_state=random_state).fit_predict(values)) for k in ks]
+    with threadpool_limits(1):  # so few points are clustered fastest by one thread, and always alike
+        labels = [_by_size(KMeans(k, n_init=n_init, random_state=random_state).fit_predict(values)) for k in ks]
     return xr.DataArray(np.stack(labels), dims=("k", "basin"), coords={"k": list(ks), "basin": basins}, name="cluster")
 
 
