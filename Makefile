@@ -7,6 +7,8 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 # Without such a folder uv looks for the torch build that fits the machine: cpu, cu128, ... (see `uv help pip install`).
 TORCH_BACKEND ?= auto
 JOBS ?=
+# A file's tests stay together, so that what it makes once is made once.
+SPREAD ?= -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: demo test test-slow lab app lint setup clean
 
@@ -14,8 +16,8 @@ demo: $(READY)
 	$(BIN)/hydronb run params/demo.yaml $(if $(JOBS),-j $(JOBS))
 
 test: $(READY) lint
-	$(BIN)/python -m pytest --doctest-modules hydronb tests
-	$(BIN)/python -m pytest --nbval-lax notebooks
+	$(BIN)/python -m pytest $(SPREAD) --doctest-modules hydronb tests
+	$(BIN)/python -m pytest $(SPREAD) --nbval-lax notebooks
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow tests
