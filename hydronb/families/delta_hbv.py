@@ -105,7 +105,7 @@ Family = tuple[Callable[[], nn.Module], Callable[[nn.Module, Batch], Tensor]]
 
 def _delta_hbv(ds: xr.Dataset, p: DeltaHBVTrainParameters, scaling: Scaling, device: str) -> Family:
     names = ("components", "dynamic", "recharge", "network", "hidden", "dropout", "forget_bias", "initialisation",
-             "dynamic_dropout", "warmup_days", "target_days")
+             "dynamic_dropout", "warmup_days", "target_days", "reading_days")
     settings = {n: getattr(p, n) for n in names}
     std = basin_std(ds, p).to(device)
 

@@ -135,6 +135,9 @@ class DeltaHBV(Standardised):
         Share of basins, for each dynamic parameter, that fall back on its static value while training.
     warmup_days, target_days
         Of a training sample; a simulation needs as many days of warm-up.
+    reading_days
+        Of the warm-up, the last days that the network of a dynamic model reads, at most: HBV's stores need years, which
+        cost it little, the network's memory does not.
 
     Raises
     ------
@@ -145,11 +148,12 @@ class DeltaHBV(Standardised):
     def __init__(self, scaling: Scaling, *, model: str = "delta_hbv", components: int = 16, dynamic: Sequence[str] = (),
                  recharge: str = "hbv", network: str = "lstm", hidden: int = 256, dropout: float = 0.5,
                  forget_bias: float = 0.0, initialisation: str = "middle", dynamic_dropout: float = 0.0,
-                 warmup_days: int = 365, target_days: int = 365):
+                 warmup_days: int = 365, target_days: int = 365, reading_days: int = 365):
         super().__init__(scaling)
         for name in dynamic:
             if name not in hbv.PARAMETERS:
-                raise ParameterError(f"unknown dynamic parameter {name!r}{nearest(name, hbv.PARAMETERS)}")
+                raise ParameterError(f"unknown dynamic parameter {name!r}{nearest(name, hbv.PARAMETERS)}; "
+                                     "the paper's gamma is BETAET, its beta BETA")
         if dynamic and network == "attributes":
             raise ParameterError(f"dynamic {', '.join(dynamic)} needs network: lstm; attributes do not change by day")
         if missing := [n for n in PHYSICS if n not in scaling.forcings]:
@@ -158,10 +162,11 @@ class DeltaHBV(Standardised):
             "model": model, "components": components, "dynamic": list(dynamic), "recharge": recharge,
             "network": network, "hidden": hidden, "dropout": dropout, "forget_bias": forget_bias,
             "initialisation": initialisation, "dynamic_dropout": dynamic_dropout, "warmup_days": warmup_days,
-            "target_days": target_days,
+            "target_days": target_days, "reading_days": reading_days,
         }  # fmt: skip
         self.components, self.dynamic, self.dynamic_dropout = components, tuple(dynamic), dynamic_dropout
         self.warmup_days, self.target_days = warmup_days, target_days
+        self.reading_days = min(reading_days, warmup_days) if dynamic else 0
         self.names = tuple(n for n in hbv.PARAMETERS if n != "BETAET" or n in dynamic)
         self.physics = [list(scaling.forcings).index(n) for n in PHYSICS]
         n_static = len(scaling.attributes)
@@ -183,8 +188,7 @@ class DeltaHBV(Standardised):
         """Streamflow, mm/d, of the last `target_days`, from raw forcing and attributes. The days before warm the
         stores up, without gradient and with all parameters static: those of the last of these days."""
         days, n = self.target_days, dynamic.shape[1]
-        seen = n if self.dynamic else min(days, n)
-        h = self.states(dynamic[:, n - seen :], static, last=days + 1)
+        h = self.states(dynamic[:, n - days - self.reading_days :], static, last=days + 1)
         parameters, routing = self.read(h[:, -1])
         with torch.no_grad():
             first = self.read(h[:, 0])[0] if self.dynamic else parameters
@@ -212,8 +216,8 @@ class DeltaHBV(Standardised):
         raw = self.head(h)
         n = len(hbv.ROUTING)
         columns = raw[:, :-n].unflatten(1, (len(self.names), self.components)).unbind(1)
-        routing = [within(*pair) for pair in zip(raw[:, -n:].unbind(1), hbv.ROUTING.values(), strict=True)]
-        return {n: within(column, hbv.PARAMETERS[n]) for n, column in zip(self.names, columns, strict=True)}, routing
+        a, b = (within(*pair) for pair in zip(raw[:, -n:].unbind(1), hbv.ROUTING.values(), strict=True))
+        return {n: within(column, hbv.PARAMETERS[n]) for n, column in zip(self.names, columns, strict=True)}, (a, b)
 
     def read_daily(self, h: Float[Tensor, "batch time hidden"]) -> dict[str, Float[Tensor, "batch time component"]]:
         """The dynamic parameters of each day."""
@@ -267,7 +271,7 @@ class DeltaHBV(Standardised):
         return describe(values, select_period(ds, period))
 
     def _simulate(self, dynamic: Tensor, static: Tensor, first: int, end: int, details: bool) -> dict[str, Tensor]:
-        lead = min(first, self.target_days + (self.warmup_days if self.dynamic else 0))
+        lead = min(first, self.target_days + self.reading_days)
         stop = end if self.dynamic else first
         h = self.states(dynamic[:, first - lead : stop], static, last=stop - first + 1)
         parameters, routing = self.read(h[:, 0])

@@ -5,7 +5,18 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from hydronb.parameters.base import Count, FitParameters, NotNegative, Number, Period, Periods, Positive, Share
+from hydronb.parameters.base import (
+    Basins,
+    Count,
+    FitParameters,
+    NotebookParameters,
+    NotNegative,
+    Number,
+    Period,
+    Periods,
+    Positive,
+    Share,
+)
 
 
 class DeltaHBVTrainParameters(FitParameters, Periods):
@@ -41,6 +52,8 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
     """Of `feng2022`: alpha, the weight of the transformed streamflow."""
     warmup_days: Annotated[int, Field(ge=0)] = 365
     target_days: Count = 365
+    reading_days: Count = 365
+    """Of the warm-up, the last days that the network of a dynamic model reads."""
     starts: Count = 8
     """Of `local_hbv`: calibrations a basin, of which the best on the training period is kept."""
     epochs: Count = 50
@@ -61,3 +74,43 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
             if isinstance(names, list) and len(set(names)) < len(names):
                 raise ValueError(f"{name} lists {next(n for n in names if names.count(n) > 1)!r} twice")
         return self
+
+
+class AnalysisParameters(NotebookParameters):
+    """What every notebook takes that reads trained runs; `data` is used only where it trains small ones itself."""
+
+    takes_runs_of: ClassVar[tuple[str, ...]] = ("delta_hbv_01_train",)
+    runs: list[str] = []
+    """Run directories; where empty, the notebook trains small models."""
+
+
+class DeltaHBVBenchmarkParameters(AnalysisParameters):
+    """delta_hbv_02_benchmark."""
+
+    et_path: str | None = None
+    """NetCDF with `et` over (basin, time) to compare with; the hidden truth where the catchments carry one."""
+    hydrographs: Count = 3
+    """Catchments near the median NSE to draw, as Fig. 3 of the paper."""
+    hydrograph_period: Period | None = None
+    """Of the hydrographs; the last two years of the test period where None."""
+
+
+class DeltaHBVFluxesParameters(AnalysisParameters):
+    """delta_hbv_03_fluxes."""
+
+    et_path: str | None = None
+    nse_above: Number = 0.5
+    """The subset of catchments in Fig. 5b, d and f."""
+    basin: str | None = None
+    """The catchment whose stores and fluxes are drawn; the one of median NSE where None."""
+
+
+class DeltaHBVDynamicParameters(AnalysisParameters):
+    """delta_hbv_04_dynamic_parameters."""
+
+    basins: Basins = None
+    """Catchments drawn; where None the driest, the snowiest and the wettest that the models simulate well."""
+
+
+class DeltaHBVTwinParameters(AnalysisParameters):
+    """delta_hbv_05_twin: runs on synthetic catchments."""
