@@ -221,6 +221,23 @@ OVER_BASINS = {
 }
 
 
+def common_basins(scores: xr.Dataset, metric: str = "nse") -> list[str]:
+    """The basins in which every model has a score, by any member: the subset on which models are compared.
+
+    Raises
+    ------
+    DataError
+        There is none.
+    """
+    values = scores[metric].notnull()
+    values = values.any("member") if "member" in values.dims else values
+    basins = scores["basin"].values[values.all("model").values].tolist()
+    if not basins:
+        raise DataError(f"no basin has the score {metric} of all models {', '.join(map(str, scores['model'].values))}; "
+                        "compare models of the same basins")
+    return basins
+
+
 HEADINGS = {"nse_mean": "NSE mean", "nse_median": "NSE median", "failures": "NSE \u2264 0",
             "alpha_nse_median": "alpha", "beta_nse_median": "beta"}
 

@@ -1,0 +1,78 @@
+"""The released simulations of other models, from files written here in their layout."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from hydronb.analysis import ensembles
+from hydronb.data.benchmark_models import MODELS, open_benchmark_models
+from hydronb.errors import DataError, ParameterError
+from hydronb.metrics import nse
+
+TIME = pd.date_range("1989-10-01", "1992-09-30")
+
+
+def write(folder, basin, names=tuple(MODELS), dim="time", time=TIME):
+    rng = np.random.default_rng(int(basin))
+    obs = rng.gamma(1, 2, len(time))
+    data = {"QObs": (dim, obs)} | {n: (dim, obs + k * 0.2) for k, n in enumerate(names)}
+    data["QObs"][1][:3] = -999.0
+    xr.Dataset(data, {dim: time}).to_netcdf(folder / f"{basin}_benchmark_models.nc")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for basin in ("01022500", "06221400"):
+        write(tmp_path, basin)
+    write(tmp_path, "11522500", [n for n in MODELS if not n.startswith("mHm")], dim="date")
+    return tmp_path
+
+
+def test_models_over_basins_and_days(folder):
+    ds = open_benchmark_models(folder)
+    assert ds["streamflow"].dims == ("model", "basin", "time") and ds["model"].values.tolist() == list(MODELS.values())
+    assert ds["basin"].values.tolist() == ["01022500", "06221400", "11522500"]
+    assert ds["streamflow_obs"].isna().values.sum() == 9, "negative values stand for missing"
+    shift = (ds["streamflow"] - ds["streamflow_obs"]).sel(model="VIC (CONUS-wide calibrated)").mean("time")
+    np.testing.assert_allclose(shift, 0.4, atol=1e-6)
+    assert ds["streamflow"].sel(basin="11522500", model="mHM (basin-wise calibrated)").isna().all()
+
+
+def test_a_choice_of_basins_and_models(folder):
+    ds = open_benchmark_models(folder, basins=["camels_06221400"], models=["HBV_ub"])
+    assert ds["basin"].values.tolist() == ["06221400"] and ds["model"].values.tolist() == ["HBV (upper, calibrated)"]
+
+
+def test_they_go_through_the_same_metrics_and_tables(folder):
+    ds = open_benchmark_models(folder)
+    scores = xr.Dataset({"nse": nse(sim=ds["streamflow"], obs=ds["streamflow_obs"])})
+    assert ensembles.common_basins(scores) == ["01022500", "06221400"]
+    table = ensembles.summary(scores.sel(basin=ensembles.common_basins(scores)))
+    assert table.loc[("SAC-SMA", "single"), "nse_median"] == pytest.approx(1) and (table["basins"] == 2).all()
+    assert ensembles.summary(scores).loc[("mHM (basin-wise calibrated)", "single"), "basins"] == 2
+
+
+def test_labels_are_those_of_the_published_table():
+    from hydronb.analysis.benchmark import read_published
+
+    published = read_published("kratzert2019_table3")["model"].tolist()
+    assert set(MODELS.values()) == {n for n in published if not n.startswith("EA-LSTM")}
+
+
+def test_what_cannot_be_read(folder, tmp_path):
+    with pytest.raises(DataError, match=r"holds no file GAUGE_benchmark_models\.nc"):
+        open_benchmark_models(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="no basin '1022500'; did you mean '01022500'"):
+        open_benchmark_models(folder, basins=["1022500"])
+    with pytest.raises(ParameterError, match="unknown benchmark model 'HBV'; did you mean"):
+        open_benchmark_models(folder, models=["HBV"])
+    (folder / "00000001_benchmark_models.nc").write_text("no NetCDF")
+    with pytest.raises(DataError, match=r"00000001_benchmark_models\.nc is no NetCDF file"):
+        open_benchmark_models(folder)
+    xr.Dataset({"QObs": ("time", [1.0, 2.0])}).to_netcdf(folder / "00000001_benchmark_models.nc")
+    with pytest.raises(DataError, match="not one of dates"):
+        open_benchmark_models(folder)
+    xr.Dataset({"Qobs": ("time", [1.0])}).to_netcdf(folder / "00000001_benchmark_models.nc")
+    with pytest.raises(DataError, match="has no variable QObs; did you mean 'Qobs'"):
+        open_benchmark_models(folder)
