@@ -173,6 +173,22 @@ def data_check(
         raise typer.Exit(1)
 
 
+@data_app.command("grid")
+def data_grid(
+    recipe: Annotated[Path, typer.Argument(help="YAML that names the products; see docs/data.md.")],
+    dest: Annotated[Path, typer.Argument(help="Zarr folder to write, such as yangtze.zarr.")],
+) -> None:
+    """Make one basin's gridded catchment from products such as MSWEP, ERA5 and GLEAM; what was stopped goes on."""
+    from hydronb.data.prepare_grid import prepare_grid, read_recipe
+
+    try:
+        folder = prepare_grid(read_recipe(recipe), dest)
+        print(f"{folder} is ready; in a plan: data: {{kind: file, path: {folder}}}")
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from there", file=sys.stderr)
+        raise typer.Exit(STOPPED) from None
+
+
 @data_app.command("get")
 def data_get(
     name: Annotated[str, typer.Argument(help="caravan or camels-us.")],

@@ -63,7 +63,7 @@ def open_gridded(path: str | Path) -> xr.Dataset:
 
 def open_lazily(path: Path) -> xr.Dataset:
     """What xarray makes of a NetCDF file or a Zarr folder, nothing read but its coordinates."""
-    return xr.open_zarr(path, chunks=None) if path.is_dir() else xr.open_dataset(path)
+    return xr.open_zarr(path, chunks=None, consolidated=False) if path.is_dir() else xr.open_dataset(path)
 
 
 def _with_dask(ds: xr.Dataset, path: Path) -> xr.Dataset:
