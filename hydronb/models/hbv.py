@@ -227,7 +227,7 @@ def _run_fused(prcp, tmean, pet, static, dynamic, state, recharge, want, compone
     parameters = [static[name][:, None] if name in static else dynamic.get(name) for name in PARAMETERS]
     names = (*STORES, *FLUXES)
     out, state = all_days(prcp, tmean, pet, parameters, state, [names.index(name) for name in want], components)
-    return {name: values if components else values[..., 0] for name, values in zip(want, out, strict=True)}, state
+    return dict(zip(want, out, strict=True)), state
 
 
 def _run_steps(prcp, tmean, pet, static, dynamic, state, recharge, want, components):
