@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 import yaml
 
-from hydronb.analysis import benchmark, catchments, seasons
+from hydronb.analysis import benchmark, catchments, ensembles, seasons
 from hydronb.errors import DataError, TrainingError
 from hydronb.metrics import nse
 
@@ -67,16 +67,13 @@ def test_a_directory_that_is_no_run(tmp_path):
         benchmark.read_run(tmp_path)
 
 
-def test_ensemble_is_the_mean_of_simulations(runs):
+def test_members_of_a_group(runs):
     group = benchmark.group_runs(runs)[0]
     members = group.members()
-    assert members["streamflow"].dims == ("seed", "basin", "time")
-    by_hand = sum(r.simulation()["streamflow"] for r in group.runs) / 3
-    xr.testing.assert_allclose(benchmark.ensemble(members), by_hand)
-    scores = benchmark.score(members, ["nse"])
-    expected = nse(sim=by_hand, obs=observed())
-    np.testing.assert_allclose(scores.xs("ensemble", level="member")["nse"], expected, rtol=1e-6)
-    assert scores["nse"].groupby("member").mean()["ensemble"] > scores["nse"].groupby("member").mean()["1"]
+    assert members["streamflow"].dims == ("seed", "basin", "time") and members["seed"].values.tolist() == [1, 2, 3]
+    for run in group.runs:
+        mine = members["streamflow"].sel(seed=run.parameters["seed"])
+        np.testing.assert_allclose(mine, run.simulation()["streamflow"])
 
 
 def test_only_common_basins_and_days_are_compared(tmp_path):
@@ -86,9 +83,9 @@ def test_only_common_basins_and_days_are_compared(tmp_path):
     for members in read.values():
         assert sorted(members["basin"].values) == IDS[1:] and members.sizes["time"] == len(TIME) - 100
     alone = nse(sim=runs[0].simulation()["streamflow"], obs=observed().sel(time=TIME[100:]))
-    found = benchmark.score(read["EA-LSTM"], ["nse"]).loc["1", "nse"]
+    found = ensembles.score(read["EA-LSTM"], ["nse"])["nse"].sel(member="1")
     for basin in IDS[1:]:
-        assert found[basin] == pytest.approx(float(alone.sel(basin=basin)))
+        assert float(found.sel(basin=basin)) == pytest.approx(float(alone.sel(basin=basin)))
 
 
 def test_runs_without_a_common_day(tmp_path):
@@ -98,56 +95,12 @@ def test_runs_without_a_common_day(tmp_path):
         benchmark.read_members(benchmark.group_runs(runs))
 
 
-def scores_of(values):
-    """Scores from NSE by member, as `score` returns them."""
-    return pd.concat({m: pd.DataFrame({"nse": v}, index=pd.Index([f"{i:08d}" for i in range(len(v))], name="basin"))
-                      for m, v in values.items()}, names=["member", "basin"])
-
-
-def test_table2_by_hand(runs):
-    group = benchmark.group_runs(runs)[1]
-    scores = scores_of({"1": [0.2, 0.6, -0.1], "2": [0.4, 0.8, 0.3], "ensemble": [0.5, 0.9, 0.0]})
-    made = benchmark.table2({group.label: scores}, [group])
-    single, mean = made.loc[group.label, "single"], made.loc[group.label, "ensemble"]
-    assert single["median"] == pytest.approx(0.3) and single["median_std"] == pytest.approx(0.1)
-    assert single["failures"] == 0.5 and single["failures_std"] == 0.5
-    assert mean["median"] == 0.5 and mean["failures"] == 1, "an NSE of 0 counts as a failure"
-    assert single["paper_median"] == 0.731623 and mean["paper_median"] == 0.759361
-    text = benchmark.table2_text(made)
-    assert text.loc[(group.label, "single"), ("here", "NSE median")] == "0.300 ± 0.100"
-    assert text.loc[(group.label, "ensemble"), ("paper", "NSE median")] == "0.759"
-
-
-def test_one_seed_has_no_ensemble_row(runs):
-    group = benchmark.group_runs(runs)[2]
-    made = benchmark.table2({group.label: scores_of({"1": [0.1], "ensemble": [0.1]})}, [group])
-    assert made.index.tolist() == [("LSTM, MSE", "single")]
-
-
-def test_tables_reproduce_the_published_ones(real_data, runs):
-    """The published scores of every basin, through our tables, give the published tables to all their digits."""
-    ds = xr.open_dataset(real_data / "published" / "ealstm_test_metrics.nc")
-    names = {"NSE": "nse", "alpha_nse": "alpha_nse", "beta_nse": "beta_nse", "FHV": "fhv", "FMS": "fms", "FLV": "flv"}
-    groups = {g.parameters["model"]: g for g in benchmark.group_runs(runs[:5])}
-    for model, group in groups.items():
-        frame = ds.sel(model=model, drop=True).to_dataframe().rename(columns=names)
-        made = benchmark.table2({group.label: frame}, [group])
-        for name in ("mean", "mean_std", "median", "median_std", "failures", "failures_std"):
-            assert made.loc[(group.label, "single"), name] == pytest.approx(
-                made.loc[(group.label, "single"), f"paper_{name}"], abs=1e-5), (model, name)
-        for name in ("mean", "median", "failures"):
-            assert made.loc[(group.label, "ensemble"), name] == pytest.approx(
-                made.loc[(group.label, "ensemble"), f"paper_{name}"], abs=1e-5), (model, name)
-    published = benchmark.read_published("kratzert2019_table3").set_index("model")
-    assert published.loc["EA-LSTM, NSE* single", "nse_mean"] == 0.673587
-
-
-def test_table3_has_a_row_for_seeds_ensemble_and_more():
-    scores = scores_of({"1": [0.2, 0.6, np.nan], "2": [0.4, 0.8, 0.3], "ensemble": [0.5, 0.9, 0.0]})
-    made = benchmark.table3({"LSTM": scores}, {"climatology": scores.xs("1", level="member")})
-    assert made.index.tolist() == ["LSTM, single", "LSTM, ensemble", "climatology"]
-    assert made.loc["LSTM, single", "nse"] == pytest.approx((0.4 + 0.4) / 2)
-    assert made.loc["climatology", "undefined"] == 1
+def test_published_rows_of_the_groups_that_the_paper_has(runs):
+    table = benchmark.published_table2(benchmark.group_runs(runs))
+    assert table.loc[("LSTM, NSE*", "single"), "nse_median"] == 0.731623
+    assert table.loc[("EA-LSTM, NSE*", "ensemble"), "failures"] == 2
+    assert ensembles.readable(table).loc[("LSTM, MSE", "single"), "NSE mean"] == "0.664 ± 0.012"
+    assert benchmark.published_table2([]).empty
 
 
 def test_differences_from_the_paper(runs):

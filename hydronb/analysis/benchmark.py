@@ -10,12 +10,14 @@ import pandas as pd
 import xarray as xr
 import yaml
 
+from hydronb.analysis.ensembles import COUNTS, OBSERVED, SIMULATED, single
+from hydronb.data.benchmark_models import open_benchmark_models
+from hydronb.data.dataset import bare_id
 from hydronb.errors import DataError, TrainingError
-from hydronb.metrics import table
 from hydronb.parameters import read_parameters, training_class
 
 MODEL_LABELS = {"ealstm": "EA-LSTM", "lstm": "LSTM", "lstm_no_static": "LSTM (no statics)", "runoff_lstm": "LSTM",
-                "local_hbv": "HBV (local)"}
+                "local_hbv": "HBV (local)", "cnn_lstm": "CNN-LSTM", "mean_lstm": "LSTM"}
 SYMBOLS = {"BETAET": "gamma", "BETA": "beta"}
 """Of Feng et al. (2022), for the parameters that they made dynamic, in their order."""
 LOSS_LABELS = {"nse_star": "NSE*", "nse_star_paper": "NSE* (as printed)", "mse": "MSE"}
@@ -23,7 +25,6 @@ NOT_THE_MODEL = ("seed", "fold", "run_dir", "threads", "device")
 """Parameters that may differ between the members of an ensemble."""
 TELLING = ("dropout", "hidden", "predict_last")
 """Parameters that a group is best named by."""
-SIMULATED, OBSERVED = "streamflow", "streamflow_obs"
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,10 @@ def read_members(groups: Sequence[Group]) -> dict[str, xr.Dataset]:
     DataError
         The runs have no basin or no day in common.
     """
-    read = {g.label: g.members() for g in groups}
+    return _aligned({g.label: g.members() for g in groups})
+
+
+def _aligned(read: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
     aligned = xr.align(*read.values(), join="inner", exclude="seed")
     for dim in ("basin", "time"):
         if aligned[0].sizes[dim] == 0:
@@ -185,116 +189,33 @@ def read_members(groups: Sequence[Group]) -> dict[str, xr.Dataset]:
     return dict(zip(read, aligned, strict=True))
 
 
-def ensemble(members: xr.Dataset) -> xr.DataArray:
-    """Mean simulation of the members, (basin, time)."""
-    return members[SIMULATED].mean("seed", keep_attrs=True)
+def with_benchmark_models(members: Mapping[str, xr.Dataset], folder: str | Path) -> dict[str, xr.Dataset]:
+    """`members` and the benchmark models of `folder` (`hydronb.data.benchmark_models`), on the basins and days of all.
 
-
-def score(members: xr.Dataset, metrics: Sequence[str]) -> pd.DataFrame:
-    """Metrics of each member and of their ensemble: index (member, basin), `member` a seed as text or `ensemble`."""
-    obs = members[OBSERVED]
-    tables = {str(s): table(members[SIMULATED].sel(seed=s, drop=True), obs, metrics) for s in members["seed"].values}
-    return pd.concat(tables | {"ensemble": table(ensemble(members), obs, metrics)}, names=["member", "basin"])
-
-
-def table2(scores: Mapping[str, pd.DataFrame], groups: Sequence[Group]) -> pd.DataFrame:
-    """The layout of Table 2 of Kratzert et al. (2019), ours and the published numbers beside each other.
-
-    Single: mean over seeds of the mean, the median and the number of failures (NSE <= 0) over basins, with its
-    standard deviation over seeds (ddof 0) as `_std`. Ensemble: the same of the mean simulation, without deviation.
-
-    Parameters
-    ----------
-    scores
-        By label, from `score`, with a column `nse`.
-    groups
-        Give model and loss of each label.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Index (label, kind); columns `mean`, `mean_std`, `median`, `median_std`, `failures`, `failures_std`, `members`,
-        `basins`, and `paper_*` where the paper has the model and loss.
+    Raises
+    ------
+    DataError
+        No basin or day in common; see `open_benchmark_models` for what else.
     """
-    published = read_published("kratzert2019_table2").set_index(["model", "loss", "kind"])
-    rows = {}
-    for group in groups:
-        nse = pd.DataFrame({m: s.droplevel("member") for m, s in scores[group.label]["nse"].groupby(level="member")})
-        seeds = nse.drop(columns="ensemble")
-        singles = pd.DataFrame({"mean": seeds.mean(), "median": seeds.median(), "failures": (seeds <= 0).sum()})
-        for kind, part in (("single", singles), ("ensemble", None)):
-            if part is None and len(group.runs) == 1:
-                continue
-            row = _statistics(nse["ensemble"]) if part is None else _over_seeds(part)
-            row |= {"members": len(group.runs), "basins": int(nse["ensemble"].count())}
-            key = (group.parameters["model"], group.parameters["loss"], kind)
-            if key in published.index:
-                row |= {f"paper_{name}": value for name, value in published.loc[key].items()}
-            rows[group.label, kind] = row
-    columns = ["mean", "mean_std", "median", "median_std", "failures", "failures_std"]
-    frame = pd.DataFrame.from_dict(rows, orient="index")
-    frame.index = pd.MultiIndex.from_tuples(rows, names=["model", "kind"])
-    return frame.reindex(columns=[*columns, "members", "basins", *(f"paper_{c}" for c in columns)])
+    ours = {bare_id(str(basin)): str(basin) for basin in next(iter(members.values()))["basin"].values}
+    ds = open_benchmark_models(folder)
+    ds = ds.sel(basin=[basin for basin in ds["basin"].values if basin in ours])
+    ds = ds.assign_coords(basin=[ours[str(basin)] for basin in ds["basin"].values])
+    others = {str(sim["model"].item()): single(sim.drop_vars("model"), ds[OBSERVED]) for sim in ds[SIMULATED]}
+    return _aligned({**members, **others})
 
 
-def _statistics(nse: pd.Series) -> dict[str, float]:
-    return {"mean": float(nse.mean()), "median": float(nse.median()), "failures": int((nse <= 0).sum())}
-
-
-def _over_seeds(part: pd.DataFrame) -> dict[str, float]:
-    return {**part.mean().to_dict(), **{f"{n}_std": s for n, s in part.std(ddof=0).items()}}
-
-
-def table2_text(made: pd.DataFrame) -> pd.DataFrame:
-    """`table2` to be read: each number with its deviation over seeds, and the paper's beside our own."""
-    headings = {"mean": "NSE mean", "median": "NSE median", "failures": "NSE \u2264 0"}
-    text = {}
-    for source, prefix in (("here", ""), ("paper", "paper_")):
-        for name, heading in headings.items():
-            digits = 1 if name == "failures" else 3
-            text[source, heading] = [_with_deviation(row[prefix + name], row[f"{prefix}{name}_std"], digits)
-                                     for _, row in made.iterrows()]
-    text["here", "seeds"], text["here", "basins"] = made["members"].tolist(), made["basins"].tolist()
-    return pd.DataFrame(text, index=made.index)[["here", "paper"]]
-
-
-def _with_deviation(value: float, std: float, digits: int) -> str:
-    if pd.isna(value):
-        return "-"
-    return f"{value:.{digits}f}" + ("" if pd.isna(std) else f" \u00b1 {std:.{digits}f}")
-
-
-def table3(scores: Mapping[str, pd.DataFrame], extra: Mapping[str, pd.DataFrame] | None = None) -> pd.DataFrame:
-    """Medians over basins of every metric, besides mean and failures of the NSE, as Table 3 of the paper has them.
-
-    Where a model has several seeds, its row is the mean over seeds of their medians; its ensemble has its own row.
-    A metric that is undefined for some basins leaves them out; `undefined` is the most of them in any column.
-
-    Parameters
-    ----------
-    scores
-        By label, from `score`.
-    extra
-        More rows, by label: tables with index `basin`, such as the climatology's.
-    """
-    rows = {}
-    for label, scored in scores.items():
-        members = dict(list(scored.groupby(level="member")))
-        seeds = [members[m] for m in members if m != "ensemble"]
-        single = f"{label}, single" if len(seeds) > 1 else label
-        rows[single] = pd.concat([_medians(s) for s in seeds], axis=1).mean(axis=1)
-        if len(seeds) > 1:
-            rows[f"{label}, ensemble"] = _medians(members["ensemble"])
-    rows |= {label: _medians(scored) for label, scored in (extra or {}).items()}
-    return pd.DataFrame(rows).T.rename_axis("model")
-
-
-def _medians(scored: pd.DataFrame) -> pd.Series:
-    out = {}
-    if "nse" in scored:
-        out = {"nse_mean": scored["nse"].mean(), "failures": (scored["nse"] <= 0).sum()}
-    out |= {name: values.median() for name, values in scored.items()}
-    return pd.Series(out | {"undefined": scored.isna().sum().max()}, dtype=float)
+def published_table2(groups: Sequence[Group]) -> pd.DataFrame:
+    """Table 2 of Kratzert et al. (2019) for these groups, in the form of `ensembles.summary`: a model and loss that the
+    paper has not is left out."""
+    published = read_published("kratzert2019_table2").set_index(["model", "loss"])
+    named = {"mean": "nse_mean", "mean_std": "nse_mean_std", "median": "nse_median", "median_std": "nse_median_std"}
+    rows = [published.loc[[key]].assign(model=group.label) for group in groups
+            if (key := (group.parameters["model"], group.parameters["loss"])) in published.index]
+    if not rows:
+        return pd.DataFrame(columns=[*named.values(), "failures", "failures_std", *COUNTS])
+    frame = pd.concat(rows).rename(columns=named).set_index(["model", "kind"])
+    return frame.assign(members=8, basins=531, undefined=0)
 
 
 def read_published(name: str) -> pd.DataFrame:

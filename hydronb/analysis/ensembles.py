@@ -24,6 +24,11 @@ TABLE3 = TABLE2 | dict.fromkeys([name for name in METRICS if name != "nse"], ("m
 """Those of its Table 3; in its order the NSE, then alpha, beta, FHV, FMS and FLV."""
 
 
+def single(simulation: xr.DataArray, obs: xr.DataArray) -> xr.Dataset:
+    """A simulation (basin, time) without seeds, such as a baseline, in the form of a group's members."""
+    return xr.Dataset({SIMULATED: simulation.expand_dims(seed=["single"]), OBSERVED: obs})
+
+
 def stack(members: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """One Dataset of several models' members: `streamflow` (model, seed, basin, time), `streamflow_obs` (basin, time).
 

@@ -75,6 +75,10 @@ class BenchmarkParameters(NotebookParameters):
     runs: list[str] = []
     """Run directories of trained models; where empty, the notebook trains a small one."""
     metrics: list[str] = ["nse", "kge", "alpha_nse", "beta_nse", "fhv", "fms", "flv"]
+    benchmark_models: str = ""
+    """Folder of the released benchmark models (`hydronb.data.benchmark_models`); none where empty."""
+    draws: Count = 1000
+    """Draws of water years for the intervals."""
 
     @model_validator(mode="after")
     def _known_metrics(self) -> "BenchmarkParameters":

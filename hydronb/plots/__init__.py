@@ -1,11 +1,13 @@
 """HoloViews figures shared by the notebooks and the app; each takes xarray or pandas and returns a HoloViews object."""
 
 from hydronb.plots.basins import attribute_distributions, attribute_maps, basin_map, budyko
+from hydronb.plots.ensembles import difference_intervals
 from hydronb.plots.rivers import flow_duration_curve, forcing, hydrograph, regime
 from hydronb.plots.scores import cdf, loss_curve, one_to_one
 from hydronb.plots.style import axis_label, colours, save, start
 
 __all__ = [
     "attribute_distributions", "attribute_maps", "axis_label", "basin_map", "budyko", "cdf", "colours",
-    "flow_duration_curve", "forcing", "hydrograph", "loss_curve", "one_to_one", "regime", "save", "start",
+    "difference_intervals", "flow_duration_curve", "forcing", "hydrograph", "loss_curve", "one_to_one", "regime",
+    "save", "start",
 ]
