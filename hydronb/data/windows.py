@@ -90,16 +90,23 @@ def training_samples(ds: xr.Dataset, scaling: Scaling, period: Period, sequence_
     DataError
         The period is shorter than `predict_last`, or the data do not start early enough for the first sample.
     """
+    require(ds, list(scaling.targets), "target")
+    target = _stack(ds, list(scaling.targets))
+    basin, last = training_days(ds, np.isfinite(target).any(axis=2), period, sequence_length, predict_last)
+    return _samples(ds, scaling, target, basin, last, sequence_length, predict_last, device)
+
+
+def training_days(ds: xr.Dataset, seen: np.ndarray, period: Period, sequence_length: int,
+                  predict_last: int) -> tuple[np.ndarray, np.ndarray]:
+    """Series and last day of each sample whose targets lie in `period` and have a day that was `seen`, which is
+    (series, time)."""
     first, end = _positions(ds, period, sequence_length, predict_last)
     if end - first + 1 < predict_last:
         raise DataError(f"the period {period} is shorter than predict_last ({predict_last} days)")
-    require(ds, list(scaling.targets), "target")
-    target = _stack(ds, list(scaling.targets))
-    seen = np.isfinite(target).any(axis=2)
     count = np.concatenate([np.zeros((len(seen), 1), int), seen.cumsum(axis=1)], axis=1)
     last = np.arange(first + predict_last - 1, end + 1)
-    basin, day = np.nonzero(count[:, last + 1] > count[:, last + 1 - predict_last])
-    return _samples(ds, scaling, target, basin, last[day], sequence_length, predict_last, device)
+    series, day = np.nonzero(count[:, last + 1] > count[:, last + 1 - predict_last])
+    return series, last[day]
 
 
 def prediction_samples(ds: xr.Dataset, scaling: Scaling, period: Period, sequence_length: int, predict_last: int,
@@ -112,12 +119,17 @@ def prediction_samples(ds: xr.Dataset, scaling: Scaling, period: Period, sequenc
     DataError
         The data do not hold the period, or not enough days before it.
     """
-    first, end = _positions(ds, period, sequence_length, predict_last)
-    latest = max(end, sequence_length - 1)  # a period shorter than predict_last may end before the first whole window
-    last = np.minimum(np.arange(first + predict_last - 1, end + predict_last, predict_last), latest)
+    last = prediction_days(ds, period, sequence_length, predict_last)
     basin = np.repeat(np.arange(ds.sizes["basin"]), len(last))
     target = np.full((ds.sizes["basin"], ds.sizes["time"], 0), np.nan, np.float32)
     return _samples(ds, scaling, target, basin, np.tile(last, ds.sizes["basin"]), sequence_length, predict_last, device)
+
+
+def prediction_days(ds: xr.Dataset, period: Period, sequence_length: int, predict_last: int) -> np.ndarray:
+    """Last day of each sample of one series whose targets cover `period`, in order."""
+    first, end = _positions(ds, period, sequence_length, predict_last)
+    latest = max(end, sequence_length - 1)  # a period shorter than predict_last may end before the first whole window
+    return np.minimum(np.arange(first + predict_last - 1, end + predict_last, predict_last), latest)
 
 
 def _positions(ds: xr.Dataset, period: Period, sequence_length: int, predict_last: int) -> tuple[int, int]:

@@ -66,11 +66,18 @@ def prepare(ds: xr.Dataset, p: TrainParameters, device: str) -> Preparation:
 
 def finish(model: torch.nn.Module, ds: xr.Dataset, p: FitParameters, run_dir: Path) -> pd.DataFrame:
     """Simulate the test period, write `simulation.nc` and `metrics.csv`, and give back the metrics, a row a basin."""
-    simulation = predict(model, simulated_basins(ds, p), p.test_period)
-    scores = metrics.table(simulation[p.targets[0]], simulation[f"{p.targets[0]}_obs"])
+    return write_results(predict(model, simulated_basins(ds, p), p.test_period), p.targets, run_dir)
+
+
+def write_results(simulation: xr.Dataset, targets: list[str], run_dir: Path) -> pd.DataFrame:
+    """Write `simulation.nc`, `metrics.csv` of the first target and `metrics_TARGET.csv` of each other one; gives back
+    the first's metrics, a row a basin."""
     save_simulation(simulation, run_dir / "simulation.nc")
-    write_atomically(run_dir / "metrics.csv", scores.to_csv().encode())
-    return scores
+    tables = {name: metrics.table(simulation[name], simulation[f"{name}_obs"]) for name in targets}
+    for name, scores in tables.items():
+        file = "metrics.csv" if name == targets[0] else f"metrics_{name}.csv"
+        write_atomically(run_dir / file, scores.to_csv().encode())
+    return tables[targets[0]]
 
 
 def basin_std(ds: xr.Dataset, p: FitParameters) -> torch.Tensor:

@@ -21,6 +21,8 @@ WRAPPERS = {
     "delta_hbv": "hydronb.models.delta_hbv:DeltaHBV",
     "runoff_lstm": "hydronb.models.runoff_lstm:RunoffLSTM",
     "local_hbv": "hydronb.models.local_hbv:LocalHBV",
+    "cnn_lstm": "hydronb.models.cnn_lstm:CNNLSTM",
+    "mean_lstm": "hydronb.models.cnn_lstm:CNNLSTM",
 }
 """Where the class of each model is. It is made by `Class(scaling=scaling, **settings)`, and keeps `scaling` and
 `settings`, which name the `model`."""

@@ -22,16 +22,23 @@ from hydronb.parameters.base import (
     run_folder,
 )
 from hydronb.parameters.catchments import CatchmentsParameters
-from hydronb.parameters.cnn_lstm import GridParameters
-from hydronb.parameters.delta_hbv import DeltaHBVTrainParameters
+from hydronb.parameters.cnn_lstm import CNNLSTMTrainParameters, GridParameters
+from hydronb.parameters.delta_hbv import (
+    DeltaHBVBenchmarkParameters,
+    DeltaHBVDynamicParameters,
+    DeltaHBVFluxesParameters,
+    DeltaHBVTrainParameters,
+    DeltaHBVTwinParameters,
+)
 from hydronb.parameters.ealstm import LOSSES, MODELS, BenchmarkParameters, TrainParameters
 from hydronb.parameters.ealstm_analysis import RobustnessParameters, SensitivityParameters, SimilarityParameters
 
 __all__ = [
-    "LOSSES", "METRICS", "MODELS", "NOTEBOOKS", "BenchmarkParameters", "CatchmentsParameters", "DataParameters",
-    "DeltaHBVTrainParameters", "FitParameters", "GridParameters", "NotebookParameters", "Parameters", "Period",
-    "RobustnessParameters", "SensitivityParameters", "SimilarityParameters", "TrainParameters", "read_parameters", "resolve", "run_folder",
-    "training_class",
+    "LOSSES", "METRICS", "MODELS", "NOTEBOOKS", "BenchmarkParameters", "CNNLSTMTrainParameters", "CatchmentsParameters",
+    "DataParameters", "DeltaHBVBenchmarkParameters", "DeltaHBVDynamicParameters", "DeltaHBVFluxesParameters",
+    "DeltaHBVTrainParameters", "DeltaHBVTwinParameters", "FitParameters", "GridParameters", "NotebookParameters",
+    "Parameters", "Period", "RobustnessParameters", "SensitivityParameters", "SimilarityParameters", "TrainParameters",
+    "read_parameters", "resolve", "run_folder", "training_class",
 ]
 
 NOTEBOOKS: dict[str, type[NotebookParameters]] = {
@@ -41,7 +48,12 @@ NOTEBOOKS: dict[str, type[NotebookParameters]] = {
     "ealstm_03_robustness": RobustnessParameters,
     "ealstm_04_sensitivity": SensitivityParameters,
     "ealstm_05_similarity": SimilarityParameters,
+    "cnn_lstm_01_train": CNNLSTMTrainParameters,
     "delta_hbv_01_train": DeltaHBVTrainParameters,
+    "delta_hbv_02_benchmark": DeltaHBVBenchmarkParameters,
+    "delta_hbv_03_fluxes": DeltaHBVFluxesParameters,
+    "delta_hbv_04_dynamic_parameters": DeltaHBVDynamicParameters,
+    "delta_hbv_05_twin": DeltaHBVTwinParameters,
 }
 """The parameters of each notebook, by its name."""
 

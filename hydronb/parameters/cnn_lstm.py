@@ -1,10 +1,11 @@
-"""Parameters of Li et al. (2023): gridded catchments."""
+"""Parameters of Li et al. (2023): gridded catchments, and the CNN-LSTM notebooks."""
 
-from typing import Annotated, Literal
+import datetime as dt
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from hydronb.parameters.base import Count, Parameters, Seed
+from hydronb.parameters.base import Count, FitParameters, Parameters, Period, Periods, Positive, Seed
 
 
 class GridParameters(Parameters):
@@ -35,3 +36,45 @@ class GridParameters(Parameters):
     def files(self) -> dict[str, str]:
         """Paths that the data come from, by parameter."""
         return {"path": self.path} if self.kind == "file" and self.path else {}
+
+
+class CNNLSTMTrainParameters(FitParameters, Periods):
+    """cnn_lstm_01_train. The defaults here are the published settings for the Yellow River (Li et al. 2023, Tables 2
+    and A2); the learning rate, which the paper does not give, is Adam's usual one."""
+
+    family: ClassVar[str] = "cnn_lstm"
+    data: GridParameters = GridParameters()
+    model: Literal["cnn_lstm", "mean_lstm"] = "cnn_lstm"
+    """`mean_lstm` is the paper's LSTM on the basin's mean forcing."""
+    targets: Annotated[list[Literal["streamflow", "et"]], Field(min_length=1)] = ["streamflow"]
+    """Two are the paper's multi-task learning."""
+    static: list[str] = []
+    """Fields of the grid that join the forcing as channels, such as elevation or mask; not for `mean_lstm`."""
+    train_period: Period = Period(start=dt.date(1983, 1, 1), end=dt.date(2004, 12, 31))
+    validation_period: Period | None = Period(start=dt.date(2006, 1, 1), end=dt.date(2009, 12, 31))
+    test_period: Period = Period(start=dt.date(2011, 1, 1), end=dt.date(2014, 12, 31))
+    hidden: Count = 32
+    layers: Count = 2
+    loss: Literal["mse"] = "mse"
+    """Of the standardised targets, each weighing alike."""
+    sequence_length: Count = 60
+    """Days a sample sees, its target days included."""
+    predict_last: Count = 1
+    """Target days a sample has: 1 is the paper's."""
+    epochs: Count = 400
+    batch_size: Count = 32
+    learning_rate: Positive | dict[int, Positive] = 1e-3
+    clip_norm: Positive | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "CNNLSTMTrainParameters":
+        if self.predict_last > self.sequence_length:
+            raise ValueError(f"predict_last ({self.predict_last}) is longer than sequence_length "
+                             f"({self.sequence_length})")
+        if self.static and self.model == "mean_lstm":
+            raise ValueError(f"static = {self.static}: mean_lstm sees no grid; leave static out or choose cnn_lstm")
+        for name in ("targets", "static"):
+            names = getattr(self, name)
+            if len(set(names)) < len(names):
+                raise ValueError(f"{name} lists {next(n for n in names if names.count(n) > 1)!r} twice")
+        return self

@@ -1,0 +1,177 @@
+"""A gridded catchment's forcing as frames, one a day, in ONE copy; samples are index ranges into it.
+
+No window of frames is stored: a sample is its last day, a batch a table of days, and each distinct day of a batch
+is cut out of the grid once, when it is encoded.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hydronb.data.dataset import TARGETS
+from hydronb.data.gridded import FORCING, basin_mean
+from hydronb.data.scaling import Scaling, select_period
+from hydronb.data.windows import prediction_days, training_days
+from hydronb.errors import DataError, nearest
+from hydronb.parameters import Period
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Raw forcing of every day, and what never changes.
+
+    A channel is `(time, y, x)` for a network that sees the grid and `(time)` for one that sees the basin's means; on
+    the CPU it shares the dataset's memory.
+    """
+
+    channels: tuple[Tensor, ...]
+    static: Tensor
+    """`(channel, y, x)`, standardised; no channel for means."""
+
+    def __len__(self) -> int:
+        return len(self.channels[0])
+
+    def days(self, days: Int[Tensor, " day"]) -> Float[Tensor, "day channel *cells"]:
+        """The frames of `days`, a copy, without the static channels."""
+        return torch.stack([channel[days] for channel in self.channels], 1)
+
+
+@dataclass(frozen=True)
+class FrameBatch:
+    """Days that enter each sample, and the targets of its last days in raw units."""
+
+    frames: Frames
+    days: Int[Tensor, "batch time"]
+    target: Float[Tensor, "batch last target"]
+    basin: Int[Tensor, " batch"]
+
+
+@dataclass(frozen=True)
+class FrameSamples:
+    """The frames and targets of one basin on one device, and the samples drawn from them."""
+
+    frames: Frames
+    target: Float[Tensor, "time target"]
+    last: Int[Tensor, " sample"]
+    sequence_length: int
+    predict_last: int
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.last)
+
+    def gather(self, index: Int[Tensor, " batch"]) -> FrameBatch:
+        """The samples numbered `index`."""
+        days = self.last[index][:, None] + torch.arange(1 - self.sequence_length, 1, device=self.last.device)
+        return FrameBatch(self.frames, days, self.target[days[:, -self.predict_last:]], torch.zeros_like(days[:, 0]))
+
+
+def open_frames(ds: xr.Dataset, scaling: Scaling, *, means: bool, device: str | torch.device = "cpu") -> Frames:
+    """The forcing of the gridded catchment `ds` as a network takes it: the grid, or the basin's means.
+
+    Raises
+    ------
+    DataError
+        A static field that `scaling` names is not there, or is missing in a cell.
+    """
+    channels = tuple(_tensor(ds, name, means).to(device) for name in scaling.forcings)
+    static = [(torch.from_numpy(static_field(ds, name)) - mean) / (std or 1.0)
+              for name, (mean, std) in scaling.attributes.items()]
+    shape = (0, *channels[0].shape[1:])
+    return Frames(channels, (torch.stack(static) if static else torch.empty(shape)).to(device))
+
+
+def _tensor(ds: xr.Dataset, name: str, means: bool) -> Tensor:
+    values = basin_mean(ds, name).to_numpy() if means else ds[name].to_numpy()
+    values = np.ascontiguousarray(values, np.float32)
+    return torch.from_numpy(values if values.flags.writeable else values.copy())
+
+
+def static_field(ds: xr.Dataset, name: str) -> np.ndarray:
+    """A field that never changes, such as `elevation`, float32 `(y, x)`.
+
+    Raises
+    ------
+    DataError
+        It is not there, or missing in a cell.
+    """
+    fields = [str(n) for n, da in ds.data_vars.items() if set(da.dims) == {"y", "x"}]
+    if name not in fields:
+        raise DataError(f"the grid has no static field {name!r}{nearest(name, fields)}; it has {', '.join(fields)}")
+    field = ds[name].transpose("y", "x").to_numpy().astype(np.float32)
+    if np.isnan(field).any():
+        raise DataError(f"static field {name} is missing in {int(np.isnan(field).sum())} cells; fill it, or "
+                        "leave it out")
+    return field
+
+
+def fit_frame_scaling(ds: xr.Dataset, targets: list[str], static: list[str], period: Period, *, means: bool) -> Scaling:
+    """Mean and standard deviation (ddof 0) of each forcing over all cells of the grid (or of its basin mean) and all
+    days of `period`, of each static field over its cells, and of each target over the period's observed days.
+
+    Raises
+    ------
+    DataError
+        A target or field that is not there, a period outside the data or without an observation, a forcing that
+        never changes.
+    """
+    inside = select_period(ds, period)
+    forcings = {name: _mean_std(_tensor(inside, name, means).numpy()) for name in FORCING}
+    for name, (mean, std) in forcings.items():
+        if std == 0:
+            raise DataError(f"forcing {name} is {mean:g} everywhere and on every day in {period}; a network learns "
+                            "nothing from it")
+    fields = {} if means else {name: _mean_std(static_field(ds, name)) for name in static}
+    observed = {name: _observed(ds, name) for name in targets}
+    scaled = {}
+    for name, series in observed.items():
+        values = series.sel(time=inside["time"]).to_numpy()
+        if not np.isfinite(values).any():
+            raise DataError(f"{ds.attrs['basin']} has no {name} in {period}; choose another period or target")
+        scaled[name] = _mean_std(values[np.isfinite(values)])
+    return Scaling(forcings, fields, scaled, {})
+
+
+def _observed(ds: xr.Dataset, name: str) -> xr.DataArray:
+    have = [n for n in TARGETS if n in ds]
+    if name not in have:
+        raise DataError(f"the gridded catchment {ds.attrs['basin']} has no target {name!r}{nearest(name, have)}; "
+                        f"it has {', '.join(have) or 'none, so nothing can be trained on it'}")
+    return ds[name]
+
+
+def _mean_std(values: np.ndarray) -> tuple[float, float]:
+    """In float64, a year at a time: the grid is never copied whole."""
+    n, total, squares = values.size, 0.0, 0.0
+    shift = float(values.flat[0])
+    for start in range(0, len(values), 366):
+        part = values[start : start + 366].astype(np.float64) - shift
+        total, squares = total + part.sum(), squares + (part**2).sum()
+    mean = total / n
+    std = float(np.sqrt(max(squares / n - mean**2, 0.0)))
+    return shift + float(mean), std if std > 1e-12 * abs(shift + mean) else 0.0
+
+
+def frame_samples(ds: xr.Dataset, frames: Frames, targets: list[str], period: Period, sequence_length: int,
+                  predict_last: int) -> FrameSamples:
+    """Every sample whose targets lie in `period` and hold an observation.
+
+    Raises
+    ------
+    DataError
+        The period is shorter than `predict_last`, or the data do not start early enough for the first sample.
+    """
+    target = np.stack([_observed(ds, name).to_numpy() for name in targets], 1).astype(np.float32)
+    last = training_days(ds, np.isfinite(target).any(1)[None], period, sequence_length, predict_last)[1]
+    device = frames.static.device
+    return FrameSamples(frames, torch.from_numpy(target).to(device), torch.from_numpy(last).to(device),
+                        sequence_length, predict_last, (str(ds.attrs["basin"]),))
+
+
+def frame_days(ds: xr.Dataset, period: Period, sequence_length: int, predict_last: int) -> Int[Tensor, " sample"]:
+    """The last days of the samples whose targets cover `period`; see `windows.prediction_samples`."""
+    return torch.from_numpy(prediction_days(ds, period, sequence_length, predict_last))
