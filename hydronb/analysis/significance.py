@@ -5,7 +5,7 @@ many as there are), so that floods and droughts stay together, and scores each d
 doi:10.1029/2020WR029001. NSE and KGE are functions of six sums, which are taken once a year and added up in each draw;
 no series is resampled. All basins and models see the same years, so that differences of models are paired and medians
 over basins keep what rivers have in common in a wet year. It says nothing about other basins, other seeds or another
-climate, and with few years its intervals are somewhat too narrow.
+climate, and with few years its intervals are too narrow.
 """
 
 import itertools
@@ -101,7 +101,8 @@ def bootstrap(sim: xr.DataArray, obs: xr.DataArray, *, draws: int = DRAWS, seed:
     Returns
     -------
     xarray.Dataset
-        `nse` and `kge` over (draw, ...), float32; NaN in series with fewer than two years of observations.
+        `nse` and `kge` over (draw, ...), float32, with the scalar coordinate `years`, how many were drawn from; NaN in
+        series with fewer than two years of observations.
 
     Raises
     ------
@@ -121,19 +122,27 @@ def bootstrap(sim: xr.DataArray, obs: xr.DataArray, *, draws: int = DRAWS, seed:
     for start in range(0, draws, AT_ONCE):
         drawn = {name: xr.dot(times[start : start + AT_ONCE], sums[name], dim="year") for name in SUMS}
         parts.append(scores_of_sums(xr.Dataset(drawn | {"level": sums["level"]})).astype(np.float32))
-    made = xr.concat(parts, "draw").where((sums["n"] > 0).sum("year") >= 2)
+    made = xr.concat(parts, "draw").where((sums["n"] > 0).sum("year") >= 2).assign_coords(years=n_years)
     return made.transpose("draw", *[d for d in sim.dims if d in made.dims])
 
 
 def interval(draws: xr.DataArray, level: float = LEVEL) -> xr.DataArray:
-    """The middle `level` of the draws, over `bound` (`low`, `high`) in place of `draw`; NaN where a draw is.
+    """The interval of a score, over `bound` (`low`, `high`) in place of `draw`; NaN where a draw is.
+
+    Percentiles of the draws, taken further out the fewer years were drawn from (Hesterberg, 2015,
+    doi:10.1080/00031305.2015.1089789, expanded percentile interval). Where years differ much, a 90 % interval of ten
+    years still holds the truth in some 80 % of cases only, one of three years in 65 %.
 
     Parameters
     ----------
     draws
-        Over `draw` and other dimensions: a score, or a difference of two models' scores.
+        Over `draw` and other dimensions, with the coordinate `years`, from `bootstrap`: a score, a difference of two
+        models' scores, a median over basins.
     """
-    tail = (1 - level) / 2
+    from scipy import stats
+
+    n = int(draws["years"])
+    tail = stats.norm.cdf(stats.t.ppf((1 - level) / 2, n - 1) * np.sqrt(n / (n - 1)))
     bounds = draws.quantile([tail, 1 - tail], "draw", skipna=False).rename(quantile="bound")
     return bounds.assign_coords(bound=["low", "high"])
 

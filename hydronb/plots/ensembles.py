@@ -35,7 +35,7 @@ def difference_intervals(difference: pd.Series, bounds: xr.DataArray, *, label: 
         bars = hv.Segments(part.assign(share2=part["share"]), [x, "low", "share2", "high"])
         dots = hv.Scatter(part, x, [y, "basin", "low", "high"], label=f"{name}: {len(part)}")
         drawn += [bars.opts(color=colour, line_width=1.2), dots.opts(color=colour, size=5, tools=["hover"])]
-    zero = hv.HLine(0).opts(color=INK, line_width=1)
+    zero = hv.Curve([(0, 0), (1, 0)], x, y).opts(color=INK, line_width=1)
     low, high = (np.nanpercentile(frame[n], q) if len(frame) else np.nan for n, q in (("low", 2), ("high", 98)))
     margin = 0.05 * (high - low) if high > low else 1.0
     return hv.Overlay([zero, *drawn]).opts(width=width, height=height, legend_position="top_left", title=title,
