@@ -153,10 +153,20 @@ def status(
 @app.command("app")
 def serve_app(
     outputs: Annotated[Path, typer.Argument(help="Folder of run directories.")] = Path("outputs"),
+    port: Annotated[int, typer.Option("--port", help="0 takes one that is free.")] = 5006,
+    address: Annotated[str, typer.Option("--address", help="Any but this machine's own needs a password.")
+                       ] = "127.0.0.1",
+    password: Annotated[str, typer.Option("--password", envvar="HYDRONB_PASSWORD",
+                                          help="What visitors have to enter.")] = "",
+    origin: Annotated[list[str] | None, typer.Option(
+        "--origin", help="HOST:PORT under which visitors see it, where a proxy stands before it.")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Open it in the browser.")] = False,
 ) -> None:
-    """The app, in a browser (not there yet)."""
-    raise HydronbError(f"the app is not there yet; meanwhile `hydronb status {outputs}` lists the runs, and "
-                       f"the .html figures in {outputs}/PLAN/NOTEBOOK/RUN open in any browser")
+    """Serve the app: what the models have learnt, in a browser."""
+    from hydronb.app.server import serve
+    from hydronb.parameters import resolve
+
+    serve(resolve(outputs), port=port, address=address, password=password, origins=origin or (), show=show)
 
 
 @data_app.command("check")

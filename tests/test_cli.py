@@ -120,9 +120,10 @@ def test_status_of_a_plan_and_of_a_folder(plan, capsys):
     assert "1 of them stale (only: the notebook's code has changed since); --redo-stale" in capsys.readouterr().out
 
 
-def test_the_app_says_that_it_is_not_there_yet(capsys):
-    assert call("app") == 1
-    assert capsys.readouterr().err.startswith("error: the app is not there yet; meanwhile `hydronb status outputs`")
+def test_the_app_refuses_other_machines_without_a_password(capsys, monkeypatch):
+    monkeypatch.delenv("HYDRONB_PASSWORD", raising=False)
+    assert call("app", "--address", "0.0.0.0") == 1
+    assert capsys.readouterr().err.startswith("error: 0.0.0.0 can be reached from other machines, so it needs a password")
 
 
 def test_data_check_ends_with_one_when_something_is_wrong(tmp_path, capsys):

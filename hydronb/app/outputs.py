@@ -1,0 +1,226 @@
+"""What lies in an outputs folder: its run directories, and single files of theirs when a page asks for them.
+
+Nothing is read that lies elsewhere, and nothing that is not a table, YAML, JSON or NetCDF. What was read is kept
+until the file changes, a few files at most; simulations stay on disk, of which one basin is read at a time.
+"""
+
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from hydronb.data.dataset import bare_id
+from hydronb.errors import DataError, HydronbError, ParameterError
+from hydronb.parameters import read_parameters
+
+DEPTH = 5
+"""How deep below the folder run directories lie: PLAN/NOTEBOOK/RUN, and runs that a notebook made for itself."""
+MARKS = ("run.json", "params.yaml")
+"""A folder that holds one of these is a run directory."""
+PASSED_OVER = (".", "superseded", "checkpoints")
+PARTIAL = ".partial"
+KEPT_TABLES, KEPT_FILES = 48, 8
+
+Read = TypeVar("Read")
+
+
+class Outputs:
+    """An outputs folder, shared by all visitors, who only read."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self._tables: OrderedDict[tuple[object, ...], Any] = OrderedDict()
+        self._files: OrderedDict[tuple[object, ...], xr.Dataset] = OrderedDict()
+
+    def names(self) -> list[str]:
+        """Run directories by their path below the folder, those being written with `.partial` at the end."""
+        found: list[str] = []
+        self._walk(self.root, DEPTH, found)
+        return sorted(found)
+
+    def _walk(self, folder: Path, depth: int, found: list[str]) -> None:
+        try:
+            entries = [e for e in os.scandir(folder) if e.is_dir(follow_symlinks=False)]
+        except OSError:  # gone, or not ours to read
+            return
+        for entry in entries:
+            if entry.name.startswith(PASSED_OVER):
+                continue
+            if any(os.path.isfile(os.path.join(entry.path, mark)) for mark in MARKS):
+                found.append(Path(entry.path).relative_to(self.root).as_posix())
+            if depth > 1:
+                self._walk(Path(entry.path), depth - 1, found)
+
+    def having(self, *files: str) -> list[str]:
+        """Complete run directories that hold all of these files."""
+        complete = (n for n in self.names() if not n.endswith(PARTIAL))
+        return [n for n in complete if all((self.root / n / f).is_file() for f in files)]
+
+    def trained(self) -> list[str]:
+        """Run directories with a simulation that was scored."""
+        return self.having("simulation.nc", "metrics.csv")
+
+    def folder(self, name: str) -> Path:
+        """A run directory.
+
+        Raises
+        ------
+        DataError
+            It is not there, or lies outside.
+        """
+        path = (self.root / name).resolve()
+        if not name or not path.is_relative_to(self.root) or not path.is_dir():
+            raise DataError(f"there is no run {name[:120]!r} in this outputs folder; choose one from the list")
+        return path
+
+    def file(self, name: str, file: str) -> Path:
+        """A file of a run directory.
+
+        Raises
+        ------
+        DataError
+            It is not there, or lies outside the outputs folder.
+        """
+        path = (self.folder(name) / file).resolve()
+        if not path.is_relative_to(self.root) or not path.is_file():
+            raise DataError(f"{name} holds no {file}, or no longer; run what made it again: {again(name)}")
+        return path
+
+    def table(self, name: str, file: str, columns: Sequence[str] = (), *, ids: Sequence[str] = ("basin",)
+              ) -> pd.DataFrame:
+        """A CSV file of a run; columns `ids` are text.
+
+        Raises
+        ------
+        DataError
+            There is none, it is no table, or lacks one of `columns`.
+        """
+        path = self.file(name, file)
+
+        def read() -> pd.DataFrame:
+            try:
+                return pd.read_csv(path, dtype=dict.fromkeys(ids, str))
+            except (ValueError, OSError) as error:
+                raise DataError(f"{name}/{file} cannot be read as a table ({_first_line(error)}); {again(name)} "
+                                "writes it anew") from None
+
+        made = self._kept(self._tables, KEPT_TABLES, path, read)
+        if lacking := [c for c in columns if c not in made.columns]:
+            raise DataError(f"{name}/{file} has no column {lacking[0]!r}: another version wrote it; {again(name)} "
+                            "writes it anew")
+        return made
+
+    def parameters(self, name: str) -> dict[str, Any]:
+        """What the run's `params.yaml` says, unchecked; empty where there is none that can be read."""
+        try:
+            path = self.file(name, "params.yaml")
+            return self._kept(self._tables, KEPT_TABLES, path, lambda: read_parameters(path))
+        except HydronbError:
+            return {}
+
+    def record(self, name: str) -> dict[str, Any]:
+        """What the run's `run.json` says; empty where there is none that can be read."""
+        try:
+            given = json.loads(self.file(name, "run.json").read_text(encoding="utf-8"))
+        except (HydronbError, OSError, ValueError):
+            return {}
+        return given if isinstance(given, dict) else {}
+
+    def open(self, name: str, file: str, variables: Sequence[str] = ()) -> xr.Dataset:
+        """A NetCDF file of a run, nothing of it in memory but coordinates.
+
+        Raises
+        ------
+        DataError
+            There is none, it is not whole, or lacks one of `variables`.
+        """
+        path = self.file(name, file)
+
+        def read() -> xr.Dataset:
+            try:
+                return xr.open_dataset(path, engine="netcdf4", cache=False)
+            except (OSError, ValueError, RuntimeError) as error:
+                raise DataError(f"{name}/{file} cannot be read ({_first_line(error)}); if its run is going on, "
+                                f"wait, else {again(name)} writes it anew") from None
+
+        ds = self._kept(self._files, KEPT_FILES, path, read)
+        if lacking := [v for v in variables if v not in ds.variables]:
+            raise DataError(f"{name}/{file} has no {lacking[0]!r}: another version wrote it; {again(name)} writes it "
+                            "anew")
+        return ds
+
+    def basin(self, name: str, file: str, basin: str, variables: Sequence[str] = ()) -> xr.Dataset:
+        """One catchment of a NetCDF file, read now; with `variables`, those of them that are there.
+
+        Raises
+        ------
+        DataError
+            See `open`; the catchment is not in it, or its part cannot be read.
+        """
+        ds = self.open(name, file, ["basin"])
+        ds = ds[[v for v in variables if v in ds]] if variables else ds
+        try:
+            return ds.sel(basin=find_basin(ds["basin"].values, basin, name)).load()
+        except (OSError, RuntimeError) as error:
+            raise DataError(f"{name}/{file} cannot be read ({_first_line(error)}); {again(name)} writes it anew"
+                            ) from None
+
+    def _kept(self, store: OrderedDict[tuple[object, ...], Read], most: int, path: Path, read: Callable[[], Read]
+              ) -> Read:
+        """What `read` gives, from memory where the file has not changed since."""
+        try:
+            stat = path.stat()
+        except OSError:
+            raise DataError(f"{path.relative_to(self.root)} has just gone; choose another run") from None
+        key = (str(path), stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        if key not in store:
+            store[key] = read()
+            while len(store) > most:
+                _, old = store.popitem(last=False)
+                if isinstance(old, xr.Dataset):
+                    old.close()
+        store.move_to_end(key)
+        return store[key]
+
+
+def find_basin(basins: np.ndarray, basin: str, where: str) -> str:
+    """The id in `basins` that means this catchment, whatever its source's prefix.
+
+    Raises
+    ------
+    DataError
+        There is none.
+    """
+    ids = {bare_id(str(b)): b for b in basins}
+    if bare_id(basin) not in ids:
+        raise DataError(f"there is no catchment {basin[:60]!r} in {where}; click one")
+    return ids[bare_id(basin)]
+
+
+def again(name: str) -> str:
+    """The command that makes a run anew, as far as its folder's name says."""
+    parts = name.removesuffix(PARTIAL).split("/")
+    plan = parts[0]
+    return f"`hydronb run PLAN`, PLAN being the file whose name is {plan}," if len(parts) == 3 else "its notebook"
+
+
+def open_outputs(folder: str | Path) -> Outputs:
+    """Raises
+    ------
+    ParameterError
+        It is not a folder.
+    """
+    path = Path(folder).expanduser()
+    if path.exists() and not path.is_dir():
+        raise ParameterError(f"{folder} is not a folder; name the outputs folder, `hydronb app OUTPUTS`")
+    return Outputs(path)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -1,0 +1,170 @@
+"""The page of runs: what has been made and with what, what is running and how far, what failed and why."""
+
+from pathlib import Path
+
+import pandas as pd
+import panel as pn
+import yaml
+
+from hydronb import plots
+from hydronb.app.outputs import PARTIAL, Outputs
+from hydronb.app.state import State
+from hydronb.app.view import Page, heading, html_table, message, note, row
+from hydronb.errors import DataError
+from hydronb.runs.directory import RunDirectory, stale, versions_today
+from hydronb.runs.status import took
+
+EVERY = 3000
+"""Milliseconds between two looks at a run that is running."""
+LEFT_OUT = ("identity", "parameters", "data", "needs", "versions", "error", "traceback")
+
+
+def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
+    def names() -> dict[str, str]:
+        return {n: n for n in outputs.names()}
+
+    choose = page.choice("run", "Run", names, default=lambda: chosen(state, outputs), width=420)
+    view = pn.Column(
+        heading("Runs"), row(page.part(lambda: _overview(outputs), [], width=900)),
+        choose,
+        row(page.part(lambda: _loss(outputs, chosen(state, outputs)), ["run"], width=620, grow=2,
+                      table=lambda: _progress(outputs, chosen(state, outputs)), name="progress"),
+            page.part(lambda: _about(outputs, chosen(state, outputs)), ["run"], width=380)),
+        sizing_mode="stretch_width")
+    seen = {"was": _moment(outputs, state)}
+
+    def look_again() -> None:
+        now = _moment(outputs, state)
+        if state.page == "runs" and now != seen["was"]:
+            seen["was"] = now
+            for part in page.parts:
+                part.stale = True
+            page.changed({"run"}, shown=True)
+
+    if pn.state.curdoc is not None:
+        pn.state.add_periodic_callback(look_again, period=EVERY)
+    return view
+
+
+def chosen(state: State, outputs: Outputs) -> str:
+    """The run to show: the visitor's, else one that is running, else the newest."""
+    if state.run:
+        return state.run
+    names = outputs.names()
+    running = [n for n in names if _state(outputs, n)[0] == "running"]
+    newest = sorted(names, key=lambda n: _changed(outputs.root / n))
+    if not names:
+        raise DataError("no runs yet; `make demo` (or `hydronb run params/demo.yaml`) makes some within minutes")
+    return (running or newest)[-1]
+
+
+def overview(outputs: Outputs) -> pd.DataFrame:
+    """A row a run directory: run, state, epoch, finished, took, version, about."""
+    rows = []
+    for name in outputs.names():
+        state, about = _state(outputs, name)
+        record, last = outputs.record(name), _last(outputs, name)
+        rows.append({
+            "run": name, "state": state, "finished": str(record.get("finished", ""))[:16].replace("T", " "),
+            "time": took(float(record["seconds"])) if isinstance(record.get("seconds"), int | float) else "",
+            "hydronb": str(_versions(record).get("hydronb", "")), "epoch": last, "about": about})
+    return pd.DataFrame(rows, columns=["run", "state", "epoch", "finished", "time", "hydronb", "about"])
+
+
+def _overview(outputs: Outputs) -> str:
+    table = overview(outputs)
+    if table.empty:
+        return message(f"No runs in {outputs.root.name}/ yet. `make demo` (or `hydronb run params/demo.yaml`) makes "
+                       "some within minutes; this page shows them as they come.")
+    counts = table["state"].value_counts()
+    return note(", ".join(f"{n} {state}" for state, n in counts.items())) + html_table(table, index=False)
+
+
+def _state(outputs: Outputs, name: str) -> tuple[str, str]:
+    """State and what is to say about it."""
+    folder = outputs.root / name
+    where = RunDirectory(folder.with_name(folder.name.removesuffix(PARTIAL)))
+    record = outputs.record(name)
+    if name.endswith(PARTIAL):
+        writer = where.writer()
+        if writer:
+            return "running", writer
+        if record.get("status") == "failed":
+            return "failed", str(record.get("error", ""))[:400]
+        return "unfinished", "stopped; the same `hydronb run` goes on from there"
+    if not record:
+        return ("notebook", "made outside a plan") if (folder / "params.yaml").is_file() else ("unfinished", "")
+    if not {"status", "versions", "needs", "notebook_file"} <= record.keys():
+        return "other version", "its run.json is of another version of hydronb, or not whole"
+    needs = {n["id"]: outputs.record(_below(outputs, n["path"])) or None for n in record["needs"]}
+    why = stale(record, versions_today(record), needs)
+    return ("stale", why) if why else ("complete", "")
+
+
+def _below(outputs: Outputs, path: str) -> str:
+    """Name of a run directory by its path, wherever the outputs folder has been moved to."""
+    full = Path(path)
+    return full.relative_to(outputs.root).as_posix() if full.is_relative_to(outputs.root) else "/".join(full.parts[-3:])
+
+
+def _versions(record: dict[str, object]) -> dict[str, object]:
+    given = record.get("versions")
+    return given if isinstance(given, dict) else {}
+
+
+def _last(outputs: Outputs, name: str) -> str:
+    try:
+        table = _progress(outputs, name)
+    except DataError:
+        return ""
+    return f"{table['epoch'].iloc[-1]:.3g} of {table['epochs'].iloc[-1]}" if len(table) else ""
+
+
+def _progress(outputs: Outputs, name: str) -> pd.DataFrame:
+    """`progress.csv`, without a row that is only half written."""
+    table = outputs.table(name, "progress.csv", ["epoch", "epochs", "loss", "valid"])
+    numbers = table.apply(pd.to_numeric, errors="coerce")
+    return numbers.dropna(subset=["epoch", "epochs"])
+
+
+def _loss(outputs: Outputs, name: str) -> object:
+    if not (outputs.folder(name) / "progress.csv").is_file():
+        return message(f"{name} trained no model of its own, or has not begun: there is no loss curve.")
+    table = _progress(outputs, name)
+    if table.empty:
+        return message(f"{name} has begun, and no epoch has been written yet; this page looks again.")
+    return plots.loss_curve(table, width=700)
+
+
+def _about(outputs: Outputs, name: str) -> str:
+    record, parameters = outputs.record(name), outputs.parameters(name)
+    state, about = _state(outputs, name)
+    lines = {"state": f"{state}{': ' if about else ''}{about}"}
+    lines |= {f"version of {n}": str(v)[:12] for n, v in _versions(record).items()}
+    lines |= {n: str(v) for n, v in record.items() if n not in LEFT_OUT and isinstance(v, str | int | float)}
+    lines |= {n: yaml.safe_dump(v, default_flow_style=True, width=1000).strip().removesuffix("\n...")
+              for n, v in parameters.items()}
+    table = pd.DataFrame({"": lines.values()}, index=[str(n) for n in lines])
+    with pd.option_context("display.max_colwidth", 300):
+        return f"<h3>{name_of(name)}</h3>" + html_table(table)
+
+
+def name_of(name: str) -> str:
+    import html
+
+    return html.escape(name)
+
+
+def _changed(folder: Path) -> float:
+    times = []
+    for file in ("progress.csv", "run.json", "params.yaml"):
+        try:
+            times.append((folder / file).stat().st_mtime)
+        except OSError:
+            continue
+    return max(times, default=0.0)
+
+
+def _moment(outputs: Outputs, state: State) -> tuple[object, ...]:
+    """Changes when something on the page has."""
+    return tuple((n, _changed(outputs.root / n)) for n in outputs.names())

@@ -1,0 +1,99 @@
+"""`hydronb app`: the pages on a local address; on any other only behind a password."""
+
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydronb.errors import ParameterError
+
+if TYPE_CHECKING:
+    from bokeh.server.server import Server
+
+LOCAL = ("127.0.0.1", "localhost", "::1")
+PASSWORD = "HYDRONB_PASSWORD"
+"""Environment variable with the password, in place of `--password`, which other users of the machine can see."""
+
+
+def serve(outputs: Path, *, port: int = 5006, address: str = "127.0.0.1", password: str = "",
+          origins: Sequence[str] = (), show: bool = False) -> None:
+    """Serve until interrupted.
+
+    Raises
+    ------
+    ParameterError
+        See `server`.
+    """
+    made = server(outputs, port=port, address=address, password=password, origins=origins)
+    where = f"http://{address}:{made.port}"
+    print(f"{outputs} is shown at {where} (Ctrl-C stops it)", flush=True)
+    if show:
+        made.show("/")
+    try:
+        made.run_until_shutdown()
+    except KeyboardInterrupt:
+        print("\nstopped")
+
+
+def server(outputs: Path, *, port: int = 5006, address: str = "127.0.0.1", password: str = "",
+           origins: Sequence[str] = ()) -> "Server":
+    """A started server; port 0 takes any that is free.
+
+    Raises
+    ------
+    ParameterError
+        Another address than this machine's own without a password; a port that is taken; outputs that are no folder.
+    """
+    password = password or os.environ.get(PASSWORD, "")
+    check_address(address, password)
+
+    import panel as pn
+
+    from hydronb.app.outputs import open_outputs
+    from hydronb.app.shell import CSS, session
+
+    folder = open_outputs(outputs)
+    warm_up()
+    pn.config.raw_css.append(CSS)
+    pn.config.inline = True
+    safe = {"basic_auth": password, "cookie_secret": secrets.token_hex(32)} if password else {}
+    try:
+        made = pn.io.server.get_server({"/": lambda: session(folder)}, port=port, address=address, title="hydronb",
+                                       websocket_origin=list(origins) or allowed(address, port), **safe)
+    except OSError as error:
+        raise ParameterError(f"port {port} of {address} cannot be used ({error.strerror}); choose another with --port"
+                             ) from None
+    made.start()
+    return made
+
+
+def check_address(address: str, password: str) -> None:
+    """Raises
+    ------
+    ParameterError
+        Whoever can reach the address could read the outputs.
+    """
+    if address not in LOCAL and not password:
+        raise ParameterError(f"{address} can be reached from other machines, so it needs a password: set {PASSWORD}, "
+                             "or leave out --address")
+
+
+def allowed(address: str, port: int) -> list[str]:
+    """Hosts whose pages may open a connection: this one, by the names it is reached by. Port 0 is not known yet."""
+    if port == 0:
+        return [f"{name}:*" for name in ("127.0.0.1", "localhost")]
+    names = [*LOCAL[:2], *([] if address in LOCAL else [address, socket.gethostname(), socket.getfqdn()])]
+    return [f"{name}:{port}" for name in dict.fromkeys(names) if name != "0.0.0.0"]
+
+
+def warm_up() -> None:
+    """Load what draws figures, so that the first visitor does not wait for it."""
+    import pandas as pd
+
+    from hydronb import plots
+    from hydronb.plots.style import _render
+
+    plots.start()
+    _render(plots.cdf({"": pd.Series([0.0, 1.0], name="nse")}))

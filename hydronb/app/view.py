@@ -1,0 +1,250 @@
+"""How a page is put together: parts that draw themselves when what they show has changed, and widgets of the state."""
+
+import html
+import io
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+import panel as pn
+from bokeh.events import Tap
+from bokeh.models import GlyphRenderer, GridPlot, LayoutDOM, Plot
+
+from hydronb.app.state import State
+from hydronb.errors import HydronbError
+from hydronb.plots.live import plots_of, refill, structure
+from hydronb.plots.style import THEME, _render
+
+NEAR = 18
+"""Pixels within which a click means a point."""
+
+
+class Part:
+    """Something on a page: a figure, a table, a text; a message where it cannot be made.
+
+    Parameters
+    ----------
+    draw
+        Makes a HoloViews figure, HTML, or a panel object, of the state; None shows nothing.
+    on
+        Names of the state's parameters that it depends on.
+    table
+        What the figure shows, for download.
+    width
+        Pixels that it needs at least; parts stand beside each other where there is room.
+    drawn
+        Called with the bokeh model after each drawing, to listen to it.
+    """
+
+    def __init__(self, draw: Callable[[], Any], on: Sequence[str], *, table: Callable[[], pd.DataFrame] | None = None,
+                 name: str = "table", width: int = 420, grow: int = 1,
+                 drawn: Callable[[LayoutDOM], None] | None = None) -> None:
+        self.draw, self.on, self.drawn = draw, frozenset(on), drawn
+        self.stale = True
+        self.model: LayoutDOM | None = None
+        self.structure: tuple[Any, ...] | None = None
+        self.body = pn.Column(sizing_mode="stretch_width", margin=0)
+        children = [self.body]
+        if table is not None:
+            children.append(_download(table, name))
+        self.view = pn.Column(*children, sizing_mode="stretch_width", margin=0, css_classes=["part"],
+                              styles={"flex": f"{grow} 1 {width}px", "min-width": f"min({width}px, 100%)"})
+
+    def update(self) -> None:
+        """Draw, if something has changed."""
+        if not self.stale:
+            return
+        self.stale = False
+        try:
+            made = self.draw()
+        except (HydronbError, OSError) as error:
+            made = message(str(error))
+        if self.model is not None and self.structure is not None and structure(made) == self.structure:
+            refill(self.model, made)
+            return
+        self.model, self.structure = None, None
+        if made is None:
+            self.body.clear()
+        elif isinstance(made, str):
+            self.body[:] = [pn.pane.HTML(made, sizing_mode="stretch_width", margin=0)]
+        elif isinstance(made, pn.viewable.Viewable):
+            self.body[:] = [made]
+        else:
+            self.structure = structure(made)
+            self.model = fitted(_render(made))
+            if self.drawn:
+                self.drawn(self.model)
+            self.body[:] = [pn.pane.Bokeh(self.model, theme=THEME, sizing_mode="stretch_width", margin=0)]
+
+
+class Page:
+    """Parts and widgets of one page, made when it is first looked at."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.parts: list[Part] = []
+        self.refreshers: list[tuple[frozenset[str], Callable[[], None]]] = []
+
+    def part(self, draw: Callable[[], Any], on: Sequence[str], **how: Any) -> pn.Column:
+        """Add a part, for a `row`; see `Part`."""
+        self.parts.append(Part(draw, on, **how))
+        return self.parts[-1].view
+
+    def choice(self, name: str, label: str, options: Callable[[], dict[str, Any]], *, on: Sequence[str] = (),
+               default: Callable[[], Any] = lambda: "", many: bool = False, width: int = 240) -> pn.widgets.Widget:
+        """A widget of the state's parameter `name`; `options` are asked for again when a parameter in `on` changes,
+        `default` says what the page shows where the state is empty."""
+        kind = pn.widgets.MultiChoice if many else pn.widgets.Select
+        widget = kind(name=label, width=width, margin=(4, 10))
+        busy = []
+
+        def show() -> None:
+            there = options()
+            try:
+                value = getattr(self.state, name) or default()
+            except HydronbError:
+                value = [] if many else ""
+            if many:
+                value = [v for v in value if v in there.values()]
+            elif value not in there.values():
+                there = {_short(f"{value} (not there)") if value else "": value} | there
+            busy.append(1)
+            try:
+                widget.param.update(options=there, value=value)
+            finally:
+                busy.pop()
+
+        def take(event: Any) -> None:
+            if not busy and event.new is not None:
+                self.state.param.update(**{name: event.new})
+
+        show()
+        widget.param.watch(take, "value")
+        self.refreshers.append((frozenset([name, *on]), show))
+        return widget
+
+    def slider(self, name: str, label: str, ends: Callable[[], tuple[int, int]], *, on: Sequence[str] = (),
+               width: int = 240) -> pn.widgets.Widget:
+        """A slider of a whole number."""
+        low, high = ends()
+        widget = pn.widgets.IntSlider(name=label, start=low, end=max(high, low + 1), width=width, margin=(4, 14),
+                                      value=int(min(max(getattr(self.state, name), low), max(high, low + 1))))
+        busy = []
+
+        def show() -> None:
+            low, high = ends()
+            busy.append(1)
+            try:
+                widget.param.update(start=low, end=max(high, low + 1),
+                                    value=int(min(max(getattr(self.state, name), low), max(high, low + 1))))
+            finally:
+                busy.pop()
+
+        def take(event: Any) -> None:
+            if not busy:
+                self.state.param.update(**{name: event.new})
+
+        widget.param.watch(take, "value")
+        self.refreshers.append((frozenset([name, *on]), show))
+        return widget
+
+    def changed(self, names: set[str], *, shown: bool) -> None:
+        """Parameters of the state have changed; draw what depends on them, now or when the page is shown."""
+        for on, refresh in self.refreshers:
+            if on & names:
+                refresh()
+        for part in self.parts:
+            part.stale |= bool(part.on & names)
+        if shown:
+            self.show()
+
+    def show(self) -> None:
+        for part in self.parts:
+            part.update()
+
+
+def row(*children: Any) -> pn.FlexBox:
+    """Beside each other where there is room, else below."""
+    return pn.FlexBox(*children, flex_wrap="wrap", align_items="flex-start", sizing_mode="stretch_width", margin=0,
+                      styles={"gap": "12px"})
+
+
+def message(text: str) -> str:
+    """A line for the reader; whatever a file or link holds is text in it and nothing else."""
+    return f'<div class="message">{_code(html.escape(text))}</div>'
+
+
+def note(text: str) -> str:
+    """Small print."""
+    return f'<p class="note">{_code(html.escape(text))}</p>'
+
+
+def heading(text: str) -> pn.pane.HTML:
+    return pn.pane.HTML(f"<h2>{html.escape(text)}</h2>", sizing_mode="stretch_width", margin=0)
+
+
+def html_table(table: pd.DataFrame, *, index: bool = True, digits: int = 3) -> str:
+    """A table whose cells are plain text."""
+    made = table.to_html(index=index, border=0, classes="plain", escape=True, na_rep="", justify="left",
+                         float_format=lambda v: f"{v:.{digits}f}".rstrip("0").rstrip(".") if v else "0")
+    return f'<div class="scroll">{made}</div>'
+
+
+def _code(escaped: str) -> str:
+    parts = escaped.split("`")
+    return "".join(f"<code>{p}</code>" if i % 2 else p for i, p in enumerate(parts))
+
+
+def _short(text: str) -> str:
+    return text if len(text) < 60 else text[:57] + "..."
+
+
+def _download(table: Callable[[], pd.DataFrame], name: str) -> pn.widgets.FileDownload:
+    def made() -> io.StringIO:
+        try:
+            return io.StringIO(table().to_csv())
+        except (HydronbError, OSError) as error:
+            return io.StringIO(f"{error}\n")
+
+    return pn.widgets.FileDownload(callback=made, filename=f"{name}.csv", label="CSV", button_type="light",
+                                   width=80, height=26, margin=(0, 0, 4, 6), align="end", css_classes=["download"])
+
+
+def fitted(model: LayoutDOM) -> LayoutDOM:
+    """As wide as its place, with tools to save it that can be seen."""
+    model.sizing_mode = "stretch_width"
+    plots = plots_of(model)
+    if isinstance(model, GridPlot):
+        across = 1 + max(column for _, _, column, *_ in model.children)
+        for plot in plots:
+            plot.min_border_left = max(plot.min_border_left or 0, 74) if across == 1 else plot.min_border_left
+    for plot in plots:
+        plot.sizing_mode = "stretch_width"
+        plot.output_backend = "canvas"
+    return model
+
+
+# Points that can be clicked and selected ------------------------------------------------------------------
+
+
+def points_of(plot: Plot) -> GlyphRenderer | None:
+    """The points of a plot that stand for catchments."""
+    found = [r for r in plot.renderers if isinstance(r, GlyphRenderer) and "basin" in r.data_source.data]
+    return found[-1] if found else None
+
+
+def on_click(plot: Plot, chosen: Callable[[str], None]) -> None:
+    """Call back with the catchment nearest to a click, if one is near. A tap tool would undo the box selection."""
+    def tapped(event: Tap) -> None:
+        points = points_of(plot)
+        if points is None or event.x is None or event.y is None:
+            return
+        data, glyph = points.data_source.data, points.glyph
+        x, y = (pd.to_numeric(pd.Series(data[getattr(glyph, a)])).to_numpy(float) for a in ("x", "y"))
+        dx = (x - event.x) * (plot.inner_width or 400) / abs(plot.x_range.end - plot.x_range.start)
+        dy = (y - event.y) * (plot.inner_height or 300) / abs(plot.y_range.end - plot.y_range.start)
+        away = pd.Series(dx**2 + dy**2)
+        if away.notna().any() and away.min() <= NEAR**2:
+            chosen(str(data["basin"][int(away.idxmin())]))
+
+    plot.on_event(Tap, tapped)
