@@ -135,7 +135,8 @@ def bpv(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataAr
 
     Equation: sum(sim - obs) / sum(obs) over the days with `obs` at least O[round(0.02 n) - 1].
     Symbols: O is `obs` from high to low; n days; days are paired, unlike in `fhv`; days that tie are all in.
-    Missing: pairs with a NaN are left out; NaN where no day qualifies or they hold no observed flow.
+    Missing: pairs with a NaN are left out; NaN where no day qualifies, they hold no observed flow or
+    `obs` is constant: its days have no exceedance probability.
     Source: Li et al. (2023), exceedance probability 0 to 0.02.
     """
     return _reduce(_bpv, sim, obs, dim, "relative bias of peak-flow volume", "1")
@@ -146,7 +147,8 @@ def bmv(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataAr
 
     Equation: sum(sim - obs) / sum(obs) over the days with O[round(0.7 n)] < `obs` <= O[round(0.3 n)].
     Symbols: O is `obs` from high to low; n days; days are paired; no day is in both `bmv` and `blv`.
-    Missing: pairs with a NaN are left out; NaN where no day qualifies or they hold no observed flow.
+    Missing: pairs with a NaN are left out; NaN where no day qualifies, they hold no observed flow or
+    `obs` is constant: its days have no exceedance probability.
     Source: Li et al. (2023), exceedance probability 0.3 to 0.7.
     """
     return _reduce(_bmv, sim, obs, dim, "relative bias of mid-flow volume", "1")
@@ -157,7 +159,8 @@ def blv(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataAr
 
     Equation: sum(sim - obs) / sum(obs) over the days with `obs` at most O[round(0.7 n)].
     Symbols: O is `obs` from high to low; n days; days are paired, unlike in `flv`; days that tie are all in.
-    Missing: pairs with a NaN are left out; NaN where no day qualifies or they hold no observed flow.
+    Missing: pairs with a NaN are left out; NaN where no day qualifies, they hold no observed flow or
+    `obs` is constant: its days have no exceedance probability.
     Source: Li et al. (2023), exceedance probability 0.7 to 1.
     """
     return _reduce(_blv, sim, obs, dim, "relative bias of low-flow volume", "1")
@@ -196,6 +199,20 @@ def table(sim: xr.DataArray, obs: xr.DataArray, metrics: Sequence[str] = tuple(M
     sim, obs = _pair(sim, obs, dim)
     columns = {name: METRICS[name](sim=sim, obs=obs, dim=dim).to_numpy() for name in metrics}
     return pd.DataFrame(columns, index=pd.Index(sim["basin"].to_numpy().astype(str), name="basin"))
+
+
+def why_undefined(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataArray:
+    """Why a series has no score: text, empty where `obs` can be scored. A metric of part of the flow (`bpv`, `blv`) may
+    be NaN all the same, where that part holds no water."""
+    _, obs = _pair(sim, obs, dim)
+    low, high, days = obs.min(dim), obs.max(dim), obs.count(dim)
+    reasons = {"": high > low, "no day has both a simulation and an observation": days == 0,
+               "the observation is zero on every day": (high == 0) & (low == 0),
+               "the observation never changes": high == low}
+    out = xr.full_like(days, "", dtype=object)
+    for reason, holds in reversed(reasons.items()):
+        out = out.where(~holds, reason)
+    return out.rename("why_undefined")
 
 
 def _pair(sim: xr.DataArray, obs: xr.DataArray, dim: str) -> tuple[xr.DataArray, xr.DataArray]:
@@ -322,15 +339,15 @@ def _volume_bias(s: np.ndarray, o: np.ndarray, days: np.ndarray) -> np.ndarray:
 
 def _bpv(s: np.ndarray, o: np.ndarray) -> np.ndarray:
     least = _at(_sorted(o), _rank(0.02, _days(o)) - 1)
-    return _volume_bias(s, o, o >= least[..., None])
+    return _varying(o, _volume_bias(s, o, o >= least[..., None]))
 
 
 def _bmv(s: np.ndarray, o: np.ndarray) -> np.ndarray:
     n, ordered = _days(o), _sorted(o)
     most, least = _at(ordered, _rank(0.3, n)), _at(ordered, _rank(0.7, n))
-    return _volume_bias(s, o, (o <= most[..., None]) & (o > least[..., None]))
+    return _varying(o, _volume_bias(s, o, (o <= most[..., None]) & (o > least[..., None])))
 
 
 def _blv(s: np.ndarray, o: np.ndarray) -> np.ndarray:
     most = _at(_sorted(o), _rank(0.7, _days(o)))
-    return _volume_bias(s, o, o <= most[..., None])
+    return _varying(o, _volume_bias(s, o, o <= most[..., None]))

@@ -156,12 +156,34 @@ def test_nothing_observed_is_nan_and_leaves_the_others_alone(name):
     np.testing.assert_array_equal(found[others], before[others])
 
 
-@pytest.mark.parametrize("name", ["nse", "r", "alpha_nse", "beta_nse", "kge", "fms", "flv"])
+@pytest.mark.parametrize("name", ["nse", "r", "alpha_nse", "beta_nse", "kge", "fms", "flv", "bpv", "bmv", "blv"])
 @pytest.mark.parametrize("level", [0.0, 0.1, 3.3])
 def test_constant_observation_is_nan(name, level):
     """0.1 has no exact binary form: the deviation of a thousand of them is not exactly zero."""
     obs = series(*np.full(1000, level))
     assert np.isnan(METRICS[name](sim=obs + np.arange(1000), obs=obs))
+
+
+def test_paired_volumes_by_hand():
+    """Li et al. (2023), Eq. 5, on obs 1, 2, ..., 100: two days at an exceedance of at most 0.02, forty from 0.3 to 0.7,
+    thirty above. The two peaks and two middling days change places: what is sorted does not see it, what is paired
+    does."""
+    obs = series(*np.arange(1.0, 101.0))
+    sim = obs.copy()
+    sim[[98, 99, 48, 49]] = obs[[48, 49, 98, 99]]
+    sim[:30] = obs[:30] + 1
+    assert metrics.fhv(sim=sim, obs=obs) == pytest.approx(0, abs=1e-9)
+    assert metrics.bpv(sim=sim, obs=obs) == pytest.approx((49 + 50 - 99 - 100) / (99 + 100))
+    assert metrics.bmv(sim=sim, obs=obs) == pytest.approx((99 + 100 - 49 - 50) / sum(range(31, 71)))
+    assert metrics.blv(sim=sim, obs=obs) == pytest.approx(30 / sum(range(1, 31)))
+
+
+def test_the_reason_why_a_score_is_undefined():
+    obs = xr.DataArray([[1.0, 2.0], [0.0, 0.0], [3.0, 3.0], [np.nan, 1.0]], dims=("basin", "time"))
+    sim = xr.ones_like(obs).where([[True, True]] * 3 + [[True, False]])
+    assert metrics.why_undefined(sim=sim, obs=obs).values.tolist() == [
+        "", "the observation is zero on every day", "the observation never changes",
+        "no day has both a simulation and an observation"]
 
 
 def test_dry_days_leave_the_low_volume_undefined():

@@ -13,7 +13,7 @@ import yaml
 from hydronb.analysis.ensembles import COUNTS, OBSERVED, SIMULATED, single
 from hydronb.data.benchmark_models import open_benchmark_models
 from hydronb.data.dataset import bare_id
-from hydronb.errors import DataError, TrainingError
+from hydronb.errors import DataError, TrainingError, nearest
 from hydronb.parameters import read_parameters, training_class
 
 MODEL_LABELS = {"ealstm": "EA-LSTM", "lstm": "LSTM", "lstm_no_static": "LSTM (no statics)", "runoff_lstm": "LSTM",
@@ -34,13 +34,16 @@ class TrainedRun:
     path: Path
     parameters: Mapping[str, Any]
 
-    def simulation(self) -> xr.Dataset:
-        """`streamflow` and `streamflow_obs`, (basin, time), mm/d."""
+    def simulation(self, target: str = SIMULATED) -> xr.Dataset:
+        """`streamflow` and `streamflow_obs`, (basin, time), mm/d; another target bears their names, so that one set of
+        tables serves all."""
+        names = {target: SIMULATED, f"{target}_obs": OBSERVED}
         with xr.open_dataset(self.path / "simulation.nc") as ds:
-            missing = {SIMULATED, OBSERVED} - set(ds.data_vars)
-            if missing:
-                raise DataError(f"{self.path / 'simulation.nc'} has no {missing.pop()!r}, so it cannot be scored")
-            return ds.load()
+            for name in names:
+                if name not in ds:
+                    raise DataError(f"{self.path / 'simulation.nc'} has no {name!r}, so it cannot be scored"
+                                    f"{nearest(name, map(str, ds.data_vars))}")
+            return ds.drop_vars(set(names.values()) - set(names), errors="ignore").rename(names).load()
 
     def progress(self) -> pd.DataFrame:
         """`progress.csv`; the last row says what the training cost."""
@@ -81,11 +84,11 @@ class Group:
     def seeds(self) -> list[int]:
         return list(dict.fromkeys(r.parameters["seed"] for r in self.runs))
 
-    def members(self) -> xr.Dataset:
-        """`streamflow` (seed, basin, time) and `streamflow_obs` (basin, time), on the basins and days of all; the folds
-        of one seed together."""
-        each = [xr.concat([r.simulation() for r in self.runs if r.parameters["seed"] == seed], "basin", join="inner",
-                          coords="minimal", compat="override") for seed in self.seeds]
+    def members(self, target: str = SIMULATED) -> xr.Dataset:
+        """`streamflow` (seed, basin, time) and `streamflow_obs` (basin, time), or the `target` under their names, on the
+        basins and days of all; the folds of one seed together."""
+        each = [xr.concat([r.simulation(target) for r in self.runs if r.parameters["seed"] == seed], "basin",
+                          join="inner", coords="minimal", compat="override") for seed in self.seeds]
         sims = xr.concat([s[SIMULATED] for s in each], pd.Index(self.seeds, name="seed"), join="inner",
                          coords="minimal", compat="override")
         return xr.merge([sims, each[0][OBSERVED]], join="inner", compat="override")
@@ -169,7 +172,7 @@ def _short(value: Any) -> str:
     return text if len(text) < 24 else text[:21] + "..."
 
 
-def read_members(groups: Sequence[Group]) -> dict[str, xr.Dataset]:
+def read_members(groups: Sequence[Group], target: str = SIMULATED) -> dict[str, xr.Dataset]:
     """`members()` of each group by label, all on the basins and days that every group has.
 
     Raises
@@ -177,7 +180,7 @@ def read_members(groups: Sequence[Group]) -> dict[str, xr.Dataset]:
     DataError
         The runs have no basin or no day in common.
     """
-    return _aligned({g.label: g.members() for g in groups})
+    return _aligned({g.label: g.members(target) for g in groups})
 
 
 def _aligned(read: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
