@@ -25,7 +25,8 @@ def truth(days: int = DAYS, seed: int = 0) -> xr.Dataset:
 
 def daily(ds: xr.Dataset) -> xr.Dataset:
     """What preparing has to come to, by xarray's own resampling."""
-    return xr.Dataset({"prcp": ds["amount"].resample(time="1D").sum(), "tmean": ds["celsius"].resample(time="1D").mean()})
+    prcp, tmean = ds["amount"].resample(time="1D").sum(), ds["celsius"].resample(time="1D").mean()
+    return xr.Dataset({"prcp": prcp, "tmean": tmean})
 
 
 def write_mswep(ds: xr.Dataset, folder: Path, files: int = 4) -> str:
@@ -40,8 +41,9 @@ def write_mswep(ds: xr.Dataset, folder: Path, files: int = 4) -> str:
 def write_era5(ds: xr.Dataset, folder: Path) -> str:
     """Kelvin, new names, 0 to 360 degrees, latitudes from the south."""
     folder.mkdir(parents=True, exist_ok=True)
-    da = (ds["celsius"] + 273.15).astype(np.float32).rename("t2m").assign_attrs(units="K").isel(lat=slice(None, None, -1))
-    da.rename(time="valid_time", lat="latitude", lon="longitude").to_netcdf(folder / "era5.nc")
+    da = (ds["celsius"] + 273.15).astype(np.float32).rename("t2m").assign_attrs(units="K")
+    da = da.isel(lat=slice(None, None, -1)).rename(time="valid_time", lat="latitude", lon="longitude")
+    da.to_netcdf(folder / "era5.nc")
     return str(folder / "era5.nc")
 
 
@@ -49,7 +51,8 @@ def write_gleam(path: Path, days: int = DAYS) -> xr.DataArray:
     """Daily evaporation on a 0.25 degree grid, dims in GLEAM's old order; a plane, so that any mean is known."""
     lat, lon = np.arange(36.375, 33.5, -0.25), np.arange(99.625, 103.5, 0.25)
     time = pd.date_range(START, periods=days)
-    values = 1 + 0.1 * (lon[None, :, None] - 101) + 0.2 * (lat[None, None, :] - 35) + 0.01 * np.arange(days)[:, None, None]
+    plane = 1 + 0.1 * (lon[:, None] - 101) + 0.2 * (lat[None, :] - 35)
+    values = plane[None] + 0.01 * np.arange(days)[:, None, None]
     da = xr.DataArray(values, dims=("time", "lon", "lat"), coords={"time": time, "lon": lon, "lat": lat}, name="E",
                       attrs={"units": "mm.day-1"})  # fmt: skip
     da.to_netcdf(path)

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from hydronb.data import camels_us, caravan
 from hydronb.data.camels_us_text import forcing_problems, read_forcing, read_streamflow, streamflow_problems
 from hydronb.data.dataset import TARGETS, VARIABLES, attribute_names, check
+from hydronb.data.gridded import as_catchment, check_grid, grid_problems, is_gridded, open_lazily, read_grid
 from hydronb.data.pet import HIGHEST_RATIO, IMPOSSIBLE_NAMES, radiation_ratio
 from hydronb.errors import DataError
 
@@ -398,11 +399,14 @@ def _judge_pet(name: str, ratios: dict[str, float], out: Report) -> None:
 def _report_dataset(path: Path, out: Report) -> None:
     """A NetCDF or Zarr dataset; each variable is checked by itself, so that one does not hide another."""
     try:
-        with xr.open_zarr(path, chunks=None) if path.is_dir() else xr.open_dataset(path) as ds:
-            ds = ds.load()
+        with open_lazily(path) as ds:
+            ds = ds if is_gridded(ds) else ds.load()
     except (OSError, ValueError, KeyError) as error:
         out.append(f"{path}: cannot be read")
         out.problem(f"{path} is neither NetCDF nor Zarr that xarray can read ({error}); write it again")
+        return
+    if is_gridded(ds):
+        _report_grid(read_grid(path), path, out)
         return
     out.append(f"{path}: a dataset of {ds.sizes.get('basin', 0)} basins and {ds.sizes.get('time', 0)} days")
     try:
@@ -432,3 +436,25 @@ def _describe_dataset(ds: xr.Dataset, out: Report) -> None:
     gaps = [n for n in attributes if ds[n].dtype.kind == "f" and np.isnan(ds[n]).any()]
     missing = f", missing values in {_names(gaps)}" if gaps else ""
     out.append(f"  {len(attributes)} attributes{missing}")
+
+
+def _report_grid(ds: xr.Dataset, path: Path, out: Report) -> None:
+    """One gridded catchment."""
+    for problem in grid_problems(ds, where=str(path)):
+        out.problem(problem)
+    if out.problems:
+        out.append(f"{path}: a gridded catchment")
+        return
+    ds = check_grid(ds, where=str(path))
+    lumped = as_catchment(ds)
+    share = float((ds["mask"] > 0).mean())
+    out.append(f"{path}: a gridded catchment, {ds.attrs['basin']}, of {ds.sizes['y']} x {ds.sizes['x']} cells and "
+               f"{ds.sizes['time']} days")
+    out.append(f"  {share:.0%} of the cells lie in the basin, wholly or in part")
+    _describe_dataset(lumped, out)
+    if "streamflow" in lumped:
+        both = lumped.where(lumped["streamflow"].notnull())
+        ratio = float(both["streamflow"].mean() / both["prcp"].mean())
+        out.append(f"  runoff over precipitation: {ratio:.2f}")
+        if ratio > 1:
+            out.note(f"{path}: more runoff than precipitation ({ratio:.2f}); are area, units and days right?")

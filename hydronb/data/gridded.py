@@ -45,20 +45,22 @@ def open_gridded(path: str | Path) -> xr.Dataset:
     DataError
         No such path, a file that is neither, or data that breaks the convention (see `check_grid`).
     """
-    path = Path(path).expanduser()
+    return check_grid(read_grid(Path(path).expanduser()), where=str(path))
+
+
+def read_grid(path: Path) -> xr.Dataset:
+    """The dataset as it is in the file, not checked; in memory, or with dask where it is large."""
     if not path.exists():
         raise DataError(f"no such file or folder: {path}")
     try:
         ds = open_lazily(path)
         if sum(ds[name].nbytes for name in FORCING if name in ds) > LAZY_BYTES:
-            ds = _with_dask(ds, path)
-        else:
-            with ds:
-                ds = ds.load()
+            return _with_dask(ds, path)
+        with ds:
+            return ds.load()
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{path} is neither NetCDF nor Zarr that xarray can read "
                         f"({str(error).splitlines()[0]})") from None
-    return check_grid(ds, where=str(path))
 
 
 def open_lazily(path: Path) -> xr.Dataset:
@@ -132,6 +134,20 @@ def check_grid(ds: xr.Dataset, *, where: str = "grid") -> xr.Dataset:
     if "basin" not in ds.attrs:
         ds.attrs["basin"] = Path(where).stem
     return _check_places(ds, where)
+
+
+def grid_problems(ds: xr.Dataset, *, where: str = "grid") -> list[str]:
+    """What `check_grid` raises of the forcing and, independently, of each target."""
+    targets = [name for name in TARGETS if name in ds]
+    checks = [lambda: check_grid(ds.drop_vars(targets), where=where)]
+    checks += [lambda name=name: _check_target(ds[name], name, where) for name in targets if "time" in ds.coords]
+    problems = []
+    for attempt in checks:
+        try:
+            attempt()
+        except DataError as error:
+            problems.append(str(error))
+    return problems
 
 
 def _named_dims(ds: xr.Dataset, where: str) -> xr.Dataset:
