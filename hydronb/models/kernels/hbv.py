@@ -307,14 +307,14 @@ def _add_mean(w, row, out, day, basin, basins, n, weight):
         out[basin + b, day] += total * weight
 
 
-@njit(**options)
+@njit(**inline)
 def _load_parameters(w, parameters, which, strides, day, basin, basins, component, n):
     for k in which:
         at = basin * strides[k, 0] + day * strides[k, 1] + component
         _load(w, k * LANES, parameters[k], at, strides[k, 0], basins, n)
 
 
-@njit(**options)
+@njit(**inline)
 def _load_day(w, prcp, tmean, pet, parameters, varying, strides, day, basin, basins, component, n):
     _spread(w, PRCP, prcp, day, basin, basins, n)
     _spread(w, TMEAN, tmean, day, basin, basins, n)
@@ -379,13 +379,15 @@ def _backward(prcp, tmean, pet, parameters, strides, wanted, d_out, d_each, d_en
                     at = (start // STRETCH * N_STORES + k) * lanes + here
                     _load(w, SP + k * LANES, kept, at, components, basins, n)
                 for day in range(start, stop):
-                    before[day - start] = w[SP:RAIN]
+                    for i in range(N_STORES * LANES):
+                        before[day - start, i] = w[SP + i]
                     _load_day(w, prcp, tmean, pet, parameters, varying, strides, day, basin, basins, component, n)
                     if day < stop - 1:
                         _day(w, plain, real)
                 for day in range(stop - 1, start - 1, -1):
                     if day < stop - 1:
-                        w[SP:RAIN] = before[day - start]
+                        for i in range(N_STORES * LANES):
+                            w[SP + i] = before[day - start, i]
                         _load_day(w, prcp, tmean, pet, parameters, varying, strides, day, basin, basins, component, n)
                     for k in range(len(wanted)):
                         row = NEWS if wanted[k] < N_STORES else ADJOINT + SP + wanted[k] * LANES
