@@ -12,7 +12,7 @@ _WHERE = {
     "synthetic_catchments": "synthetic",
     "open_grid": "gridded",
     "open_gridded": "gridded",
-    "synthetic_grid": "synthetic_grid",
+    "synthetic_grid": "synthetic_grids",
 }
 __all__ = sorted(_WHERE)
 

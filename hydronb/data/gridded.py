@@ -83,7 +83,7 @@ def open_grid(data: "GridParameters") -> xr.Dataset:
 
     if data.kind == "file":
         return open_gridded(resolve(data.path))
-    from hydronb.data.synthetic_grid import synthetic_grid
+    from hydronb.data.synthetic_grids import synthetic_grid
 
     return synthetic_grid(data.preset or data.shape, data.years, data.seed, cells=data.cells)
 

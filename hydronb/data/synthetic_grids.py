@@ -107,7 +107,7 @@ def synthetic_grid(
     ds.attrs = {
         "basin": f"synthetic_{name}",
         "title": f"synthetic grid {name}, {years} years from {START}, seed {seed}",
-        "source": "hydronb.data.synthetic_grid",
+        "source": "hydronb.data.synthetic_grids",
     }
     return check_grid(ds, where="the synthetic grid")
 
