@@ -22,7 +22,7 @@ from hydronb.parameters.base import (
     run_folder,
 )
 from hydronb.parameters.catchments import CatchmentsParameters
-from hydronb.parameters.cnn_lstm import CNNLSTMTrainParameters, GridParameters
+from hydronb.parameters.cnn_lstm import CNNLSTMBenchmarkParameters, CNNLSTMTrainParameters, GridParameters
 from hydronb.parameters.delta_hbv import (
     DeltaHBVBenchmarkParameters,
     DeltaHBVDynamicParameters,
@@ -30,15 +30,16 @@ from hydronb.parameters.delta_hbv import (
     DeltaHBVTrainParameters,
     DeltaHBVTwinParameters,
 )
-from hydronb.parameters.ealstm import LOSSES, MODELS, BenchmarkParameters, TrainParameters
+from hydronb.parameters.ealstm import LOSSES, MODELS, BenchmarkParameters, SearchParameters, TrainParameters
 from hydronb.parameters.ealstm_analysis import RobustnessParameters, SensitivityParameters, SimilarityParameters
 
 __all__ = [
-    "LOSSES", "METRICS", "MODELS", "NOTEBOOKS", "BenchmarkParameters", "CNNLSTMTrainParameters", "CatchmentsParameters",
-    "DataParameters", "DeltaHBVBenchmarkParameters", "DeltaHBVDynamicParameters", "DeltaHBVFluxesParameters",
-    "DeltaHBVTrainParameters", "DeltaHBVTwinParameters", "FitParameters", "GridParameters", "NotebookParameters",
-    "Parameters", "Period", "RobustnessParameters", "SensitivityParameters", "SimilarityParameters", "TrainParameters",
-    "read_parameters", "resolve", "run_folder", "training_class",
+    "LOSSES", "METRICS", "MODELS", "NOTEBOOKS", "BenchmarkParameters", "CNNLSTMBenchmarkParameters",
+    "CNNLSTMTrainParameters", "CatchmentsParameters", "DataParameters", "DeltaHBVBenchmarkParameters",
+    "DeltaHBVDynamicParameters", "DeltaHBVFluxesParameters", "DeltaHBVTrainParameters", "DeltaHBVTwinParameters",
+    "FitParameters", "GridParameters", "NotebookParameters", "Parameters", "Period", "RobustnessParameters",
+    "SearchParameters", "SensitivityParameters", "SimilarityParameters", "TrainParameters", "read_parameters",
+    "resolve", "run_folder", "training_class",
 ]
 
 NOTEBOOKS: dict[str, type[NotebookParameters]] = {
@@ -48,7 +49,9 @@ NOTEBOOKS: dict[str, type[NotebookParameters]] = {
     "ealstm_03_robustness": RobustnessParameters,
     "ealstm_04_sensitivity": SensitivityParameters,
     "ealstm_05_similarity": SimilarityParameters,
+    "ealstm_06_search": SearchParameters,
     "cnn_lstm_01_train": CNNLSTMTrainParameters,
+    "cnn_lstm_02_benchmark": CNNLSTMBenchmarkParameters,
     "delta_hbv_01_train": DeltaHBVTrainParameters,
     "delta_hbv_02_benchmark": DeltaHBVBenchmarkParameters,
     "delta_hbv_03_fluxes": DeltaHBVFluxesParameters,

@@ -68,6 +68,16 @@ class TrainParameters(FitParameters, Periods):
         return self
 
 
+class SearchParameters(NotebookParameters):
+    """ealstm_06_search."""
+
+    takes_runs_of: ClassVar[tuple[str, ...]] = ("ealstm_01_train",)
+    runs: list[str] = []
+    """Run directories of trained models that differ in their settings; where empty, the notebook trains small ones."""
+    draws: Count = 1000
+    """Draws of water years for the intervals."""
+
+
 class BenchmarkParameters(NotebookParameters):
     """ealstm_02_benchmark."""
 

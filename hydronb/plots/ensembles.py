@@ -41,3 +41,30 @@ def difference_intervals(difference: pd.Series, bounds: xr.DataArray, *, label: 
     return hv.Overlay([zero, *drawn]).opts(width=width, height=height, legend_position="top_left", title=title,
                                            ylim=(min(low, 0) - margin, max(high, 0) + margin) if len(frame) else None,
                                            **FREE)
+
+
+def search_scores(ranked: pd.DataFrame, settings: list[str], *, label: str = "median NSE, left-out basins (-)",
+                  width: int = 300, height: int = 280) -> hv.Layout:
+    """The score of every combination against each setting, a panel a setting, with the best of each value joined.
+
+    Parameters
+    ----------
+    ranked
+        From `hydronb.analysis.search.rank`.
+    settings
+        Its columns to draw; values are shown in order, evenly spaced.
+    """
+    _bokeh()
+    y = hv.Dimension("score", label=label)
+    panels = []
+    for name in settings:
+        frame = ranked.reset_index()
+        values = sorted(frame[name].unique())
+        frame["at"] = [str(v) for v in frame[name]]
+        x = hv.Dimension("at", label=name, values=[str(v) for v in values])
+        points = hv.Scatter(frame, x, [y, "settings"]).opts(color="#a0a0a0", size=6, tools=["hover"])
+        best = [(str(v), frame.loc[frame[name] == v, "score"].max()) for v in values]
+        line = hv.Curve(best, x, y).opts(color=COLOURS["EA-LSTM"], line_width=2)
+        panels.append((line * points).opts(width=width, height=height, title=name, show_grid=True,
+                                           active_tools=["pan"]))
+    return hv.Layout(panels).cols(3).opts(shared_axes=False)
