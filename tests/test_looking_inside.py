@@ -13,12 +13,12 @@ from hydronb import metrics
 from hydronb.analysis import ealstm_runs, robustness, sensitivity
 from hydronb.data import open_catchments
 from hydronb.data.scaling import fit_scaling
-from hydronb.errors import DataError, TrainingError
+from hydronb.errors import DataError, ParameterError, TrainingError
 from hydronb.models.ealstm import EALSTM
 from hydronb.models.kernels.tangent import tangents
 from hydronb.models.scaled import ScaledModel
 from hydronb.models.stored import save
-from hydronb.parameters import TrainParameters
+from hydronb.parameters import RobustnessParameters, SensitivityParameters, SimilarityParameters, TrainParameters
 from hydronb.predict import predict
 
 TEST = period("1990-10-01", "1991-02-08")  # 131 days
@@ -247,6 +247,20 @@ def test_runs_that_do_not_go_together(tmp_path, catchments):
         ealstm_runs.read_ealstms([])
     with pytest.raises(TrainingError, match="holds no trained model"):
         ealstm_runs.read_ealstms([tmp_path])
+
+
+@pytest.mark.parametrize(("cls", "given", "message"), [
+    (SimilarityParameters, {"runs": ["a"], "embedding": "e.nc"}, "give runs or embedding, not both"),
+    (SimilarityParameters, {"ks": [1, 3]}, "ks.0 = 1"),
+    (SimilarityParameters, {"ks": [3, 3]}, "ks lists 3 twice"),
+    (SensitivityParameters, {"runs": ["a"], "sensitivities": "s.csv"}, "give runs or sensitivities, not both"),
+    (RobustnessParameters, {"sigmas": [0.1, -0.1]}, "sigmas.1 = -0.1"),
+    (RobustnessParameters, {"sigmas": [0.1, 0.1]}, "sigmas lists 0.1 twice"),
+    (RobustnessParameters, {"evaluation": "weekly"}, "choose one of continuous, windowed"),
+])
+def test_parameters_that_cannot_be(cls, given, message):
+    with pytest.raises(ParameterError, match=message):
+        cls.validate_parameters(given)
 
 
 # Figures --------------------------------------------------------------------------------------------------
