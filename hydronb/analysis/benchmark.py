@@ -85,7 +85,7 @@ class Group:
         return list(dict.fromkeys(r.parameters["seed"] for r in self.runs))
 
     def members(self, target: str = SIMULATED) -> xr.Dataset:
-        """`streamflow` (seed, basin, time) and `streamflow_obs` (basin, time), or the `target` under their names, on the
+        """`streamflow` (seed, basin, time) and `streamflow_obs` (basin, time), or `target` under their names, on the
         basins and days of all; the folds of one seed together."""
         each = [xr.concat([r.simulation(target) for r in self.runs if r.parameters["seed"] == seed], "basin",
                           join="inner", coords="minimal", compat="override") for seed in self.seeds]

@@ -5,7 +5,16 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from hydronb.parameters.base import Count, FitParameters, Parameters, Period, Periods, Positive, Seed
+from hydronb.parameters.base import (
+    Count,
+    FitParameters,
+    NotebookParameters,
+    Parameters,
+    Period,
+    Periods,
+    Positive,
+    Seed,
+)
 
 
 class GridParameters(Parameters):
@@ -78,3 +87,12 @@ class CNNLSTMTrainParameters(FitParameters, Periods):
             if len(set(names)) < len(names):
                 raise ValueError(f"{name} lists {next(n for n in names if names.count(n) > 1)!r} twice")
         return self
+
+
+class CNNLSTMBenchmarkParameters(NotebookParameters):
+    """cnn_lstm_02_benchmark."""
+
+    takes_runs_of: ClassVar[tuple[str, ...]] = ("cnn_lstm_01_train",)
+    data: GridParameters = GridParameters()
+    runs: list[str] = []
+    """Run directories of cnn_lstm_01_train; where empty, the notebook trains small ones."""
