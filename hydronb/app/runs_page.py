@@ -39,7 +39,7 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
             seen["was"] = now
             for part in page.parts:
                 part.stale = True
-            page.changed({"run"}, shown=True)
+            page.changed({"run"})
 
     if pn.state.curdoc is not None:
         pn.state.add_periodic_callback(look_again, period=EVERY)

@@ -27,7 +27,7 @@ class App:
         """Put the state's page in its place."""
         name = self.state.page
         if name not in self.pages:
-            page = Page(self.state)
+            page = Page(self.state, lambda: self.state.page == name)
             self.pages[name] = page, import_module(f"hydronb.app.{name}_page").build(page, self.state, self.outputs)
         page, view = self.pages[name]
         page.show()
@@ -35,8 +35,8 @@ class App:
 
     def _changed(self, *events: Any) -> None:
         names = {e.name for e in events}
-        for name, (page, _) in self.pages.items():
-            page.changed(names, shown=name == self.state.page and "page" not in names)
+        for page, _ in self.pages.values():
+            page.changed(names)
         if "page" in names:
             self.show()
 

@@ -8,15 +8,18 @@ from typing import Any
 import pandas as pd
 import panel as pn
 from bokeh.events import Tap
-from bokeh.models import GlyphRenderer, GridPlot, LayoutDOM, Plot
+from bokeh.models import ColumnDataSource, GlyphRenderer, GridPlot, LayoutDOM, Plot
 
 from hydronb.app.state import State
 from hydronb.errors import HydronbError
 from hydronb.plots.live import plots_of, refill, structure
-from hydronb.plots.style import THEME, _render
+from hydronb.plots.style import COLOURS, THEME, _render
 
 NEAR = 18
 """Pixels within which a click means a point."""
+
+AT_ONCE = 2
+"""Parts that are drawn before anything is sent."""
 
 
 class Part:
@@ -47,8 +50,8 @@ class Part:
         children = [self.body]
         if table is not None:
             children.append(_download(table, name))
-        self.view = pn.Column(*children, sizing_mode="stretch_width", margin=0, css_classes=["part"],
-                              styles={"flex": f"{grow} 1 {width}px", "min-width": f"min({width}px, 100%)"})
+        self.view = pn.Column(*children, sizing_mode="stretch_width", margin=0)
+        self.basis = {"flex": f"{grow} 1 {width}px", "min-width": f"min({width}px, 100%)"}
 
     def update(self) -> None:
         """Draw, if something has changed."""
@@ -80,15 +83,15 @@ class Part:
 class Page:
     """Parts and widgets of one page, made when it is first looked at."""
 
-    def __init__(self, state: State) -> None:
-        self.state = state
+    def __init__(self, state: State, shown: Callable[[], bool] = lambda: True) -> None:
+        self.state, self.shown, self.waiting = state, shown, False
         self.parts: list[Part] = []
         self.refreshers: list[tuple[frozenset[str], Callable[[], None]]] = []
 
-    def part(self, draw: Callable[[], Any], on: Sequence[str], **how: Any) -> pn.Column:
-        """Add a part, for a `row`; see `Part`."""
+    def part(self, draw: Callable[[], Any], on: Sequence[str], **how: Any) -> Part:
+        """Add a part, for a `row` or `column`; see `Part`."""
         self.parts.append(Part(draw, on, **how))
-        return self.parts[-1].view
+        return self.parts[-1]
 
     def choice(self, name: str, label: str, options: Callable[[], dict[str, Any]], *, on: Sequence[str] = (),
                default: Callable[[], Any] = lambda: "", many: bool = False, width: int = 240) -> pn.widgets.Widget:
@@ -148,25 +151,48 @@ class Page:
         self.refreshers.append((frozenset([name, *on]), show))
         return widget
 
-    def changed(self, names: set[str], *, shown: bool) -> None:
+    def changed(self, names: set[str]) -> None:
         """Parameters of the state have changed; draw what depends on them, now or when the page is shown."""
         for on, refresh in self.refreshers:
             if on & names:
                 refresh()
         for part in self.parts:
             part.stale |= bool(part.on & names)
-        if shown:
+        if self.shown():
             self.show()
 
     def show(self) -> None:
-        for part in self.parts:
+        """Draw what is stale: in a browser part by part, so that the first can be seen while the next is made."""
+        served = pn.state.curdoc is not None and pn.state.curdoc.session_context is not None
+        stale = [part for part in self.parts if part.stale]
+        for part in stale[: AT_ONCE if served else None]:
             part.update()
+        if len(stale) > AT_ONCE and served and not self.waiting:
+            self.waiting = True
+            pn.state.execute(self._go_on, schedule=True)
+
+    def _go_on(self) -> None:
+        self.waiting = False
+        if self.shown():
+            self.show()
 
 
 def row(*children: Any) -> pn.FlexBox:
     """Beside each other where there is room, else below."""
-    return pn.FlexBox(*children, flex_wrap="wrap", align_items="flex-start", sizing_mode="stretch_width", margin=0,
-                      styles={"gap": "12px"})
+    for child in children:
+        if isinstance(child, Part):
+            child.view.styles = child.basis
+    return pn.FlexBox(*map(_view, children), flex_wrap="wrap", align_items="flex-start", sizing_mode="stretch_width",
+                      margin=0, styles={"gap": "12px"})
+
+
+def column(*children: Any, width: int = 420) -> pn.Column:
+    """Below each other, within a row."""
+    return pn.Column(*map(_view, children), sizing_mode="stretch_width", margin=0, styles={"flex": f"1 1 {width}px"})
+
+
+def _view(child: Any) -> Any:
+    return child.view if isinstance(child, Part) else child
 
 
 def message(text: str) -> str:
@@ -248,3 +274,57 @@ def on_click(plot: Plot, chosen: Callable[[str], None]) -> None:
             chosen(str(data["basin"][int(away.idxmin())]))
 
     plot.on_event(Tap, tapped)
+
+
+class Linked:
+    """Plots of the same catchments: a selection in one is one in all, a click rings the catchment in all."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.plots: dict[str, Plot] = {}
+        self.rings: dict[str, ColumnDataSource] = {}
+        state.param.watch(lambda _: self.show(), ["basin", "selection"])
+
+    def listen(self, name: str, *, to: str = "") -> Callable[[LayoutDOM], None]:
+        """For `Part(drawn=)` of the plot `name`; `to` is one that is drawn before it whenever it is drawn."""
+        def drawn(model: LayoutDOM) -> None:
+            plot = plots_of(model)[0]
+            points = points_of(plot)
+            if points is None:
+                return
+            self.plots[name], self.rings[name] = plot, ColumnDataSource({"x": [], "y": []})
+            plot.scatter("x", "y", source=self.rings[name], size=18, fill_color=None, line_color=COLOURS["LSTM"],
+                         line_width=3, name="ring")
+            on_click(plot, self._clicked)
+            points.data_source.selected.on_change("indices", self._selected)
+            other = points_of(self.plots[to]) if to in self.plots else None
+            if other is not None:
+                mine, theirs = points.data_source.selected, other.data_source.selected
+                mine.js_link("indices", theirs, "indices")
+                theirs.js_link("indices", mine, "indices")
+            self.show()
+
+        return drawn
+
+    def _clicked(self, basin: str) -> None:
+        self.state.basin = basin
+
+    def _selected(self, _attr: str, _old: list[int], new: list[int]) -> None:
+        basins = self._ids()
+        self.state.selection = [str(basins[i]) for i in sorted(new)]
+
+    def _ids(self) -> Sequence[str]:
+        points = points_of(next(iter(self.plots.values())))
+        return points.data_source.data["basin"] if points else []
+
+    def show(self) -> None:
+        """The state's selection and catchment, on all plots."""
+        wanted = set(self.state.selection)
+        for name, plot in self.plots.items():
+            points = points_of(plot)
+            data = points.data_source.data
+            inside = [i for i, b in enumerate(data["basin"]) if b in wanted] if wanted else []
+            if list(points.data_source.selected.indices) != inside:
+                points.data_source.selected.indices = inside
+            at = [i for i, b in enumerate(data["basin"]) if b == self.state.basin][:1]
+            self.rings[name].data = {a: [data[getattr(points.glyph, a)][i] for i in at] for a in ("x", "y")}

@@ -31,7 +31,7 @@ def input_gates(gate: xr.DataArray, *, title: str = "", width: int = WIDTH, heig
                       tools=["hover"], active_tools=[], clabel="", colorbar_opts={"width": 12})
 
 
-def silhouettes(table: pd.DataFrame, *, width: int = WIDTH // 2, height: int = 320) -> hv.Layout:
+def silhouettes(table: pd.DataFrame, *, at: int | None = None, width: int = WIDTH // 2, height: int = 320) -> hv.Layout:
     """Mean and minimum silhouette over the number of clusters (Fig. 9): the mean over seeds, with their standard
     deviation.
 
@@ -39,14 +39,16 @@ def silhouettes(table: pd.DataFrame, *, width: int = WIDTH // 2, height: int = 3
     ----------
     table
         Columns space, seed, k, mean, min.
+    at
+        A k to mark.
     """
     _bokeh()
-    return hv.Layout([_silhouette(table, of, width, height) for of in ("mean", "min")]).opts(shared_axes=False)
+    return hv.Layout([_silhouette(table, of, at, width, height) for of in ("mean", "min")]).opts(shared_axes=False)
 
 
-def _silhouette(table: pd.DataFrame, of: str, width: int, height: int) -> hv.Overlay:
+def _silhouette(table: pd.DataFrame, of: str, at: int | None, width: int, height: int) -> hv.Overlay:
     x, y = hv.Dimension("k", label="number of clusters k"), hv.Dimension(of, label=f"{of} silhouette")
-    layers: list[hv.Element] = []
+    layers: list[hv.Element] = [] if at is None else [hv.VLine(at).opts(color=OTHER, line_width=8)]
     for space, colour in SPACES.items():
         seeds = table.loc[table["space"] == space].groupby("k")[of].agg(["mean", lambda v: v.std(ddof=0)])
         if not len(seeds):
