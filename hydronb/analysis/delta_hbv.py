@@ -1,15 +1,18 @@
 """Delta-HBV's runs scored as Feng et al. (2022, doi:10.1029/2022WR032404) score theirs: streamflow, baseflow, ET."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import xarray as xr
 
 from hydronb.analysis.baseflow import baseflow_index
-from hydronb.analysis.benchmark import SIMULATED, Group, Published, TrainedRun, read_published
-from hydronb.analysis.fluxes import compare_et
-from hydronb.errors import TrainingError
-from hydronb.metrics import table
+from hydronb.analysis.benchmark import SIMULATED, SYMBOLS, Group, Published, TrainedRun, read_published
+from hydronb.analysis.fluxes import STORES, compare_et, composites, read_et
+from hydronb.analysis.seasons import calendar_day, mean_year
+from hydronb.data import open_catchments
+from hydronb.errors import DataError, TrainingError
+from hydronb.metrics import r, table
+from hydronb.parameters import DataParameters, Period, resolve
 
 WITHOUT_FLUXES = ("runoff_lstm",)
 """Models that know streamflow alone."""
@@ -48,6 +51,20 @@ def _read(run: TrainedRun, name: str) -> xr.Dataset:
             return ds.load()
     except FileNotFoundError:
         raise TrainingError(f"{run.path} holds no {name}: not a complete run of delta_hbv_01_train") from None
+
+
+def open_catchments_of(group: Group) -> xr.Dataset:
+    """The catchments that a group was trained on."""
+    return open_catchments(DataParameters.validate_parameters(group.parameters["data"], where=group.label))
+
+
+def reference_et(ds: xr.Dataset, path: str | None) -> xr.DataArray | None:
+    """8-day composites to compare evapotranspiration with: the file's at `path`, else the hidden truth of synthetic
+    catchments, else None."""
+    if path is not None:
+        et = read_et(resolve(path))
+        return et.assign_attrs(long_name=et.attrs.get("long_name", "observed evapotranspiration"))
+    return composites(ds["true_et"]) if "true_et" in ds else None
 
 
 def reference_bfi(ds: xr.Dataset, observed: xr.DataArray) -> xr.DataArray:
@@ -138,3 +155,100 @@ def table2(scores: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                        "basins": scored.index.unique("basin").size}
     made = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
     return made.join(published)
+
+
+def near_median(scores: pd.Series, n: int) -> list[str]:
+    """The `n` basins whose score is nearest the median, as those of Fig. 3 of the paper."""
+    distance = (scores - scores.median()).abs().dropna()
+    return distance.sort_values(kind="stable").index[:n].astype(str).tolist()
+
+
+def days_shown(observed: xr.DataArray, period: Period | None) -> slice:
+    """`period`, or the last two years of `observed`, as labels of its `time`.
+
+    Raises
+    ------
+    DataError
+        None of the period's days was simulated.
+    """
+    last = observed.indexes["time"][-1]
+    start, end = (period.start, period.end) if period else (last - pd.DateOffset(years=2) + pd.Timedelta("1D"), last)
+    days = slice(str(start), str(end))
+    if not observed.sel(time=days).sizes["time"]:
+        raise DataError(f"hydrograph_period {period} lies outside of what was simulated, "
+                        f"{observed.indexes['time'][0].date()} to {last.date()}")
+    return days
+
+
+def total_storage(fluxes: xr.Dataset) -> xr.DataArray:
+    """All five stores together, mm."""
+    return sum(fluxes[name] for name in STORES).rename("storage").assign_attrs(units="mm", long_name="storage")
+
+
+def dynamic_sources(groups: Sequence[Group]) -> dict[str, Group]:
+    """For each dynamic parameter the group to take it from: of those that have it, the one with the fewest besides,
+    then with the most components. Beta and gamma first.
+
+    Raises
+    ------
+    DataError
+        No run has a dynamic parameter.
+    """
+    hbvs = [g for g in groups if g.parameters["model"] == "delta_hbv"]
+    names = sorted({n for g in hbvs for n in g.parameters["dynamic"]}, key=lambda n: (n not in SYMBOLS, n))
+    if not names:
+        raise DataError("none of the runs has a dynamic parameter; give runs with dynamic: [BETA], [BETAET] or both")
+
+    def order(group: Group) -> tuple[int, int]:
+        return len(group.parameters["dynamic"]), -group.parameters["components"]
+
+    return {n: min((g for g in hbvs if n in g.parameters["dynamic"]), key=order) for n in names}
+
+
+def contrasting_basins(ds: xr.Dataset, run: TrainedRun) -> list[str]:
+    """Among the better half of a run's basins (by NSE) the driest, the snowiest and the wettest.
+
+    Dry and wet by mean precipitation over mean PET, snowy by the share of precipitation below 0 degC.
+    """
+    simulated = run.simulation()
+    nse = table(simulated[SIMULATED], simulated["streamflow_obs"], ["nse"])["nse"]
+    days = ds.sel(basin=nse.index[nse >= nse.median()].to_numpy())
+    wetness = (days["prcp"].mean("time") / days["pet"].mean("time")).to_series()
+    snow = (days["prcp"].where(days["tmean"] < 0, 0).mean("time") / days["prcp"].mean("time")).to_series()
+    return list(dict.fromkeys(map(str, (wetness.idxmin(), snow.idxmax(), wetness.idxmax()))))
+
+
+def dynamics(parameter: xr.DataArray, storage: xr.DataArray, truth: xr.DataArray | None = None) -> pd.DataFrame:
+    """What the median component of a dynamic parameter goes with, basin by basin.
+
+    Parameters
+    ----------
+    parameter
+        (basin, time, component).
+    storage
+        mm, (basin, time), the same days.
+    truth
+        The true parameter, (basin, time), over all of these days, where it is known.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index `basin`; `mean`; `amplitude`, of the mean year smoothed over a month; `season_share` of the variance that
+        the mean year explains; `storage_r`; `storage_r_deseasoned`, with the mean years taken off both; and `true_r`,
+        of the components' mean, where the truth is known.
+    """
+    means = parameter.mean("time")
+    rank = means.argsort(axis=means.get_axis_num("component"))
+    middle = rank.isel(component=(parameter.sizes["component"] - 1) // 2)
+    median = parameter.isel(component=middle.drop_vars("component", errors="ignore"))
+    smooth = mean_year(median, window=31)
+    day = xr.DataArray(calendar_day(median["time"]), dims="time", coords={"time": median["time"]})
+    rest, rest_of_storage = (
+        da - mean_year(da, window=31).sel(day=day).drop_vars("day") for da in (median, storage))
+    columns = {"mean": median.mean("time"), "amplitude": smooth.max("day") - smooth.min("day"),
+               "season_share": 1 - rest.var("time") / median.var("time"), "storage_r": r(sim=median, obs=storage),
+               "storage_r_deseasoned": r(sim=rest, obs=rest_of_storage)}
+    if truth is not None:
+        columns["true_r"] = r(sim=parameter.mean("component"),
+                              obs=truth.sel(basin=parameter["basin"], time=parameter["time"]))
+    return pd.DataFrame({name: da.to_series().astype(float) for name, da in columns.items()}).rename_axis("basin")

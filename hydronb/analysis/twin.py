@@ -4,14 +4,14 @@ The truth is another structure than the model even where both are HBV: eight ele
 their own, and beta and gamma that follow the season (`hydronb.data.synthetic`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import xarray as xr
 
 from hydronb import metrics
 from hydronb.analysis.baseflow import baseflow_index
-from hydronb.analysis.benchmark import SIMULATED, TrainedRun
+from hydronb.analysis.benchmark import SIMULATED, Group, TrainedRun, group_runs
 from hydronb.analysis.delta_hbv import read_fluxes, read_hbv_parameters
 from hydronb.analysis.fluxes import compare_et, composites
 from hydronb.errors import DataError
@@ -33,6 +33,24 @@ def require_truth(ds: xr.Dataset) -> None:
     if "true_streamflow" not in ds or "true_et" not in ds:
         raise DataError("the runs' catchments carry no truth (true_streamflow, true_et); a twin experiment needs data "
                         "of kind synthetic")
+
+
+def by_truth(runs: Sequence[TrainedRun]) -> dict[str, list[Group]]:
+    """Groups of runs that differ in their seed alone, by the truth of their synthetic catchments.
+
+    Raises
+    ------
+    DataError
+        A run on other catchments.
+    """
+    truths: dict[str, list[TrainedRun]] = {}
+    for run in runs:
+        data = run.parameters["data"]
+        if data["kind"] != "synthetic":
+            raise DataError(f"{run.path} was trained on data of kind {data['kind']!r}, whose truth nobody knows; a "
+                            "twin experiment needs synthetic catchments")
+        truths.setdefault(data["truth"], []).append(run)
+    return {truth: group_runs(those) for truth, those in truths.items()}
 
 
 def true_bfi(ds: xr.Dataset) -> xr.DataArray:
@@ -79,10 +97,27 @@ def score(run: TrainedRun, ds: xr.Dataset) -> pd.DataFrame:
     return scores
 
 
+def score_group(group: Group, ds: xr.Dataset) -> pd.DataFrame:
+    """`score` of each run of a group: index (seed, basin)."""
+    return pd.concat({run.parameters["seed"]: score(run, ds) for run in group.runs}, names=["seed", "basin"])
+
+
+def pet_alone(ds: xr.Dataset, run: TrainedRun) -> pd.DataFrame:
+    """What potential evapotranspiration alone tells of the true one, on the days that `run` simulated: index
+    (seed, basin), the columns `et_...` of `score`."""
+    truth = ds.sel(time=run.simulation()["time"])
+    return pd.concat({0: compared_et(truth["pet"], truth)}, names=["seed", "basin"])
+
+
 def compared_et(et: xr.DataArray, truth: xr.Dataset) -> pd.DataFrame:
-    """`compare_et` with the hidden ET, its columns named as `score` names them; also what PET alone is worth."""
+    """`compare_et` with the hidden ET, its columns named as `score` names them."""
     names = {"r": "et_r", "rmse": "et_rmse", "simulated": "et_simulated", "observed": "et_reference"}
     return compare_et(et, composites(truth["true_et"])).rename(columns=names)[list(names.values())]
+
+
+COLUMNS = ("nse", "bfi_correlation", "bfi_bias", "et_r", "et_rmse", "et_correlation", "et_bias", "snow_r", "snow_bias",
+           "soil_r")
+"""Of `twin_table`."""
 
 
 def twin_table(scores: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -91,28 +126,29 @@ def twin_table(scores: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     Parameters
     ----------
     scores
-        By model, from `score`; columns that a model has not are NaN.
+        By model, from `score_group`.
 
     Returns
     -------
     pandas.DataFrame
-        Index `model`; `nse`, `et_r`, `et_rmse`, `snow_r`, `snow_bias`, `soil_r` medians over basins, `bfi_correlation`
-        and `et_correlation` over basins (of the long-term means), `bfi_bias` and `et_bias` means of simulated minus
-        true, the latter relative.
+        Index `model`, means over seeds; `nse`, `et_r`, `et_rmse`, `snow_r`, `snow_bias`, `soil_r` medians over basins;
+        `bfi_correlation` and `et_correlation` (of the long-term means) over basins; `bfi_bias` the mean of simulated
+        minus true, `et_bias` relative, over all basins. NaN where a model says nothing.
     """
-    columns = ["nse", "bfi_correlation", "bfi_bias", "et_r", "et_rmse", "et_correlation", "et_bias", "snow_r",
-               "snow_bias", "soil_r"]
-    rows = {}
-    for label, one in scores.items():
-        row = one.reindex(columns=columns).median(skipna=True)
-        if "bfi" in one:
-            row["bfi_correlation"] = one["bfi"].corr(one["bfi_reference"])
-            row["bfi_bias"] = (one["bfi"] - one["bfi_reference"]).mean()
-        if "et_simulated" in one:
-            row["et_correlation"] = one["et_simulated"].corr(one["et_reference"])
-            row["et_bias"] = one["et_simulated"].mean() / one["et_reference"].mean() - 1
-        rows[label] = row
-    return pd.DataFrame(rows, index=columns).T.rename_axis("model")
+    rows = {label: pd.DataFrame([_row(one) for _, one in scored.groupby(level="seed")]).mean()
+            for label, scored in scores.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").reindex(columns=list(COLUMNS)).rename_axis("model")
+
+
+def _row(one: pd.DataFrame) -> dict[str, float]:
+    row = {name: one[name].median() for name in COLUMNS if name in one}
+    if "bfi" in one:
+        row["bfi_correlation"] = one["bfi"].corr(one["bfi_reference"])
+        row["bfi_bias"] = (one["bfi"] - one["bfi_reference"]).mean()
+    if "et_simulated" in one:
+        row["et_correlation"] = one["et_simulated"].corr(one["et_reference"])
+        row["et_bias"] = one["et_simulated"].mean() / one["et_reference"].mean() - 1
+    return row
 
 
 def parameter_recovery(run: TrainedRun, ds: xr.Dataset) -> pd.DataFrame:

@@ -40,6 +40,12 @@ def stacked(panels: Sequence[hv.Element | hv.Overlay], *, title: str = "") -> hv
     return hv.Layout(drawn).cols(1).opts(shared_axes=True, merge_tools=True)
 
 
+def grid(panels: Sequence[hv.Element | hv.Overlay], *, columns: int = 2) -> hv.Layout:
+    """Panels side by side, each with axes of its own."""
+    _bokeh()
+    return hv.Layout(list(panels)).cols(columns).opts(shared_axes=False)
+
+
 def series(values: Series, *, label: str, title: str = "", colour: Mapping[str, str] | None = None,
            width: int = WIDTH, height: int = 150) -> hv.Overlay:
     """Curves over time in one panel: stores, fluxes.
@@ -52,7 +58,8 @@ def series(values: Series, *, label: str, title: str = "", colour: Mapping[str, 
         Of the y axis.
     """
     _bokeh()
-    dim, colour = hv.Dimension(label), colour or colours(list(values))
+    colour = colour or colours(list(values))
+    dim = hv.Dimension(" ".join([title, *values]), label=label)  # named so that other panels keep a scale of their own
     curves = [_curve(da, name, dim).opts(color=colour[name], line_width=1.2, tools=["hover"])
               for name, da in values.items()]
     return hv.Overlay(curves).opts(width=width, height=height, title=title, yticks=4, legend_position="top_left",
@@ -78,10 +85,13 @@ def components(parameter: xr.DataArray, *, title: str = "", colour: str = BOLD, 
     _bokeh()
     dim = hv.Dimension(str(parameter.name), label=axis_label(parameter))
     chosen = median_component(parameter)
-    thin = [_curve(parameter.isel(component=k), "", dim).opts(color=THIN, line_width=0.7, alpha=0.8)
-            for k in range(parameter.sizes["component"]) if k != chosen]
+    others = parameter.transpose("component", "time").drop_isel(component=chosen).astype(float)
+    gap = np.full((others.sizes["component"], 1), np.nan)  # one line with gaps: a line each would be slow to draw
+    days = np.append(parameter["time"].to_numpy(), np.datetime64("NaT"))
+    thin = hv.Curve((np.tile(days, len(gap)), np.hstack([others.to_numpy(), gap]).ravel()),
+                    hv.Dimension("time", label="date"), dim).opts(color=THIN, line_width=0.7, alpha=0.8)
     bold = _curve(parameter.isel(component=chosen), "", dim).opts(color=colour, line_width=2, tools=["hover"])
-    return hv.Overlay([*thin, bold]).opts(width=width, height=height, title=title, yticks=4, show_legend=False,
+    return hv.Overlay([thin, bold]).opts(width=width, height=height, title=title, yticks=4, show_legend=False,
                                           xlabel="", padding=(0, 0.1), **ALONG_TIME)
 
 
