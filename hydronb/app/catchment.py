@@ -91,7 +91,7 @@ def metrics_of(state: State, outputs: Outputs) -> pd.DataFrame:
     if not rows:
         raise DataError(f"none of the compared runs has the catchment {state.basin[:60]!r}; choose other runs on the "
                         "page Benchmarks")
-    return pd.DataFrame(rows).T.astype(float).rename_axis("run")
+    return pd.DataFrame(rows).T.astype(float)
 
 
 def window(time: pd.DatetimeIndex, state: State) -> slice:

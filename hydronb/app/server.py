@@ -55,6 +55,7 @@ def server(outputs: Path, *, port: int = 5006, address: str = "127.0.0.1", passw
     from hydronb.app.shell import CSS, session
 
     folder = open_outputs(outputs)
+    port = port or _free_port(address)
     warm_up()
     pn.config.raw_css.append(CSS)
     pn.config.inline = True
@@ -69,6 +70,12 @@ def server(outputs: Path, *, port: int = 5006, address: str = "127.0.0.1", passw
     return made
 
 
+def _free_port(address: str) -> int:
+    with socket.socket() as free:
+        free.bind((address, 0))
+        return int(free.getsockname()[1])
+
+
 def check_address(address: str, password: str) -> None:
     """Raises
     ------
@@ -81,9 +88,7 @@ def check_address(address: str, password: str) -> None:
 
 
 def allowed(address: str, port: int) -> list[str]:
-    """Hosts whose pages may open a connection: this one, by the names it is reached by. Port 0 is not known yet."""
-    if port == 0:
-        return [f"{name}:*" for name in ("127.0.0.1", "localhost")]
+    """Hosts whose pages may open a connection: this one, by the names it is reached by."""
     names = [*LOCAL[:2], *([] if address in LOCAL else [address, socket.gethostname(), socket.getfqdn()])]
     return [f"{name}:{port}" for name in dict.fromkeys(names) if name != "0.0.0.0"]
 

@@ -69,6 +69,7 @@ def _points(frame: pd.DataFrame, names: tuple[str, str], values: pd.Series, labe
     if pd.api.types.is_numeric_dtype(values):
         drawn["value"] = of_each.astype(float)
         style = {"color": "value", "cmap": SEQUENTIAL, "clim": _spread(drawn["value"].to_numpy()), "colorbar": kinds,
+                 "clabel": "",
                  "clipping_colors": {"NaN": "white"}, "colorbar_opts": {"width": 12, "padding": 4}}
     else:
         drawn["value"] = [str(v) for v in of_each]
