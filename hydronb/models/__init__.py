@@ -1,8 +1,11 @@
 """Models: one model, one paper, one file."""
 
+from hydronb.models.delta_hbv import DeltaHBV
 from hydronb.models.ealstm import EALSTM
+from hydronb.models.local_hbv import LocalHBV
 from hydronb.models.lstm import LSTM
+from hydronb.models.runoff_lstm import RunoffLSTM
 from hydronb.models.scaled import ScaledModel
 from hydronb.models.stored import load
 
-__all__ = ["EALSTM", "LSTM", "ScaledModel", "load"]
+__all__ = ["EALSTM", "LSTM", "DeltaHBV", "LocalHBV", "RunoffLSTM", "ScaledModel", "load"]

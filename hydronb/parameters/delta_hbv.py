@@ -48,6 +48,7 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
     dynamic_dropout: Share = 0.0
     """Share of basins, for each dynamic parameter, that fall back on its static value while training."""
     loss: Literal["feng2022", "nse_star", "nse_star_paper", "mse"] = "feng2022"
+    """Of `delta_hbv`; `runoff_lstm` has the RMSE of its standardised target, `local_hbv` 1 - NSE of each basin."""
     low_flow_weight: Annotated[NotNegative, Field(le=1)] = 0.25
     """Of `feng2022`: alpha, the weight of the transformed streamflow."""
     warmup_days: Annotated[int, Field(ge=0)] = 365
