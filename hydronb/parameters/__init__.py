@@ -22,7 +22,12 @@ from hydronb.parameters.base import (
     run_folder,
 )
 from hydronb.parameters.catchments import CatchmentsParameters
-from hydronb.parameters.cnn_lstm import CNNLSTMBenchmarkParameters, CNNLSTMTrainParameters, GridParameters
+from hydronb.parameters.cnn_lstm import (
+    CNNLSTMBenchmarkParameters,
+    CNNLSTMProbesParameters,
+    CNNLSTMTrainParameters,
+    GridParameters,
+)
 from hydronb.parameters.delta_hbv import (
     DeltaHBVBenchmarkParameters,
     DeltaHBVDynamicParameters,
@@ -35,11 +40,11 @@ from hydronb.parameters.ealstm_analysis import RobustnessParameters, Sensitivity
 
 __all__ = [
     "LOSSES", "METRICS", "MODELS", "NOTEBOOKS", "BenchmarkParameters", "CNNLSTMBenchmarkParameters",
-    "CNNLSTMTrainParameters", "CatchmentsParameters", "DataParameters", "DeltaHBVBenchmarkParameters",
-    "DeltaHBVDynamicParameters", "DeltaHBVFluxesParameters", "DeltaHBVTrainParameters", "DeltaHBVTwinParameters",
-    "FitParameters", "GridParameters", "NotebookParameters", "Parameters", "Period", "RobustnessParameters",
-    "SearchParameters", "SensitivityParameters", "SimilarityParameters", "TrainParameters", "read_parameters",
-    "resolve", "run_folder", "training_class",
+    "CNNLSTMProbesParameters", "CNNLSTMTrainParameters", "CatchmentsParameters", "DataParameters",
+    "DeltaHBVBenchmarkParameters", "DeltaHBVDynamicParameters", "DeltaHBVFluxesParameters", "DeltaHBVTrainParameters",
+    "DeltaHBVTwinParameters", "FitParameters", "GridParameters", "NotebookParameters", "Parameters", "Period",
+    "RobustnessParameters", "SearchParameters", "SensitivityParameters", "SimilarityParameters", "TrainParameters",
+    "read_parameters", "resolve", "run_folder", "training_class",
 ]
 
 NOTEBOOKS: dict[str, type[NotebookParameters]] = {
@@ -52,6 +57,7 @@ NOTEBOOKS: dict[str, type[NotebookParameters]] = {
     "ealstm_06_search": SearchParameters,
     "cnn_lstm_01_train": CNNLSTMTrainParameters,
     "cnn_lstm_02_benchmark": CNNLSTMBenchmarkParameters,
+    "cnn_lstm_03_probes": CNNLSTMProbesParameters,
     "delta_hbv_01_train": DeltaHBVTrainParameters,
     "delta_hbv_02_benchmark": DeltaHBVBenchmarkParameters,
     "delta_hbv_03_fluxes": DeltaHBVFluxesParameters,

@@ -14,6 +14,7 @@ from hydronb.parameters.base import (
     Periods,
     Positive,
     Seed,
+    Share,
 )
 
 
@@ -96,3 +97,18 @@ class CNNLSTMBenchmarkParameters(NotebookParameters):
     data: GridParameters = GridParameters()
     runs: list[str] = []
     """Run directories of cnn_lstm_01_train; where empty, the notebook trains small ones."""
+
+
+class CNNLSTMProbesParameters(NotebookParameters):
+    """cnn_lstm_03_probes."""
+
+    takes_runs_of: ClassVar[tuple[str, ...]] = ("cnn_lstm_01_train", "ealstm_01_train")
+    data: GridParameters = GridParameters()
+    runs: list[str] = []
+    """Run directories of cnn_lstm_01_train or ealstm_01_train; where empty, the notebook trains small ones."""
+    targets: list[str] = []
+    """What cell states are asked for; all that the data hold and the network was not trained on where empty."""
+    left_out: Share = 0.25
+    """Of the basins of a regional model that no probe is fit on."""
+    seed: Seed = 0
+    """Of the untrained weights, the shuffling and the choice of basins left out."""

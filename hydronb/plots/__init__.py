@@ -3,6 +3,7 @@
 from hydronb.plots.basins import attribute_distributions, attribute_maps, basin_map, budyko
 from hydronb.plots.ensembles import difference_intervals, search_scores
 from hydronb.plots.grids import grid_maps, storm
+from hydronb.plots.probes import probe_scores
 from hydronb.plots.rivers import flow_duration_curve, forcing, hydrograph, regime
 from hydronb.plots.scenarios import day_by_day, scenario_scores
 from hydronb.plots.scores import cdf, loss_curve, one_to_one
@@ -11,5 +12,5 @@ from hydronb.plots.style import axis_label, colours, save, start
 __all__ = [
     "attribute_distributions", "attribute_maps", "axis_label", "basin_map", "budyko", "cdf", "colours", "day_by_day",
     "difference_intervals", "flow_duration_curve", "forcing", "grid_maps", "hydrograph", "loss_curve", "one_to_one",
-    "regime", "save", "scenario_scores", "search_scores", "start", "storm",
+    "probe_scores", "regime", "save", "scenario_scores", "search_scores", "start", "storm",
 ]

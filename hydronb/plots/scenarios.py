@@ -1,6 +1,6 @@
 """Basins x models x targets beside each other: scores of all scenarios, and simulated against observed days."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import holoviews as hv
 import numpy as np
@@ -51,12 +51,17 @@ def scenario_scores(scores: pd.DataFrame, names: Mapping[str, str], *, width: in
                 color=colour[model], line_width=2))
         panels.append(hv.Overlay(parts).opts(width=width, height=height, xticks=ticks, xrotation=45 if len(ticks) > 3
                                              else 0, show_legend=False, title=text, xlabel="", ylabel="", **FREE))
-    legend = hv.Overlay([hv.Scatter([(0.0, len(models) - k)], label=m).opts(color=colour[m], size=9)
-                         * hv.Text(0.12, len(models) - k, m, halign="left").opts(text_color=INK, text_font_size="13px")
-                         for k, m in enumerate(models)])
-    legend = legend.opts(width=width, height=height, xaxis=None, yaxis=None, xlim=(-0.1, 1.2), title="models",
-                         ylim=(-4, len(models) + 1), show_legend=False, show_frame=False, toolbar=None)
-    return hv.Layout([*panels, legend]).cols(4).opts(shared_axes=False)
+    return hv.Layout([*panels, key([(m, colour[m], "circle") for m in models], width, height)]).cols(4).opts(
+        shared_axes=False)
+
+
+def key(entries: Sequence[tuple[str, str, str]], width: int, height: int) -> hv.Overlay:
+    """A panel that says what marks mean, for a layout in which a legend would cover the data: text, colour, marker."""
+    lines = [hv.Scatter([(0.0, -k)]).opts(color=colour, marker=marker, size=9)
+             * hv.Text(0.12, -k, text, halign="left").opts(text_color=INK, text_font_size="13px")
+             for k, (text, colour, marker) in enumerate(entries)]
+    return hv.Overlay(lines).opts(width=width, height=height, xaxis=None, yaxis=None, xlim=(-0.1, 1.2), ylim=(-8, 1),
+                                  show_legend=False, show_frame=False, toolbar=None)
 
 
 def _initial(basin: str) -> str:
