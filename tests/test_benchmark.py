@@ -178,3 +178,28 @@ def test_true_balance_closes_on_synthetic_catchments():
 def test_examples_in_the_docstrings():
     for module in (benchmark, catchments, seasons):
         assert doctest.testmod(module).failed == 0
+
+
+def test_benchmark_models_join_by_id_and_date(runs, tmp_path):
+    """Their ids have no prefix, their files one basin each; only what all have is compared."""
+    time = pd.date_range("2000-10-01", "2002-09-30")
+    for basin in ("01022500", "01013500", "99999999"):
+        obs = np.random.default_rng(int(basin)).gamma(1, 2, len(time))
+        xr.Dataset({"QObs": ("time", obs), "SAC_SMA": ("time", obs + 1), "HBV_ub": ("time", 2 * obs)},
+                   {"time": time}).to_netcdf(tmp_path / f"{basin}_benchmark_models.nc")
+    members = benchmark.read_members(benchmark.group_runs(runs))
+    joined = benchmark.with_benchmark_models(members, tmp_path)
+    assert list(joined) == [*members, "SAC-SMA", "HBV (upper, calibrated)"]
+    for ds in joined.values():
+        assert ds["basin"].values.tolist() == ["camels_01013500", "camels_01022500"]
+        assert str(ds["time"].values[0])[:10] == "2001-01-01" and str(ds["time"].values[-1])[:10] == "2002-09-30"
+    scores = ensembles.models({label: ensembles.score(ds, ["nse"]) for label, ds in joined.items()})
+    table = ensembles.summary(scores)
+    assert ("SAC-SMA", "single") in table.index and ("SAC-SMA", "ensemble") not in table.index
+    own = joined["SAC-SMA"]
+    expected = nse(sim=own["streamflow"].isel(seed=0), obs=own["streamflow_obs"]).mean()
+    assert table.loc[("SAC-SMA", "single"), "nse_mean"] == pytest.approx(float(expected))
+    for path in tmp_path.glob("0*.nc"):
+        path.unlink()
+    with pytest.raises(DataError, match="no basin in common"):
+        benchmark.with_benchmark_models(members, tmp_path)
