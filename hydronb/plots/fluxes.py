@@ -59,11 +59,11 @@ def series(values: Series, *, label: str, title: str = "", colour: Mapping[str, 
     """
     _bokeh()
     colour = colour or colours(list(values))
-    dim = hv.Dimension(" ".join([title, *values]), label=label)  # named so that other panels keep a scale of their own
+    dim = hv.Dimension(" ".join([title, *values]))  # panels share a scale by the label of their dimension
     curves = [_curve(da, name, dim).opts(color=colour[name], line_width=1.2, tools=["hover"])
               for name, da in values.items()]
     return hv.Overlay(curves).opts(width=width, height=height, title=title, yticks=4, legend_position="top_left",
-                                   legend_cols=len(curves), show_legend=len(curves) > 1, xlabel="",
+                                   legend_cols=len(curves), show_legend=len(curves) > 1, xlabel="", ylabel=label,
                                    legend_opts={"spacing": 16}, padding=(0, (0, 0.2)), **ALONG_TIME)
 
 
@@ -133,7 +133,7 @@ def baseflow_maps(maps: Mapping[str, xr.DataArray], across: pd.Series, up: pd.Se
         Of the scatter: the index to compare with and the model's.
     """
     _bokeh()
-    panels = [basin_map(da, title=f"({letter}) {title}", clim=(0, 1), width=width)
+    panels = [basin_map(da, title=f"({letter}) {title}", clim=(0.0, 1.0), width=width)
               for letter, (title, da) in zip("abcdefgh", maps.items(), strict=False)]
     letter = "abcdefgh"[len(panels)]
     scatter = correlated(across, up, x=x, y=y, title=f"({letter})", width=width)
