@@ -18,10 +18,10 @@ from pathlib import Path
 import torch
 
 
-def arguments(description: str, **options: int) -> argparse.Namespace:
+def arguments(description: str, *, peer: str = "NeuralHydrology", **options: int) -> argparse.Namespace:
     """`--peer`, `--quick`, `--repetitions` and one number an option; torch is set to one thread."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--peer", action="store_true", help="measure NeuralHydrology beside hydronb")
+    parser.add_argument("--peer", action="store_true", help=f"measure {peer} beside hydronb")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
     for name, default in options.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
@@ -29,17 +29,17 @@ def arguments(description: str, **options: int) -> argparse.Namespace:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     if chosen.peer:
-        need_peer()
+        need_peer(peer)
     return chosen
 
 
-def need_peer() -> None:
-    """Ends with the command that installs NeuralHydrology, where it is missing."""
+def need_peer(peer: str) -> None:
+    """Ends with the command that installs the peer, where it is missing."""
     try:
-        version("neuralhydrology")
+        version(peer.lower())
     except ImportError:
-        sys.exit("NeuralHydrology is not installed here; `.venv/bin/python -m pip install -c constraints.txt "
-                 "neuralhydrology` brings it, or leave out --peer")
+        sys.exit(f"{peer} is not installed here; `.venv/bin/python -m pip install -c constraints.txt {peer.lower()}` "
+                 "brings it, or leave out --peer")
 
 
 def take_turns(candidates: dict[str, Callable[[], object]], repetitions: int) -> dict[str, float]:

@@ -11,7 +11,7 @@ outflow to the gauge. Departures from the paper, all of them:
    dry or warm day.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -243,7 +243,7 @@ def _run_steps(prcp, tmean, pet, static, dynamic, state, recharge, want, compone
     return {name: torch.stack(values, 1) for name, values in out.items()}, state
 
 
-def _check_names(static: Mapping[str, Tensor], dynamic: Mapping[str, Tensor], want: tuple[str, ...]) -> None:
+def _check_names(static: Collection[str], dynamic: Collection[str], want: tuple[str, ...]) -> None:
     for name in (*static, *dynamic):
         if name not in PARAMETERS:
             raise ParameterError(f"HBV has no parameter {name!r}{nearest(name, PARAMETERS)}")
@@ -332,7 +332,7 @@ def simulate(forcing: xr.Dataset, parameters: xr.Dataset, *, state: xr.Dataset |
     series = _series(forcing)
     basins, time = series["prcp"].indexes["basin"], series["prcp"].indexes["time"]
     values = _bounded(_matched(parameters, "the dataset of parameters", basins))
-    _check_names(values.drop_vars(ROUTING, errors="ignore"), {}, ())
+    _check_names([str(name) for name in values.data_vars if name not in ROUTING], (), ())
     if "time" in values.dims:
         if len(without := time.difference(values.indexes["time"])):
             raise DataError(f"the parameters have no value on {without[0].date()}, a day of the forcing")

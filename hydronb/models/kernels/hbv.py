@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
+from typing import no_type_check
 
 import numpy as np
 import torch
@@ -46,6 +47,8 @@ FLOOR = 1e-5
 TINY = 1e-30
 """Ratios below count as this, so that their logarithm is finite."""
 LN2 = math.log(2)
+# @no_type_check keeps jaxtyping's wrappers off what numba compiles
+
 STRETCH = 16
 """Days of which backward computes the stores again, from those that forward has kept: less to write than all."""
 WORTH_A_THREAD = 2**17
@@ -61,15 +64,18 @@ _FORMATS = {types.float32: (np.float32, np.int32, 23, 0x3F3504F3, 5, 8),
 """Type, integer of its size, bits of the mantissa, sqrt(1/2) as that integer, terms of the two series."""
 
 
+@no_type_check
 def _log2(x):
     """Binary logarithm of a positive, normal number, to rounding, in operations that have vector forms."""
 
 
+@no_type_check
 def _exp2(x):
     """2 ** x for x <= 0, to rounding."""
 
 
 @overload(_log2, jit_options=fast)
+@no_type_check
 def _log2_of(x):
     real, integer, mantissa, half_root, terms, _ = _FORMATS[x]
     fraction = (1 << mantissa) - 1
@@ -88,6 +94,7 @@ def _log2_of(x):
 
 
 @overload(_exp2, jit_options=fast)
+@no_type_check
 def _exp2_of(x):
     real, integer, mantissa, _, _, terms = _FORMATS[x]
     lowest, factorial = np.finfo(real).minexp, math.factorial(terms)
@@ -106,12 +113,14 @@ def _exp2_of(x):
 
 
 @njit(**inline)
+@no_type_check
 def _share(difference, real):
     """Of the gradient of max(difference, 0), what goes to the difference."""
     return real(1) if difference > real(0) else (real(0.5) if difference == real(0) else real(0))
 
 
 @njit(**inline)
+@no_type_check
 def _power(w, base, exponent, log, power, real):
     """(min(base, 1)) ** exponent. A loop of its own, as is each part of a day, so that several turns of it overlap."""
     for i in range(LANES):
@@ -121,6 +130,7 @@ def _power(w, base, exponent, log, power, real):
 
 
 @njit(**inline)
+@no_type_check
 def _until_demand(w, plain, real):
     """Equations 1 to 7 as far as the stress that PET meets; the stores stay as they were."""
     zero, one, floor = real(0), real(1), real(FLOOR)
@@ -152,6 +162,7 @@ def _until_demand(w, plain, real):
 
 
 @njit(**inline)
+@no_type_check
 def _day(w, plain, real):
     """Stores and fluxes at the day's end."""
     _until_demand(w, plain, real)
@@ -174,6 +185,7 @@ def _day(w, plain, real):
 
 
 @njit(**inline)
+@no_type_check
 def _day_back(w, plain, real):
     """The adjoints of the stores before the day from those after it and of the fluxes; adds to the gradients."""
     zero, one, floor = real(0), real(1), real(FLOOR)
@@ -223,7 +235,8 @@ def _day_back(w, plain, real):
         w[GRADIENT + BETA + i] += d_power * w[LOG_RATIO + i] * real(LN2)
         d_wet = d_power * w[BETA + i] * _share(one - w[RATIO + i], real)
         w[GRADIENT + FC + i] -= d_over + (d_dry + d_wet) / w[FC + i]
-        w[ADJOINT + SM + i] = d_soil + d_wet / max(w[SM + i], real(TINY))
+        slope = one if w[SM + i] > zero else (one if w[BETA + i] <= one else zero)  # of the power, at 0
+        w[ADJOINT + SM + i] = d_soil + slope * d_wet / (max(w[RATIO + i], real(TINY)) * w[FC + i])
         w[NEWS + i] = d_soil + d_recharge * w[SHARE + i]
     for i in range(LANES):
         above = w[TMEAN + i] - w[TT + i]
@@ -251,6 +264,7 @@ def _day_back(w, plain, real):
 
 
 @njit(**options)
+@no_type_check
 def _spread(w, row, series, day, basin, basins, n):
     """A day of (basin, time) to all components' lanes."""
     for b in range(basins):
@@ -265,6 +279,7 @@ def _spread(w, row, series, day, basin, basins, n):
 
 
 @njit(**options)
+@no_type_check
 def _load(w, row, flat, at, stride, basins, n):
     """Components that lie side by side in `flat`, basins `stride` apart, into a row."""
     for b in range(basins):
@@ -279,6 +294,7 @@ def _load(w, row, flat, at, stride, basins, n):
 
 
 @njit(**options)
+@no_type_check
 def _store(w, row, flat, at, stride, basins, n):
     """A row into where `_load` would find it."""
     for b in range(basins):
@@ -293,6 +309,7 @@ def _store(w, row, flat, at, stride, basins, n):
 
 
 @njit(**options, fastmath={"contract", "reassoc"})
+@no_type_check
 def _add_mean(w, row, out, day, basin, basins, n, weight):
     """The components' weighted sum added to a day of (basin, time)."""
     for b in range(basins):
@@ -308,6 +325,7 @@ def _add_mean(w, row, out, day, basin, basins, n, weight):
 
 
 @njit(**inline)
+@no_type_check
 def _load_parameters(w, parameters, which, strides, day, basin, basins, component, n):
     for k in which:
         at = basin * strides[k, 0] + day * strides[k, 1] + component
@@ -315,6 +333,7 @@ def _load_parameters(w, parameters, which, strides, day, basin, basins, componen
 
 
 @njit(**inline)
+@no_type_check
 def _load_day(w, prcp, tmean, pet, parameters, varying, strides, day, basin, basins, component, n):
     _spread(w, PRCP, prcp, day, basin, basins, n)
     _spread(w, TMEAN, tmean, day, basin, basins, n)
@@ -322,6 +341,7 @@ def _load_day(w, prcp, tmean, pet, parameters, varying, strides, day, basin, bas
     _load_parameters(w, parameters, varying, strides, day, basin, basins, component, n)
 
 
+@no_type_check
 def _forward(prcp, tmean, pet, parameters, strides, state, wanted, out, each, end, kept, first_basin, stop_basin):
     """Fills `out` (wanted, basin, time), means, or `each` (wanted, basin, time, component), whichever has a size, `end`
     as `state` (store, basin, component), and, where it has one, `kept` (stretch, store, basin, component): the stores
@@ -357,6 +377,7 @@ def _forward(prcp, tmean, pet, parameters, strides, state, wanted, out, each, en
                 _store(w, SP + k * LANES, end, k * lanes + here, components, basins, n)
 
 
+@no_type_check
 def _backward(prcp, tmean, pet, parameters, strides, wanted, d_out, d_each, d_end, kept, d_state, gradients, to,
               first_basin, stop_basin):
     """Fills `d_state` and `gradients`, which lie as `to` says, from the gradients of `out` or `each` and of `end`."""
@@ -450,7 +471,7 @@ def all_days(
     prcp: Float[Tensor, "basin time"],
     tmean: Float[Tensor, "basin time"],
     pet: Float[Tensor, "basin time"],
-    parameters: Sequence[Float[Tensor, "basin time_or_1 component"] | None],
+    parameters: Sequence[Tensor | None],
     state: Float[Tensor, "store basin component"],
     wanted: Sequence[int],
     components: bool,
@@ -460,7 +481,8 @@ def all_days(
     Parameters
     ----------
     parameters
-        In the order of `hydronb.models.hbv.PARAMETERS`; with one day where they are static, None for an exponent of 1.
+        (basin, time, component) in the order of `hydronb.models.hbv.PARAMETERS`; with one day where they are static,
+        None for an exponent of 1.
     wanted
         Places in the list of stores and then fluxes.
     components
