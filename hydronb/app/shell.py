@@ -65,7 +65,7 @@ def session(outputs: Outputs) -> pn.Template:
 
     tabs.param.watch(to_page, "value")
     app.state.param.watch(changed, [n for n in app.state.param if n not in ("name", "selection")])
-    page = pn.Template(_TEMPLATE)
+    page = pn.Template(_TEMPLATE, location=True)
     page.add_variable("where", outputs.root.name)
     page.add_panel("tabs", tabs)
     page.add_panel("main", pn.Column(app.problem, app.place, sizing_mode="stretch_width", margin=0))
@@ -134,5 +134,6 @@ _TEMPLATE = """
   <button onclick="keep('hydronb-welcome', 'read'); html.classList.remove('first')">Understood</button>
 </div>
 <main>{{ embed(roots.main) }}</main>
+{{ embed(roots.location) }}
 {% endblock %}
 """

@@ -38,7 +38,7 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
         row(page.part(lambda: _plane(of), colours, drawn=links.listen("plane"), width=380,
                       table=lambda: of.plane().assign(cluster=of.clusters().reindex(of.plane()["basin"]).to_numpy()),
                       name="umap"),
-            page.part(lambda: _map(of), colours, drawn=links.listen("map", to="plane"), width=440, grow=2,
+            page.part(lambda: _map(of), colours, drawn=links.listen("map"), width=440, grow=2,
                       table=lambda: of.values()[0].to_frame(), name="colours")),
         row(page.part(lambda: _selected(of), ["selection", "embedding"], width=700)),
         row(page.part(lambda: _hydrograph(state, outputs), time, width=700,
@@ -165,8 +165,6 @@ def _map(of: Embedding) -> hv.Overlay:
     if lacking := [c for c in ("lat", "lon") if c not in ds.coords]:
         raise DataError(f"{of.name}/embedding.nc has no {lacking[0]}, so there is no map")
     frame = pd.DataFrame({"basin": ds["basin"].values.astype(str), "lon": ds["lon"].values, "lat": ds["lat"].values})
-    order = {b: i for i, b in enumerate(of.plane()["basin"])}  # the same order as on the plane: selections are linked
-    frame = frame.sort_values("basin", key=lambda c: c.map(order))
     return linked.gauges(frame, values, label=label, title=label)
 
 

@@ -285,8 +285,8 @@ class Linked:
         self.rings: dict[str, ColumnDataSource] = {}
         state.param.watch(lambda _: self.show(), ["basin", "selection"])
 
-    def listen(self, name: str, *, to: str = "") -> Callable[[LayoutDOM], None]:
-        """For `Part(drawn=)` of the plot `name`; `to` is one that is drawn before it whenever it is drawn."""
+    def listen(self, name: str) -> Callable[[LayoutDOM], None]:
+        """For `Part(drawn=)` of the plot `name`."""
         def drawn(model: LayoutDOM) -> None:
             plot = plots_of(model)[0]
             points = points_of(plot)
@@ -296,12 +296,8 @@ class Linked:
             plot.scatter("x", "y", source=self.rings[name], size=18, fill_color=None, line_color=COLOURS["LSTM"],
                          line_width=3, name="ring")
             on_click(plot, self._clicked)
-            points.data_source.selected.on_change("indices", self._selected)
-            other = points_of(self.plots[to]) if to in self.plots else None
-            if other is not None:
-                mine, theirs = points.data_source.selected, other.data_source.selected
-                mine.js_link("indices", theirs, "indices")
-                theirs.js_link("indices", mine, "indices")
+            basins = [str(b) for b in points.data_source.data["basin"]]
+            points.data_source.selected.on_change("indices", lambda _attr, _old, new: self._selected(basins, new))
             self.show()
 
         return drawn
@@ -309,13 +305,8 @@ class Linked:
     def _clicked(self, basin: str) -> None:
         self.state.basin = basin
 
-    def _selected(self, _attr: str, _old: list[int], new: list[int]) -> None:
-        basins = self._ids()
-        self.state.selection = [str(basins[i]) for i in sorted(new)]
-
-    def _ids(self) -> Sequence[str]:
-        points = points_of(next(iter(self.plots.values())))
-        return points.data_source.data["basin"] if points else []
+    def _selected(self, basins: list[str], new: list[int]) -> None:
+        self.state.selection = sorted(basins[i] for i in new)
 
     def show(self) -> None:
         """The state's selection and catchment, on all plots."""
