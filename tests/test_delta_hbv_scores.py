@@ -109,6 +109,7 @@ def test_dynamic_parameters_come_from_the_model_with_the_fewest(ds, tmp_path):
             write_run(tmp_path / "none", ds, dynamic=[])]
     sources = delta_hbv.dynamic_sources(benchmark.group_runs(runs))
     assert {n: g.label for n, g in sources.items()} == {"BETA": "delta_n(beta)", "BETAET": "delta_n(gamma, beta)"}
+    assert delta_hbv.richest(benchmark.group_runs(runs)).label == "delta_n(gamma, beta)"
     with pytest.raises(DataError, match="none of the runs has a dynamic parameter"):
         delta_hbv.dynamic_sources(benchmark.group_runs(runs[2:]))
 

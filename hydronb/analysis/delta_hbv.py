@@ -205,6 +205,15 @@ def dynamic_sources(groups: Sequence[Group]) -> dict[str, Group]:
     return {n: min((g for g in hbvs if n in g.parameters["dynamic"]), key=order) for n in names}
 
 
+def richest(groups: Sequence[Group]) -> Group:
+    """The delta-HBV with the most dynamic parameters, then components, then epochs; the first of equals."""
+    def richness(group: Group) -> tuple[bool, int, int, int]:
+        p = group.parameters
+        return p["model"] == "delta_hbv", len(p["dynamic"]), p["components"], p["epochs"]
+
+    return max(groups, key=richness)
+
+
 def contrasting_basins(ds: xr.Dataset, run: TrainedRun) -> list[str]:
     """Among the better half of a run's basins (by NSE) the driest, the snowiest and the wettest.
 
