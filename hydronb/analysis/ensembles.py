@@ -257,7 +257,8 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         none = pd.Series(np.nan, table.index)
         std, low, high = (table.get(f"{name}_{part}", none) for part in ("std", "low", "high"))
         text[heading] = [_cell(*row, digits) for row in zip(table[name], std, low, high, strict=True)]
-    return pd.DataFrame(text | {"seeds": table["members"], "basins": table["basins"]}, index=table.index)
+    counts = {"seeds": table["members"].map(str), "basins": table["basins"].map(str)}
+    return pd.DataFrame(text | counts, index=table.index)
 
 
 def _cell(value: float, std: float, low: float, high: float, digits: int) -> str:
