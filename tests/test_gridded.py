@@ -195,6 +195,17 @@ def test_parameters_that_cannot_be(values, message):
     assert issubclass(ParameterError, HydronbError)
 
 
+def test_a_plan_follows_the_file_of_a_grid(tmp_path):
+    from hydronb.runs.identity import data_files
+
+    (tmp_path / "grid.nc").write_text("")
+    given = {"kind": "file", "path": str(tmp_path / "grid.nc")}
+    assert data_files(given, GridParameters, where="plan") == {"path": tmp_path / "grid.nc"}
+    with pytest.raises(DataError, match=r"plan: path: .*none.nc does not exist"):
+        data_files(given | {"path": str(tmp_path / "none.nc")}, GridParameters, where="plan")
+    assert data_files({"preset": "yellow"}, GridParameters, where="plan") == {}
+
+
 def test_data_check_describes_a_grid(tmp_path):
     synthetic_grid((5, 6), 2, cells=False).to_netcdf(tmp_path / "grid.nc")
     found = report(tmp_path / "grid.nc")

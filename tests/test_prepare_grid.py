@@ -153,6 +153,16 @@ def test_sums_since_midnight_as_in_era5_land(tmp_path):
     np.testing.assert_allclose(eastern, [sums(17, 40), sums(41, 64)], rtol=1e-4)
 
 
+def test_evaporation_that_counts_upwards_as_negative(tmp_path):
+    """ERA5-Land's: metres, negative, summed since midnight."""
+    hours = hourly()
+    summed = -hours.groupby("time.date").cumsum() / 1000
+    summed = summed.assign_attrs(units="m").assign_coords(time=hours["time"] + np.timedelta64(1, "h"))
+    found = source("et", summed, tmp_path, accumulated=True, factor=-1)
+    want = [sums(1, 24), sums(25, 48), sums(49, 72)]
+    np.testing.assert_allclose(found.daily(found.days())[:, 0, 0], want, rtol=1e-4)
+
+
 def test_local_days(tmp_path):
     found = source("prcp", hourly(), tmp_path)
     np.testing.assert_allclose(found.daily(found.days(-5), -5)[:, 0, 0], [sums(6, 29), sums(30, 53)])

@@ -237,7 +237,7 @@ def judge(name: str, low: float | int, high: float | int, where: str) -> None:
 
 
 def _first(da: xr.DataArray, wrong: xr.DataArray) -> str:
-    day = int(wrong.any(["y", "x"]).argmax())
+    day = int(wrong.any(["y", "x"]).argmax("time"))
     y, x = np.argwhere(wrong.isel(time=day).to_numpy())[0]
     return f"cell ({y}, {x}) on {str(da['time'].values[day])[:10]}"
 

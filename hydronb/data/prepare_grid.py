@@ -5,6 +5,7 @@ from a table. Days are made block by block, each block read, aggregated, checked
 that a grid of decades in steps of hours never lies in memory. What was stopped goes on where it stopped, and the
 result is there whole or not at all."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -307,24 +308,24 @@ def _write_empty(partial: Path, sources: dict[str, Source], static: xr.Dataset, 
                                                              "long_name": VARIABLES[name].long_name})  # fmt: skip
 
 
-def _identity(recipe: Recipe, sources: dict[str, Source], static: xr.Dataset, length: int) -> dict[str, Any]:
+def _identity(recipe: Recipe, sources: dict[str, Source], static: xr.Dataset, length: int) -> str:
     """What a partial result must have been made from to go on with it."""
-    files = {str(path): [path.stat().st_size, path.stat().st_mtime_ns] for s in sources.values() for path in s.paths}
-    return {"recipe": recipe.plain(), "files": files, "length": length,
-            "days": [str(static.time.values[end])[:10] for end in (0, -1)],
-            "mask": float(static["mask"].sum()), "streamflow": float(static.get("streamflow", xr.DataArray(0)).sum())}
+    stats = [(str(path), path.stat()) for source in sources.values() for path in source.paths]
+    files = [[path, stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+    fixed = [np.asarray(static[name]).tobytes().hex() for name in sorted(map(str, static.variables))]
+    return hashlib.sha256(json.dumps([recipe.plain(), files, fixed, length]).encode()).hexdigest()
 
 
-def _done(partial: Path, identity: dict[str, Any]) -> int | None:
+def _done(partial: Path, identity: str) -> int | None:
     """Days in a partial result; None where there is none, or one of something else."""
     try:
         found = json.loads((partial / "progress.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return int(found["days_done"]) if found.get("identity") == json.loads(json.dumps(identity)) else None
+    return int(found["days_done"]) if found.get("identity") == identity else None
 
 
-def _mark(partial: Path, identity: dict[str, Any], days_done: int) -> None:
+def _mark(partial: Path, identity: str, days_done: int) -> None:
     mark = partial / "progress.json"
     mark.with_suffix(".tmp").write_text(json.dumps({"identity": identity, "days_done": days_done}), encoding="utf-8")
     os.replace(mark.with_suffix(".tmp"), mark)

@@ -178,6 +178,7 @@ class Source:
         wanted = pd.date_range(days[0] - shift, days[-1] + DAY - shift, freq=self.step, inclusive="left")
         since = wanted[0].floor("D") if self.product.accumulated else wanted[0]
         starts, values = self._read(since, wanted[-1])
+        values = values if self.product.factor == 1 else values * np.float32(self.product.factor)
         if len(missing := wanted.difference(starts)):
             raise DataError(f"{self.name} has no value for {missing[0]:%Y-%m-%d %H:%M} ({len(missing)} steps of "
                             f"{len(wanted)} are missing from {days[0].date()} to {days[-1].date()}); are all files "
@@ -186,10 +187,10 @@ class Source:
             raise DataError(f"{self.name} has {starts[starts.duplicated()][0]:%Y-%m-%d %H:%M} twice; "
                             "do two files overlap?")
         if self.product.accumulated:
-            values = _since_midnight(values, starts)[len(starts) - len(wanted) :]
+            values = _since_midnight(values, starts, self.name)[len(starts) - len(wanted) :]
         a_day = len(wanted) // len(days)
         values = values.reshape(len(days), a_day, *values.shape[1:]).mean(axis=1, dtype=np.float64)
-        values = (self.product.factor * self.scale * values + self.offset).astype(np.float32)
+        values = (self.scale * values + self.offset).astype(np.float32)
         return values if self.name == "et" else self._without_sea(values)
 
     def _read(self, first: pd.Timestamp, last: pd.Timestamp) -> tuple[pd.DatetimeIndex, np.ndarray]:
@@ -363,12 +364,12 @@ def _depth_and_span(text: str) -> tuple[str, float | None]:
     return text, None
 
 
-def _since_midnight(values: np.ndarray, starts: pd.DatetimeIndex) -> np.ndarray:
-    """Amounts of the steps from sums since 00:00 UTC; what packing makes a little negative becomes 0."""
+def _since_midnight(values: np.ndarray, starts: pd.DatetimeIndex, name: str) -> np.ndarray:
+    """Amounts of the steps from sums since 00:00 UTC; precipitation that packing makes a little negative becomes 0."""
     amounts = np.diff(values, axis=0, prepend=values[:1])
     begins = np.asarray(starts == starts.normalize())
     amounts[begins] = values[begins]
-    return np.maximum(amounts, 0)
+    return np.maximum(amounts, 0) if name == "prcp" else amounts
 
 
 def _shown(box: Iterable[float]) -> str:
