@@ -190,6 +190,21 @@ def test_single_precision_several_threads_and_any_layout():
     torch.testing.assert_close(flows[0].double(), double["q1"], rtol=1e-3, atol=1e-3)
 
 
+def test_the_core_compiles_where_no_cache_can_be_written(monkeypatch):
+    from numba import types
+    from numba.core import caching
+
+    from hydronb.models.kernels import hbv as kernel
+
+    def twice(x):
+        x[0] *= 2
+
+    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
+    value = np.ones(1)
+    kernel._compile(twice, (types.Array(types.float64, 1, "C"),))(value)
+    assert value[0] == 2
+
+
 def test_recharge_by_a_network():
     """A network that computes Equation 5 itself gives the same; any share of the water keeps the balance."""
     series = tensors(*weather(2, 30, 5))
