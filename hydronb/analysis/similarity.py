@@ -190,10 +190,11 @@ def best_k(silhouette: pd.DataFrame) -> dict[str, int]:
     return {str(space): int(of_space.idxmax()[1]) for space, of_space in means.groupby(level="space")}
 
 
-def best_k_of_seeds(silhouette: pd.DataFrame) -> pd.Series:
+def best_k_of_seeds(silhouette: pd.DataFrame) -> dict[int, int]:
     """The k that each seed on its own would choose, by seed."""
     own = silhouette[silhouette["space"] == "embedding"]
-    return own.loc[own.groupby("seed")["mean"].idxmax()].set_index("seed")["k"]
+    best = own.loc[own.groupby("seed")["mean"].idxmax()]
+    return {int(seed): int(k) for seed, k in zip(best["seed"], best["k"], strict=True)}
 
 
 def stability(labels: dict[tuple[str, int | None], xr.DataArray]) -> pd.DataFrame:
