@@ -388,6 +388,11 @@ def test_mistakes_are_one_line_and_leave_nothing(mistake, original, recipe, tmp_
     assert not (tmp_path / "basin.zarr").exists()
 
 
+def test_a_recipe_that_is_not_there(tmp_path):
+    with pytest.raises(ParameterError, match=r"no such recipe: .*none.yaml; docs/data.md shows one"):
+        prepare_grid.read_recipe(tmp_path / "none.yaml")
+
+
 def test_what_is_there_is_not_written_over(recipe, tmp_path):
     (tmp_path / "basin.zarr").mkdir()
     with pytest.raises(ParameterError, match="is there already; remove it"):

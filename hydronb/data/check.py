@@ -432,7 +432,8 @@ def _describe_dataset(ds: xr.Dataset, out: Report) -> None:
     series.describe(out)
     if not any(n in ds for n in TARGETS):
         out.note("no target (streamflow, et): enough to simulate, not to train")
-    attributes = attribute_names(ds)
+    if not (attributes := attribute_names(ds)):
+        return
     gaps = [n for n in attributes if ds[n].dtype.kind == "f" and np.isnan(ds[n]).any()]
     missing = f", missing values in {_names(gaps)}" if gaps else ""
     out.append(f"  {len(attributes)} attributes{missing}")

@@ -81,7 +81,9 @@ def read_recipe(path: str | Path) -> Recipe:
     ParameterError
         No such file, not YAML, an unknown name.
     """
-    return Recipe.validate_parameters(read_parameters(resolve(path)), where=str(path))
+    if not (file := resolve(path)).is_file():
+        raise ParameterError(f"no such recipe: {file}; docs/data.md shows one")
+    return Recipe.validate_parameters(read_parameters(file), where=str(path))
 
 
 def prepare_grid(recipe: Recipe | Mapping[str, Any], destination: str | Path, *, progress: bool = True) -> Path:
@@ -247,14 +249,13 @@ def _fill(
         done = 0
     share = outline.share(sources["et"].axes) if "et" in sources else None
     store = zarr.open_group(partial, mode="r+")
-    bar = tqdm(total=len(days), initial=done, unit="day", desc=recipe.basin, disable=not progress)
-    for start in range(done, len(days), length):
-        block = slice(start, min(start + length, len(days)))
-        for name, values in _block(recipe, sources, share, static, days[block]).items():
-            store[name][block] = values
-        _mark(partial, identity, block.stop)
-        bar.update(block.stop - start)
-    bar.close()
+    with tqdm(total=len(days), initial=done, unit="day", desc=recipe.basin, leave=False, disable=not progress) as bar:
+        for start in range(done, len(days), length):
+            block = slice(start, min(start + length, len(days)))
+            for name, values in _block(recipe, sources, share, static, days[block]).items():
+                store[name][block] = values
+            _mark(partial, identity, block.stop)
+            bar.update(block.stop - start)
     if "et" in sources and not np.isfinite(store["et"][:]).any():
         raise DataError("et has no value in the basin at the time of the forcing; leave it out or see its files")
     (partial / "progress.json").unlink()
