@@ -42,6 +42,7 @@ def write(root: Path, *, basins: int = 12, years: int = 4, components: int = 3, 
             hbv_parameters(folder, rng, places, time, components, parameters["dynamic"])
     similarity(run(root, "ealstm_05_similarity/similarity", {"ks": list(KS)}), rng, places, cells)
     sensitivity(run(root, "ealstm_04_sensitivity/sensitivity", {"threads": 1}), rng, places)
+    probes(run(root, "cnn_lstm_03_probes/probes", {"targets": []}), rng, time)
     table = pd.DataFrame({"model": ["EA-LSTM", "LSTM"], "kind": "single", "nse_mean": [0.674, 0.687]})
     table.to_csv(run(root, "ealstm_02_benchmark/benchmark", {"draws": 10}) / "table2.csv", index=False)
     return root
@@ -156,3 +157,16 @@ def sensitivity(folder: Path, rng: np.random.Generator, places: xr.Dataset) -> N
     each.reset_index().to_csv(folder / "sensitivities.csv", index=False)
     means = each.groupby(level=["seed", "attribute"])["sensitivity"].mean().reset_index()
     means.to_csv(folder / "rankings.csv", index=False)
+
+
+def probes(folder: Path, rng: np.random.Generator, time: pd.DatetimeIndex) -> None:
+    rows = [{"run": label, "label": label, "layer": layer, "target": target, "control": control, "split": split,
+             "nse": rng.uniform(0, 1), "r": rng.uniform(0, 1), "basins": 1, "days": 900}
+            for label in ("LSTM (streamflow)", "LSTM (et)") for layer in ("cells", "features")
+            for target in ("et", "true_snow") for control in ("network", "untrained", "forcing", "shuffled")
+            for split in ("test", "train")]
+    pd.DataFrame(rows).to_csv(folder / "probes.csv", index=False)
+    truth = rng.gamma(0.5, 2, len(time)).astype(np.float32)
+    attrs = {"units": "mm/d"}
+    xr.Dataset({"truth": ("time", truth, attrs), "probed": ("time", 0.8 * truth, attrs)}, {"time": time},
+               {"title": "et from the cells of LSTM (streamflow)"}).to_netcdf(folder / "probe_1.nc")

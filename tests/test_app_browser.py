@@ -85,7 +85,7 @@ def tab(browser, address):
     def opened(query: str = ""):
         context = browser.new_context(viewport={"width": 1400, "height": 1000})
         contexts.append(context)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(60_000)
         tab = context.new_page()
         tab.on("console", note)
         tab.on("pageerror", lambda error: wrong.append(str(error)))
@@ -99,14 +99,15 @@ def tab(browser, address):
     assert wrong == []
 
 
-def figures(tab, wanted: str = "basin", *, n: int = 1, title: str = "") -> list[dict]:
-    """Figures on screen that show this column, once there are `n` of them, and one with `title`."""
-    for _ in range(150):
-        tab.wait_for_timeout(200)
+def figures(tab, wanted: str = "basin", *, n: int = 1, title: str = "", selected: bool = False) -> list[dict]:
+    """Figures on screen that show this column, once there are `n` of them, one with `title`, all with a selection."""
+    for _ in range(100):
+        tab.wait_for_timeout(400)
         if not tab.evaluate("() => window.Bokeh?.documents?.length > 0"):
             continue
         found = tab.evaluate(FIND, wanted)
-        if len(found) >= n and any(title in f["title"] for f in found):
+        if len(found) >= n and any(title in f["title"] for f in found) and (
+                not selected or all(f["selected"] for f in found)):
             return found
     raise AssertionError(f"{n} figures with {wanted} and {title!r} did not come")
 
@@ -120,7 +121,7 @@ def link(tab, says: str) -> dict[str, str]:
 def test_every_page_opens(tab):
     tab = tab("?page=runs")
     for name, word in {"Similarity": "Catchment similarity", "Dynamic parameters": "Water balance",
-                       "Benchmarks": "Medians over catchments", "Probes": "no probes here yet", "Runs": "6 of 6"}.items():
+                       "Benchmarks": "Medians over", "Probes": "As published", "Runs": "6 of 6"}.items():
         tab.get_by_role("button", name=name, exact=True).click()
         tab.get_by_text(word).first.wait_for()
     tab.get_by_role("button", name="Benchmarks", exact=True).click()
@@ -161,7 +162,7 @@ def test_a_box_selects_everywhere_and_for_this_visitor_alone(tab):
     inside = [i for i, x in enumerate(plane["sx"]) if x < middle]
     assert 0 < len(inside) < len(plane["basins"])
     mine.get_by_text(f"{len(inside)} of 12 catchments selected").wait_for()
-    on_map = figures(mine, n=2)[1]
+    on_map = figures(mine, n=2, selected=True)[1]
     assert sorted(on_map["basins"][i] for i in on_map["selected"]) == sorted(plane["basins"][i] for i in inside)
     mine.get_by_role("button", name="Benchmarks", exact=True).click()
     figures(mine, "score", title=f"{len(inside)} selected catchments")

@@ -28,6 +28,8 @@ PARTIAL = ".partial"
 KEPT_TABLES, KEPT_FILES = 48, 8
 
 Read = TypeVar("Read")
+Kept = OrderedDict[str, tuple[tuple[int, int, int], Read]]
+"""By path: what tells a file from its next version, and what was read from it."""
 
 
 class Outputs:
@@ -35,8 +37,8 @@ class Outputs:
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        self._tables: OrderedDict[tuple[object, ...], Any] = OrderedDict()
-        self._files: OrderedDict[tuple[object, ...], xr.Dataset] = OrderedDict()
+        self._tables: Kept[Any] = OrderedDict()
+        self._files: Kept[xr.Dataset] = OrderedDict()
 
     def names(self) -> list[str]:
         """Run directories by their path below the folder, those being written with `.partial` at the end."""
@@ -171,22 +173,26 @@ class Outputs:
             raise DataError(f"{name}/{file} cannot be read ({_first_line(error)}); {again(name)} writes it anew"
                             ) from None
 
-    def _kept(self, store: OrderedDict[tuple[object, ...], Read], most: int, path: Path, read: Callable[[], Read]
-              ) -> Read:
+    def _kept(self, store: Kept[Read], most: int, path: Path, read: Callable[[], Read]) -> Read:
         """What `read` gives, from memory where the file has not changed since."""
         try:
             stat = path.stat()
         except OSError:
             raise DataError(f"{path.relative_to(self.root)} has just gone; choose another run") from None
-        key = (str(path), stat.st_ino, stat.st_mtime_ns, stat.st_size)
-        if key not in store:
-            store[key] = read()
+        stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        if str(path) in store and store[str(path)][0] != stamp:
+            _close(store.pop(str(path))[1])  # first: HDF5 crashes on a changed file that it still has open
+        if str(path) not in store:
+            store[str(path)] = (stamp, read())
             while len(store) > most:
-                _, old = store.popitem(last=False)
-                if isinstance(old, xr.Dataset):
-                    old.close()
-        store.move_to_end(key)
-        return store[key]
+                _close(store.popitem(last=False)[1][1])
+        store.move_to_end(str(path))
+        return store[str(path)][1]
+
+
+def _close(kept: object) -> None:
+    if isinstance(kept, xr.Dataset):
+        kept.close()
 
 
 def find_basin(basins: np.ndarray, basin: str, where: str) -> str:

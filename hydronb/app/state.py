@@ -38,6 +38,10 @@ class State(param.Parameterized):
     years = param.Integer(3, bounds=(1, 100), doc="Years on the time axis.")
     parameter = param.String("", doc="Parameter on the map.")
     probes = param.String("", doc="Folder of the probes.")
+    layer = param.String("cells", doc="What is probed: cells, features, ...")
+    score = param.String("nse", doc="Of a probe: nse or r.")
+    split = param.String("test", doc="On which days a probe is scored.")
+    series = param.String("", doc="File of a probed series.")
     run = param.String("", doc="Folder whose parameters and loss curve are shown.")
     selection = param.List([], item_type=str, doc="Catchments in the box or lasso; not part of a link.")
 

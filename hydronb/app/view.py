@@ -283,7 +283,7 @@ class Linked:
         self.state = state
         self.plots: dict[str, Plot] = {}
         self.rings: dict[str, ColumnDataSource] = {}
-        state.param.watch(lambda _: self.show(), ["basin", "selection"])
+        state.param.watch(lambda *_: self.show(), ["basin", "selection"])
 
     def listen(self, name: str) -> Callable[[LayoutDOM], None]:
         """For `Part(drawn=)` of the plot `name`."""

@@ -101,7 +101,7 @@ def static_field(ds: xr.Dataset, name: str) -> np.ndarray:
     """
     fields = [str(n) for n, da in ds.data_vars.items() if set(da.dims) == {"y", "x"}]
     if name not in fields:
-        raise DataError(f"the grid has no static field {name!r}{nearest(name, fields)}; it has {', '.join(fields)}")
+        raise DataError(f"the grid has no static field {name!r}{nearest(name, fields)}")
     field = ds[name].transpose("y", "x").to_numpy().astype(np.float32)
     if np.isnan(field).any():
         raise DataError(f"static field {name} is missing in {int(np.isnan(field).sum())} cells; fill it, or "
@@ -139,8 +139,8 @@ def fit_frame_scaling(ds: xr.Dataset, targets: list[str], static: list[str], per
 def _observed(ds: xr.Dataset, name: str) -> xr.DataArray:
     have = [n for n in TARGETS if n in ds]
     if name not in have:
-        raise DataError(f"the gridded catchment {ds.attrs['basin']} has no target {name!r}{nearest(name, have)}; "
-                        f"it has {', '.join(have) or 'none, so nothing can be trained on it'}")
+        raise DataError(f"the gridded catchment {ds.attrs['basin']} has no target {name!r}"
+                        f"{nearest(name, have) or ', nor any other, so nothing can be trained on it'}")
     return ds[name]
 
 

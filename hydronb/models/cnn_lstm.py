@@ -66,7 +66,7 @@ def stack_for(shape: tuple[int, int]) -> list[Convolution]:
 
     The rule, for rows and columns alike: 5 x 5 kernels with half their size as padding, so that a stride of s leaves
     every s-th cell; stride 2 twice, but 1 where no more than 5 cells are left; the third stride is what leaves at
-    most 5, its kernel no smaller than its stride, so that every cell counts; the fourth kernel is all that is left.
+    most 5, its kernel wide enough that every cell counts; the fourth kernel is all that is left.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def _axis(n: int) -> list[tuple[int, int, int]]:
     layers = []
     for stride in (2, 2, None):
         stride = -(-n // LEFT) if stride is None else stride if n > LEFT else 1
-        kernel = max(KERNEL, stride | 1)
+        kernel = max(KERNEL, 2 * stride - 1)
         layers.append((kernel, stride, kernel // 2))
         n = -(-n // stride)
     return [*layers, (n, 1, 0)]

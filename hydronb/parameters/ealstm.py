@@ -71,7 +71,7 @@ class TrainParameters(FitParameters, Periods):
 class SearchParameters(NotebookParameters):
     """ealstm_06_search."""
 
-    takes_runs_of: ClassVar[tuple[str, ...]] = ("ealstm_01_train",)
+    takes_runs_of: ClassVar[tuple[str, ...]] = ("ealstm_01_train", "cnn_lstm_01_train")
     runs: list[str] = []
     """Run directories of trained models that differ in their settings; where empty, the notebook trains small ones."""
     draws: Count = 1000

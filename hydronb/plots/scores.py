@@ -41,7 +41,8 @@ def cdf(scores: Mapping[str, pd.Series], *, label: str = "", xlim: tuple[float, 
         low, high = np.percentile(pooled, [2, 98])
         xlim = (max(-0.5, min(pooled.min(), 0)), 1.0) if skill else (low, high if high > low else low + 1)
     return hv.Overlay(curves).opts(width=width, height=height + 24 * len(curves), legend_position="bottom",
-                                   legend_cols=1, show_legend=True, title=title, xlim=xlim or (None, None), ylim=(0, 1), **FREE)
+                                   legend_cols=1, show_legend=True, title=title, xlim=xlim or (None, None), ylim=(0, 1),
+                                   **FREE)
 
 
 def loss_curve(progress: pd.DataFrame, *, width: int = WIDTH, height: int = 280) -> hv.Layout | hv.Overlay:

@@ -263,7 +263,7 @@ def _day_back(w, plain, real):
         w[ADJOINT + SP + i], w[ADJOINT + MW + i] = d_pack, d_wet
 
 
-@njit(**options)
+@njit(**inline)
 @no_type_check
 def _spread(w, row, series, day, basin, basins, n):
     """A day of (basin, time) to all components' lanes."""
@@ -278,7 +278,7 @@ def _spread(w, row, series, day, basin, basins, n):
                     w[row + chunk + i] = value
 
 
-@njit(**options)
+@njit(**inline)
 @no_type_check
 def _load(w, row, flat, at, stride, basins, n):
     """Components that lie side by side in `flat`, basins `stride` apart, into a row."""
@@ -293,7 +293,7 @@ def _load(w, row, flat, at, stride, basins, n):
                     w[lane + chunk + i] = flat[source + chunk + i]
 
 
-@njit(**options)
+@njit(**inline)
 @no_type_check
 def _store(w, row, flat, at, stride, basins, n):
     """A row into where `_load` would find it."""
@@ -308,7 +308,7 @@ def _store(w, row, flat, at, stride, basins, n):
                     flat[target + chunk + i] = w[lane + chunk + i]
 
 
-@njit(**options, fastmath={"contract", "reassoc"})
+@njit(**inline, fastmath={"contract", "reassoc"})
 @no_type_check
 def _add_mean(w, row, out, day, basin, basins, n, weight):
     """The components' weighted sum added to a day of (basin, time)."""

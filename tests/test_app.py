@@ -1,0 +1,280 @@
+"""The app without a browser: state and links, what is read and what is not, messages, figures that take new data."""
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import app_files
+import holoviews as hv
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hydronb import plots
+from hydronb.app import catchment, dynamics_page, page, runs_page, similarity_page
+from hydronb.app.outputs import Outputs
+from hydronb.app.server import allowed, check_address
+from hydronb.app.shell import App
+from hydronb.app.state import PAGES, State
+from hydronb.errors import DataError, ParameterError
+from hydronb.plots import linked
+from hydronb.plots.live import plots_of, refill, structure
+from hydronb.plots.style import _render
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return app_files.write(tmp_path_factory.mktemp("outputs"), basins=6, years=2, components=2, cells=4)
+
+
+@pytest.fixture
+def outputs(folder: Path) -> Outputs:
+    return Outputs(folder)
+
+
+def text_of(app: App) -> str:
+    """All HTML of an app's page and above it."""
+    import panel as pn
+
+    panes = app.problem, *app.place.select(pn.pane.HTML)
+    return " ".join(pane.object for pane in panes)
+
+
+# Links ----------------------------------------------------------------------------------------------------
+
+
+@given(st.fixed_dictionaries({
+    "page": st.sampled_from(list(PAGES)), "basin": st.text(min_size=1, max_size=9), "k": st.integers(2, 99),
+    "colour": st.text(min_size=1, max_size=9), "years": st.integers(1, 100),
+    "runs": st.lists(st.text("abc/_-=&% é", min_size=1, max_size=9), max_size=3)}))
+@settings(max_examples=40, deadline=None)
+def test_a_link_brings_back_the_state(values):
+    there = State(**values)
+    back = State()
+    assert back.read("?" + there.query()) == []
+    assert {n: v for n, v in back.param.values().items() if n != "name"} == {
+        n: v for n, v in there.param.values().items() if n != "name"}
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_no_link_breaks_the_state(query):
+    state = State()
+    for problem in state.read(query):
+        assert "\n" not in problem
+    assert state.page in PAGES
+
+
+def test_nonsense_is_named_and_the_rest_taken():
+    state = State()
+    assert state.read("?k=²&page=simularity&colour=aridity&metrik=nse") == [
+        "the link's k='²': give a whole number from 2 to 99",
+        "the link's page='simularity': there is no such page; did you mean 'similarity'?; similarity, dynamics, "
+        "benchmarks, probes, runs are there",
+        "the link's 'metrik' means nothing here; did you mean 'metric'?"]
+    assert (state.k, state.colour, state.page) == (5, "aridity", "similarity")
+
+
+# What is read ---------------------------------------------------------------------------------------------
+
+
+def test_runs_are_found_whatever_their_depth_and_nothing_else(tmp_path):
+    for name in ("plan/notebook/run", "desk/lstm", "plan/notebook/run/runs/own", "plan/.locks/x", "plan/superseded/x"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "params.yaml").write_text("seed: 1")
+    (tmp_path / "plan/notebook/half.partial").mkdir()
+    (tmp_path / "plan/notebook/half.partial/run.json").write_text("{")
+    assert Outputs(tmp_path).names() == ["desk/lstm", "plan/notebook/half.partial", "plan/notebook/run",
+                                         "plan/notebook/run/runs/own"]
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc", "a/../../secret", "link", ""])
+def test_nothing_outside_the_folder_is_read(tmp_path, name):
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/params.yaml").write_text("seed: 1")
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs/link").symlink_to(tmp_path / "secret")
+    outputs = Outputs(tmp_path / "outputs")
+    assert outputs.names() == []
+    with pytest.raises(DataError, match="there is no run"):
+        outputs.table(name, "params.yaml")
+
+
+def test_a_file_that_is_a_link_to_outside_is_not_read(tmp_path):
+    (tmp_path / "secret.csv").write_text("basin\n1\n")
+    run = app_files.run(tmp_path / "outputs", "notebook/run", {})
+    (run / "metrics.csv").symlink_to(tmp_path / "secret.csv")
+    with pytest.raises(DataError, match=r"holds no metrics\.csv"):
+        Outputs(tmp_path / "outputs").table("tiny/notebook/run", "metrics.csv")
+
+
+def test_a_basin_is_joined_by_id_and_read_alone(outputs, folder):
+    run = "tiny/ealstm_01_train/lstm"
+    with xr.open_dataset(folder / run / "simulation.nc") as ds:
+        wanted = ds.sel(basin="01013500").load()
+    for basin in ("01013500", "camels_01013500"):
+        xr.testing.assert_identical(outputs.basin(run, "simulation.nc", basin), wanted)
+    with pytest.raises(DataError, match="there is no catchment '99'"):
+        outputs.basin(run, "simulation.nc", "99")
+    assert not outputs.open(run, "simulation.nc")["streamflow"]._in_memory
+
+
+def test_a_file_made_anew_is_read_anew(tmp_path):
+    run = app_files.run(tmp_path, "notebook/run", {})
+    outputs = Outputs(tmp_path)
+    for value in (1.0, 2.5):
+        pd.DataFrame({"basin": ["01"], "nse": [value]}).to_csv(run / "new.csv", index=False)
+        os.replace(run / "new.csv", run / "metrics.csv")
+        assert outputs.table("tiny/notebook/run", "metrics.csv")["nse"].tolist() == [value]
+
+
+# Messages -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list(PAGES))
+def test_an_empty_folder_says_which_command_fills_it(name, tmp_path):
+    assert "hydronb run params/demo.yaml" in text_of(App(Outputs(tmp_path), f"?page={name}"))
+
+
+@pytest.mark.parametrize("name", list(PAGES))
+def test_half_written_files_are_said_on_every_page(name, tmp_path):
+    app_files.write(tmp_path, basins=4, years=1, components=2, cells=4)
+    for path in [*tmp_path.rglob("*.nc"), *tmp_path.rglob("*.csv"), *tmp_path.rglob("run.json")]:
+        path.write_bytes(path.read_bytes()[:60])
+    text = text_of(App(Outputs(tmp_path), f"?page={name}&basin=01013500"))
+    assert any(words in text for words in ("cannot be read", "has no column", "unfinished", "made outside a plan"))
+
+
+@pytest.mark.parametrize("name", list(PAGES))
+def test_every_page_draws_without_a_message(name, outputs):
+    app = App(outputs, f"?page={name}&basin=01013500")
+    assert 'class="message"' not in text_of(app)
+    assert any(part.model is not None for part in app.pages[name][0].parts)
+
+
+@pytest.mark.parametrize("look", similarity_page.LOOKS.values())
+def test_every_figure_of_all_catchments_is_drawn(look, outputs):
+    app = App(outputs, f"?page=similarity&look={look}&colour=geol_1st_class&space=attributes&k=6")
+    assert 'class="message"' not in text_of(app)
+
+
+def test_nonsense_that_only_a_page_can_know_is_said(outputs):
+    app = App(outputs, "?page=similarity&colour=nothing&seed=5&look=that&k=50")
+    for words in ("has no attribute or signature 'nothing'", "has no seed '5'", "there is no figure 'that'"):
+        assert words.replace("'", "&#x27;") in text_of(app)
+
+
+def test_markup_in_files_and_links_is_text(tmp_path):
+    app_files.run(tmp_path, "notebook/<b>run", {"model": "<script>alert(1)</script>"})
+    app = App(Outputs(tmp_path), "?page=runs&%3Cimg%20src=x%20onerror=alert(1)%3E=1")
+    assert "<script" not in text_of(app) and "<img" not in text_of(app) and "<b>run" not in text_of(app)
+
+
+# Runs -----------------------------------------------------------------------------------------------------
+
+
+def test_states_of_runs(tmp_path):
+    app_files.run(tmp_path, "n/good", {})
+    app_files.run(tmp_path, "n/old", {}, versions={"hydronb": "0.0.1", "notebook": "abc"})
+    app_files.run(tmp_path, "n/bad.partial", {}, status="failed", error="TrainingError: the loss is not finite")
+    app_files.run(tmp_path, "n/left.partial", {}, status="prepared")
+    other = app_files.run(tmp_path, "n/older", {})
+    (other / "run.json").write_text(json.dumps({"status": "complete"}))
+    table = runs_page.overview(Outputs(tmp_path)).set_index("run")
+    assert table["state"].to_dict() == {
+        "tiny/n/bad.partial": "failed", "tiny/n/good": "complete", "tiny/n/left.partial": "unfinished",
+        "tiny/n/old": "stale", "tiny/n/older": "other version"}
+    assert table.loc["tiny/n/bad.partial", "about"] == "TrainingError: the loss is not finite"
+    assert table.loc["tiny/n/old", "about"].startswith("made by hydronb 0.0.1")
+
+
+def test_a_row_that_is_half_written_is_left_out(tmp_path):
+    run = app_files.run(tmp_path, "n/going.partial", {}, status="prepared")
+    (run / "progress.csv").write_text("epoch,epochs,loss,valid\n0.5,2,0.9,\n1.0,2,0.8,0.1\n1.5,")
+    assert runs_page.overview(Outputs(tmp_path))["epoch"].tolist() == ["1 of 2"]
+
+
+# Numbers --------------------------------------------------------------------------------------------------
+
+
+def test_neighbours_by_a_second_computation(outputs, folder):
+    state = State(basin="01027000", seed="222")
+    found = similarity_page.neighbours(similarity_page.Embedding(state, outputs))
+    with xr.open_dataset(folder / "tiny/ealstm_05_similarity/similarity/embedding.nc") as ds:
+        gates = ds["input_gate"].sel(seed=222).to_pandas()
+    away = {b: np.linalg.norm(gates.loc[b] - gates.loc["01027000"]) for b in gates.index if b != "01027000"}
+    assert found.index.tolist() == sorted(away, key=away.get)
+    np.testing.assert_allclose(found["distance"], sorted(away.values()), rtol=1e-5)
+
+
+def test_a_selection_holds_for_the_benchmarks(outputs):
+    chosen = State(selection=["01000000", "01027000"], runs=["tiny/ealstm_01_train/lstm"])
+    (scores,) = catchment.scores(chosen, outputs, "nse").values()
+    assert scores.index.tolist() == ["01000000", "01027000"]
+
+
+def test_long_series_are_drawn_as_means_and_say_so(outputs, monkeypatch):
+    monkeypatch.setattr(dynamics_page, "POINTS", 100)
+    ds = dynamics_page.inside(State(basin="01013500", years=100), outputs, "tiny/delta_hbv_01_train/dynamic")
+    drawn, days = dynamics_page.thinned(ds)
+    assert days == 8 and drawn.sizes["time"] == 91
+    np.testing.assert_allclose(drawn["et"][3], ds["et"][24:32].mean(), rtol=1e-5)
+
+
+def test_new_data_in_a_drawn_figure_are_those_of_a_new_figure():
+    time = pd.date_range("2000-01-01", periods=20)
+
+    def figure(scale: float) -> hv.Layout:
+        da = xr.DataArray(scale * np.arange(20.0), {"time": time}, "time", "flow", {"units": "mm/d"})
+        return plots.hydrograph(da, {"LSTM": da + 1}, prcp=2 * da, title=f"times {scale:g}")
+
+    model = _render(figure(1.0))
+    assert structure(figure(3.0)) == structure(figure(1.0)) is not None
+    refill(model, figure(3.0))
+    for old, new in zip(plots_of(model), plots_of(_render(figure(3.0))), strict=True):
+        for mine, theirs in zip(old.renderers, new.renderers, strict=True):
+            for name, values in theirs.data_source.data.items():
+                np.testing.assert_array_equal(mine.data_source.data[name], values)
+    rain, flow = plots_of(model)
+    assert rain.title.text == "times 3" and rain.y_range.start > rain.y_range.end == 0
+    assert flow.y_range.start == 0 and flow.y_range.end > 58
+
+
+def test_where_a_catchment_stands():
+    table = pd.DataFrame({"aridity": np.arange(101.0)}, index=[f"{i:03d}" for i in range(101)])
+    figure = linked.standing(table, "100", {"aridity": "1"})
+    (dot,) = figure.traverse(lambda e: e, [hv.Points])
+    assert dot["lower"].tolist() == pytest.approx([100 * 100 / 101])
+    assert dot["where"].tolist() == pytest.approx([(100 - 5) / 90])
+
+
+# Visitors and the outside ---------------------------------------------------------------------------------
+
+
+def test_visitors_share_no_choices(outputs):
+    one, two = App(outputs), App(outputs)
+    one.state.param.update(selection=["01000000"], basin="01013500", page="runs")
+    assert (two.state.selection, two.state.basin, two.state.page) == ([], "", "similarity")
+
+
+def test_other_addresses_need_a_password():
+    check_address("127.0.0.1", "")
+    check_address("0.0.0.0", "secret")
+    with pytest.raises(ParameterError, match="needs a password"):
+        check_address("0.0.0.0", "")
+    assert allowed("127.0.0.1", 5006) == ["127.0.0.1:5006", "localhost:5006"]
+    assert f"{socket.gethostname()}:5006" in allowed("0.0.0.0", 5006)
+    assert not any("*" in origin for origin in allowed("0.0.0.0", 5006))
+
+
+def test_a_page_is_a_cell_of_a_notebook(folder):
+    shown = page("benchmarks", folder, metric="kge")
+    assert shown.select()
+    with pytest.raises(ParameterError, match=r"there is no page 'benchmark'; did you mean 'benchmarks'\?"):
+        page("benchmark", folder)
+    with pytest.raises(ParameterError, match="means nothing here"):
+        page("runs", folder, colours="x")
