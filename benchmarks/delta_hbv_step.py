@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 from measure import arguments, show, take_turns
-from torch import Tensor
+from torch import Tensor, nn
 
 from hydronb.data.scaling import Scaling
 from hydronb.losses import Terms, feng2022
@@ -18,6 +18,7 @@ MODELS = {
     "delta_n(gamma, beta)": {"dynamic": ("BETAET", "BETA")},
 }  # fmt: skip
 N_STATIC = 27
+PARTS = ("network", "HBV", "routing, loss", "optimiser")
 
 
 def parts(name: str, chosen) -> dict[str, Callable[[], object]]:
@@ -74,18 +75,51 @@ def parts(name: str, chosen) -> dict[str, Callable[[], object]]:
     return {"whole": whole, "network": network, "HBV": physics, "routing, loss": routing_and_loss, "optimiser": update}
 
 
+def peer(name: str, chosen) -> dict[str, Callable[[], object]]:
+    """The whole iteration with hydrodl2's HBV behind torch's LSTM, and its HBV alone."""
+    from hydrodl2.models.hbv.hbv import Hbv
+
+    torch.manual_seed(0)
+    dynamic = ["parBETAET", "parBETA"] if MODELS[name].get("dynamic") else []
+    physics = Hbv({"warmup": chosen.days, "nmul": MODELS[name].get("components", 16), "dynamic_params":
+                   {"Hbv": dynamic}}, device=torch.device("cpu"))
+    enter, lstm = nn.Linear(3 + N_STATIC, chosen.hidden), nn.LSTM(chosen.hidden, chosen.hidden)
+    head = nn.Linear(chosen.hidden, physics.learnable_param_count)
+    weights = [w for layer in (enter, lstm, head) for w in layer.parameters()]
+    optimiser = torch.optim.AdamW(weights, lr=1e-3)
+    weather = torch.rand(2 * chosen.days, chosen.basins, 3) * torch.tensor([12.0, 30.0, 5.0]) - torch.tensor([0, 10, 0])
+    inputs = torch.cat([weather, torch.randn(chosen.basins, N_STATIC).expand(len(weather), -1, -1)], -1)
+    observed = torch.rand(chosen.days, chosen.basins, 1)
+
+    def simulated(raw: Tensor) -> Tensor:
+        out = physics({"x_phy": weather}, raw)
+        return (out[0] if isinstance(out, tuple) else out)["streamflow"][-chosen.days :]
+
+    def whole() -> None:
+        loss = (simulated(head(lstm(enter(inputs).relu())[0])) - observed).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(weights, 1.0)
+        optimiser.step()
+
+    raw = torch.randn(len(weather), chosen.basins, physics.learnable_param_count).requires_grad_()
+    return {"whole": whole, "HBV": lambda: simulated(raw).sum().backward()}
+
+
 def main() -> None:
-    chosen = arguments(__doc__, basins=100, days=365, hidden=64, repetitions=7)
+    chosen = arguments(__doc__, peer="hydrodl2", basins=100, days=365, hidden=64, repetitions=7)
     if chosen.quick:
         chosen.basins, chosen.days, chosen.hidden, chosen.repetitions = 8, 40, 8, 2
     candidates = {f"{name}|{part}": run for name in MODELS for part, run in parts(name, chosen).items()}
+    rivals = ("delta_n", "delta_n(gamma, beta)") if chosen.peer else ()
+    candidates |= {f"{name}, hydrodl2|{part}": run for name in rivals for part, run in peer(name, chosen).items()}
     seconds = take_turns(candidates, chosen.repetitions)
     rows = []
-    for name in MODELS:
+    for name in dict.fromkeys(key.split("|")[0] for key in candidates):
         ms = {key.split("|")[1]: 1000 * s for key, s in seconds.items() if key.split("|")[0] == name}
-        shares = [f"{ms[part]:.0f} ({ms[part] / ms['whole']:.0%})" for part in list(ms)[1:]]
+        shares = [f"{ms[part]:.0f} ({ms[part] / ms['whole']:.0%})" if part in ms else "" for part in PARTS]
         rows.append([name, ms["whole"], *shares])
-    show(["", "iteration, ms", "network", "HBV", "routing, loss", "optimiser"], rows,
+    show(["", "iteration, ms", *PARTS], rows,
          f"{chosen.basins} basins, {chosen.days} days after {chosen.days} of warm-up, LSTM of {chosen.hidden}, "
          "16 components but in delta_1; each part alone, forward and backward")
 

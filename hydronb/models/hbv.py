@@ -179,7 +179,8 @@ def run(
         Return every component instead of their mean.
     route
         `step`: the equations as they stand above. `fused`: the same in one compiled core, CPU only, no `recharge`, no
-        gradient to the forcing. `auto`: fused where it applies.
+        gradient to the forcing. `auto`: fused where it applies, so on CUDA the step, day by day. It uses nothing but
+        torch's own operations, but has never been run there, and a faster route there is none yet.
 
     Returns
     -------
