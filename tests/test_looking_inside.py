@@ -223,20 +223,23 @@ def test_runs_are_read_by_seed(tmp_path, catchments):
     paths = [write_run(tmp_path / str(s), catchments, s) for s in (5, 2)]
     runs = ealstm_runs.read_ealstms(paths)
     assert [run.seed for run in runs] == [2, 5]
-    assert ealstm_runs.common_catchments(runs).identical(catchments)
+    assert ealstm_runs.catchments_of(runs).identical(catchments)
 
 
 def test_runs_that_do_not_go_together(tmp_path, catchments):
     ids = [str(b) for b in catchments["basin"].values]
     first = write_run(tmp_path / "a", catchments, 1, basins=ids[:2])
     other = write_run(tmp_path / "b", catchments, 2, basins=ids[2:])
-    wide = write_run(tmp_path / "wide", catchments, 3, hidden=7)
-    fewer = write_run(tmp_path / "fewer", catchments, 4, attributes=ATTRIBUTES[:2])
+    wide = write_run(tmp_path / "wide", catchments, 3, basins=ids[:2], hidden=7)
+    fewer = write_run(tmp_path / "fewer", catchments, 4, basins=ids[:2], attributes=ATTRIBUTES[:2])
+    later = write_run(tmp_path / "later", catchments, 6, basins=ids[:2], test_period=["1991-01-01", "1991-02-08"])
     lstm = write_run(tmp_path / "lstm", catchments, 5, model="lstm")
-    with pytest.raises(DataError, match="share no basin"):
-        ealstm_runs.common_catchments(ealstm_runs.read_ealstms([first, other]))
-    with pytest.raises(DataError, match=r"wide has 7 cells, .*a 6; give runs with the same `hidden`"):
+    with pytest.raises(DataError, match=r"trained on other basins \(2 and 2, 0 in common\); give runs"):
+        ealstm_runs.read_ealstms([first, other])
+    with pytest.raises(DataError, match=r"a has hidden 6, .*wide 7; the runs of one analysis differ in their seed"):
         ealstm_runs.read_ealstms([first, wide])
+    with pytest.raises(DataError, match=r"a has test_period 1990-10-01 to 1991-02-08, .*later 1991-01-01 to"):
+        ealstm_runs.read_ealstms([first, later])
     with pytest.raises(DataError, match="other attributes"):
         ealstm_runs.read_ealstms([first, fewer])
     with pytest.raises(DataError, match="both have the seed 1"):

@@ -10,6 +10,7 @@ import xarray as xr
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from hydronb.analysis.benchmark import NOT_THE_MODEL
 from hydronb.data import open_catchments
 from hydronb.data.dataset import choose_basins
 from hydronb.data.scaling import select_period
@@ -42,39 +43,42 @@ def read_ealstms(paths: Sequence[Path]) -> list[TrainedEALSTM]:
     TrainingError
         A directory without a trained model, or one whose model is no EA-LSTM.
     DataError
-        Two runs of one seed, of other numbers of cells, or with no basin in common.
+        No run, two of one seed, or runs that differ in anything but their seed: settings, periods, attributes, basins.
     """
     if not paths:
         raise DataError("no runs are given; name run directories of ealstm_01_train")
     runs = sorted((_read(path) for path in paths), key=lambda run: run.seed)
-    first = runs[0]
     for one, run in pairwise(runs):
         if run.seed == one.seed:
             raise DataError(f"{one.path} and {run.path} both have the seed {run.seed}; the runs of one analysis differ "
                             "in their seed alone")
-    for run in runs[1:]:
-        if run.parameters.hidden != first.parameters.hidden:
-            raise DataError(f"{run.path} has {run.parameters.hidden} cells, {first.path} {first.parameters.hidden}; "
-                            "give runs with the same `hidden`")
-        if list(run.model.scaling.attributes) != list(first.model.scaling.attributes):
-            raise DataError(f"{run.path} and {first.path} were trained with other attributes; give runs with the same")
+        _require_alike(one, run)
     return runs
 
 
-def common_catchments(runs: Sequence[TrainedEALSTM]) -> xr.Dataset:
-    """The dataset of the first run, with the basins that all runs were trained on.
+def _require_alike(one: TrainedEALSTM, other: TrainedEALSTM) -> None:
+    for name in TrainParameters.model_fields:
+        a, b = (getattr(run.parameters, name) for run in (one, other))
+        if name not in (*NOT_THE_MODEL, "data", "attributes") and a != b:
+            raise DataError(f"{one.path} has {name} {a}, {other.path} {b}; the runs of one analysis differ in their "
+                            "seed alone")
+    if list(one.model.scaling.attributes) != list(other.model.scaling.attributes):
+        raise DataError(f"{one.path} and {other.path} were trained with other attributes; give runs with the same")
+    if (here := set(one.basins)) != (there := set(other.basins)):
+        raise DataError(f"{one.path} and {other.path} were trained on other basins ({len(here)} and {len(there)}, "
+                        f"{len(here & there)} in common); give runs trained on the same")
+
+
+def catchments_of(runs: Sequence[TrainedEALSTM]) -> xr.Dataset:
+    """The basins that the runs were trained on, from the data of the first.
 
     Raises
     ------
     DataError
-        The runs share no basin.
+        The data lack one of the basins.
     """
-    shared = [b for b in runs[0].basins if all(b in run.basins for run in runs)]
-    if not shared:
-        raise DataError(f"{', '.join(str(run.path) for run in runs)} share no basin; give runs trained on the same "
-                        "basins")
     ds = open_catchments(runs[0].parameters.data)
-    return ds.sel(basin=choose_basins(list(ds["basin"].values), shared, where=f"the data of {runs[0].path}"))
+    return ds.sel(basin=choose_basins(list(ds["basin"].values), runs[0].basins, where=f"the data of {runs[0].path}"))
 
 
 def window_days(samples: Samples, ds: xr.Dataset, period: Period
