@@ -40,6 +40,9 @@ NOISE = (0.04, 0.10)
 GAPS = (0.016, 0.044)
 """Share of days without a measurement, from gauge to gauge."""
 
+ET_NOISE = 0.06
+"""Standard deviation of the logarithm of the errors in `et`."""
+
 RANGES = {  # a pair of low and high for each of REGIMES, in their order
     "lat": ((31.5, 36), (36, 46), (38, 46), (40, 46), (30.5, 36), (42.5, 48)),
     "lon": ((-113, -104), (-102, -95), (-114, -105.5), (-79, -69), (-90, -81), (-123.9, -121.5)),
@@ -106,11 +109,12 @@ def synthetic_catchments(
     -------
     xr.Dataset
         The convention of `hydronb.data.dataset`, ids `syn_0001` on: all forcings but `swe`, measured
-        `streamflow` with gaps, and the 27 attributes of Kratzert et al. (2019). Besides, over (basin, time):
-        `true_streamflow` before measurement, `true_et`, mm/d; `true_snow`, `true_soil_moisture`,
-        `true_storage` (all water in the catchment), mm at the day's end; for `hbv` `true_baseflow`,
-        `true_BETA_daily`, `true_BETAET_daily`; for `gr4j` `true_exchange`. Over basin: `true_regime` and each
-        parameter's mean over elements (and time), such as `true_FC`.
+        `streamflow` with gaps, `et` as a satellite product gives it, and the 27 attributes of Kratzert et al. (2019).
+        Besides, over (basin, time): `true_streamflow` before measurement, `true_et`, mm/d; `true_snow`,
+        `true_soil_moisture`, `true_storage` (all water in the catchment), mm at the day's end; for `hbv`
+        `true_groundwater`, mm, `true_baseflow`, `true_BETA_daily`, `true_BETAET_daily`; for `gr4j`
+        `true_exchange`. Over basin: `true_regime` and each parameter's mean over elements (and time), such as
+        `true_FC`.
 
     Raises
     ------
@@ -141,7 +145,9 @@ def synthetic_catchments(
     )
     ds = ds.sel(time=slice(START, None))
     ds["streamflow"] = ds["true_streamflow"].copy(data=measured(ds["true_streamflow"].to_numpy(), seed))
-    ds["streamflow"].attrs = {}
+    ds["et"] = ds["true_et"].copy(data=estimated(ds["true_et"].to_numpy(), seed))
+    for name in ("streamflow", "et"):
+        ds[name].attrs = {}
     ds = ds.assign(_attributes(land, ds) | _true_parameters(model))
     ds["true_regime"] = (
         "basin",
@@ -359,10 +365,12 @@ def _true_parameters(model: Model) -> dict[str, tuple]:
 
 
 def _describe(name: str) -> dict[str, str]:
-    units = {"snow": "mm", "soil_moisture": "mm", "storage": "mm", "BETA_daily": "1", "BETAET_daily": "1"}
+    stores = dict.fromkeys(("snow", "soil_moisture", "groundwater", "storage"), "mm")
+    units = stores | {"BETA_daily": "1", "BETAET_daily": "1"}
     words = {
         "et": "actual evapotranspiration",
         "snow": "snowpack and its melt water",
+        "groundwater": "water in the upper and lower zone",
         "storage": "all water stored",
         "exchange": "groundwater gained from outside",
     }
@@ -388,6 +396,14 @@ def measured(flow: np.ndarray, seed: int) -> np.ndarray:
     for series, rng in zip(measured, rngs, strict=True):
         series[_gaps(n_days, rng)] = np.nan
     return measured.astype(np.float32)
+
+
+def estimated(et: np.ndarray, seed: int) -> np.ndarray:
+    """Evapotranspiration as a satellite product has it: errors that last some days, three decimals, no gaps.
+    Shape (basin, time)."""
+    shocks = normals(seed, len(et), 70, et.shape[1])
+    errors = np.exp(ET_NOISE * autoregressive(shocks, 0.7) - ET_NOISE**2 / 2)
+    return np.round(et.astype(np.float64) * errors, 3).astype(np.float32)
 
 
 def _gaps(n_days: int, rng: np.random.Generator) -> np.ndarray:

@@ -15,9 +15,9 @@ from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 from hydronb.data import truth_grid, truth_hbv
 from hydronb.data.gridded import SMALLEST, cell_area, cell_weights, check_grid
 from hydronb.data.pet import oudin
-from hydronb.data.synthetic import measured
+from hydronb.data.synthetic import estimated, measured
 from hydronb.data.synthetic_storms import precipitation, temperature
-from hydronb.data.synthetic_weather import autoregressive, stream
+from hydronb.data.synthetic_weather import stream
 from hydronb.errors import ParameterError, nearest
 
 START = "1983-01-01"
@@ -30,8 +30,6 @@ LONGEST = 6.0
 """Days that water takes from the most distant cell, whatever the grid's size."""
 PARTS = 5
 """Parts along each side of a cell, by which the share that lies in the basin is counted."""
-ET_NOISE = 0.06
-"""Standard deviation of the logarithm of the errors in `et`."""
 
 
 class Preset(NamedTuple):
@@ -235,7 +233,5 @@ def _parameters(ds: xr.Dataset, seed: int) -> dict[str, np.ndarray]:
 def _observed(ds: xr.Dataset, seed: int) -> dict[str, tuple]:
     """What a gauge and a satellite product make of the truth: `streamflow` with gaps, `et` without."""
     flow = measured(ds["true_streamflow"].to_numpy()[None], seed)[0]
-    shocks = stream(seed, 0, 70).standard_normal((1, ds.sizes["time"]))
-    et = ds["true_et"].to_numpy() * np.exp(ET_NOISE * autoregressive(shocks, 0.7)[0] - ET_NOISE**2 / 2)
-    return {"streamflow": ("time", flow, {"units": "mm/d"}),
-            "et": ("time", np.round(et, 3).astype(np.float32), {"units": "mm/d"})}  # fmt: skip
+    et = estimated(ds["true_et"].to_numpy()[None], seed)[0]
+    return {"streamflow": ("time", flow, {"units": "mm/d"}), "et": ("time", et, {"units": "mm/d"})}

@@ -45,16 +45,16 @@ def simulate(
     -------
     dict
         `streamflow`, `et`, `baseflow` (the routed outflow of the slow store) in mm/d; `snow` (pack and melt
-        water), `soil_moisture` and `storage` (all stores and the water on its way to the gauge) in mm at the
-        day's end. Shape (basin, time), means over the elements. `P - ET - Q` is the change of `storage` to
-        rounding.
+        water), `soil_moisture`, `groundwater` (upper and lower zone) and `storage` (all stores and the water on its
+        way to the gauge) in mm at the day's end. Shape (basin, time), means over the elements. `P - ET - Q` is
+        the change of `storage` to rounding.
     """
     p = parameters
     beta = season["BETA"].T[:, :, None]
     gamma = season["BETAET"].T[:, :, None]
     forcing = zip(prcp.T[:, :, None], tmean.T[:, :, None], pet.T[:, :, None], beta, gamma, strict=True)
     stores = empty_stores(p["FC"].shape)
-    names = ("quick", "baseflow", "et", "snow", "soil_moisture", "stores")
+    names = ("quick", "baseflow", "et", "snow", "soil_moisture", "groundwater")
     out = {name: np.empty(prcp.shape[::-1]) for name in names}
     for day, (rain_or_snow, t, potential, beta_factor, gamma_factor) in enumerate(forcing):
         today = p | {"BETA": _within("BETA", p["BETA"] * beta_factor),
@@ -62,7 +62,7 @@ def simulate(
         stores, (quick, slow, et) = step(stores, rain_or_snow, t, potential, today)
         snowpack, meltwater, soil, upper, lower = stores
         snow = snowpack + meltwater
-        values = (quick, slow, et, snow, soil, snow + soil + upper + lower)
+        values = (quick, slow, et, snow, soil, upper + lower)
         for name, value in zip(names, values, strict=True):
             out[name][day] = value.mean(axis=1)
     out = {name: np.ascontiguousarray(value.T) for name, value in out.items()}
@@ -154,7 +154,8 @@ def _routed(out: dict[str, np.ndarray], weights: np.ndarray) -> dict[str, np.nda
     streamflow = convolve(released, weights)
     on_its_way = np.cumsum(released - streamflow, axis=1)
     baseflow = convolve(out.pop("baseflow"), weights)
-    return out | {"streamflow": streamflow, "baseflow": baseflow, "storage": out.pop("stores") + on_its_way}
+    storage = out["snow"] + out["soil_moisture"] + out["groundwater"] + on_its_way
+    return out | {"streamflow": streamflow, "baseflow": baseflow, "storage": storage}
 
 
 def _within(name: str, values: np.ndarray) -> np.ndarray:
