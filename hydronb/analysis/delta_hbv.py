@@ -7,6 +7,7 @@ import xarray as xr
 
 from hydronb.analysis.baseflow import baseflow_index
 from hydronb.analysis.benchmark import SIMULATED, SYMBOLS, Group, Published, TrainedRun, read_published
+from hydronb.analysis.ensembles import ENSEMBLE
 from hydronb.analysis.fluxes import STORES, compare_et, composites, read_et
 from hydronb.analysis.seasons import calendar_day, mean_year
 from hydronb.data import open_catchments
@@ -101,12 +102,19 @@ def score(run: TrainedRun, observed: xr.DataArray, bfi: xr.DataArray, et: xr.Dat
         Index `basin`; `nse`, `kge`; for a model with fluxes `bfi` (mean Q2 / mean Q) beside `bfi_reference`, and with
         `et` also `et_r`, `et_rmse` (mm/8 d), and the means `et_simulated` and `et_reference` (mm/8 d).
     """
-    sim = run.simulation()[SIMULATED].sel(basin=observed["basin"], time=observed["time"])
+    return score_ensemble([run], observed, bfi, et)
+
+
+def score_ensemble(runs: Sequence[TrainedRun], observed: xr.DataArray, bfi: xr.DataArray,
+                   et: xr.DataArray | None = None) -> pd.DataFrame:
+    """`score` of the runs' mean: simulations and fluxes are averaged day by day, then scored. Without fluxes where one
+    of the runs has none."""
+    sim = _mean([run.simulation()[[SIMULATED]] for run in runs], observed)[SIMULATED]
     scores = table(sim, observed, ["nse", "kge"])
-    fluxes = read_fluxes(run)
-    if fluxes is None:
+    each = [read_fluxes(run) for run in runs]
+    if any(one is None for one in each):
         return scores
-    fluxes = fluxes.sel(basin=observed["basin"], time=observed["time"])
+    fluxes = _mean([one[["et", "q2"]] for one in each], observed)
     scores["bfi"] = baseflow_index(sim, fluxes["q2"]).to_series()
     scores["bfi_reference"] = bfi.to_series()
     if et is not None:
@@ -115,11 +123,25 @@ def score(run: TrainedRun, observed: xr.DataArray, bfi: xr.DataArray, et: xr.Dat
     return scores
 
 
+def _mean(each: Sequence[xr.Dataset], observed: xr.DataArray) -> xr.Dataset:
+    """Over the members, on the basins and days of `observed`."""
+    chosen = [one.sel(basin=observed["basin"], time=observed["time"]) for one in each]
+    return sum(chosen[1:], chosen[0]) / len(chosen)
+
+
 def score_group(group: Group, observed: xr.DataArray, bfi: xr.DataArray, et: xr.DataArray | None = None,
                 ) -> pd.DataFrame:
     """`score` of each run of a group: index (seed, basin)."""
     each = {r.parameters["seed"]: score(r, observed, bfi, et) for r in group.runs}
     return pd.concat(each, names=["seed", "basin"])
+
+
+def score_ensembles(groups: Sequence[Group], observed: xr.DataArray, bfi: xr.DataArray, et: xr.DataArray | None = None,
+                    ) -> dict[str, pd.DataFrame]:
+    """`score_ensemble` of the seeds of each group that has several, by label, in the form of `score_group`."""
+    each = {f"{g.label}, mean of {len(g.runs)}": score_ensemble(g.runs, observed, bfi, et)
+            for g in groups if len(g.runs) > 1}
+    return {label: pd.concat({ENSEMBLE: scored}, names=["seed", "basin"]) for label, scored in each.items()}
 
 
 def statistics(scores: pd.DataFrame) -> pd.Series:
