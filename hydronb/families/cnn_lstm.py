@@ -60,4 +60,4 @@ def prepare(ds: xr.Dataset, p: CNNLSTMTrainParameters, device: str) -> Preparati
 
 def finish(model: CNNLSTM, ds: xr.Dataset, p: CNNLSTMTrainParameters, run_dir: Path) -> pd.DataFrame:
     """Simulate the test period, write `simulation.nc` and `metrics.csv`, and give back the metrics; see `lumped`."""
-    return write_results(predict(model, ds, p.test_period), p.targets, run_dir)
+    return write_results(predict(model, ds, p.test_period), p.targets, run_dir)[p.targets[0]]

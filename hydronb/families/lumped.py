@@ -65,19 +65,20 @@ def prepare(ds: xr.Dataset, p: TrainParameters, device: str) -> Preparation:
 
 
 def finish(model: torch.nn.Module, ds: xr.Dataset, p: FitParameters, run_dir: Path) -> pd.DataFrame:
-    """Simulate the test period, write `simulation.nc` and `metrics.csv`, and give back the metrics, a row a basin."""
-    return write_results(predict(model, simulated_basins(ds, p), p.test_period), p.targets, run_dir)
+    """Simulate the test period, write `simulation.nc` and `metrics.csv`, and give back the metrics of the first target,
+    a row a basin."""
+    return write_results(predict(model, simulated_basins(ds, p), p.test_period), p.targets, run_dir)[p.targets[0]]
 
 
-def write_results(simulation: xr.Dataset, targets: list[str], run_dir: Path) -> pd.DataFrame:
+def write_results(simulation: xr.Dataset, targets: list[str], run_dir: Path) -> dict[str, pd.DataFrame]:
     """Write `simulation.nc`, `metrics.csv` of the first target and `metrics_TARGET.csv` of each other one; gives back
-    the first's metrics, a row a basin."""
+    each target's metrics, a row a basin."""
     save_simulation(simulation, run_dir / "simulation.nc")
     tables = {name: metrics.table(simulation[name], simulation[f"{name}_obs"]) for name in targets}
     for name, scores in tables.items():
         file = "metrics.csv" if name == targets[0] else f"metrics_{name}.csv"
         write_atomically(run_dir / file, scores.to_csv().encode())
-    return tables[targets[0]]
+    return tables
 
 
 def basin_std(ds: xr.Dataset, p: FitParameters) -> torch.Tensor:
@@ -88,11 +89,11 @@ def basin_std(ds: xr.Dataset, p: FitParameters) -> torch.Tensor:
 
 
 def validator(ds: xr.Dataset, period: Period) -> Callable[[torch.nn.Module], float]:
-    """Median NSE over basins in `period`, of the first target."""
+    """Median NSE over basins in `period`, mean over targets."""
 
     def score(model: torch.nn.Module) -> float:
         simulation = predict(model, ds, period, progress=False)
-        target = next(iter(model.scaling.targets))
-        return float(metrics.nse(sim=simulation[target], obs=simulation[f"{target}_obs"]).median())
+        nse = {n: metrics.nse(sim=simulation[n], obs=simulation[f"{n}_obs"]) for n in model.scaling.targets}
+        return float(xr.Dataset(nse).median().to_dataarray().mean())
 
     return score
