@@ -1,5 +1,7 @@
 """Delta-HBV: what the network gives to HBV, HBV's own datasets as the truth, training, and local calibration."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,7 @@ from hydronb.models.delta_hbv import TYPICAL, log_sqrt
 from hydronb.models.runoff_lstm import RunoffLSTM
 from hydronb.parameters import DeltaHBVTrainParameters
 from hydronb.predict import predict
+from hydronb.runs.plan import read_plan
 from hydronb.train import train
 
 SETTINGS = {
@@ -299,3 +302,20 @@ def test_gamma_is_never_static(ds):
     assert "BETAET" not in model(ds, dynamic=["BETA"]).names and "BETAET" in model(ds, **DYNAMIC).names
     with pytest.raises(ParameterError, match="dynamic_dropout"):
         settings(**DYNAMIC, dynamic_dropout=1.0)
+
+
+def test_the_paper_plan_is_the_published_settings(tmp_path, monkeypatch):
+    """The class's defaults are the published settings; nothing in the plan is left to the notebook's small ones."""
+    monkeypatch.setenv("CAMELS_US", str(tmp_path))
+    plan = Path(__file__).parents[1] / "params/paper/delta_hbv_camels.yaml"
+    runs = {r.id: r.everything for r in read_plan(plan).runs}
+    published = DeltaHBVTrainParameters().plain()
+    for name, changes in {"delta_1": {"components": 1, "dynamic": []}, "delta_n": {"dynamic": []},
+                          "delta_n_beta": {"dynamic": ["BETA"]}, "delta_n_gamma": {"dynamic": ["BETAET"]},
+                          "delta_n_gamma_beta": {}, "delta_n_nn_r": {"dynamic": [], "recharge": "network"}}.items():
+        expected = published | changes
+        given = DeltaHBVTrainParameters.validate_parameters(runs[name]).plain()
+        assert {k for k in published if given[k] != expected[k]} <= {"data", "run_dir", "starts"}, name
+    lstm = runs["lstm"]
+    assert lstm["forcings"] == ["prcp", "tmean", "srad", "vp", "dayl"] and lstm["epochs"] == 300
+    assert runs["delta_1_maurer"]["components"] == 1 and runs["delta_1_maurer"]["data"]["forcing"] == "maurer_extended"

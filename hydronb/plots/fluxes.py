@@ -187,7 +187,7 @@ def balance(table: pd.DataFrame, *, width: int = WIDTH, height: int = 320) -> hv
     zero = np.zeros(len(ordered))
     parts = [_bars(left, zero, ordered[name].to_numpy(), ordered, name, x, y) for name in ("storage", "residual")]
     worst = table["residual"].abs().max()
-    lower = hv.Overlay(parts).opts(height=190, legend_position="top_left", legend_cols=2, padding=(0, 0.35),
+    lower = hv.Overlay(parts).opts(height=190, legend_position="top_left", legend_cols=2, padding=(0, 0.6),
                                    title=f"What is left (largest residual {worst:.1g} mm/yr)", **shared)
     return hv.Layout([upper, lower]).cols(1).opts(shared_axes=False)
 
