@@ -60,6 +60,15 @@ def test_labels_are_those_of_the_published_table():
     assert set(MODELS.values()) == {n for n in published if not n.startswith("EA-LSTM")}
 
 
+def test_all_of_them_are_drawn_beside_ours():
+    from hydronb import plots
+
+    labels = ["EA-LSTM", "LSTM", "LSTM (no statics)", "climatology", *MODELS.values()]
+    drawn = plots.colours(labels)
+    assert list(drawn) == labels and len(set(drawn.values())) == len(labels)
+    assert set(plots.colours([f"model {i}" for i in range(40)])) == {f"model {i}" for i in range(40)}
+
+
 def test_what_cannot_be_read(folder, tmp_path):
     with pytest.raises(DataError, match=r"holds no file GAUGE_benchmark_models\.nc"):
         open_benchmark_models(tmp_path / "nowhere")

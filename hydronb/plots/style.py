@@ -37,7 +37,7 @@ COLOURS = {
     "climatology": "#7F7F7F",
 }
 """Fixed colours by the label's beginning: `EA-LSTM, NSE*` is an EA-LSTM. Okabe and Ito's palette."""
-SPARE = ("#56B4E9", "#882255", "#117733", "#AA4499", "#44AA99", "#999933", "#332288", "#661100")
+SPARE = ("#56B4E9", "#882255", "#117733", "#AA4499", "#44AA99", "#999933", "#332288", "#661100", "#CC6677", "#DDCC77")
 """For labels that have no colour of their own, and for the second of a family; Tol's muted colours."""
 RAIN, INK, GRID = "#5B8DB8", "#333333", "#E6E6E6"
 WIDTH = 900
@@ -108,18 +108,19 @@ def _bokeh() -> None:
 
 
 def colours(labels: Sequence[str]) -> dict[str, str]:
-    """A colour for each label: its family's where it has one and nobody took it, else a spare one.
+    """A colour for each label: its family's where it has one and nobody took it, else a spare one, again when there are
+    more labels than colours.
 
     >>> colours(["LSTM", "LSTM (no statics)", "EA-LSTM, MSE"])
     {'LSTM': '#D55E00', 'LSTM (no statics)': '#E69F00', 'EA-LSTM, MSE': '#0072B2'}
     """
     chosen: dict[str, str] = {}
-    spare = iter(SPARE * (1 + len(labels) // len(SPARE)))
     for label in labels:
         family = max((f for f in COLOURS if label.startswith(f)), key=len, default=None)
         own = COLOURS.get(family) if family else None
         taken = set(chosen.values())
-        chosen[label] = own if own and own not in taken else next(c for c in spare if c not in taken)
+        spare = next((c for c in SPARE if c not in taken), SPARE[len(chosen) % len(SPARE)])
+        chosen[label] = own if own and own not in taken else spare
     return chosen
 
 
