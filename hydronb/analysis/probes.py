@@ -87,11 +87,12 @@ def activations(model: nn.Module, ds: xr.Dataset, period: Period) -> dict[str, x
     else:
         basins, pieces = [str(b) for b in ds["basin"].values], _of_catchments(model, ds, period)
     out: dict[str, np.ndarray] = {}
-    for basin, day, layers in pieces:
-        for name, values in layers.items():
-            if name not in out:
-                out[name] = np.full((len(basins), ds.sizes["time"], values.shape[-1]), np.nan, np.float32)
-            out[name][basin[:, None], day] = values.cpu().numpy()
+    with torch.inference_mode():
+        for basin, day, layers in pieces:
+            for name, values in layers.items():
+                if name not in out:
+                    out[name] = np.full((len(basins), ds.sizes["time"], values.shape[-1]), np.nan, np.float32)
+                out[name][basin[:, None], day] = values.cpu().numpy()
     cells = [name for name in out if name.startswith("cell_")]
     coords = {"basin": basins, "time": ds.indexes["time"]}
     found = {name: select_period(xr.DataArray(v, coords, ("basin", "time", "unit")).to_dataset(name="v"), period)["v"]
@@ -104,7 +105,6 @@ def activations(model: nn.Module, ds: xr.Dataset, period: Period) -> dict[str, x
 Pieces = Iterator[tuple[np.ndarray, np.ndarray, dict[str, torch.Tensor]]]
 
 
-@torch.inference_mode()
 def _of_grid(model: CNNLSTM, ds: xr.Dataset, period: Period) -> Pieces:
     for x, days in model.windows(ds, period):
         cells = model.recurrent.states(x, model.predict_last)[1]
@@ -114,7 +114,6 @@ def _of_grid(model: CNNLSTM, ds: xr.Dataset, period: Period) -> Pieces:
         yield np.zeros(len(x), int), days.cpu().numpy(), layers
 
 
-@torch.inference_mode()
 def _of_catchments(model: ScaledModel, ds: xr.Dataset, period: Period) -> Pieces:
     samples = prediction_samples(ds, model.scaling, period, model.sequence_length, model.predict_last,
                                  device=model.forcings_mean.device)

@@ -84,6 +84,8 @@ class BenchmarkParameters(NotebookParameters):
     takes_runs_of: ClassVar[tuple[str, ...]] = ("ealstm_01_train",)
     runs: list[str] = []
     """Run directories of trained models; where empty, the notebook trains a small one."""
+    target: Literal["streamflow", "et"] = "streamflow"
+    """What is scored; all runs simulate it."""
     metrics: list[str] = ["nse", "kge", "alpha_nse", "beta_nse", "fhv", "fms", "flv"]
     benchmark_models: str = ""
     """Folder of the released benchmark models (`hydronb.data.benchmark_models`); none where empty."""
@@ -95,4 +97,6 @@ class BenchmarkParameters(NotebookParameters):
         for name in self.metrics:
             if name not in METRICS:
                 raise ValueError(f"unknown metric {name!r}{nearest(name, METRICS)}")
+        if self.benchmark_models and self.target != "streamflow":
+            raise ValueError(f"target = {self.target!r}: the benchmark models have streamflow alone; leave them out")
         return self
