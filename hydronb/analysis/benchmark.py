@@ -166,10 +166,8 @@ def _labels(parameters: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _short(value: Any) -> str:
-    """Without braces, which figures take for the name of a field."""
-    words = [f"{k}:{v}" for k, v in value.items()] if isinstance(value, Mapping) else value
-    text = " ".join(map(str, words)) if isinstance(words, list) else str(words)
-    return text if len(text) < 24 else text[:21] + "..."
+    text = _shown(value)
+    return text if len(text) <= len("1990-10-01 to 1999-09-30") else text[:21] + "..."
 
 
 def read_members(groups: Sequence[Group], target: str = SIMULATED) -> dict[str, xr.Dataset]:
@@ -268,10 +266,11 @@ def _source(data: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
+    """Without braces, which figures take for the name of a field."""
     if isinstance(value, Mapping):
         parts = (str(v) for v in value.values()) if "start" in value else (f"{k}: {v}" for k, v in value.items())
         return (" to " if "start" in value else ", ").join(parts)
-    return ", ".join(value) if isinstance(value, list) else "none" if value is None else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else "none" if value is None else str(value)
 
 
 def best_median_worst(scored: pd.Series) -> dict[str, str]:
