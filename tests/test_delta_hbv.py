@@ -11,7 +11,7 @@ from catchments import period
 import hydronb.fit
 from hydronb import metrics
 from hydronb.calibrate import nse_losses
-from hydronb.data import synthetic_catchments
+from hydronb.data import open_catchments, synthetic_catchments
 from hydronb.errors import DataError, ParameterError
 from hydronb.families import delta_hbv as family
 from hydronb.fit import Checkpoint
@@ -19,7 +19,7 @@ from hydronb.losses import Terms, feng2022
 from hydronb.models import hbv, load
 from hydronb.models.delta_hbv import TYPICAL, log_sqrt
 from hydronb.models.runoff_lstm import RunoffLSTM
-from hydronb.parameters import DeltaHBVTrainParameters
+from hydronb.parameters import DataParameters, DeltaHBVTrainParameters
 from hydronb.predict import predict
 from hydronb.runs.plan import read_plan
 from hydronb.train import train
@@ -273,7 +273,8 @@ def test_calibrations_do_not_feel_each_other(ds):
     ({"forcings": ["prcp", "tmean"]}, ParameterError, "forcings lack 'pet'"),
     ({"warmup_days": 0}, ParameterError, "warmup_days = 0: the stores of HBV start empty"),
     ({"model": "runoff_lstm", "attributes": ["aridity"]}, ParameterError, "attributes lack 'p_mean'"),
-    ({"warmup_days": 100}, DataError, "needs 100 days of forcing before 1990-01-01, the data have 92"),
+    ({"warmup_days": 100}, DataError, "the data have 92 days before 1990-01-01, and warming up takes 100; start the"),
+    ({"warmup_days": 40, "target_days": 300}, DataError, "has 273 days, fewer than the target_days 300 of a sample"),
     ({"model": "local_hbv", "warmup_days": 100}, DataError,
      "the data have 92 days before 1990-01-01, and warming up takes 100; start the period on 1990-01-09 or later"),
     ({"validation_period": ["1991-02-01", "1991-10-30"]}, DataError, "not within the data"),
@@ -289,6 +290,25 @@ def test_missing_forcing_is_named(ds):
     broken["tmean"][1, 7] = np.nan
     with pytest.raises(DataError, match=r"tmean of basin syn_0002 is missing on 1989-10-08 \(1 values in all\)"):
         m.simulate(broken, TEST, progress=False)
+
+
+def test_pet_of_a_user_s_own_file(ds, tmp_path):
+    """Computed where it is missing or asked for; without a latitude it cannot be, and that is said."""
+    days = ds.isel(time=slice(60))
+    days.drop_vars("pet").to_netcdf(tmp_path / "rain.nc")
+    days.drop_vars(["pet", "lat"]).to_netcdf(tmp_path / "nowhere.nc")
+    days.to_netcdf(tmp_path / "whole.nc")
+
+    def opened(name, pet="auto"):
+        return open_catchments(DataParameters(kind="file", path=str(tmp_path / name), pet=pet))
+
+    assert opened("rain.nc")["pet"].attrs["method"] == "hargreaves"
+    xr.testing.assert_equal(opened("whole.nc")["pet"], days["pet"])
+    assert not np.allclose(opened("whole.nc", "oudin")["pet"], days["pet"])
+    with pytest.raises(DataError, match="no pet, and without the coordinate lat none can be computed"):
+        family.prepare(opened("nowhere.nc"), settings(), "cpu")
+    with pytest.raises(DataError, match=r"nowhere\.nc: PET needs the coordinate lat"):
+        opened("nowhere.nc", "oudin")
 
 
 def test_a_basin_that_was_not_calibrated(ds):

@@ -90,8 +90,8 @@ def read_et(path: str | Path) -> xr.DataArray:
             ds = ds.load()
     except FileNotFoundError:
         raise DataError(f"no such file: {path}; et_path names a NetCDF file with et over (basin, time)") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is not NetCDF that xarray can read ({str(error).splitlines()[0]})") from None
+    except (OSError, ValueError):
+        raise DataError(f"{path} is not NetCDF; et_path names a NetCDF file with et over (basin, time)") from None
     if "et" not in ds or set(ds["et"].dims) != {"basin", "time"} or not {"basin", "time"} <= set(ds.coords):
         raise DataError(f"{path} has no variable 'et' over the coordinates basin and time")
     et = ds["et"].transpose("basin", "time").assign_coords(basin=[str(b) for b in ds["basin"].values])

@@ -3,6 +3,7 @@
 import xarray as xr
 
 from hydronb.data.dataset import choose_basins, open_dataset, read_basin_list
+from hydronb.data.pet import choose_pet
 from hydronb.parameters import DataParameters, resolve
 
 
@@ -20,6 +21,8 @@ def open_catchments(data: DataParameters) -> xr.Dataset:
         return open_camels_us(resolve(data.path), forcing=data.forcing, basins=basins, pet=data.pet)
     if data.kind == "file":
         ds = open_dataset(resolve(data.path))
+        if data.pet != "auto" or ("pet" not in ds and "lat" in ds.coords):  # its own is taken as it is
+            ds = choose_pet(ds, data.pet, where=str(data.path))
     else:
         from hydronb.data.synthetic import synthetic_catchments
 

@@ -43,9 +43,9 @@ def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Preparat
 
         return prepare_local(ds, p, device)
     scaling = scaling_of(ds, p)
-    samples = training_samples(ds, scaling, p.train_period, p.warmup_days + p.target_days, p.target_days, device=device)
     build, loss_of = (_delta_hbv if p.model == "delta_hbv" else _runoff_lstm)(ds, p, scaling, device)
     check_periods(build(), ds, p)
+    samples = training_samples(ds, scaling, p.train_period, p.warmup_days + p.target_days, p.target_days, device=device)
     drawn = p.batch_size * iterations(ds.sizes["basin"], select_period(ds, p.train_period).sizes["time"], p.batch_size,
                                       p.target_days)
     validate = validator(ds, p.validation_period) if p.validation_period else None
@@ -83,6 +83,8 @@ def iterations(n_basins: int, n_days: int, batch_size: int, length: int) -> int:
 def scaling_of(ds: xr.Dataset, p: DeltaHBVTrainParameters) -> Scaling:
     """Statistics of the networks' inputs, `prcp` of log10(sqrt(prcp) + 0.1); of `RunoffLSTM`'s target likewise."""
     attributes = [] if p.model == "local_hbv" else attribute_list(ds, p.attributes)
+    if "pet" in p.forcings and "pet" not in ds and "lat" not in ds.coords:
+        raise DataError("the data have no pet, and without the coordinate lat none can be computed; add one of the two")
     require(ds, p.forcings, "forcing")
     changed = {"prcp": ds["prcp"]} if "prcp" in p.forcings else {}
     if p.model == "runoff_lstm" and "p_mean" in attributes:
@@ -93,9 +95,12 @@ def scaling_of(ds: xr.Dataset, p: DeltaHBVTrainParameters) -> Scaling:
 
 
 def check_periods(model: Standardised, ds: xr.Dataset, p: DeltaHBVTrainParameters) -> None:
-    """Raise before the training what would stop a simulation after it."""
-    for period in filter(None, (p.validation_period, p.test_period)):
+    """Raise before the training what would stop it, or a simulation after it."""
+    for period in filter(None, (p.train_period, p.validation_period, p.test_period)):
         simulation_tensors(model, ds, period, p.warmup_days)
+    if p.model != "local_hbv" and (days := select_period(ds, p.train_period).sizes["time"]) < p.target_days:
+        raise DataError(f"train_period {p.train_period} has {days} days, fewer than the target_days {p.target_days} of "
+                        "a sample; choose fewer, or a longer period")
     if p.validation_period and not select_period(ds, p.validation_period)["streamflow"].notnull().any():
         raise DataError(f"no basin has streamflow in the validation_period {p.validation_period}; choose another")
 
