@@ -117,10 +117,19 @@ def test_a_basin_is_joined_by_id_and_read_alone(outputs, folder):
     with xr.open_dataset(folder / run / "simulation.nc") as ds:
         wanted = ds.sel(basin="01013500").load()
     for basin in ("01013500", "camels_01013500"):
-        xr.testing.assert_identical(outputs.basin(run, "simulation.nc", basin), wanted)
+        xr.testing.assert_identical(outputs.read(run, "simulation.nc", basin=basin), wanted)
     with pytest.raises(DataError, match="there is no catchment '99'"):
-        outputs.basin(run, "simulation.nc", "99")
-    assert not outputs.open(run, "simulation.nc")["streamflow"]._in_memory
+        outputs.read(run, "simulation.nc", basin="99")
+    assert "streamflow" not in outputs.still(run, "simulation.nc", ["streamflow"])
+
+
+def test_a_file_is_read_beside_others_that_have_it_open(folder, outputs):
+    name, file = "tiny/ealstm_05_similarity/similarity", "embedding.nc"
+    for _ in range(8):  # HDF5 crashes where this app were to keep a handle of its own
+        with xr.open_dataset(folder / name / file) as theirs:
+            assert Outputs(folder).read(name, file, basin="01013500")["input_gate"].equals(
+                theirs["input_gate"].sel(basin="01013500"))
+        assert not outputs.still(name, file)["input_gate"].isna().any()
 
 
 def test_a_file_made_anew_is_read_anew(tmp_path):
@@ -146,7 +155,7 @@ def test_half_written_files_are_said_on_every_page(name, tmp_path):
     for path in [*tmp_path.rglob("*.nc"), *tmp_path.rglob("*.csv"), *tmp_path.rglob("run.json")]:
         path.write_bytes(path.read_bytes()[:60])
     text = text_of(App(Outputs(tmp_path), f"?page={name}&basin=01013500"))
-    assert any(words in text for words in ("cannot be read", "has no column", "unfinished", "made outside a plan"))
+    assert any(words in text for words in ("cannot be read", "has no column", "not whole", "no run was probed"))
 
 
 @pytest.mark.parametrize("name", list(PAGES))
@@ -163,9 +172,10 @@ def test_every_figure_of_all_catchments_is_drawn(look, outputs):
 
 
 def test_nonsense_that_only_a_page_can_know_is_said(outputs):
-    app = App(outputs, "?page=similarity&colour=nothing&seed=5&look=that&k=50")
-    for words in ("has no attribute or signature 'nothing'", "has no seed '5'", "there is no figure 'that'"):
-        assert words.replace("'", "&#x27;") in text_of(app)
+    for link, words in {"colour=nothing": "has no attribute or signature 'nothing'", "seed=5": "has no seed '5'",
+                        "look=that": "there is no figure 'that'", "k=50": "has no clusters for k = 50",
+                        "basin=9": "there is no catchment '9'"}.items():
+        assert words.replace("'", "&#x27;") in text_of(App(outputs, f"?page=similarity&{link}"))
 
 
 def test_markup_in_files_and_links_is_text(tmp_path):
@@ -230,7 +240,7 @@ def test_new_data_in_a_drawn_figure_are_those_of_a_new_figure():
 
     def figure(scale: float) -> hv.Layout:
         da = xr.DataArray(scale * np.arange(20.0), {"time": time}, "time", "flow", {"units": "mm/d"})
-        return plots.hydrograph(da, {"LSTM": da + 1}, prcp=2 * da, title=f"times {scale:g}")
+        return plots.hydrograph(da, {"LSTM": da + 1}, prcp=(2 * da).rename("prcp"), title=f"times {scale:g}")
 
     model = _render(figure(1.0))
     assert structure(figure(3.0)) == structure(figure(1.0)) is not None

@@ -106,7 +106,7 @@ def flows(state: State, outputs: Outputs) -> tuple[xr.DataArray | None, dict[str
     obs, simulations, problems = None, {}, []
     for label, name in compared(state, outputs).items():
         try:
-            ds = outputs.basin(name, "simulation.nc", state.basin, ("streamflow", "streamflow_obs"))
+            ds = outputs.read(name, "simulation.nc", ("streamflow", "streamflow_obs"), basin=state.basin)
         except HydronbError as error:
             problems.append(str(error))
             continue
@@ -135,7 +135,7 @@ def flow_table(state: State, outputs: Outputs) -> pd.DataFrame:
 def first_and_last(state: State, outputs: Outputs) -> tuple[int, int]:
     """Years in which the compared runs begin, and end."""
     try:
-        times = [outputs.open(n, "simulation.nc", ["time"]).indexes["time"]
+        times = [outputs.still(n, "simulation.nc", ["time"]).indexes["time"]
                  for n in compared(state, outputs).values()]
         return min(t[0].year for t in times), max(t[-1].year for t in times)
     except (HydronbError, ValueError):

@@ -76,12 +76,12 @@ def chosen(state: State, outputs: Outputs) -> str:
 
 def basin(state: State, outputs: Outputs) -> str:
     """The visitor's catchment, else the first there is."""
-    return state.basin or str(outputs.open(chosen(state, outputs), "fluxes.nc", ["basin"])["basin"].values[0])
+    return state.basin or str(outputs.still(chosen(state, outputs), "fluxes.nc", ["basin"])["basin"].values[0])
 
 
 def _basins(state: State, outputs: Outputs) -> dict[str, str]:
     try:
-        ids = outputs.open(chosen(state, outputs), "fluxes.nc", ["basin"])["basin"].values.astype(str)
+        ids = outputs.still(chosen(state, outputs), "fluxes.nc", ["basin"])["basin"].values.astype(str)
     except HydronbError:
         return {}
     return {b: b for b in ids}
@@ -89,7 +89,7 @@ def _basins(state: State, outputs: Outputs) -> dict[str, str]:
 
 def _years(state: State, outputs: Outputs) -> tuple[int, int]:
     try:
-        time = outputs.open(chosen(state, outputs), "fluxes.nc", ["time"]).indexes["time"]
+        time = outputs.still(chosen(state, outputs), "fluxes.nc", ["time"]).indexes["time"]
     except HydronbError:
         return 0, 1
     return time[0].year, time[-1].year
@@ -99,11 +99,11 @@ def inside(state: State, outputs: Outputs, name: str, *, whole: bool = False) ->
     """All that a run says about the catchment, over the years that are shown or all; `prcp` is the fluxes' rain and
     snow, parameters that do not change stand still."""
     here = basin(state, outputs)
-    fluxes = outputs.basin(name, "fluxes.nc", here)
+    fluxes = outputs.read(name, "fluxes.nc", basin=here)
     if lacking := [n for n in ("rain", "snow", "et", "q0", "q1", "q2", *STORES) if n not in fluxes]:
         raise DataError(f"{name}/fluxes.nc has no {lacking[0]!r}: another version wrote it")
-    parameters = outputs.basin(name, "parameters.nc", here, tuple(DYNAMIC))
-    flows = outputs.basin(name, "simulation.nc", here, ("streamflow", "streamflow_obs", "et_obs"))
+    parameters = outputs.read(name, "parameters.nc", tuple(DYNAMIC), basin=here)
+    flows = outputs.read(name, "simulation.nc", ("streamflow", "streamflow_obs", "et_obs"), basin=here)
     ds = xr.merge([fluxes, parameters, flows], compat="override", join="inner").drop_vars("basin")
     ds["prcp"] = (ds["rain"] + ds["snow"]).assign_attrs(units="mm/d", long_name="precipitation")
     for n in DYNAMIC:
@@ -158,7 +158,7 @@ def series_table(state: State, outputs: Outputs, name: str) -> pd.DataFrame:
 
 
 def _seasons(state: State, outputs: Outputs, name: str) -> object:
-    ds = outputs.basin(name, "parameters.nc", basin(state, outputs), tuple(DYNAMIC))
+    ds = outputs.read(name, "parameters.nc", tuple(DYNAMIC), basin=basin(state, outputs))
     panels = [figures.seasonal_components(_called(ds[n], symbol), title=f"{symbol}, mean year", colour=COLOURS[n])
               for n, symbol in DYNAMIC.items() if n in ds and "time" in ds[n].dims]
     if not panels:
@@ -182,11 +182,11 @@ def _mapped(state: State, outputs: Outputs) -> dict[str, str]:
     """Metrics and parameters that do not change with time, for the map."""
     try:
         name = chosen(state, outputs)
-        ds = outputs.open(name, "parameters.nc")
+        ds = outputs.still(name, "parameters.nc")
         metrics = outputs.table(name, "metrics.csv", ["basin"]).select_dtypes("number")
     except HydronbError:
         return {}
-    still = {f"{n}, mean of components": str(n) for n, v in ds.data_vars.items() if "time" not in v.dims}
+    still = {f"{n}, mean of components": str(n) for n in ds.data_vars}
     return {str(m).upper(): str(m) for m in metrics} | still
 
 
@@ -200,17 +200,16 @@ def values(state: State, outputs: Outputs, name: str) -> pd.Series:
     metrics = outputs.table(name, "metrics.csv", ["basin"]).set_index("basin")
     if wanted in metrics:
         return metrics[wanted].astype(float)
-    ds = outputs.open(name, "parameters.nc", ["basin"])
-    if wanted not in ds or "time" in ds[wanted].dims:
+    ds = outputs.still(name, "parameters.nc", ["basin"])
+    if wanted not in ds.data_vars:
         raise DataError(f"{name} has no metric or constant parameter {wanted[:40]!r}; choose another")
-    of_all = ds[wanted].load()
-    of_all = of_all.mean("component") if "component" in of_all.dims else of_all
+    of_all = ds[wanted].mean("component") if "component" in ds[wanted].dims else ds[wanted]
     return of_all.to_series().astype(float).rename(wanted)
 
 
 def _map(state: State, outputs: Outputs, name: str) -> hv.Overlay:
     of_all = values(state, outputs, name)
-    ds = outputs.open(name, "parameters.nc", ["lat", "lon"])
+    ds = outputs.still(name, "parameters.nc", ["lat", "lon"])
     frame = pd.DataFrame({"basin": ds["basin"].values.astype(str), "lon": ds["lon"].values, "lat": ds["lat"].values})
     label = next(iter(catchment.run_labels(outputs, [name])))
     return linked.gauges(frame, of_all, label=str(of_all.name), title=f"{of_all.name} of {label}; click a catchment")

@@ -1,14 +1,19 @@
 """What lies in an outputs folder: its run directories, and single files of theirs when a page asks for them.
 
 Nothing is read that lies elsewhere, and nothing that is not a table, YAML, JSON or NetCDF. What was read is kept
-until the file changes, a few files at most; simulations stay on disk, of which one basin is read at a time.
+until the file changes, a few files at most; of series one basin is read at a time.
+
+No NetCDF file stays open: HDF5 crashes on one that holds text and is open twice, once its first handle is closed
+(https://github.com/HDFGroup/hdf5/issues/5359), and a crash would end the server for all visitors.
 """
 
 import json
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,6 +31,10 @@ MARKS = ("run.json", "params.yaml")
 PASSED_OVER = (".", "superseded", "checkpoints")
 PARTIAL = ".partial"
 KEPT_TABLES, KEPT_FILES = 48, 8
+
+SERIES = "series"
+"""Attribute that names the variables that change with time."""
+_ONE_AT_A_TIME = Lock()
 
 Read = TypeVar("Read")
 Kept = OrderedDict[str, tuple[tuple[int, int, int], Read]]
@@ -134,44 +143,39 @@ class Outputs:
             return {}
         return given if isinstance(given, dict) else {}
 
-    def open(self, name: str, file: str, variables: Sequence[str] = ()) -> xr.Dataset:
-        """A NetCDF file of a run, nothing of it in memory but coordinates.
+    def still(self, name: str, file: str, variables: Sequence[str] = ()) -> xr.Dataset:
+        """What in a NetCDF file of a run does not change with time, coordinates among it.
 
         Raises
         ------
         DataError
-            There is none, it is not whole, or lacks one of `variables`.
+            There is none, it is not whole, or lacks one of `variables`, which may be series.
         """
         path = self.file(name, file)
 
         def read() -> xr.Dataset:
-            try:
-                return xr.open_dataset(path, engine="netcdf4", cache=False)
-            except (OSError, ValueError, RuntimeError) as error:
-                raise DataError(f"{name}/{file} cannot be read ({_first_line(error)}); if its run is going on, "
-                                f"wait, else {again(name)} writes it anew") from None
+            with _opened(path, f"{name}/{file}", name) as ds:
+                series = {str(n) for n, v in ds.data_vars.items() if "time" in v.dims}
+                return ds.drop_vars(series).load().assign_attrs(ds.attrs | {SERIES: series})
 
         ds = self._kept(self._files, KEPT_FILES, path, read)
-        if lacking := [v for v in variables if v not in ds.variables]:
+        if lacking := [v for v in variables if v not in ds.variables and v not in ds.attrs[SERIES]]:
             raise DataError(f"{name}/{file} has no {lacking[0]!r}: another version wrote it; {again(name)} writes it "
                             "anew")
         return ds
 
-    def basin(self, name: str, file: str, basin: str, variables: Sequence[str] = ()) -> xr.Dataset:
-        """One catchment of a NetCDF file, read now; with `variables`, those of them that are there.
+    def read(self, name: str, file: str, variables: Sequence[str] = (), *, basin: str = "") -> xr.Dataset:
+        """A NetCDF file, or one catchment of it, read now; with `variables`, those of them that are there.
 
         Raises
         ------
         DataError
-            See `open`; the catchment is not in it, or its part cannot be read.
+            See `still`; the catchment is not in it.
         """
-        ds = self.open(name, file, ["basin"])
-        ds = ds[[v for v in variables if v in ds]] if variables else ds
-        try:
-            return ds.sel(basin=find_basin(ds["basin"].values, basin, name)).load()
-        except (OSError, RuntimeError) as error:
-            raise DataError(f"{name}/{file} cannot be read ({_first_line(error)}); {again(name)} writes it anew"
-                            ) from None
+        there = self.still(name, file, ["basin"] if basin else [])
+        at = {"basin": find_basin(there["basin"].values, basin, name)} if basin else {}
+        with _opened(self.file(name, file), f"{name}/{file}", name) as ds:
+            return (ds[[v for v in variables if v in ds]] if variables else ds).sel(at).load()
 
     def _kept(self, store: Kept[Read], most: int, path: Path, read: Callable[[], Read]) -> Read:
         """What `read` gives, from memory where the file has not changed since."""
@@ -180,19 +184,22 @@ class Outputs:
         except OSError:
             raise DataError(f"{path.relative_to(self.root)} has just gone; choose another run") from None
         stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-        if str(path) in store and store[str(path)][0] != stamp:
-            _close(store.pop(str(path))[1])  # first: HDF5 crashes on a changed file that it still has open
-        if str(path) not in store:
+        if str(path) not in store or store[str(path)][0] != stamp:
             store[str(path)] = (stamp, read())
             while len(store) > most:
-                _close(store.popitem(last=False)[1][1])
+                store.popitem(last=False)
         store.move_to_end(str(path))
         return store[str(path)][1]
 
 
-def _close(kept: object) -> None:
-    if isinstance(kept, xr.Dataset):
-        kept.close()
+@contextmanager
+def _opened(path: Path, called: str, name: str) -> Iterator[xr.Dataset]:
+    try:
+        with _ONE_AT_A_TIME, xr.open_dataset(path, engine="netcdf4", cache=False) as ds:
+            yield ds
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DataError(f"{called} cannot be read ({_first_line(error)}); if its run is going on, wait, else "
+                        f"{again(name)} writes it anew") from None
 
 
 def find_basin(basins: np.ndarray, basin: str, where: str) -> str:

@@ -93,7 +93,7 @@ def _series(state: State, outputs: Outputs) -> dict[str, str]:
     try:
         name = chosen(state, outputs)
         files = sorted(outputs.folder(name).glob("probe_*.nc"), key=lambda f: (len(f.name), f.name))
-        return {str(outputs.open(name, f.name).attrs.get("title", f.name)): f.name for f in files}
+        return {str(outputs.still(name, f.name).attrs.get("title", f.name)): f.name for f in files}
     except HydronbError:
         return {}
 
@@ -105,6 +105,7 @@ def _hydrograph(state: State, outputs: Outputs) -> object:
     file = state.series or next(iter(there.values()))
     if Path(file).name != file or file not in there.values():
         raise DataError(f"there is no series {file[:40]!r}; choose another")
-    ds = outputs.open(chosen(state, outputs), file, ["truth", "probed"])
-    ds = ds.sel(time=catchment.window(ds.indexes["time"], state)).load()
+    outputs.still(chosen(state, outputs), file, ["truth", "probed"])
+    ds = outputs.read(chosen(state, outputs), file)
+    ds = ds.sel(time=catchment.window(ds.indexes["time"], state))
     return plots.hydrograph(ds["truth"], {"probe": ds["probed"]}, title=next(t for t, f in there.items() if f == file))

@@ -47,15 +47,15 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
 
 
 def chosen(state: State, outputs: Outputs) -> str:
-    """The run to show: the visitor's, else one that is running, else the newest."""
+    """The run to show: the visitor's, else one that is running, else the newest with a loss curve, else the newest."""
     if state.run:
         return state.run
-    names = outputs.names()
+    names = sorted(outputs.names(), key=lambda n: _changed(outputs.root / n))
     running = [n for n in names if _state(outputs, n)[0] == "running"]
-    newest = sorted(names, key=lambda n: _changed(outputs.root / n))
+    trained = [n for n in names if (outputs.root / n / "progress.csv").is_file()]
     if not names:
         raise DataError("no runs yet; `make demo` (or `hydronb run params/demo.yaml`) makes some within minutes")
-    return (running or newest)[-1]
+    return (running or trained or names)[-1]
 
 
 def overview(outputs: Outputs) -> pd.DataFrame:
@@ -92,8 +92,8 @@ def _state(outputs: Outputs, name: str) -> tuple[str, str]:
         if record.get("status") == "failed":
             return "failed", str(record.get("error", ""))[:400]
         return "unfinished", "stopped; the same `hydronb run` goes on from there"
-    if not record:
-        return ("notebook", "made outside a plan") if (folder / "params.yaml").is_file() else ("unfinished", "")
+    if not (folder / "run.json").is_file():
+        return "notebook", "made outside a plan"
     if not {"status", "versions", "needs", "notebook_file"} <= record.keys():
         return "other version", "its run.json is of another version of hydronb, or not whole"
     needs = {n["id"]: outputs.record(_below(outputs, n["path"])) or None for n in record["needs"]}
@@ -117,7 +117,7 @@ def _last(outputs: Outputs, name: str) -> str:
         table = _progress(outputs, name)
     except DataError:
         return ""
-    return f"{table['epoch'].iloc[-1]:.3g} of {table['epochs'].iloc[-1]}" if len(table) else ""
+    return f"{table['epoch'].iloc[-1]:.3g} of {table['epochs'].iloc[-1]:g}" if len(table) else ""
 
 
 def _progress(outputs: Outputs, name: str) -> pd.DataFrame:
@@ -129,10 +129,10 @@ def _progress(outputs: Outputs, name: str) -> pd.DataFrame:
 
 def _loss(outputs: Outputs, name: str) -> object:
     if not (outputs.folder(name) / "progress.csv").is_file():
-        return message(f"{name} trained no model of its own, or has not begun: there is no loss curve.")
+        return note(f"{name} trained no model of its own, or has not begun: there is no loss curve.")
     table = _progress(outputs, name)
     if table.empty:
-        return message(f"{name} has begun, and no epoch has been written yet; this page looks again.")
+        return note(f"{name} has begun, and no epoch has been written yet; this page looks again.")
     return plots.loss_curve(table, width=700)
 
 

@@ -75,7 +75,7 @@ class Embedding:
         return self.state.seed or str(self.open()["seed"].values[0])
 
     def open(self) -> xr.Dataset:
-        return self.outputs.open(self.name, "embedding.nc", ["input_gate", "basin", "seed"])
+        return self.outputs.still(self.name, "embedding.nc", ["input_gate", "basin", "seed"])
 
     def seeds(self) -> dict[str, str]:
         return self._or_nothing(lambda: {str(s): str(s) for s in self.open()["seed"].values})
@@ -151,7 +151,7 @@ class Embedding:
     def gates(self) -> xr.DataArray:
         """Input gates (basin, cell) of the seed."""
         ds = self.open()
-        return ds["input_gate"].sel(seed=int(self.seed) if self.seed.isdigit() else -1).load()
+        return ds["input_gate"].sel(seed=int(self.seed) if self.seed.isdigit() else -1)
 
 
 def _plane(of: Embedding) -> hv.Overlay:
@@ -188,7 +188,7 @@ def _standing(of: Embedding) -> object:
 def _strip(of: Embedding) -> object:
     if not of.state.basin:
         return None
-    gates = of.open()["input_gate"].sel(basin=of.basin()).load()
+    gates = of.open()["input_gate"].sel(basin=of.basin())
     return linked.gate_strip(gates, title="input gate, a row a seed")
 
 

@@ -57,7 +57,7 @@ def _columns(element: hv.Element) -> dict[str, np.ndarray]:
         return {x: element.dimension_values(x), y: values}
     edges = element.edges
     left, right = edges[:-1], edges[1:]
-    return dict(zip(FROM_EDGES, (values, left, right), strict=True)) | {x: left, y: values}
+    return dict(zip(FROM_EDGES, (values, left, right), strict=True)) | {x: element.dimension_values(x), y: values}
 
 
 def _ends(times: list[np.ndarray]) -> tuple[Any, Any]:
