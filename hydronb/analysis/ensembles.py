@@ -22,6 +22,14 @@ TABLE2 = {"nse": ("mean", "median", "failures")}
 """Statistics over basins in Table 2 of Kratzert et al. (2019)."""
 TABLE3 = TABLE2 | dict.fromkeys([name for name in METRICS if name != "nse"], ("median",))
 """Those of its Table 3; in its order the NSE, then alpha, beta, FHV, FMS and FLV."""
+OVER_BASINS = {
+    "mean": lambda score: score.mean("basin"),
+    "median": lambda score: score.median("basin"),
+    "failures": lambda score: (score <= 0).sum("basin"),
+}
+KINDS = ("single", ENSEMBLE)
+COUNTS = ("members", "basins", "undefined")
+"""Columns of a table that count."""
 
 
 def single(simulation: xr.DataArray, obs: xr.DataArray) -> xr.Dataset:
@@ -181,7 +189,7 @@ def summary(scores: xr.Dataset, statistics: Mapping[str, Sequence[str]] = TABLE2
     n_seeds = _seeds(there).sum("member")
     over = _over_basins(scores, statistics).where(there)
     kinds = _kinds(over, n_seeds)
-    columns = {name: values for name, values in kinds.items()}
+    columns = dict(kinds.data_vars)
     columns |= {f"{name}_std": values.where(n_seeds > 1).expand_dims(kind=["single"])
                 for name, values in _seeds(over).std("member").items()}
     if draws is not None:
@@ -196,10 +204,6 @@ def summary(scores: xr.Dataset, statistics: Mapping[str, Sequence[str]] = TABLE2
     order = [(m, k) for m in scores["model"].values for k in KINDS if (m, k) in frame.index]
     ordered = [c for n in over for c in (n, f"{n}_std", f"{n}_low", f"{n}_high") if c in frame]
     return frame.loc[order, [*ordered, *COUNTS]].astype(dict.fromkeys(COUNTS, int))
-
-
-KINDS = ("single", ENSEMBLE)
-COUNTS = ("members", "basins", "undefined")
 
 
 def _over_basins(scores: xr.Dataset, statistics: Mapping[str, Sequence[str]]) -> xr.Dataset:
@@ -217,13 +221,6 @@ def _kinds(table: xr.Dataset, n_seeds: xr.DataArray) -> xr.Dataset:
     if ENSEMBLE in table["member"].values:
         kinds.append(table.sel(member=ENSEMBLE, drop=True).where(n_seeds != 1).expand_dims(kind=[ENSEMBLE]))
     return xr.concat(kinds, "kind")
-
-
-OVER_BASINS = {
-    "mean": lambda score: score.mean("basin"),
-    "median": lambda score: score.median("basin"),
-    "failures": lambda score: (score <= 0).sum("basin"),
-}
 
 
 def common_basins(scores: xr.Dataset, metric: str = "nse") -> list[str]:

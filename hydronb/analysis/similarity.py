@@ -102,7 +102,7 @@ def select_basins(ds: xr.Dataset, basins: Iterable[str], *, where: str) -> xr.Da
     basins = list(basins)
     if lacking := [b for b in basins if bare_id(b) not in position]:
         more = f" (nor {len(lacking) - 1} others)" if len(lacking) > 1 else ""
-        raise DataError(f"{where} has no basin {lacking[0]!r}{more} of the embedding; give attributes of the same")
+        raise DataError(f"{where} has no basin {lacking[0]!r}{more} of the embedding; give the `attributes` of these")
     chosen = ds.isel(basin=[position[bare_id(b)] for b in basins])
     return chosen.assign_coords(basin=np.array(basins, object))
 
