@@ -9,8 +9,8 @@ import xarray as xr
 import yaml
 
 from hydronb import plots
-from hydronb.analysis import cnn_lstm
-from hydronb.analysis.benchmark import read_run
+from hydronb.analysis import cnn_lstm, search
+from hydronb.analysis.benchmark import group_runs, read_run
 from hydronb.errors import DataError
 from hydronb.runs.plan import read_plan
 
@@ -103,6 +103,18 @@ def test_figures_have_a_panel_a_metric_and_a_model(runs):
     np.testing.assert_allclose(means["LSTM"]["streamflow"], 0.6 * observed()[0])
     sims = {model: ds["streamflow"] for model, ds in means.items()}
     assert len(plots.day_by_day(means["LSTM"]["streamflow_obs"], sims)) == 3
+
+
+def test_a_search_ranks_settings_by_the_validation_period(tmp_path):
+    runs = []
+    for hidden, days, valid in ((16, 30, 0.6), (16, 90, 0.8), (32, 30, 0.7)):
+        run = write_run(tmp_path / f"{hidden}-{days}", hidden=hidden, sequence_length=days)
+        pd.DataFrame({"epoch": [1, 2], "valid": [0.9, valid], "seconds": [1, 2]}).to_csv(run.path / "progress.csv")
+        runs.append(run)
+    groups = group_runs(runs)
+    table = search.rank(groups)
+    assert search.varied(groups) == ["hidden", "sequence_length"]
+    assert table[["hidden", "sequence_length", "score"]].values.tolist() == [[16, 90, 0.8], [32, 30, 0.7], [16, 30, 0.6]]
 
 
 # Plans ----------------------------------------------------------------------------------------------------
