@@ -114,7 +114,8 @@ def test_a_search_ranks_settings_by_the_validation_period(tmp_path):
     groups = group_runs(runs)
     table = search.rank(groups)
     assert search.varied(groups) == ["hidden", "sequence_length"]
-    assert table[["hidden", "sequence_length", "score"]].values.tolist() == [[16, 90, 0.8], [32, 30, 0.7], [16, 30, 0.6]]
+    found = table[["hidden", "sequence_length", "score"]].values.tolist()
+    assert found == [[16, 90, 0.8], [32, 30, 0.7], [16, 30, 0.6]]
 
 
 # Plans ----------------------------------------------------------------------------------------------------
