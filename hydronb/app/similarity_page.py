@@ -150,8 +150,10 @@ class Embedding:
 
     def gates(self) -> xr.DataArray:
         """Input gates (basin, cell) of the seed."""
-        ds = self.open()
-        return ds["input_gate"].sel(seed=int(self.seed) if self.seed.isdigit() else -1)
+        gates = self.open()["input_gate"]
+        if self.seed not in gates["seed"].values.astype(str):
+            raise DataError(f"{self.name} has no seed {self.seed[:20]!r}; choose one")
+        return gates.sel(seed=int(self.seed))
 
 
 def _plane(of: Embedding) -> hv.Overlay:

@@ -2,6 +2,7 @@
 
 import html
 import io
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from hydronb.app.state import State
 from hydronb.errors import HydronbError
 from hydronb.plots.live import plots_of, refill, structure
 from hydronb.plots.style import COLOURS, THEME, _render
+
+log = logging.getLogger(__name__)
 
 NEAR = 18
 """Pixels within which a click means a point."""
@@ -62,6 +65,10 @@ class Part:
             made = self.draw()
         except (HydronbError, OSError) as error:
             made = message(str(error))
+        except (LookupError, TypeError, ValueError) as error:  # a file that is whole, and of another make
+            log.exception("a part of the page cannot be drawn")
+            made = message(f"this cannot be drawn of what the files hold ({type(error).__name__}: {error}); if another "
+                           "version of hydronb wrote them, `hydronb run PLAN --redo-stale` writes them anew")
         if self.model is not None and self.structure is not None and structure(made) == self.structure:
             refill(self.model, made)
             return

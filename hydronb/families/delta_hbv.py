@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hydronb import metrics
 from hydronb.data.attributes import attribute_list
+from hydronb.data.dataset import TARGETS
 from hydronb.data.scaling import Scaling, fit_scaling, require, select_period
 from hydronb.data.windows import Batch, training_samples
 from hydronb.errors import DataError
@@ -60,7 +61,8 @@ def finish(model: nn.Module, ds: xr.Dataset, p: DeltaHBVTrainParameters, run_dir
         return lumped.finish(model, ds, p, run_dir)
     simulation = model.simulate(ds, p.test_period, details=True)
     parameters = [n for n in (*hbv.PARAMETERS, *hbv.ROUTING) if n in simulation]
-    save_simulation(simulation[["streamflow", "streamflow_obs"]], run_dir / "simulation.nc")
+    observed = [f"{n}_obs" for n in TARGETS if f"{n}_obs" in simulation]
+    save_simulation(simulation[["streamflow", *observed]], run_dir / "simulation.nc")
     save_simulation(simulation[[*hbv.FLUXES, *hbv.STORES]], run_dir / "fluxes.nc")
     save_simulation(simulation[parameters], run_dir / "parameters.nc")
     scores = metrics.table(simulation["streamflow"], simulation["streamflow_obs"])

@@ -248,7 +248,7 @@ class DeltaHBV(Standardised):
         Returns
         -------
         xarray.Dataset
-            `streamflow`, and `streamflow_obs` where `ds` has it, over (basin, time). With `details` also the mean over
+            `streamflow`, and `streamflow_obs` and `et_obs` where `ds` has them, over (basin, time). With `details` also the mean over
             components of all `hbv.FLUXES` (mm/d, not routed) and `hbv.STORES` (mm, at the day's end), and parameters:
             those of HBV over (basin, component), with `time` where dynamic, and those of routing over basin.
 
@@ -343,7 +343,7 @@ def simulation_tensors(model: Standardised, ds: xr.Dataset, period: Period, warm
 
 def describe(values: dict[str, np.ndarray], days: xr.Dataset) -> xr.Dataset:
     """Simulated arrays with the names of their dimensions, units and the catchments' coordinates, beside the observed
-    streamflow where there is one."""
+    streamflow and evapotranspiration where there are such."""
     units = hbv.FLUXES | dict.fromkeys(hbv.STORES, "mm") | {"streamflow": TARGETS["streamflow"].units}
     units |= {n: p.unit for n, p in (hbv.PARAMETERS | hbv.ROUTING).items()}
     keep = [c for c in (*COORDINATES, "gauge_name") if c in days.coords]
@@ -353,6 +353,4 @@ def describe(values: dict[str, np.ndarray], days: xr.Dataset) -> xr.Dataset:
         dims = {1: ("basin",), 2: ("basin", second), 3: ("basin", "time", "component")}[array.ndim]
         out[name] = (dims, array, {"units": units[name], "long_name": name.replace("_", " ")})
     out["streamflow"].attrs["long_name"] = f"simulated {TARGETS['streamflow'].long_name}"
-    if "streamflow" in days:
-        out["streamflow_obs"] = days["streamflow"]
-    return out
+    return out.assign({f"{name}_obs": days[name] for name in TARGETS if name in days})
