@@ -248,9 +248,10 @@ class DeltaHBV(Standardised):
         Returns
         -------
         xarray.Dataset
-            `streamflow`, and `streamflow_obs` and `et_obs` where `ds` has them, over (basin, time). With `details` also the mean over
-            components of all `hbv.FLUXES` (mm/d, not routed) and `hbv.STORES` (mm, at the day's end), and parameters:
-            those of HBV over (basin, component), with `time` where dynamic, and those of routing over basin.
+            `streamflow`, and `streamflow_obs` and `et_obs` where `ds` has them, over (basin, time). With `details` also
+            the mean over components of all `hbv.FLUXES` (mm/d, not routed) and `hbv.STORES` (mm, at the day's end), and
+            parameters: those of HBV over (basin, component), with `time` where dynamic, and those of routing over
+            basin.
 
         Raises
         ------
