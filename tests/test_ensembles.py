@@ -173,7 +173,7 @@ def test_table_2_of_the_paper(published):
 
 def test_table_3_of_the_paper(published, real_data):
     """Its 447 basins, and the rows whose scores by basin there are: EA-LSTM, and the NSE of five other models."""
-    from tests.test_significance import common_447
+    from test_significance import common_447
 
     other = pd.read_csv(real_data / "published" / "benchmark_nse.csv", dtype={"basin": str}).set_index("basin")
     basins = [b for b in common_447(other) if b in published["basin"].values]

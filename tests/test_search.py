@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from test_benchmark import IDS, observed, write_run
 
 from hydronb.analysis import benchmark, search
 from hydronb.errors import DataError, ParameterError
 from hydronb.metrics import nse
-from tests.test_benchmark import IDS, observed, write_run
 
 CALIBRATION = {"train_period": {"start": "2001-01-01", "end": "2002-12-31"},
                "test_period": {"start": "2001-01-01", "end": "2002-12-31"}}
