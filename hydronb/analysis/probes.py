@@ -200,9 +200,9 @@ def shuffle_days(y: xr.DataArray, seed: int) -> xr.DataArray:
 
 def score_probe(fitted: xr.DataArray, y: xr.DataArray) -> dict[str, float]:
     """Medians over basins of NSE and r, with the number of basins, and of days that count."""
-    table = metrics.table(fitted, y, ["nse", "r"])
-    days = int((fitted.notnull() & y.notnull()).sum())
-    return {"nse": table["nse"].median(), "r": table["r"].median(), "basins": len(table), "days": days}
+    fitted, y = xr.align(fitted, y, join="inner")
+    scores = {name: float(getattr(metrics, name)(sim=fitted, obs=y).median()) for name in ("nse", "r")}
+    return scores | {"basins": y.sizes["basin"], "days": int((fitted.notnull() & y.notnull()).sum())}
 
 
 # All probes of a run --------------------------------------------------------------------------------------
@@ -247,12 +247,14 @@ def probe(model: nn.Module, ds: xr.Dataset, train_period: Period, test_period: P
     periods = {"train": train_period, "test": test_period}
     layers = {"network": {k: activations(model, ds, v) for k, v in periods.items()}}
     layers["untrained"] = {k: activations(untrained(model, seed), ds, v) for k, v in periods.items()}
+    memory = {k: forcing_memory(series, list(model.scaling.forcings), v, model.sequence_length)
+              for k, v in periods.items()}
     rows, fitted = [], {}
     for layer in layers["network"]["train"]:
         of_layer = list(FORCING) if layer == FEATURES else asked
         inputs = {c: {k: layers[c][k][layer] for k in periods} for c in layers}
         inputs["shuffled"] = inputs["network"]
-        inputs["forcing"] = {k: _forcing_alone(model, ds, series, layer, v) for k, v in periods.items()}
+        inputs["forcing"] = {k: _whole_grid(ds, v) for k, v in periods.items()} if layer == FEATURES else memory
         for target in of_layer:
             y = {k: select_period(series[[target]], v)[target] for k, v in periods.items()}
             for control, x in inputs.items():
@@ -300,11 +302,9 @@ def _without(da: xr.DataArray, basins: Sequence[str]) -> xr.DataArray:
     return da.drop_sel(basin=list(basins)) if basins else da
 
 
-def _forcing_alone(model: nn.Module, ds: xr.Dataset, series: xr.Dataset, layer: str, period: Period) -> xr.DataArray:
-    """The day's mean over the whole grid in place of features; the forcing's memory in place of cell states."""
-    if layer == FEATURES:
-        return xr.concat(list(grid_means(ds, period).values()), "unit").transpose("basin", "time", "unit")
-    return forcing_memory(series, list(model.scaling.forcings), period, model.sequence_length)
+def _whole_grid(ds: xr.Dataset, period: Period) -> xr.DataArray:
+    """The day's mean over the whole grid, in place of features."""
+    return xr.concat(list(grid_means(ds, period).values()), "unit").transpose("basin", "time", "unit")
 
 
 def grid_means(ds: xr.Dataset, period: Period) -> dict[str, xr.DataArray]:
