@@ -116,8 +116,8 @@ def _medians(state: State, outputs: Outputs) -> str:
         table = outputs.table(name, "metrics.csv", ["basin"]).set_index("basin")
         inside = table[catchment.chosen_basins(table.index, state.selection)].select_dtypes("number")
         rows[label] = inside.median().to_dict() | {"catchments": len(inside)}
-    return note("Medians over catchments" + (", of the selected ones" if state.selection else "")) + html_table(
-        pd.DataFrame(rows).T)
+    table = pd.DataFrame(rows).T.rename(columns={name: label for label, name in METRICS.items()})
+    return note("Medians over catchments" + (", of the selected ones" if state.selection else "")) + html_table(table)
 
 
 def _hydrograph(state: State, outputs: Outputs) -> object:
@@ -134,7 +134,9 @@ def _regime(state: State, outputs: Outputs) -> object:
 
 
 def _of_basin(state: State, outputs: Outputs) -> str | None:
-    return html_table(catchment.metrics_of(state, outputs).T) if state.basin else None
+    if not state.basin:
+        return None
+    return html_table(catchment.metrics_of(state, outputs).T.rename(index={n: label for label, n in METRICS.items()}))
 
 
 def _tables(state: State, outputs: Outputs) -> str:
@@ -155,4 +157,4 @@ def _made_by(state: State, outputs: Outputs) -> str:
     if not there and not state.table:
         raise DataError("no table here yet; the notebooks ealstm_02_benchmark and delta_hbv_02_benchmark make them: "
                         "`hydronb run params/demo.yaml`")
-    return state.table or there[-1]
+    return state.table or max(there, key=lambda n: (not n.startswith(catchment.BY_HAND), "benchmark" in n, n))

@@ -16,23 +16,31 @@ from hydronb.errors import DataError, HydronbError
 MOST = 4
 """Runs that are compared where the visitor has chosen none."""
 
+PARTS = (lambda _: "", lambda n: n.split("/")[-1], lambda n: f"{n.split('/')[0]}/{n.split('/')[-1]}", lambda n: n)
+"""More and more of a run's folder."""
+
 BY_HAND = "notebooks/"
 """Where notebooks write that were opened by hand, with small smoke configurations."""
 
 
 def run_labels(outputs: Outputs, names: Sequence[str]) -> dict[str, str]:
-    """Name of each run by what figures call it: its model, and its folder to tell it from its like."""
-    return {_label(outputs, name): name for name in names}
+    """Name of each run by what figures call it: its model, with as much of its folder as tells it from its like."""
+    models = {name: _model(outputs, name) for name in names}
+    made = {}
+    for name, model in models.items():
+        like = [n for n in names if n != name and models[n] == model]
+        folder = next(part(name) for part in PARTS if all(part(name) != part(n) for n in like))
+        label = " · ".join(filter(None, [model, folder])) or name
+        made[label.replace("{", "(").replace("}", ")")] = name  # braces mean fields in figures
+    return made
 
 
-def _label(outputs: Outputs, name: str) -> str:
+def _model(outputs: Outputs, name: str) -> str:
     parameters = outputs.parameters(name)
     try:
-        model = model_label(parameters) if isinstance(parameters.get("model"), str) else ""
+        return model_label(parameters) if isinstance(parameters.get("model"), str) else ""
     except (KeyError, TypeError):  # parameters of another version
-        model = str(parameters["model"])
-    folder = name.replace("{", "(").replace("}", ")")  # braces mean fields in figures
-    return f"{model} · {folder}" if model else folder
+        return str(parameters["model"])
 
 
 def compared(state: State, outputs: Outputs) -> dict[str, str]:
@@ -51,12 +59,31 @@ def compared(state: State, outputs: Outputs) -> dict[str, str]:
         if len(gone) == len(state.runs):
             raise DataError(f"there is no run {gone[0][:120]!r} in this outputs folder; choose others")
         return run_labels(outputs, [n for n in state.runs if n in there])
-    planned = [n for n in there if not n.startswith(BY_HAND)] or there
-    newest = max(planned, key=lambda n: (outputs.root / n / "metrics.csv").stat().st_mtime)
-    plan = [n for n in planned if n.split("/")[:1] == newest.split("/")[:1]]
-    apart = {_label(outputs, n).split(" · ")[0]: n for n in reversed(plan)}
+    plan = _plan(state, outputs, there)
+    apart = {_model(outputs, n): n for n in reversed(plan)}
     first = [n for n in plan if n in apart.values()]
     return run_labels(outputs, sorted((first + [n for n in plan if n not in first])[:MOST]))
+
+
+def _plan(state: State, outputs: Outputs, there: Sequence[str]) -> list[str]:
+    """The runs of the newest plan, of those that simulate the visitor's catchment where there is one that does."""
+    plans: dict[str, list[str]] = {}
+    for name in newest_first(outputs, there, "metrics.csv"):
+        plans.setdefault(name.split("/")[0], []).append(name)
+    for names in plans.values():
+        ids = outputs.table(names[0], "metrics.csv", ["basin"])["basin"] if state.basin else ()
+        if bare_id(state.basin) in {bare_id(b) for b in ids}:
+            return sorted(names)
+    return sorted(next(iter(plans.values())))
+
+
+def newest_first(outputs: Outputs, names: Sequence[str], file: str) -> list[str]:
+    """Runs by the age of a file of theirs, those that were made by hand last."""
+    def age(name: str) -> tuple[bool, float]:
+        path = outputs.root / name / file
+        return name.startswith(BY_HAND), -path.stat().st_mtime if path.exists() else 0.0
+
+    return sorted(names, key=age)
 
 
 def scores(state: State, outputs: Outputs, metric: str) -> dict[str, pd.Series]:

@@ -8,7 +8,7 @@ import xarray as xr
 
 from hydronb.analysis.fluxes import STORES, simulated_balance
 from hydronb.app import catchment
-from hydronb.app.outputs import Outputs
+from hydronb.app.outputs import Outputs, find_basin
 from hydronb.app.state import State
 from hydronb.app.view import Linked, Page, column, heading, html_table, note, row
 from hydronb.errors import DataError, HydronbError
@@ -42,7 +42,7 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
         row(page.choice("model", "Model", runs, default=first, width=380),
             page.choice("other", "Beside it", lambda: {"nothing": NONE} | runs(), default=lambda: NONE, width=380),
             page.choice("basin", "Catchment", lambda: _basins(state, outputs), on=["model"],
-                        default=lambda: basin(state, outputs), width=180)),
+                        meant=lambda: basin(state, outputs), width=180)),
         row(page.slider("since", "From", lambda: _years(state, outputs), on=["model"]),
             page.slider("years", "Years", lambda: (1, 30))),
         row(page.part(lambda: _stack(state, outputs, first()), one, width=560, name="series",
@@ -63,20 +63,22 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
 
 
 def chosen(state: State, outputs: Outputs) -> str:
-    """The visitor's model, else the newest with dynamic parameters."""
+    """The visitor's model, else the newest of those with most dynamic parameters."""
     if state.model:
         return state.model
     there = outputs.having(*FILES)
     if not there:
         raise DataError("no delta-HBV here yet; the notebook delta_hbv_01_train makes one: "
                         "`hydronb run params/demo.yaml`")
-    planned = [n for n in there if not n.startswith(catchment.BY_HAND)] or there
-    return next((n for n in planned if outputs.parameters(n).get("dynamic")), planned[0])
+    there = catchment.newest_first(outputs, there, "parameters.nc")
+    return max(there, key=lambda n: len(outputs.parameters(n).get("dynamic") or ()))
 
 
 def basin(state: State, outputs: Outputs) -> str:
-    """The visitor's catchment, else the first there is."""
-    return state.basin or str(outputs.still(chosen(state, outputs), "fluxes.nc", ["basin"])["basin"].values[0])
+    """The visitor's catchment by the id it has here, else the first there is."""
+    name = chosen(state, outputs)
+    ids = outputs.still(name, "fluxes.nc", ["basin"])["basin"].values
+    return find_basin(ids, state.basin, name) if state.basin else str(ids[0])
 
 
 def _basins(state: State, outputs: Outputs) -> dict[str, str]:

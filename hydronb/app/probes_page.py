@@ -56,12 +56,12 @@ def note_of_controls() -> pn.pane.HTML:
 
 
 def chosen(state: State, outputs: Outputs) -> str:
-    """The visitor's analysis, else the first that a plan made."""
+    """The visitor's analysis, else the newest."""
     there = outputs.having(FILE)
     if not there and not state.probes:
         raise DataError("no probes here yet; the notebook cnn_lstm_03_probes makes them: "
                         "`hydronb run params/demo.yaml`")
-    return state.probes or next((n for n in there if not n.startswith(catchment.BY_HAND)), there[0])
+    return state.probes or catchment.newest_first(outputs, there, FILE)[0]
 
 
 def _table(state: State, outputs: Outputs) -> pd.DataFrame:

@@ -82,7 +82,7 @@ h3 { font-size: 15px; font-weight: 600; margin: 10px 0 4px 10px; }
 .scroll { overflow-x: auto; margin: 4px 10px; max-height: 520px; overflow-y: auto; }
 table.plain { border-collapse: collapse; font-size: 13px; }
 table.plain th, table.plain td { padding: 3px 10px 3px 0; border-bottom: 1px solid #eee; text-align: left;
-  vertical-align: top; max-width: 520px; overflow-wrap: anywhere; }
+  vertical-align: top; max-width: 520px; overflow-wrap: break-word; }
 table.plain thead th { position: sticky; top: 0; background: white; white-space: nowrap; }
 table.plain tbody th { white-space: nowrap; font-weight: 500; }
 code { background: #f0f0f0; padding: 0 4px; border-radius: 3px; }

@@ -68,7 +68,7 @@ class Embedding:
         if not there:
             raise DataError("no similarity analysis here yet; the notebook ealstm_05_similarity makes one: "
                             "`hydronb run params/demo.yaml`")
-        return next((n for n in there if not n.startswith(catchment.BY_HAND)), there[0])
+        return catchment.newest_first(self.outputs, there, "embedding.nc")[0]
 
     @property
     def seed(self) -> str:
@@ -148,6 +148,10 @@ class Embedding:
         """The clicked catchment, by the id it has here."""
         return str(find_basin(self.open()["basin"].values, self.state.basin, self.name))
 
+    def knows(self) -> bool:
+        """Whether the clicked catchment is here."""
+        return bare_id(self.state.basin) in {bare_id(str(b)) for b in self.open()["basin"].values}
+
     def gates(self) -> xr.DataArray:
         """Input gates (basin, cell) of the seed."""
         gates = self.open()["input_gate"]
@@ -188,7 +192,7 @@ def _standing(of: Embedding) -> object:
 
 
 def _strip(of: Embedding) -> object:
-    if not of.state.basin:
+    if not of.knows():
         return None
     gates = of.open()["input_gate"].sel(basin=of.basin())
     return linked.gate_strip(gates, title="input gate, a row a seed")
@@ -207,7 +211,7 @@ def neighbours(of: Embedding) -> pd.DataFrame:
 
 
 def _neighbours(of: Embedding) -> str | None:
-    if not of.state.basin:
+    if not of.knows():
         return None
     return note("Nearest neighbours in embedding space") + html_table(neighbours(of).reset_index(), index=False)
 

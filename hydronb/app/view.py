@@ -73,6 +73,7 @@ class Part:
             refill(self.model, made)
             return
         self.model, self.structure = None, None
+        self.view.visible = made is not None
         if made is None:
             self.body.clear()
         elif isinstance(made, str):
@@ -101,17 +102,20 @@ class Page:
         return self.parts[-1]
 
     def choice(self, name: str, label: str, options: Callable[[], dict[str, Any]], *, on: Sequence[str] = (),
-               default: Callable[[], Any] = lambda: "", many: bool = False, width: int = 240) -> pn.widgets.Widget:
+               default: Callable[[], Any] = lambda: "", meant: Callable[[], Any] | None = None, many: bool = False,
+               width: int = 240) -> pn.widgets.Widget:
         """A widget of the state's parameter `name`; `options` are asked for again when a parameter in `on` changes,
-        `default` says what the page shows where the state is empty."""
+        `default` says what the page shows where the state is empty, `meant` what it makes of the state."""
         kind = pn.widgets.MultiChoice if many else pn.widgets.Select
         widget = kind(name=label, width=width, margin=(4, 10))
         busy = []
 
         def show() -> None:
             there = options()
+            if many:  # its names are shown as markup
+                there = {html.escape(label): value for label, value in there.items()}
             try:
-                value = getattr(self.state, name) or default()
+                value = meant() if meant else getattr(self.state, name) or default()
             except HydronbError:
                 value = [] if many else ""
             if many:
@@ -244,8 +248,10 @@ def _download(table: Callable[[], pd.DataFrame], name: str) -> pn.widgets.FileDo
 
 
 def fitted(model: LayoutDOM) -> LayoutDOM:
-    """As wide as its place, with tools to save it that can be seen."""
+    """As wide as its place, with tools to select and to save that can be seen."""
     model.sizing_mode = "stretch_width"
+    for hidden in (True, False):  # what is its default already counts as set by nobody, and the theme would hide it
+        model.toolbar.autohide = hidden
     plots = plots_of(model)
     if isinstance(model, GridPlot):
         across = 1 + max(column for _, _, column, *_ in model.children)
