@@ -81,6 +81,19 @@ def test_table2_puts_the_paper_beside_and_means_over_seeds(ds, observed, tmp_pat
     assert table.loc["LSTM", ["bfi_correlation", "et_r"]].isna().all() and table.loc["LSTM", "paper_nse"] == 0.748
 
 
+def test_the_mean_of_seeds_is_scored_as_one_run(ds, observed, tmp_path):
+    """Runs of 1.5 and 0.5 times the truth: their mean is the truth, in streamflow, baseflow and ET."""
+    bfi, et = baseflow_index(observed, ds["true_baseflow"]), composites(ds["true_et"].sel(time=slice(*PERIOD)))
+    runs = [write_run(tmp_path / f"{k}", ds, factor=k, seed=s) for s, k in ((1, 1.5), (2, 0.5))]
+    groups = benchmark.group_runs([*runs, write_run(tmp_path / "lstm", ds, model="runoff_lstm")])
+    scores = delta_hbv.score_ensembles(groups, observed, bfi, et)
+    assert list(scores) == ["delta_n(gamma, beta), mean of 2"]
+    one = scores["delta_n(gamma, beta), mean of 2"]
+    np.testing.assert_allclose(one[["nse", "kge", "et_r"]], 1, atol=1e-5)
+    np.testing.assert_allclose(one["bfi"], one["bfi_reference"], rtol=1e-5)
+    assert delta_hbv.table2(scores)["basins"].tolist() == [6]
+
+
 def test_a_run_without_its_fluxes_is_named(ds, observed, tmp_path):
     run = write_run(tmp_path / "a", ds, fluxes=False)
     with pytest.raises(TrainingError, match=r"holds no fluxes\.nc: not a complete run"):
