@@ -98,7 +98,7 @@ def measure(address: str, server: int, clicks: int) -> dict[str, object]:
 
 def points(tab) -> dict:
     """The first figure of catchments, once it is drawn."""
-    for _ in range(100):
+    for _ in range(600):
         tab.wait_for_timeout(300)
         ready = tab.evaluate("() => window.Bokeh?.documents?.length > 0")
         if ready and (found := tab.evaluate(FIND, "basin")):
@@ -130,7 +130,7 @@ def timed(tab, server: int, clicks: list[tuple[float, float, str]]) -> dict[str,
 def lasso(tab, server: int, plane: dict) -> dict[str, float]:
     """Draw a box round all points; until the page says how many are selected."""
     tab.get_by_role("button", name="Clear selection").click()
-    tab.get_by_text("Draw a box").wait_for()
+    tab.get_by_text("Draw a box (or").wait_for()
     quiet(tab, server)
     tab.mouse.move(plane["left"] + 1, plane["top"] + 1)
     tab.mouse.down()
