@@ -44,7 +44,9 @@ FIND = """
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return app_files.write(tmp_path_factory.mktemp("outputs"), basins=12, years=3)
+    made = app_files.write(tmp_path_factory.mktemp("outputs"), basins=12, years=3)
+    shutil.copytree(made / "tiny/ealstm_01_train/lstm", made / "tiny/ealstm_01_train/<img src=x>")
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +54,16 @@ def address(outputs: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "hydronb", "app", str(outputs), "--port", "0"]
     served = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
     try:
-        yield re.search(r"http://\S+", served.stdout.readline())[0]
+        said = served.stdout.readline()
+        assert "http://" in said, f"the app did not start; it said {said!r}"
+        yield re.search(r"http://\S+", said)[0]
     finally:
         served.send_signal(signal.SIGINT)
-        served.wait(20)
+        try:
+            served.wait(20)
+        except subprocess.TimeoutExpired:  # a machine with too much to do
+            served.kill()
+            served.wait()
         served.stdout.close()
 
 
