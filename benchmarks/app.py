@@ -51,20 +51,22 @@ def main() -> None:
     served = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         address = re.search(r"http://\S+", served.stdout.readline())[0]
-        print(json.dumps(measure(address, served.pid, given.clicks) | {"load": os.getloadavg()}, indent=1))
+        made: dict[str, object] = {"load": os.getloadavg()}
+        measure(made, address, served.pid, given.clicks)
     finally:
+        print(json.dumps(made, indent=1))
         served.send_signal(signal.SIGINT)
         served.wait(20)
 
 
-def measure(address: str, server: int, clicks: int) -> dict[str, object]:
-    """Seconds and MB by what was measured."""
+def measure(made: dict[str, object], address: str, server: int, clicks: int) -> None:
+    """Seconds and MB by what was measured, into `made`."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"),
                                              args=["--no-sandbox", "--disable-gpu"])
-        made: dict[str, object] = {"memory at start": memory(server)}
+        made["memory at start"] = memory(server)
         for name in ("similarity", "dynamics", "benchmarks", "runs"):
             tab = browser.new_page(viewport={"width": 1400, "height": 1000})
             tab.set_default_timeout(PATIENCE)
@@ -87,13 +89,13 @@ def measure(address: str, server: int, clicks: int) -> dict[str, object]:
         for n in (clicks // 2, clicks):
             timed(tab, server, [clicked(plane, i % len(plane["basins"])) for i in range(n - clicks // 2, n)])
             made[f"memory after {n} clicks"] = memory(server)
+        tab.set_viewport_size({"width": 1400, "height": 2600})  # the map stands below
         tab.goto(f"{address}/?page=dynamics&{RUNS}")
         on_map = points(tab)
         quiet(tab, server)
         made["click to all parameters and fluxes"] = timed(tab, server, [clicked(on_map, i) for i in range(0, 45, 3)])
         made["memory at end"] = memory(server)
         browser.close()
-    return made
 
 
 def points(tab) -> dict:

@@ -1,8 +1,10 @@
 """The app without a browser: state and links, what is read and what is not, messages, figures that take new data."""
 
+import gc
 import json
 import os
 import socket
+import weakref
 from pathlib import Path
 
 import app_files
@@ -251,6 +253,12 @@ def test_new_data_in_a_drawn_figure_are_those_of_a_new_figure():
     rain, flow = plots_of(model)
     assert rain.title.text == "times 3" and rain.y_range.start > rain.y_range.end == 0
     assert flow.y_range.start == 0 and flow.y_range.end > 58
+
+
+def test_a_figure_that_is_gone_is_forgotten():
+    drawn = weakref.ref(_render(hv.Curve([1, 2, 3])))
+    gc.collect()
+    assert drawn() is None
 
 
 def test_where_a_catchment_stands():

@@ -13,6 +13,7 @@ from typing import Any
 
 import holoviews as hv
 import xarray as xr
+from bokeh.document import Document
 from bokeh.embed import file_html
 from bokeh.resources import INLINE
 from bokeh.themes import Theme
@@ -97,7 +98,9 @@ def save(figure: Any, folder: str | Path, name: str) -> Path:
 
 def _render(figure: Any) -> Any:
     _bokeh()
-    return hv.render(figure, backend="bokeh")
+    plot = hv.renderer("bokeh").get_plot(figure)
+    plot.document = Document()  # the current one, a visitor's in the app, would keep every figure to its own end
+    return plot.state
 
 
 @cache
