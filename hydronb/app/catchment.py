@@ -73,8 +73,14 @@ def _plan(state: State, outputs: Outputs, there: Sequence[str]) -> list[str]:
     for names in plans.values():
         ids = outputs.table(names[0], "metrics.csv", ["basin"])["basin"] if state.basin else ()
         if bare_id(state.basin) in {bare_id(b) for b in ids}:
-            return sorted(names)
-    return sorted(next(iter(plans.values())))
+            return _of_most_basins(outputs, names)
+    return _of_most_basins(outputs, next(iter(plans.values())))
+
+
+def _of_most_basins(outputs: Outputs, names: Sequence[str]) -> list[str]:
+    """Those that can be compared over most catchments, a grid's single one not beside them."""
+    sizes = {name: len(outputs.table(name, "metrics.csv")) for name in names}
+    return sorted(name for name, size in sizes.items() if size == max(sizes.values()))
 
 
 def newest_first(outputs: Outputs, names: Sequence[str], file: str) -> list[str]:
