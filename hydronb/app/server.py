@@ -95,10 +95,15 @@ def allowed(address: str, port: int) -> list[str]:
 
 def warm_up() -> None:
     """Load what draws figures, so that the first visitor does not wait for it."""
+    from importlib import import_module
+
     import pandas as pd
 
     from hydronb import plots
+    from hydronb.app.state import PAGES
     from hydronb.plots.style import _render
 
+    for name in PAGES:
+        import_module(f"hydronb.app.{name}_page")
     plots.start()
     _render(plots.cdf({"": pd.Series([0.0, 1.0], name="nse")}))

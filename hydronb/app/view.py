@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 NEAR = 18
 """Pixels within which a click means a point."""
 
-AT_ONCE = 2
+AT_ONCE = 1
 """Parts that are drawn before anything is sent."""
 
 
