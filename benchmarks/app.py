@@ -1,6 +1,6 @@
 """The app at full size, measured in a browser: 671 basins, 30 years, 16 components.
 
-    python benchmarks/app.py /tmp/app_outputs
+    python benchmarks/app.py FOLDER
 
 The folder is filled with random numbers once (2 GB, some minutes) and used again. Times are from the visitor's side:
 from the click to the last thing drawn that follows from it; beside them the CPU time that the server took for it, which
