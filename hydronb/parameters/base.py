@@ -177,6 +177,13 @@ class Parameters(BaseModel):
         values |= {n: namespace[n] for n in injected if n in namespace}
         return cls.validate_parameters(values)
 
+    def require_once(self, *names: str) -> None:
+        """Raise `ValueError` where one of these lists has an entry twice; text in place of a list passes."""
+        for name in names:
+            values = getattr(self, name)
+            if isinstance(values, list) and len(set(values)) < len(values):
+                raise ValueError(f"{name} lists {next(v for v in values if values.count(v) > 1)!r} twice")
+
     def plain(self) -> dict[str, Any]:
         """As JSON and YAML store it: no tuple, no Path, dates as text."""
         return self.model_dump(mode="json")

@@ -83,10 +83,7 @@ class CNNLSTMTrainParameters(FitParameters, Periods):
                              f"({self.sequence_length})")
         if self.static and self.model == "mean_lstm":
             raise ValueError(f"static = {self.static}: mean_lstm sees no grid; leave static out or choose cnn_lstm")
-        for name in ("targets", "static"):
-            names = getattr(self, name)
-            if len(set(names)) < len(names):
-                raise ValueError(f"{name} lists {next(n for n in names if names.count(n) > 1)!r} twice")
+        self.require_once("targets", "static")
         return self
 
 

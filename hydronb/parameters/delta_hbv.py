@@ -70,10 +70,7 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
     def _consistent(self) -> "DeltaHBVTrainParameters":
         if self.model == "delta_hbv" and self.warmup_days == 0:
             raise ValueError("warmup_days = 0: the stores of HBV start empty; 365 is the paper's")
-        for name in ("forcings", "dynamic", "attributes"):
-            names = getattr(self, name)
-            if isinstance(names, list) and len(set(names)) < len(names):
-                raise ValueError(f"{name} lists {next(n for n in names if names.count(n) > 1)!r} twice")
+        self.require_once("forcings", "dynamic", "attributes")
         return self
 
 

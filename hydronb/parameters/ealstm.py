@@ -61,10 +61,7 @@ class TrainParameters(FitParameters, Periods):
             raise ValueError("folds and fold belong together: how many parts, and which of them is left out")
         if self.folds and self.fold > self.folds:
             raise ValueError(f"fold {self.fold} is not one of the {self.folds} folds, counted from 1")
-        for name in ("forcings", "targets", "attributes"):
-            names = getattr(self, name)
-            if isinstance(names, list) and len(set(names)) < len(names):
-                raise ValueError(f"{name} lists {next(n for n in names if names.count(n) > 1)!r} twice")
+        self.require_once("forcings", "targets", "attributes")
         return self
 
 

@@ -35,10 +35,7 @@ class RobustnessParameters(AnalysisParameters):
 
     @model_validator(mode="after")
     def _once(self) -> "RobustnessParameters":
-        for name in ("sigmas", "compared_sigmas"):
-            values = getattr(self, name)
-            if len(set(values)) < len(values):
-                raise ValueError(f"{name} lists {next(v for v in values if values.count(v) > 1)} twice")
+        self.require_once("sigmas", "compared_sigmas")
         return self
 
 
@@ -82,6 +79,5 @@ class SimilarityParameters(AnalysisParameters):
     def _one_source(self) -> "SimilarityParameters":
         if self.embedding and self.runs:
             raise ValueError("give runs or embedding, not both")
-        if len(set(self.ks)) < len(self.ks):
-            raise ValueError(f"ks lists {next(k for k in self.ks if self.ks.count(k) > 1)} twice")
+        self.require_once("ks")
         return self
