@@ -6,6 +6,8 @@ READY := .venv/.ready
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 # Without such a folder uv looks for the torch build that fits the machine: cpu, cu128, ... (see `uv help pip install`).
 TORCH_BACKEND ?= auto
+# Each notebook's kernel imports torch and HoloViews: without bytecode on disk that takes half as long again.
+unexport PYTHONDONTWRITEBYTECODE
 JOBS ?=
 # A file's tests stay together, so that what it makes once is made once.
 SPREAD ?= -n auto --maxprocesses 4 --dist loadfile

@@ -322,6 +322,8 @@ def test_gamma_is_never_static(ds):
     assert "BETAET" not in model(ds, dynamic=["BETA"]).names and "BETAET" in model(ds, **DYNAMIC).names
     with pytest.raises(ParameterError, match="dynamic_dropout"):
         settings(**DYNAMIC, dynamic_dropout=1.0)
+    with pytest.raises(ParameterError, match=r"'static'; what `dynamic` does not name is static; BETAET"):
+        settings(static=["BETAET"])
 
 
 def test_the_paper_plan_is_the_published_settings(tmp_path, monkeypatch):

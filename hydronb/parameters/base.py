@@ -150,6 +150,8 @@ class Parameters(BaseModel):
     """Base of all: frozen, complete with defaults, and one readable line for what is wrong."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+    instead: ClassVar[Mapping[str, str]] = {}
+    """What to say of names that are not parameters where one may expect them."""
 
     @classmethod
     def validate_parameters(cls: type[Given], values: Mapping[str, Any], *, where: str = "") -> Given:
@@ -160,10 +162,10 @@ class Parameters(BaseModel):
         ParameterError
             Naming the parameter, its value and what it should be.
         """
-        known = cls.model_fields
         for name in values:
-            if name not in known:
-                raise ParameterError(f"{where}{': ' if where else ''}unknown parameter {name!r}{nearest(name, known)}")
+            if name not in cls.model_fields:
+                hint = cls.instead.get(name) or nearest(name, cls.model_fields)
+                raise ParameterError(f"{where}{': ' if where else ''}unknown parameter {name!r}{hint}")
         try:
             return cls(**values)
         except ValidationError as error:

@@ -1,6 +1,7 @@
 """Parameters of the delta-HBV notebooks (Feng et al., 2022)."""
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -24,6 +25,8 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
 
     family: ClassVar[str] = "delta_hbv"
     targets: ClassVar[list[str]] = ["streamflow"]
+    instead: ClassVar[Mapping[str, str]] = {
+        "static": "; what `dynamic` does not name is static; BETAET (the paper's gamma) exists only where it is dynamic"}
     model: Literal["delta_hbv", "runoff_lstm", "local_hbv"] = "delta_hbv"
     """`runoff_lstm` is the paper's benchmark; `local_hbv` is one HBV a basin, calibrated by gradient."""
     components: Count = 16

@@ -95,7 +95,7 @@ class Notebook:
         """
         for name in given:
             if name not in self.takes:
-                hint = nearest(name, self.takes)
+                hint = (self.schema.instead.get(name) if self.schema else "") or nearest(name, self.takes)
                 raise ParameterError(f"{where}: unknown parameter {name!r} of {self.name}{hint}")
         if self.schema is None:
             plain = {name: _like(value, self.assigned[name], f"{where}: {name}")
