@@ -26,7 +26,7 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
     family: ClassVar[str] = "delta_hbv"
     targets: ClassVar[list[str]] = ["streamflow"]
     instead: ClassVar[Mapping[str, str]] = {
-        "static": "; what `dynamic` does not name is static; BETAET (the paper's gamma) exists only where it is dynamic"}
+        "static": "; what `dynamic` does not name is static; BETAET (the paper's gamma) exists only where dynamic"}
     model: Literal["delta_hbv", "runoff_lstm", "local_hbv"] = "delta_hbv"
     """`runoff_lstm` is the paper's benchmark; `local_hbv` is one HBV a basin, calibrated by gradient."""
     components: Count = 16
