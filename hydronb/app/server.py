@@ -105,5 +105,6 @@ def warm_up() -> None:
 
     for name in PAGES:
         import_module(f"hydronb.app.{name}_page")
+    import_module("dask.array")  # which xarray looks for when it first reads text
     plots.start()
     _render(plots.cdf({"": pd.Series([0.0, 1.0], name="nse")}))

@@ -21,9 +21,6 @@ log = logging.getLogger(__name__)
 NEAR = 18
 """Pixels within which a click means a point."""
 
-AT_ONCE = 1
-"""Parts that are drawn before anything is sent."""
-
 
 class Part:
     """Something on a page: a figure, a table, a text; a message where it cannot be made.
@@ -173,18 +170,20 @@ class Page:
             self.show()
 
     def show(self) -> None:
-        """Draw what is stale: in a browser part by part, so that the first can be seen while the next is made."""
-        served = pn.state.curdoc is not None and pn.state.curdoc.session_context is not None
+        """Draw what is stale. For a browser the page is sent first, since it takes as long to load what draws there as
+        the first part takes here; then part by part, so that the first can be seen while the next is made."""
         stale = [part for part in self.parts if part.stale]
-        for part in stale[: AT_ONCE if served else None]:
-            part.update()
-        if len(stale) > AT_ONCE and served and not self.waiting:
+        if pn.state.curdoc is None or pn.state.curdoc.session_context is None:
+            for part in stale:
+                part.update()
+        elif stale and not self.waiting:
             self.waiting = True
-            pn.state.execute(self._go_on, schedule=True)
+            pn.state.execute(self._next, schedule=True)
 
-    def _go_on(self) -> None:
+    def _next(self) -> None:
         self.waiting = False
         if self.shown():
+            next((part.update() for part in self.parts if part.stale), None)
             self.show()
 
 
