@@ -46,6 +46,7 @@ class Part:
         self.stale = True
         self.model: LayoutDOM | None = None
         self.structure: tuple[Any, ...] | None = None
+        self.text = pn.pane.HTML(sizing_mode="stretch_width", margin=0)
         self.body = pn.Column(sizing_mode="stretch_width", margin=0)
         children = [self.body]
         if table is not None:
@@ -74,7 +75,9 @@ class Part:
         if made is None:
             self.body.clear()
         elif isinstance(made, str):
-            self.body[:] = [pn.pane.HTML(made, sizing_mode="stretch_width", margin=0)]
+            self.text.object = made
+            if self.text not in self.body.objects:  # a new child would have the browser lay out the whole page anew
+                self.body[:] = [self.text]
         elif isinstance(made, pn.viewable.Viewable):
             self.body[:] = [made]
         else:
