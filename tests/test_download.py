@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hydronb.data import download
+from hydronb.data import archives, download, transfer
 from hydronb.data.camels_us import open_camels_us
 from hydronb.errors import DataError
 
@@ -121,11 +121,11 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(download, "PAUSE", 0.0)
+    monkeypatch.setattr(transfer, "PAUSE", 0.0)
     server = Server()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    monkeypatch.setenv(download.MIRROR, server.url)
+    monkeypatch.setenv(transfer.MIRROR, server.url)
     yield server
     server.release.set()
     server.shutdown()
@@ -237,7 +237,7 @@ def test_camels_us_arrives_whole(camels, server, tmp_path):
 
 
 def test_single_basins_cost_a_small_part_of_the_archive(camels, server, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "DIRECTORY", 4096)
+    monkeypatch.setattr(archives, "DIRECTORY", 4096)
     download.get("camels-us", tmp_path, basins=["01022500", "09447800"])
     expected = {path: content for path, content in camels.items() if "01013500" not in path}
     assert {path: content for path, content in held(tmp_path).items() if "attributes" not in path} == expected
@@ -249,7 +249,7 @@ def test_single_basins_cost_a_small_part_of_the_archive(camels, server, tmp_path
 
 
 def test_more_basins_add_to_those_there_and_damaged_ones_come_again(camels, server, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "DIRECTORY", 4096)
+    monkeypatch.setattr(archives, "DIRECTORY", 4096)
     download.get("camels-us", tmp_path, basins=["01022500"])
     damaged = tmp_path / "usgs_streamflow/01/01022500_streamflow_qc.txt"
     whole = damaged.read_bytes()
@@ -300,7 +300,7 @@ def test_over_a_cut_connection_only_the_missing_bytes_are_sent(caravan, server, 
     download.get("caravan", tmp_path)
     assert held(tmp_path) == caravan
     assert server.asked[TAR] == 3
-    assert size <= server.sent[TAR] <= size + 2 * download.CHUNK  # at most what was under way at each cut
+    assert size <= server.sent[TAR] <= size + 2 * transfer.CHUNK  # at most what was under way at each cut
 
 
 def test_a_server_that_cannot_resume_starts_again(caravan, server, tmp_path):
@@ -390,7 +390,7 @@ def test_wrong_bytes_in_one_member_of_the_remote_zip(camels, server, tmp_path):
 
 
 def test_single_basins_over_a_cut_connection(camels, server, tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "DIRECTORY", 4096)
+    monkeypatch.setattr(archives, "DIRECTORY", 4096)
     server.cut_after[ZIP] = [10**9, 10**9, 10**9, 500, 10**9, 500]
     download.get("camels-us", tmp_path, basins=["01022500"])
     assert sum("01022500" in path for path in held(tmp_path)) == 4
@@ -408,7 +408,7 @@ def test_a_page_where_a_table_should_be(camels, server, tmp_path):
 def test_not_there(server, tmp_path):
     for basins in (None, ["01022500"]):
         message = refusal("camels-us", tmp_path / "new", basins=basins)
-        assert f"{server.url}/{ZIP}: 404" in message and download.MIRROR in message
+        assert f"{server.url}/{ZIP}: 404" in message and transfer.MIRROR in message
         assert not (tmp_path / "new").exists()
 
 
@@ -551,7 +551,7 @@ def test_a_damaged_tar(content, server, tmp_path, monkeypatch):
 
 
 def test_the_published_addresses(monkeypatch):
-    monkeypatch.delenv(download.MIRROR, raising=False)
+    monkeypatch.delenv(transfer.MIRROR, raising=False)
     address = download._addresses(download.SOURCES["caravan"], None)
     assert address(TAR) == "https://zenodo.org/records/15529786/files/Caravan-nc.tar.gz?download=1"
     assert download._addresses(download.SOURCES["caravan"], "https://a.example/b/")(TAR) == f"https://a.example/b/{TAR}"
