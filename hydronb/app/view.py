@@ -22,6 +22,10 @@ NEAR = 18
 """Pixels within which a click means a point."""
 
 
+BREATH = 20
+"""Milliseconds between two parts, in which the first goes to the browser: at once, the next would be drawn before."""
+
+
 class Part:
     """Something on a page: a figure, a table, a text; a message where it cannot be made.
 
@@ -173,15 +177,18 @@ class Page:
             self.show()
 
     def show(self) -> None:
-        """Draw what is stale. For a browser the page is sent first, since it takes as long to load what draws there as
-        the first part takes here; then part by part, so that the first can be seen while the next is made."""
+        """Draw what is stale. A browser gets the page with its first part, and the others one by one when it has
+        loaded that: drawing earlier, this process would keep it waiting."""
+        served = pn.state.curdoc is not None and pn.state.curdoc.session_context is not None
         stale = [part for part in self.parts if part.stale]
-        if pn.state.curdoc is None or pn.state.curdoc.session_context is None:
-            for part in stale:
-                part.update()
-        elif stale and not self.waiting:
+        for part in stale[: int(not pn.state.loaded) if served else None]:
+            part.update()
+        if any(part.stale for part in self.parts) and not self.waiting:
             self.waiting = True
-            pn.state.execute(self._next, schedule=True)
+            (self._soon if pn.state.loaded else lambda: pn.state.onload(self._soon))()
+
+    def _soon(self) -> None:
+        pn.state.curdoc.add_timeout_callback(self._next, BREATH)
 
     def _next(self) -> None:
         self.waiting = False
