@@ -15,13 +15,15 @@ CONTROLS = {
     "reference": ("grid mean", "#CC79A7", "diamond"),
 }
 """What each control is called, its colour and its marker."""
+ACROSS = 3
+"""Panels beside each other, and what the marks mean beside the first of them."""
 NAMES = {"nse": "NSE", "r": "r"}
 LEAST = {"nse": -0.5, "r": -0.2}
 """Scores below are drawn here: how much worse than useless a probe is does not matter."""
 
 
 def probe_scores(scores: pd.DataFrame, *, layer: str = "cells", value: str = "nse", split: str = "test",
-                 width: int = 420, height: int = 300) -> hv.Layout:
+                 width: int = 400, height: int = 280) -> hv.Layout:
     """A panel a run: the score of each target's probe, and those of its controls, by marker and colour.
 
     Parameters
@@ -58,4 +60,7 @@ def probe_scores(scores: pd.DataFrame, *, layer: str = "cells", value: str = "ns
         panels.append(hv.Overlay(marks).opts(
             width=width, height=height, title=label, xticks=ticks, xlabel="", ylabel=f"{NAMES[value]}, {split} days",
             xrotation=20, xlim=(-0.5, len(targets) - 0.5), ylim=(LEAST[value] - 0.05, 1.05), show_legend=False, **FREE))
-    return hv.Layout([*panels, key([CONTROLS[c] for c in controls], width, height)]).cols(3).opts(shared_axes=False)
+    rows = [panels[k : k + ACROSS] for k in range(0, len(panels), ACROSS)]
+    beside = [key([CONTROLS[c] for c in controls], 190, height), *[hv.Empty()] * (len(rows) - 1)]
+    cells = [cell for row, last in zip(rows, beside, strict=True) for cell in (*row, last)]
+    return hv.Layout(cells).cols(min(len(panels), ACROSS) + 1).opts(shared_axes=False)
