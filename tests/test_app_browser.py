@@ -50,9 +50,13 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(outputs: Path) -> Iterator[str]:
+def address(outputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the app is served, which afterwards has printed no error."""
     command = [sys.executable, "-m", "hydronb", "app", str(outputs), "--port", "0"]
-    served = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    errors = tmp_path_factory.mktemp("app") / "errors.txt"
+    with errors.open("w") as file:
+        served = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True,
+                                  env=os.environ | {"PYTHONUNBUFFERED": "1"})
     try:
         said = served.stdout.readline()
         assert "http://" in said, f"the app did not start; it said {said!r}"
@@ -65,6 +69,7 @@ def address(outputs: Path) -> Iterator[str]:
             served.kill()
             served.wait()
         served.stdout.close()
+    assert "Traceback" not in errors.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +92,7 @@ def tab(browser, address):
             wrong.append(message.text)
 
     def asked(request) -> None:
-        if not request.url.startswith((address, "data:", "blob:", address.replace("http", "ws"))):
+        if not request.url.startswith((address, "about:", "data:", "blob:", address.replace("http", "ws"))):
             wrong.append(f"asked for {request.url}")
 
     def opened(query: str = ""):
@@ -221,6 +226,13 @@ def test_a_shared_link_shows_the_same(tab, outputs):
         gamma = ds["BETAET"].sel(basin="01013500", time="1991").load()
     middle = gamma.isel(component=int(gamma.mean("time").argsort()[1]))
     np.testing.assert_allclose(panels[0]["lines"][1], middle, rtol=1e-6)
+
+
+def test_a_visitor_may_leave_while_the_page_is_drawn(tab):
+    """`address` sees that nothing is printed."""
+    tab = tab("?page=similarity&basin=01013500")
+    tab.locator("canvas").first.wait_for()
+    tab.goto("about:blank")
 
 
 def test_nonsense_in_a_link_is_said(tab):

@@ -1,11 +1,13 @@
 """`hydronb app`: the pages on a local address; on any other only behind a password."""
 
+import asyncio
+import logging
 import os
 import secrets
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hydronb.errors import ParameterError
 
@@ -67,7 +69,17 @@ def server(outputs: Path, *, port: int = 5006, address: str = "127.0.0.1", passw
         raise ParameterError(f"port {port} of {address} cannot be used ({error.strerror}); choose another with --port"
                              ) from None
     made.start()
+    made.io_loop.asyncio_loop.set_exception_handler(_unless_left)
+    logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)
     return made
+
+
+def _unless_left(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say what went wrong, but for a visitor who left while a part was on its way."""
+    from tornado.websocket import WebSocketClosedError
+
+    if not isinstance(context.get("exception"), WebSocketClosedError):
+        loop.default_exception_handler(context)
 
 
 def _free_port(address: str) -> int:

@@ -55,7 +55,7 @@ class Part:
         children = [self.body]
         if table is not None:
             children.append(_download(table, name))
-        self.view = pn.Column(*children, sizing_mode="stretch_width", margin=0)
+        self.view = pn.Column(*children, sizing_mode="stretch_width", margin=0, visible=False)
         self.basis = {"flex": f"{grow} 1 {width}px", "min-width": f"min({width}px, 100%)"}
 
     def update(self) -> None:
@@ -75,7 +75,6 @@ class Part:
             refill(self.model, made)
             return
         self.model, self.structure = None, None
-        self.view.visible = made is not None
         if made is None:
             self.body.clear()
         elif isinstance(made, str):
@@ -90,6 +89,7 @@ class Part:
             if self.drawn:
                 self.drawn(self.model)
             self.body[:] = [pn.pane.Bokeh(self.model, theme=THEME, sizing_mode="stretch_width", margin=0)]
+        self.view.visible = made is not None
 
 
 class Page:
@@ -232,7 +232,7 @@ def heading(text: str) -> pn.pane.HTML:
 def html_table(table: pd.DataFrame, *, index: bool = True, digits: int = 3) -> str:
     """A table whose cells are plain text."""
     made = table.to_html(index=index, border=0, classes="plain", escape=True, na_rep="", justify="left",
-                         float_format=lambda v: f"{v:.{digits}f}".rstrip("0").rstrip(".") if v else "0")
+                         float_format=lambda v: f"{round(v, digits) + 0.0:.{digits}f}".rstrip("0").rstrip("."))
     return f'<div class="scroll">{made}</div>'
 
 
