@@ -38,6 +38,7 @@ MODELS = {
     "delta_n(gamma,beta)": {"dynamic": ["BETAET", "BETA"]},
     "delta_n(NN_r)": {"recharge": "network"},
     "attributes": {"network": "attributes"},
+    "both": {"dynamic": ["BETAET", "BETA"], "network": "both"},
 }  # fmt: skip
 DYNAMIC = MODELS["delta_n(gamma,beta)"]
 TEST = period("1990-10-01", "1991-01-31")
@@ -141,6 +142,16 @@ def test_a_dynamic_parameter_falls_back_on_its_static_value(ds):
     out = m._fall_back(daily, static)
     falls = (out == static[:, None]).all(2).all(1)
     assert torch.equal(out[~falls], daily[~falls]) and 0.4 < falls.float().mean() < 0.6
+
+
+def test_of_two_networks_the_weather_reaches_daily_parameters_alone(ds):
+    m = model(ds, **MODELS["both"]).eval()
+    warmer = ds.assign(tmean=ds["tmean"] + 10)
+    cold, warm = (m.simulate(d, TEST, progress=False, details=True) for d in (ds, warmer))
+    for name in (*m.names, *hbv.ROUTING):
+        assert cold[name].equals(warm[name]) == (name not in m.dynamic), name
+    elsewhere = ds.assign(aridity=ds["aridity"] + 1)
+    assert not m.simulate(elsewhere, TEST, progress=False, details=True)["FC"].equals(cold["FC"])
 
 
 def test_typical_start(ds):
@@ -270,6 +281,7 @@ def test_calibrations_do_not_feel_each_other(ds):
     ({"dynamic": ["BETTA"]}, ParameterError, r"unknown dynamic parameter 'BETTA'; did you mean 'BETA'"),
     ({"dynamic": ["gamma"]}, ParameterError, r"unknown dynamic parameter 'gamma'.*BETAET"),
     ({"dynamic": ["BETA"], "network": "attributes"}, ParameterError, "needs network: lstm"),
+    ({"network": "both"}, ParameterError, "both is for dynamic parameters, and there are none"),
     ({"forcings": ["prcp", "tmean"]}, ParameterError, "forcings lack 'pet'"),
     ({"warmup_days": 0}, ParameterError, "warmup_days = 0: the stores of HBV start empty"),
     ({"model": "runoff_lstm", "attributes": ["aridity"]}, ParameterError, "attributes lack 'p_mean'"),

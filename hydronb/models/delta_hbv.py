@@ -125,7 +125,9 @@ class DeltaHBV(Standardised):
     recharge
         `hbv`, or `network` for NN_r.
     network
-        `lstm`, the paper's g_A (`ForcingLSTM`), or `attributes` for static models.
+        `lstm`, the paper's g_A (`ForcingLSTM`); `attributes` for static models; `both`, where static parameters are of
+        the attributes alone and the LSTM adds to the dynamic ones. The paper reads static parameters off the LSTM too:
+        what varies in its states then disturbs them, and a short training learns to hold the states still.
     hidden, dropout, forget_bias
         Of the network.
     initialisation
@@ -155,7 +157,10 @@ class DeltaHBV(Standardised):
                 raise ParameterError(f"unknown dynamic parameter {name!r}{nearest(name, hbv.PARAMETERS)}; "
                                      "the paper's gamma is BETAET, its beta BETA")
         if dynamic and network == "attributes":
-            raise ParameterError(f"dynamic {', '.join(dynamic)} needs network: lstm; attributes do not change by day")
+            raise ParameterError(f"dynamic {', '.join(dynamic)} needs network: lstm or both; attributes do not change "
+                                 "by day")
+        if network == "both" and not dynamic:
+            raise ParameterError("network: both is for dynamic parameters, and there are none; give attributes")
         if missing := [n for n in PHYSICS if n not in scaling.forcings]:
             raise ParameterError(f"forcings lack {missing[0]!r}; HBV takes {', '.join(PHYSICS)}")
         self.settings = {
@@ -172,7 +177,14 @@ class DeltaHBV(Standardised):
         n_static = len(scaling.attributes)
         self.network = (AttributeNetwork(n_static, hidden, dropout) if network == "attributes"
                         else ForcingLSTM(len(scaling.forcings), n_static, hidden, dropout, forget_bias))
-        self.head = nn.Linear(hidden, len(self.names) * components + len(hbv.ROUTING))
+        self.fixed = AttributeNetwork(n_static, hidden, dropout) if network == "both" else None
+        self.head = nn.Linear(hidden * (2 if self.fixed else 1), len(self.names) * components + len(hbv.ROUTING))
+        if self.fixed:
+            seen = torch.ones_like(self.head.weight)
+            of_attributes = torch.tensor([n not in dynamic for n in self.names]).repeat_interleave(components)
+            seen[: len(of_attributes)][of_attributes, :hidden] = 0
+            seen[len(of_attributes) :, :hidden] = 0
+            self.register_buffer("seen", seen, persistent=False)
         self.recharge = RechargeNetwork() if recharge == "network" else None
         if initialisation == "typical":
             self._start_at_typical()
@@ -201,11 +213,12 @@ class DeltaHBV(Standardised):
 
     def states(self, dynamic: Tensor, static: Tensor, last: int) -> Float[Tensor, "batch last hidden"]:
         """The network's hidden states of the last `last` days, from raw inputs; one for all where it sees attributes
-        alone."""
+        alone. Of two networks the LSTM's stand first."""
         dynamic, static = self.standardise(dynamic, static)
         if isinstance(self.network, AttributeNetwork):
             return self.network(static)[:, None]
-        return self.network(dynamic, static, last)
+        h = self.network(dynamic, static, last)
+        return h if self.fixed is None else torch.cat([h, self.fixed(static)[:, None].expand(-1, last, -1)], -1)
 
     def standardise(self, dynamic: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
         """As the networks take them: `prcp` of log10(sqrt(prcp) + 0.1), then all z-scored."""
@@ -213,7 +226,7 @@ class DeltaHBV(Standardised):
 
     def read(self, h: Float[Tensor, "batch hidden"]) -> tuple[dict[str, Tensor], tuple[Tensor, Tensor]]:
         """Parameters of HBV by name, (batch, component), and routing's, each (batch), within their bounds."""
-        raw = self.head(h)
+        raw = self.head(h) if self.fixed is None else F.linear(h, self.head.weight * self.seen, self.head.bias)
         n = len(hbv.ROUTING)
         columns = raw[:, :-n].unflatten(1, (len(self.names), self.components)).unbind(1)
         a, b = (within(*pair) for pair in zip(raw[:, -n:].unbind(1), hbv.ROUTING.values(), strict=True))

@@ -33,8 +33,9 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
     dynamic: list[str] = ["BETAET", "BETA"]
     """Parameters with a value a day: BETAET is the paper's gamma, BETA its beta."""
     recharge: Literal["hbv", "network"] = "hbv"
-    network: Literal["lstm", "attributes"] = "lstm"
-    """What estimates the parameters: the paper's g_A, or two layers that see the attributes alone."""
+    network: Literal["lstm", "attributes", "both"] = "lstm"
+    """What estimates the parameters: the paper's g_A, two layers that see the attributes alone, or these for the static
+    and both for the dynamic ones."""
     initialisation: Literal["middle", "typical"] = "middle"
     """Where HBV's parameters start: the middle of their bounds, or usual values."""
     forcings: Annotated[list[str], Field(min_length=1)] = ["prcp", "tmean", "pet"]
