@@ -85,6 +85,7 @@ table.plain th, table.plain td { padding: 3px 10px 3px 0; border-bottom: 1px sol
   vertical-align: top; max-width: 520px; overflow-wrap: break-word; }
 table.plain thead th { position: sticky; top: 0; background: white; white-space: nowrap; }
 table.plain tbody th { white-space: nowrap; font-weight: 500; }
+table.plain td:not(:last-child) { white-space: nowrap; }
 code { background: #f0f0f0; padding: 0 4px; border-radius: 3px; }
 """
 

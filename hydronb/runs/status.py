@@ -109,9 +109,11 @@ def made_and_next(outcomes: Sequence[Outcome], outputs: Path) -> list[str]:
     lines = [f"{first}: notebooks, parameters, results and figures in {shown(outputs)}"]
     pages = [page for o in reversed(outcomes) for page in sorted(o.path.glob("*.html"))]
     if pages:
+        pages.sort(key=lambda page: not page.name.startswith("hydrograph"))  # what a hydrologist looks at first
         more = f"; {len(pages) - 1} more beside it and in the other runs" if len(pages) > 1 else ""
         lines.append(f"Look: open {shown(pages[0])} in a browser{more}")
     else:
         last = outcomes[-1]
         lines.append(f"Look: open {shown(last.path / (last.run.notebook.name + '.ipynb'))} in JupyterLab")
-    return [*lines, f"Next: `hydronb status {shown(outputs.parent)}` lists all runs and which are stale"]
+    every = shown(outputs.parent)
+    return [*lines, f"Next: `hydronb app {every}` shows them side by side, `hydronb status {every}` says what is stale"]
