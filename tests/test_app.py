@@ -94,6 +94,21 @@ def test_runs_are_found_whatever_their_depth_and_nothing_else(tmp_path):
                                          "plan/notebook/run/runs/own"]
 
 
+def test_a_problem_of_many_parts_is_said_once(outputs):
+    app = App(outputs, "?page=similarity&embedding=no/such")
+    parts = app.pages["similarity"][0].parts
+
+    def said() -> int:
+        return sum("there is no run 'no/such'" in part.problem and part.view.visible for part in parts)
+
+    assert said() == 1
+    for basin in outputs.table("tiny/ealstm_01_train/lstm", "metrics.csv")["basin"][:2]:
+        app.state.basin = basin
+        assert said() == 1
+    app.state.embedding = ""
+    assert said() == 0 and all(part.view.visible for part in parts)
+
+
 @pytest.mark.parametrize("name", ["../secret", "/etc", "a/../../secret", "link", ""])
 def test_nothing_outside_the_folder_is_read(tmp_path, name):
     (tmp_path / "secret").mkdir()

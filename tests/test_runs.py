@@ -220,6 +220,13 @@ def test_gauge_ids_without_quotes_are_refused_as_yaml_reads_them(own_notebooks):
         read_plan("plan.yaml")
 
 
+def test_a_variable_that_is_not_set_is_said_before_anything_runs(monkeypatch):
+    monkeypatch.delenv("EALSTM_PUBLISHED", raising=False)
+    plan = Path(__file__).parents[1] / "params/paper/ealstm_published.yaml"
+    with pytest.raises(ParameterError, match=r"similarity: .*the environment variable EALSTM_PUBLISHED is not set"):
+        read_plan(plan)
+
+
 def test_an_unknown_notebook_suggests_the_nearest(own_notebooks):
     with pytest.raises(ParameterError, match=r"unknown notebook 'ealstm_train'; did you mean 'ealstm_01_train'"):
         plan_of(own_notebooks.parent, [{"id": "a", "notebook": "ealstm_train"}])

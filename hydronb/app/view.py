@@ -48,6 +48,7 @@ class Part:
                  drawn: Callable[[LayoutDOM], None] | None = None) -> None:
         self.draw, self.on, self.drawn = draw, frozenset(on), drawn
         self.stale = True
+        self.problem = ""
         self.model: LayoutDOM | None = None
         self.structure: tuple[Any, ...] | None = None
         self.text = pn.pane.HTML(sizing_mode="stretch_width", margin=0)
@@ -62,11 +63,12 @@ class Part:
         """Draw, if something has changed."""
         if not self.stale:
             return
-        self.stale = False
+        self.stale, self.problem = False, ""
         try:
             made = self.draw()
         except (HydronbError, OSError) as error:
-            made = message(str(error))
+            self.problem = str(error)
+            made = message(self.problem)
         except (LookupError, TypeError, ValueError) as error:  # a file that is whole, and of another make
             log.exception("a part of the page cannot be drawn")
             made = message(f"this cannot be drawn of what the files hold ({type(error).__name__}: {error}); if another "
@@ -182,7 +184,7 @@ class Page:
         served = pn.state.curdoc is not None and pn.state.curdoc.session_context is not None
         stale = [part for part in self.parts if part.stale]
         for part in stale[: int(not pn.state.loaded) if served else None]:
-            part.update()
+            self._draw(part)
         if any(part.stale for part in self.parts) and not self.waiting:
             self.waiting = True
             (self._soon if pn.state.loaded else lambda: pn.state.onload(self._soon))()
@@ -193,8 +195,16 @@ class Page:
     def _next(self) -> None:
         self.waiting = False
         if self.shown():
-            next((part.update() for part in self.parts if part.stale), None)
+            if stale := [part for part in self.parts if part.stale]:
+                self._draw(stale[0])
             self.show()
+
+    def _draw(self, part: Part) -> None:
+        """Draw a part; what the same page says already it does not say twice."""
+        part.update()
+        others = [p for p in self.parts if p is not part and p.view.visible and not p.stale]
+        if part.problem and part.problem in [p.problem for p in others]:
+            part.view.visible = False
 
 
 def row(*children: Any) -> pn.FlexBox:

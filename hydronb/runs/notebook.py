@@ -104,6 +104,9 @@ class Notebook:
         defaults = {name: value for name, value in self.assigned.items() if name in self.schema.model_fields}
         try:
             everything = self.schema.validate_parameters(defaults | dict(given)).plain()
+            for value in given.values():
+                if isinstance(value, str) and value.startswith("$"):
+                    resolve(value)
         except HydronbError as error:
             raise ParameterError(f"{where}: {error}") from None
         plain = {name: everything[name] for name in given}
