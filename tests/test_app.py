@@ -4,6 +4,8 @@ import gc
 import json
 import os
 import socket
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from hydronb.app.outputs import Outputs
 from hydronb.app.server import allowed, check_address
 from hydronb.app.shell import App
 from hydronb.app.state import PAGES, State
+from hydronb.app.view import Page
 from hydronb.errors import DataError, ParameterError
 from hydronb.plots import linked
 from hydronb.plots.live import plots_of, refill, structure
@@ -92,6 +95,35 @@ def test_runs_are_found_whatever_their_depth_and_nothing_else(tmp_path):
     (tmp_path / "plan/notebook/half.partial/run.json").write_text("{")
     assert Outputs(tmp_path).names() == ["desk/lstm", "plan/notebook/half.partial", "plan/notebook/run",
                                          "plan/notebook/run/runs/own"]
+
+
+def test_a_problem_that_one_part_is_rid_of_is_still_said_by_the_other():
+    def gone() -> str:
+        raise DataError("gone")
+
+    state = State()
+    page = Page(state)
+    first, second = (page.part(lambda name=name: getattr(state, name) or gone(), [name]) for name in ("basin", "run"))
+    page.show()
+    assert (first.view.visible, second.view.visible) == (True, False)
+    state.basin = "there"
+    page.changed({"basin"})
+    assert first.text.object == "there" and second.view.visible and "gone" in second.text.object
+
+
+def test_the_app_starts_where_dask_is_not_installed():
+    """It is of the extras `grid` and `test` only."""
+    code = """
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
+find = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *rest: None if name.partition(".")[0] == "dask" else find(name, *rest)
+assert find_spec("dask") is None
+from hydronb.app.server import warm_up
+warm_up()
+"""
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert made.returncode == 0, made.stderr
 
 
 def test_a_problem_of_many_parts_is_said_once(outputs):

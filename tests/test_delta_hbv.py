@@ -218,7 +218,7 @@ class Killed(BaseException):
     """Cuts a training off right after a checkpoint; the real signal is `test_train`'s."""
 
 
-@pytest.mark.parametrize("changes", [DYNAMIC | {"dynamic_dropout": 0.3, "optimiser": "adadelta"},
+@pytest.mark.parametrize("changes", [DYNAMIC | {"dynamic_dropout": 0.3, "optimiser": "adadelta"}, MODELS["both"],
                                      {"model": "local_hbv", "starts": 2}])
 def test_killed_and_resumed_ends_with_the_same_bits(ds, tmp_path, monkeypatch, changes):
     p, save, saves = settings(**changes), Checkpoint.save, []

@@ -101,8 +101,8 @@ def _series(state: State, outputs: Outputs) -> dict[str, str]:
 def _hydrograph(state: State, outputs: Outputs) -> object:
     there = _series(state, outputs)
     if not there:
-        raise DataError("no series here: they are kept of streamflow or evaporation from networks that were not "
-                        "trained on it")
+        raise DataError("this analysis keeps no series: only runs that were not trained on streamflow, or not on "
+                        "evaporation, have one")
     file = state.series or next(iter(there.values()))
     if Path(file).name != file or file not in there.values():
         raise DataError(f"there is no series {file[:40]!r}; choose another")

@@ -108,6 +108,7 @@ def allowed(address: str, port: int) -> list[str]:
 def warm_up() -> None:
     """Load what draws figures, so that the first visitor does not wait for it."""
     from importlib import import_module
+    from importlib.util import find_spec
 
     import pandas as pd
 
@@ -117,6 +118,7 @@ def warm_up() -> None:
 
     for name in PAGES:
         import_module(f"hydronb.app.{name}_page")
-    import_module("dask.array")  # which xarray looks for when it first reads text
+    if find_spec("dask"):
+        import_module("dask.array")  # which xarray looks for when it first reads text
     plots.start()
     _render(plots.cdf({"": pd.Series([0.0, 1.0], name="nse")}))

@@ -53,10 +53,9 @@ class Part:
         self.structure: tuple[Any, ...] | None = None
         self.text = pn.pane.HTML(sizing_mode="stretch_width", margin=0)
         self.body = pn.Column(sizing_mode="stretch_width", margin=0)
-        children = [self.body]
-        if table is not None:
-            children.append(_download(table, name))
-        self.view = pn.Column(*children, sizing_mode="stretch_width", margin=0, visible=False)
+        self.download = _download(table, name) if table else None
+        children = [self.body, self.download] if self.download else [self.body]
+        self.view = pn.Column(*children, sizing_mode="stretch_width", margin=0)
         self.basis = {"flex": f"{grow} 1 {width}px", "min-width": f"min({width}px, 100%)"}
 
     def update(self) -> None:
@@ -92,6 +91,8 @@ class Part:
                 self.drawn(self.model)
             self.body[:] = [pn.pane.Bokeh(self.model, theme=THEME, sizing_mode="stretch_width", margin=0)]
         self.view.visible = made is not None
+        if self.download:
+            self.download.visible = True
 
 
 class Page:
@@ -187,7 +188,7 @@ class Page:
             self._draw(part)
         if any(part.stale for part in self.parts) and not self.waiting:
             self.waiting = True
-            (self._soon if pn.state.loaded else lambda: pn.state.onload(self._soon))()
+            pn.state.onload(self._soon)
 
     def _soon(self) -> None:
         pn.state.curdoc.add_timeout_callback(self._next, BREATH)
@@ -195,16 +196,21 @@ class Page:
     def _next(self) -> None:
         self.waiting = False
         if self.shown():
-            if stale := [part for part in self.parts if part.stale]:
-                self._draw(stale[0])
-            self.show()
+            stale = [part for part in self.parts if part.stale]
+            try:
+                for part in stale[:1]:
+                    self._draw(part)
+            finally:  # whatever happened to one, the others are drawn
+                self.show()
 
     def _draw(self, part: Part) -> None:
-        """Draw a part; what the same page says already it does not say twice."""
+        """Draw a part; a problem that several parts have is said by the first."""
         part.update()
-        others = [p for p in self.parts if p is not part and p.view.visible and not p.stale]
-        if part.problem and part.problem in [p.problem for p in others]:
-            part.view.visible = False
+        said = set()
+        for each in self.parts:
+            if each.problem and not each.stale:
+                each.view.visible = each.problem not in said
+                said.add(each.problem)
 
 
 def row(*children: Any) -> pn.FlexBox:
@@ -263,7 +269,8 @@ def _download(table: Callable[[], pd.DataFrame], name: str) -> pn.widgets.FileDo
             return io.StringIO(f"{error}\n")
 
     return pn.widgets.FileDownload(callback=made, filename=f"{name}.csv", label="CSV", button_type="light",
-                                   width=80, height=26, margin=(0, 0, 4, 6), align="end", css_classes=["download"])
+                                   width=80, height=26, margin=(0, 0, 4, 6), align="end", css_classes=["download"],
+                                   visible=False)
 
 
 def fitted(model: LayoutDOM) -> LayoutDOM:

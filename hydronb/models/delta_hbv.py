@@ -180,11 +180,11 @@ class DeltaHBV(Standardised):
         self.fixed = AttributeNetwork(n_static, hidden, dropout) if network == "both" else None
         self.head = nn.Linear(hidden * (2 if self.fixed else 1), len(self.names) * components + len(hbv.ROUTING))
         if self.fixed:
-            seen = torch.ones_like(self.head.weight)
+            mask = torch.ones_like(self.head.weight)
             of_attributes = torch.tensor([n not in dynamic for n in self.names]).repeat_interleave(components)
-            seen[: len(of_attributes)][of_attributes, :hidden] = 0
-            seen[len(of_attributes) :, :hidden] = 0
-            self.register_buffer("seen", seen, persistent=False)
+            mask[: len(of_attributes)][of_attributes, :hidden] = 0
+            mask[len(of_attributes) :, :hidden] = 0
+            self.register_buffer("head_mask", mask, persistent=False)
         self.recharge = RechargeNetwork() if recharge == "network" else None
         if initialisation == "typical":
             self._start_at_typical()
@@ -226,7 +226,7 @@ class DeltaHBV(Standardised):
 
     def read(self, h: Float[Tensor, "batch hidden"]) -> tuple[dict[str, Tensor], tuple[Tensor, Tensor]]:
         """Parameters of HBV by name, (batch, component), and routing's, each (batch), within their bounds."""
-        raw = self.head(h) if self.fixed is None else F.linear(h, self.head.weight * self.seen, self.head.bias)
+        raw = self.head(h) if self.fixed is None else F.linear(h, self.head.weight * self.head_mask, self.head.bias)
         n = len(hbv.ROUTING)
         columns = raw[:, :-n].unflatten(1, (len(self.names), self.components)).unbind(1)
         a, b = (within(*pair) for pair in zip(raw[:, -n:].unbind(1), hbv.ROUTING.values(), strict=True))

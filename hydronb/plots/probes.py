@@ -4,6 +4,7 @@ import holoviews as hv
 import numpy as np
 import pandas as pd
 
+from hydronb.errors import DataError
 from hydronb.plots.scenarios import key
 from hydronb.plots.style import FREE, INK, _bokeh
 
@@ -36,10 +37,17 @@ def probe_scores(scores: pd.DataFrame, *, layer: str = "cells", value: str = "ns
         `nse` or `r`.
     split
         `test`, `train` or `left_out`.
+
+    Raises
+    ------
+    DataError
+        There are no such scores.
     """
     _bokeh()
     layers = [layer, "grid mean"] if layer == "features" else [layer]
     part = scores[scores["layer"].isin(layers) & (scores["split"] == split)].dropna(subset=[value])
+    if part.empty:
+        raise DataError(f"no {NAMES[value]} of {layer} on {split} days among these probes; choose another")
     targets = list(dict.fromkeys(part["target"]))
     controls = [c for c in CONTROLS if c in set(part["control"])]
     shift = {c: (k - (len(controls) - 1) / 2) * 0.13 for k, c in enumerate(controls)}
