@@ -12,7 +12,7 @@ JOBS ?=
 # A file's tests stay together, so that what it makes once is made once.
 SPREAD ?= -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test test-slow lab app lint setup clean
+.PHONY: demo test lab app lint setup clean
 
 demo: $(READY)
 	$(BIN)/hydronb run params/demo.yaml $(if $(JOBS),-j $(JOBS))
@@ -20,9 +20,6 @@ demo: $(READY)
 test: $(READY) lint
 	$(BIN)/python -m pytest $(SPREAD) --doctest-modules hydronb tests
 	$(BIN)/python -m pytest $(SPREAD) --nbval-lax notebooks
-
-test-slow: $(READY)
-	$(BIN)/python -m pytest -m slow tests
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
