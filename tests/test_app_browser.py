@@ -114,14 +114,16 @@ def tab(browser, address):
 
 def figures(tab, wanted: str = "basin", *, n: int = 1, title: str = "", selected: bool = False,
             colours: int = 0) -> list[dict]:
-    """Figures on screen that show this column, once there are `n` of them, one with `title`, all with a selection, the
-    first in as many colours."""
+    """Figures on screen that show this column, once there are `n` of them and they have come to rest, one with `title`,
+    all with a selection, the first in as many colours."""
+    places = None
     for _ in range(100):
         tab.wait_for_timeout(400)
         if not tab.evaluate("() => window.Bokeh?.documents?.length > 0"):
             continue
         found = tab.evaluate(FIND, wanted)
-        if len(found) >= n and any(title in f["title"] for f in found) and (
+        before, places = places, [(f["left"], f["top"], f["right"], f["bottom"]) for f in found]
+        if len(found) >= n and places == before and any(title in f["title"] for f in found) and (
                 not selected or all(f["selected"] for f in found)) and (
                 not colours or len(set(found[0]["colours"])) == colours):
             return found
