@@ -177,9 +177,10 @@ class DeltaHBV(Standardised):
         n_static = len(scaling.attributes)
         self.network = (AttributeNetwork(n_static, hidden, dropout) if network == "attributes"
                         else ForcingLSTM(len(scaling.forcings), n_static, hidden, dropout, forget_bias))
-        self.fixed = AttributeNetwork(n_static, hidden, dropout) if network == "both" else None
-        self.head = nn.Linear(hidden * (2 if self.fixed else 1), len(self.names) * components + len(hbv.ROUTING))
-        if self.fixed:
+        self.attribute_network = AttributeNetwork(n_static, hidden, dropout) if network == "both" else None
+        states = hidden if self.attribute_network is None else 2 * hidden
+        self.head = nn.Linear(states, len(self.names) * components + len(hbv.ROUTING))
+        if self.attribute_network is not None:  # the LSTM's half of the states is for dynamic parameters alone
             mask = torch.ones_like(self.head.weight)
             of_attributes = torch.tensor([n not in dynamic for n in self.names]).repeat_interleave(components)
             mask[: len(of_attributes)][of_attributes, :hidden] = 0
@@ -218,7 +219,9 @@ class DeltaHBV(Standardised):
         if isinstance(self.network, AttributeNetwork):
             return self.network(static)[:, None]
         h = self.network(dynamic, static, last)
-        return h if self.fixed is None else torch.cat([h, self.fixed(static)[:, None].expand(-1, last, -1)], -1)
+        if self.attribute_network is None:
+            return h
+        return torch.cat([h, self.attribute_network(static)[:, None].expand(-1, last, -1)], -1)
 
     def standardise(self, dynamic: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
         """As the networks take them: `prcp` of log10(sqrt(prcp) + 0.1), then all z-scored."""
@@ -226,7 +229,8 @@ class DeltaHBV(Standardised):
 
     def read(self, h: Float[Tensor, "batch hidden"]) -> tuple[dict[str, Tensor], tuple[Tensor, Tensor]]:
         """Parameters of HBV by name, (batch, component), and routing's, each (batch), within their bounds."""
-        raw = self.head(h) if self.fixed is None else F.linear(h, self.head.weight * self.head_mask, self.head.bias)
+        weight = self.head.weight if self.attribute_network is None else self.head.weight * self.head_mask
+        raw = F.linear(h, weight, self.head.bias)
         n = len(hbv.ROUTING)
         columns = raw[:, :-n].unflatten(1, (len(self.names), self.components)).unbind(1)
         a, b = (within(*pair) for pair in zip(raw[:, -n:].unbind(1), hbv.ROUTING.values(), strict=True))

@@ -36,7 +36,8 @@ def resolve(path: str | Path) -> Path:
     """
     text = os.path.expandvars(str(path))
     if unset := re.search(r"\$\{?(\w+)", text):
-        raise ParameterError(f"{path}: the environment variable {unset[1]} is not set")
+        raise ParameterError(f"{path}: the environment variable {unset[1]} is not set; set it to your folder, or write "
+                             "the path itself")
     found = Path(text).expanduser()
     if found.is_absolute():
         return found
