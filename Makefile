@@ -29,6 +29,7 @@ app: $(READY)
 
 lint: $(READY)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 setup: $(READY)
 

@@ -2,10 +2,11 @@
 
     python benchmarks/app.py FOLDER
 
-The folder is filled with random numbers once (2 GB, some minutes) and used again. Times are from the visitor's side:
-from the click to the last thing drawn that follows from it; beside them the CPU time that the server took for it, which
-says more on a machine that has other work. Targets: page in 3 s, click and lasso in 0.7 s (aim 0.3 s), the server's
-memory under 500 MB and not growing over 200 interactions.
+The folder is filled with random numbers once (2 GB, some minutes) and used again. Times are from
+the visitor's side: from the click to the last thing drawn that follows from it; beside them the CPU
+time that the server took for it, which says more on a machine that has other work. Targets: page in
+3 s, click and lasso in 0.7 s (aim 0.3 s), the server's memory under 500 MB and not growing over 200
+interactions.
 """
 
 import argparse
@@ -64,8 +65,9 @@ def measure(made: dict[str, object], address: str, server: int, clicks: int) -> 
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"),
-                                             args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
         made["memory at start"] = memory(server)
         for name in ("similarity", "dynamics", "benchmarks", "runs"):
             tab = browser.new_page(viewport={"width": 1400, "height": 1000})
@@ -81,20 +83,28 @@ def measure(made: dict[str, object], address: str, server: int, clicks: int) -> 
         tab.goto(f"{address}/?page=similarity&{RUNS}")
         plane = points(tab)
         quiet(tab, server)
-        made["click to hydrograph"] = timed(tab, server, [clicked(plane, i) for i in range(0, 45, 3)])
+        made["click to hydrograph"] = timed(
+            tab, server, [clicked(plane, i) for i in range(0, 45, 3)]
+        )
         tab.get_by_title("Lasso Select").first.click()
         made["lasso over all"] = summary([lasso(tab, server, plane) for _ in range(9)])
         tab.get_by_role("button", name="Clear selection").click()
         quiet(tab, server)
         made["memory after them"] = memory(server)
         for n in (clicks // 2, clicks):
-            timed(tab, server, [clicked(plane, i % len(plane["basins"])) for i in range(n - clicks // 2, n)])
+            timed(
+                tab,
+                server,
+                [clicked(plane, i % len(plane["basins"])) for i in range(n - clicks // 2, n)],
+            )
             made[f"memory after {n} clicks"] = memory(server)
         tab.set_viewport_size({"width": 1400, "height": 2600})  # the map stands below
         tab.goto(f"{address}/?page=dynamics&{RUNS}")
         on_map = points(tab)
         quiet(tab, server)
-        made["click to all parameters and fluxes"] = timed(tab, server, [clicked(on_map, i) for i in range(0, 45, 3)])
+        made["click to all parameters and fluxes"] = timed(
+            tab, server, [clicked(on_map, i) for i in range(0, 45, 3)]
+        )
         made["memory at end"] = memory(server)
         browser.close()
 
@@ -135,14 +145,21 @@ def lasso(tab, server: int, plane: dict) -> dict[str, float]:
     tab.get_by_role("button", name="Clear selection").click()
     tab.get_by_text("Draw a box (or").wait_for()
     quiet(tab, server)
-    left, top, right, bottom = plane["left"] + 1, plane["top"] + 1, plane["right"] - 1, plane["bottom"] - 1
+    left, top, right, bottom = (
+        plane["left"] + 1,
+        plane["top"] + 1,
+        plane["right"] - 1,
+        plane["bottom"] - 1,
+    )
     tab.mouse.move(left, top)
     tab.mouse.down()
     for corner in ((right, top), (right, bottom), (left, bottom), (left, top)):
         tab.mouse.move(*corner, steps=5)
     clock = Clock(server)
     tab.mouse.up()
-    tab.get_by_text(f"{len(plane['basins'])} of {len(plane['basins'])} catchments selected").wait_for()
+    tab.get_by_text(
+        f"{len(plane['basins'])} of {len(plane['basins'])} catchments selected"
+    ).wait_for()
     return clock.read()
 
 
@@ -153,7 +170,10 @@ class Clock:
         self.server, self.since, self.worked = server, time.perf_counter(), cpu(server)
 
     def read(self) -> dict[str, float]:
-        return {"seconds": round(time.perf_counter() - self.since, 2), "cpu": round(cpu(self.server) - self.worked, 2)}
+        return {
+            "seconds": round(time.perf_counter() - self.since, 2),
+            "cpu": round(cpu(self.server) - self.worked, 2),
+        }
 
 
 def summary(made: list[dict[str, float]]) -> dict[str, float]:

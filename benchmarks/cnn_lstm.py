@@ -1,5 +1,7 @@
-"""CNN-LSTM at the size of the Lancang (84 x 59 cells): evaluation with each day encoded once against every window
-encoded by itself, at 60, 90 and 120 days; and the memory of a training at 90 days and batches of 32."""
+"""CNN-LSTM at the size of the Lancang (84 x 59 cells): evaluation with each day encoded once
+against every window encoded by itself, at 60, 90 and 120 days; and the memory of a training at 90
+days and batches of 32.
+"""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +23,10 @@ def grid(shape: tuple[int, int], years: int) -> xr.Dataset:
     """Random numbers in the shape of a gridded catchment."""
     time = pd.date_range("1983-01-01", periods=round(years * 365.25))
     rng = np.random.default_rng(0)
-    fields = {n: (("time", "y", "x"), rng.random((len(time), *shape), np.float32)) for n in ("prcp", "tmean")}
+    fields = {
+        n: (("time", "y", "x"), rng.random((len(time), *shape), np.float32))
+        for n in ("prcp", "tmean")
+    }
     flow = ("time", rng.random(len(time), np.float32))
     return xr.Dataset(fields | {"streamflow": flow}, {"time": time}, {"basin": "grid"})
 
@@ -33,7 +38,15 @@ def frames_of(ds: xr.Dataset) -> Frames:
 
 def model_of(shape: tuple[int, int], days: int) -> CNNLSTM:
     torch.manual_seed(0)
-    return CNNLSTM("cnn_lstm", SCALING, shape=list(shape), hidden=32, layers=2, sequence_length=days, predict_last=1)
+    return CNNLSTM(
+        "cnn_lstm",
+        SCALING,
+        shape=list(shape),
+        hidden=32,
+        layers=2,
+        sequence_length=days,
+        predict_last=1,
+    )
 
 
 def evaluate(shape: tuple[int, int], chosen) -> None:
@@ -54,18 +67,29 @@ def evaluate(shape: tuple[int, int], chosen) -> None:
             return model.simulate_windows(windows[last - last[0]])
 
         def naive(model=model, few=few, back=back, days=days):
-            return torch.cat([model.simulate_windows(model.features(frames, end + back)[None]) for end in few])
+            return torch.cat(
+                [model.simulate_windows(model.features(frames, end + back)[None]) for end in few]
+            )
 
         with torch.inference_mode():
             known = encode()
             apart = float((recur(known, last)[: len(few)] - naive()).abs().max())
-            seconds = take_turns({"encoder": encode, "LSTM": lambda k=known, e=last, f=recur: f(k, e), "naive": naive},
-                                 chosen.repetitions)
+            seconds = take_turns(
+                {
+                    "encoder": encode,
+                    "LSTM": lambda k=known, e=last, f=recur: f(k, e),
+                    "naive": naive,
+                },
+                chosen.repetitions,
+            )
         encoder, lstm = (1000 * seconds[n] / len(last) for n in ("encoder", "LSTM"))
         slow = 1000 * seconds["naive"] / len(few)
         rows.append([days, encoder, lstm, slow, slow / (encoder + lstm), f"{apart:.0e}"])
-    show(["days", "encoder", "LSTM", "every window by itself", "speed-up", "largest difference"], rows,
-         f"ms a simulated day, {shape[0]} x {shape[1]} cells, {chosen.windows} days on end")
+    show(
+        ["days", "encoder", "LSTM", "every window by itself", "speed-up", "largest difference"],
+        rows,
+        f"ms a simulated day, {shape[0]} x {shape[1]} cells, {chosen.windows} days on end",
+    )
 
 
 def train(shape: tuple[int, int], years: int) -> float:
@@ -93,8 +117,12 @@ def main() -> None:
         return
     evaluate(shape, chosen)
     size = 2 * 4 * shape[0] * shape[1] * round(years * 365.25) / 2**20
-    show(["grid, MB", "whole process, MB"], [[size, alone("train")]],
-         f"training: {years} years of {shape[0]} x {shape[1]} cells in one copy, 90 days, batches of 32, three steps")
+    show(
+        ["grid, MB", "whole process, MB"],
+        [[size, alone("train")]],
+        f"training: {years} years of {shape[0]} x {shape[1]} cells in one copy, 90 days, batches of"
+        " 32, three steps",
+    )
 
 
 if __name__ == "__main__":

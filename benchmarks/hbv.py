@@ -1,4 +1,5 @@
-"""HBV forward and backward: raw outputs of a network to routed streamflow, and gradients back to them; one thread."""
+"""HBV forward and backward: raw outputs of a network to routed streamflow, and gradients back to
+them; one thread."""
 
 from collections.abc import Callable
 
@@ -22,7 +23,10 @@ def weather(basins: int, days: int) -> Tensor:
 def scaled(raw: Tensor, names: list[str], bounds: dict[str, hbv.Parameter]) -> dict[str, Tensor]:
     """Raw values (..., parameter, component) within bounds, by name."""
     values = raw.sigmoid().unbind(-2)
-    return {n: v * (bounds[n].high - bounds[n].low) + bounds[n].low for n, v in zip(names, values, strict=True)}
+    return {
+        n: v * (bounds[n].high - bounds[n].low) + bounds[n].low
+        for n, v in zip(names, values, strict=True)
+    }
 
 
 def ours(dynamic: tuple[str, ...], basins: int, components: int, days: int) -> Callable[[], object]:
@@ -45,11 +49,15 @@ def ours(dynamic: tuple[str, ...], basins: int, components: int, days: int) -> C
     return run
 
 
-def theirs(dynamic: tuple[str, ...], basins: int, components: int, days: int) -> Callable[[], object]:
+def theirs(
+    dynamic: tuple[str, ...], basins: int, components: int, days: int
+) -> Callable[[], object]:
     from hydrodl2.models.hbv.hbv import Hbv
 
-    model = Hbv({"warmup": 0, "nmul": components, "dynamic_params": {"Hbv": [f"par{n}" for n in dynamic]}},
-                device=torch.device("cpu"))
+    model = Hbv(
+        {"warmup": 0, "nmul": components, "dynamic_params": {"Hbv": [f"par{n}" for n in dynamic]}},
+        device=torch.device("cpu"),
+    )
     series = {"x_phy": weather(basins, days)}
     raw = torch.randn(days, basins, model.learnable_param_count).requires_grad_()
 
@@ -73,17 +81,27 @@ def main() -> None:
     if chosen.quick:
         chosen.basins, chosen.days, chosen.repetitions, lengths = 10, 60, 2, (30, 60, 120)
     if chosen.alone:
-        build(chosen.alone, 2, 2, 20)()  # what torch and the compiler allocate at their first turn is not the model's
+        # what torch and the compiler allocate at their first turn is not the model's
+        build(chosen.alone, 2, 2, 20)()
         print(growth(build(chosen.alone, chosen.basins, chosen.components, chosen.days)))
         return
     who = ["hydronb", *(["hydrodl2"] if chosen.peer else [])]
     rows = []
     for model in MODELS:
-        seconds = take_turns({w: build(f"{w}, {model}", chosen.basins, chosen.components, chosen.days) for w in who},
-                             chosen.repetitions)
-        rows += [[model, w, 1000 * seconds[w], seconds[w] / seconds["hydronb"], alone(f"{w}, {model}")] for w in who]
-    show(["parameters", "", "ms", "ratio", "MB"], rows,
-         f"{chosen.basins} basins, {chosen.components} components, {chosen.days} days, forward and backward")
+        seconds = take_turns(
+            {w: build(f"{w}, {model}", chosen.basins, chosen.components, chosen.days) for w in who},
+            chosen.repetitions,
+        )
+        rows += [
+            [model, w, 1000 * seconds[w], seconds[w] / seconds["hydronb"], alone(f"{w}, {model}")]
+            for w in who
+        ]
+    show(
+        ["parameters", "", "ms", "ratio", "MB"],
+        rows,
+        f"{chosen.basins} basins, {chosen.components} components, {chosen.days} days, forward and"
+        " backward",
+    )
     name = "hydronb, dynamic gamma, beta"
     runs = {days: build(name, chosen.basins, chosen.components, days) for days in lengths}
     seconds = take_turns(runs, chosen.repetitions)

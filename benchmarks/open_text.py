@@ -12,7 +12,8 @@ from measure import arguments, show, take_turns
 PRODUCT = "daymet"
 DAYS = pd.date_range("1980-01-01", "2014-12-31")
 HEADER = "  46.84\n 353.00\n   1551000000\nYear Mnth Day Hr\t" + "\t".join(
-    ["dayl(s)", "prcp(mm/day)", "srad(W/m2)", "swe(mm)", "tmax(C)", "tmin(C)", "vp(Pa)"])
+    ["dayl(s)", "prcp(mm/day)", "srad(W/m2)", "swe(mm)", "tmax(C)", "tmin(C)", "vp(Pa)"]
+)
 
 
 def write_files(root: Path, basins: list[str]) -> None:
@@ -20,18 +21,41 @@ def write_files(root: Path, basins: list[str]) -> None:
     rng = np.random.default_rng(0)
     n = len(DAYS)
     tmin = rng.normal(5, 5, n)
-    columns = [rng.uniform(3e4, 5e4, n), rng.gamma(0.5, 5, n), rng.uniform(50, 500, n), rng.gamma(1, 10, n),
-               tmin + rng.uniform(1, 15, n), tmin, rng.uniform(100, 2000, n)]
+    columns = [
+        rng.uniform(3e4, 5e4, n),
+        rng.gamma(0.5, 5, n),
+        rng.uniform(50, 500, n),
+        rng.gamma(1, 10, n),
+        tmin + rng.uniform(1, 15, n),
+        tmin,
+        rng.uniform(100, 2000, n),
+    ]
     rows = zip(DAYS, *columns, strict=True)
-    forcing = "\n".join([HEADER, *(f"{day:%Y %m %d} 12\t" + "\t".join(f"{v:.2f}" for v in row) for day, *row in rows)])
+    forcing = "\n".join(
+        [
+            HEADER,
+            *(f"{day:%Y %m %d} 12\t" + "\t".join(f"{v:.2f}" for v in row) for day, *row in rows),
+        ]
+    )
     flows = zip(DAYS, rng.gamma(1, 300, n), strict=True)
     flow = [f" {day:%Y %m %d} {q:8.2f} A\n" for day, q in flows]
-    for folder in (f"basin_mean_forcing/{PRODUCT}/01", "usgs_streamflow/01", "camels_attributes_v2.0"):
+    for folder in (
+        f"basin_mean_forcing/{PRODUCT}/01",
+        "usgs_streamflow/01",
+        "camels_attributes_v2.0",
+    ):
         (root / folder).mkdir(parents=True)
     for basin in basins:
-        (root / f"basin_mean_forcing/{PRODUCT}/01/{basin}_lump_cida_forcing_leap.txt").write_text(forcing)
-        (root / f"usgs_streamflow/01/{basin}_streamflow_qc.txt").write_text(basin + basin.join(flow))
-    tables = {"name": ("huc_02;gauge_name", "01;River"), "topo": ("gauge_lat;gauge_lon;area_gages2", "46.84;-90;1551")}
+        (root / f"basin_mean_forcing/{PRODUCT}/01/{basin}_lump_cida_forcing_leap.txt").write_text(
+            forcing
+        )
+        (root / f"usgs_streamflow/01/{basin}_streamflow_qc.txt").write_text(
+            basin + basin.join(flow)
+        )
+    tables = {
+        "name": ("huc_02;gauge_name", "01;River"),
+        "topo": ("gauge_lat;gauge_lon;area_gages2", "46.84;-90;1551"),
+    }
     for name, (header, row) in tables.items():
         lines = [f"gauge_id;{header}", *(f"{basin};{row}" for basin in basins)]
         (root / f"camels_attributes_v2.0/camels_{name}.txt").write_text("\n".join(lines) + "\n")
@@ -66,8 +90,11 @@ def main() -> None:
         root = Path(folder)
         write_files(root, basins)
         seconds = take_turns(candidates(root, basins, chosen), chosen.repetitions)
-    show(["", "seconds", "ratio"], [[name, s, s / seconds["hydronb, every other"]] for name, s in seconds.items()],
-         f"{chosen.basins} basins of 35 years; the files were in the system's memory")
+    show(
+        ["", "seconds", "ratio"],
+        [[name, s, s / seconds["hydronb, every other"]] for name, s in seconds.items()],
+        f"{chosen.basins} basins of 35 years; the files were in the system's memory",
+    )
 
 
 if __name__ == "__main__":

@@ -12,11 +12,26 @@ from neuralhydrology.utils.config import Config
 from torch import Tensor, nn
 
 
-def settings(forcings: list[str], attributes: list[str], *, hidden: int, days: int, **more: object) -> Config:
-    return Config({
-        "model": "ealstm", "head": "regression", "loss": "MSE", "output_dropout": 0.4, "initial_forget_bias": 5,
-        "dynamic_inputs": forcings, "static_attributes": attributes, "target_variables": ["streamflow"],
-        "hidden_size": hidden, "seq_length": days, "predict_last_n": 1, "verbose": 0, **more})
+def settings(
+    forcings: list[str], attributes: list[str], *, hidden: int, days: int, **more: object
+) -> Config:
+    return Config(
+        {
+            "model": "ealstm",
+            "head": "regression",
+            "loss": "MSE",
+            "output_dropout": 0.4,
+            "initial_forget_bias": 5,
+            "dynamic_inputs": forcings,
+            "static_attributes": attributes,
+            "target_variables": ["streamflow"],
+            "hidden_size": hidden,
+            "seq_length": days,
+            "predict_last_n": 1,
+            "verbose": 0,
+            **more,
+        }
+    )
 
 
 class PeerEALSTM(nn.Module):
@@ -25,7 +40,11 @@ class PeerEALSTM(nn.Module):
     def __init__(self, n_dynamic: int, n_static: int, hidden: int, days: int):
         super().__init__()
         self.names = [f"forcing_{k}" for k in range(n_dynamic)]
-        self.model = EALSTM(settings(self.names, [f"attribute_{k}" for k in range(n_static)], hidden=hidden, days=days))
+        self.model = EALSTM(
+            settings(
+                self.names, [f"attribute_{k}" for k in range(n_static)], hidden=hidden, days=days
+            )
+        )
 
     def forward(self, dynamic: Tensor, static: Tensor) -> Tensor:
         series = dict(zip(self.names, dynamic.split(1, dim=-1), strict=True))
@@ -41,19 +60,35 @@ class PeerSamples(BaseDataset):
 
     def _load_basin_data(self, basin: str) -> pd.DataFrame:
         one = self._catchments.sel(basin=basin).drop_vars("basin")
-        return one[[*self.cfg.dynamic_inputs, *self.cfg.target_variables]].to_dataframe().rename_axis("date")
+        return (
+            one[[*self.cfg.dynamic_inputs, *self.cfg.target_variables]]
+            .to_dataframe()
+            .rename_axis("date")
+        )
 
     def _load_attributes(self) -> pd.DataFrame:
         return self._catchments[self.cfg.static_attributes].to_dataframe()
 
 
-def samples(ds: xr.Dataset, forcings: list[str], attributes: list[str], days: int, folder: Path) -> PeerSamples:
-    """All samples of `ds` with an observed last day; `folder` takes the files that NeuralHydrology writes."""
+def samples(
+    ds: xr.Dataset, forcings: list[str], attributes: list[str], days: int, folder: Path
+) -> PeerSamples:
+    """All samples of `ds` with an observed last day; `folder` takes the files that NeuralHydrology
+    writes."""
     basins = folder / "basins.txt"
     basins.write_text("\n".join(ds["basin"].values))
     first, last = (f"{pd.Timestamp(t):%d/%m/%Y}" for t in ds["time"].values[[days - 1, -1]])
-    cfg = settings(forcings, attributes, hidden=1, days=days, train_basin_file=str(basins), train_dir=str(folder),
-                   train_start_date=first, train_end_date=last, data_dir=str(folder))
+    cfg = settings(
+        forcings,
+        attributes,
+        hidden=1,
+        days=days,
+        train_basin_file=str(basins),
+        train_dir=str(folder),
+        train_start_date=first,
+        train_end_date=last,
+        data_dir=str(folder),
+    )
     return PeerSamples(ds, cfg)
 
 

@@ -1,7 +1,9 @@
-"""A gridded catchment from 3-hourly precipitation and temperature on the Yangtze's grid: time, and memory by length.
+"""A gridded catchment from 3-hourly precipitation and temperature on the Yangtze's grid: time, and
+memory by length.
 
-Files of a month each, as large as the box (34 x 71 cells), deflated. Thirty years are extrapolated from the years
-that are measured: time in proportion, memory as it is, since blocks do not grow with the years.
+Files of a month each, as large as the box (34 x 71 cells), deflated. Thirty years are extrapolated
+from the years that are measured: time in proportion, memory as it is, since blocks do not grow with
+the years.
 """
 
 import json
@@ -29,12 +31,21 @@ def write_products(folder: Path, years: int) -> dict:
         prcp = np.round(rng.gamma(0.5, 1, shape) * (rng.random(shape) < 0.3), 2).astype(np.float32)
         tmean = np.round(rng.normal(275, 5, shape), 2).astype(np.float32)
         for name, values, units in (("precipitation", prcp, "mm/3h"), ("t2m", tmean, "K")):
-            da = xr.DataArray(values, coords, dims=("time", "lat", "lon"), name=name, attrs={"units": units})
-            da.to_netcdf(folder / f"{name}_{start:%Y%m}.nc", encoding={name: {"zlib": True, "complevel": 1}})
+            da = xr.DataArray(
+                values, coords, dims=("time", "lat", "lon"), name=name, attrs={"units": units}
+            )
+            da.to_netcdf(
+                folder / f"{name}_{start:%Y%m}.nc", encoding={name: {"zlib": True, "complevel": 1}}
+            )
     corners = [[90.7, 32.7], [97.2, 32.7], [97.2, 35.5], [90.7, 35.5], [90.7, 32.7]]
     (folder / "basin.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [corners]}))
-    return {"basin": "benchmark", "outline": str(folder / "basin.geojson"), "margin": 2,
-            "prcp": {"files": str(folder / "precipitation_*.nc")}, "tmean": {"files": str(folder / "t2m_*.nc")}}
+    return {
+        "basin": "benchmark",
+        "outline": str(folder / "basin.geojson"),
+        "margin": 2,
+        "prcp": {"files": str(folder / "precipitation_*.nc")},
+        "tmean": {"files": str(folder / "t2m_*.nc")},
+    }
 
 
 def prepared(years: int) -> tuple[float, float]:
@@ -60,8 +71,11 @@ def main() -> None:
         return
     years = 1 if chosen.quick else chosen.years
     seconds, memory = prepared(years)[0], {n: alone(str(n)) for n in {1, years}}
-    rows = [["1", "", memory[1], held_whole(1)], [f"{years}", seconds, memory[years], held_whole(years)],
-            [f"{WHOLE}, extrapolated", seconds * WHOLE / years, memory[years], held_whole(WHOLE)]]
+    rows = [
+        ["1", "", memory[1], held_whole(1)],
+        [f"{years}", seconds, memory[years], held_whole(years)],
+        [f"{WHOLE}, extrapolated", seconds * WHOLE / years, memory[years], held_whole(WHOLE)],
+    ]
     show(["years", "CPU s", "memory, MB", "steps held whole, MB"], rows)
 
 

@@ -1,4 +1,5 @@
-"""Training steps of LSTM and EA-LSTM (forward, backward, Adam): windows a second and memory, one thread."""
+"""Training steps of LSTM and EA-LSTM (forward, backward, Adam): windows a second and memory, one
+thread."""
 
 from collections.abc import Callable
 
@@ -32,13 +33,18 @@ def build(name: str, hidden: int, days: int) -> nn.Module:
     if name == "LSTM, torch.nn":
         return TorchLSTM(hidden)
     family, route = name.split(", ")
-    return {"EA-LSTM": EALSTM, "LSTM": LSTM}[family](N_DYNAMIC, N_STATIC, hidden, dropout=DROPOUT, route=route)
+    return {"EA-LSTM": EALSTM, "LSTM": LSTM}[family](
+        N_DYNAMIC, N_STATIC, hidden, dropout=DROPOUT, route=route
+    )
 
 
 def step(name: str, hidden: int, chosen) -> Callable[[], object]:
     torch.manual_seed(0)
     model = build(name, hidden, chosen.days)
-    dynamic, static = torch.randn(chosen.batch, chosen.days, N_DYNAMIC), torch.randn(chosen.batch, N_STATIC)
+    dynamic, static = (
+        torch.randn(chosen.batch, chosen.days, N_DYNAMIC),
+        torch.randn(chosen.batch, N_STATIC),
+    )
     observed = torch.randn(chosen.batch, 1, 1)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
 
@@ -53,7 +59,8 @@ def step(name: str, hidden: int, chosen) -> Callable[[], object]:
 
 def memory(name: str, hidden: int, chosen) -> float:
     """MB for model, optimiser, batch and two steps."""
-    step("LSTM, loop", 2, chosen)()  # what torch itself allocates at its first step is not the model's
+    # what torch itself allocates at its first step is not the model's
+    step("LSTM, loop", 2, chosen)()
     if chosen.peer:
         import peer  # noqa: F401
 
@@ -83,10 +90,21 @@ def main() -> None:
         used = {name: alone(f"{name} {hidden}") for name in names}
         for name in names:
             loop = name.split(",")[0] + ", loop"
-            rows.append([hidden, name, chosen.batch / seconds[name], seconds[name] / seconds[loop], used[name],
-                         used[name] / used[loop]])
-    show(["hidden", "", "windows/s", "time, loop = 1", "MB", "memory, loop = 1"], rows,
-         f"{N_DYNAMIC} forcings, {N_STATIC} attributes, {chosen.days} days, batch {chosen.batch}")
+            rows.append(
+                [
+                    hidden,
+                    name,
+                    chosen.batch / seconds[name],
+                    seconds[name] / seconds[loop],
+                    used[name],
+                    used[name] / used[loop],
+                ]
+            )
+    show(
+        ["hidden", "", "windows/s", "time, loop = 1", "MB", "memory, loop = 1"],
+        rows,
+        f"{N_DYNAMIC} forcings, {N_STATIC} attributes, {chosen.days} days, batch {chosen.batch}",
+    )
 
 
 if __name__ == "__main__":

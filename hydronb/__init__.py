@@ -1,4 +1,5 @@
-"""Rainfall-runoff models in notebooks: data -> model -> training -> simulation -> analysis -> figure."""
+"""Rainfall-runoff models in notebooks: data -> model -> training -> simulation -> analysis ->
+figure."""
 
 from typing import Any
 

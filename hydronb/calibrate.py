@@ -28,7 +28,8 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True)
 class WholeRecord:
-    """Every sample is the same, the whole record: what is judged on it whole is also fitted on it whole."""
+    """Every sample is the same, the whole record: what is judged on it whole is also fitted on it
+    whole."""
 
     record: Record
     ids: tuple[str, ...]
@@ -50,7 +51,8 @@ def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Preparat
     Raises
     ------
     DataError
-        The data do not cover the periods and the warm-up, or a basin has no streamflow in the training period.
+        The data do not cover the periods and the warm-up, or a basin has no streamflow in the
+        training period.
     """
     scaling = scaling_of(ds, p)
     ids = tuple(str(b) for b in ds["basin"].values)
@@ -61,13 +63,21 @@ def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Preparat
     model = build()
     dynamic, _, first, _ = simulation_tensors(model, ds, p.train_period, p.warmup_days)
     check_periods(model, ds, p)
-    target = torch.from_numpy(select_period(ds, p.train_period)["streamflow"].values.astype("float32"))
-    record = Record(dynamic[:, first - p.warmup_days :].to(device), target.to(device), torch.arange(len(ids)))
+    target = torch.from_numpy(
+        select_period(ds, p.train_period)["streamflow"].values.astype("float32")
+    )
+    record = Record(
+        dynamic[:, first - p.warmup_days :].to(device), target.to(device), torch.arange(len(ids))
+    )
     validate = validator(ds, p.validation_period) if p.validation_period else None
-    return Preparation(build, WholeRecord(record, ids), loss_of, validate, record[:2], STEPS * p.batch_size)
+    return Preparation(
+        build, WholeRecord(record, ids), loss_of, validate, record[:2], STEPS * p.batch_size
+    )
 
 
-def nse_losses(sim: Float[Tensor, "basin day start"], obs: Float[Tensor, "basin day"]) -> Float[Tensor, "basin start"]:
+def nse_losses(
+    sim: Float[Tensor, "basin day start"], obs: Float[Tensor, "basin day"]
+) -> Float[Tensor, "basin start"]:
     """1 - NSE of each calibration, missing observations masked."""
     there = ~obs.isnan()
     mean = torch.nanmean(obs, 1, keepdim=True)
@@ -77,7 +87,8 @@ def nse_losses(sim: Float[Tensor, "basin day start"], obs: Float[Tensor, "basin 
 
 
 def loss_of(model: LocalHBV, batch: Record) -> Float[Tensor, ""]:
-    """The sum over basins and starts, so that no calibration feels the others; `model` keeps each one's own."""
+    """The sum over basins and starts, so that no calibration feels the others; `model` keeps each
+    one's own."""
     sim = model(batch.dynamic)[:, -batch.target.shape[1] :]
     losses = nse_losses(sim, batch.target)
     model.loss.copy_(losses.detach())

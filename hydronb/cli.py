@@ -14,9 +14,16 @@ if TYPE_CHECKING:
 
 STOPPED = 130
 
-app = typer.Typer(name="hydronb", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  help="Deep-learning rainfall-runoff models in notebooks: run plans, see what was made.")
-data_app = typer.Typer(no_args_is_help=True, help="Catchment data: check a folder, download a data set.")
+app = typer.Typer(
+    name="hydronb",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Deep-learning rainfall-runoff models in notebooks: run plans, see what was made.",
+)
+data_app = typer.Typer(
+    no_args_is_help=True, help="Catchment data: check a folder, download a data set."
+)
 app.add_typer(data_app, name="data")
 
 Outputs = Annotated[Path, typer.Option("--outputs", help="Folder of the run directories.")]
@@ -50,8 +57,9 @@ def _version(asked: bool) -> bool:
 
 @app.callback()
 def hydronb_command(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True,
-                                          help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Carries the options of `hydronb` itself."""
 
@@ -59,14 +67,30 @@ def hydronb_command(
 @app.command()
 def run(
     plan: Annotated[Path, typer.Argument(help="A plan, such as params/demo.yaml.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and stop.")] = False,
-    jobs: Annotated[int | None, typer.Option(
-        "-j", "--jobs", min=1, help="Runs at a time; by default as many as the cores allow.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run, and stop.")
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "-j", "--jobs", min=1, help="Runs at a time; by default as many as the cores allow."
+        ),
+    ] = None,
     outputs: Outputs = Path("outputs"),
-    redo_stale: Annotated[bool, typer.Option(
-        "--redo-stale", help="Also run again what another version of the package or notebook made.")] = False,
-    only: Annotated[list[str] | None, typer.Option(
-        "--only", help="This run and what it needs; may be given again; `*` stands for anything.")] = None,
+    redo_stale: Annotated[
+        bool,
+        typer.Option(
+            "--redo-stale",
+            help="Also run again what another version of the package or notebook made.",
+        ),
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            help="This run and what it needs; may be given again; `*` stands for anything.",
+        ),
+    ] = None,
 ) -> None:
     """Run what is missing of a plan; a run that was stopped goes on where it stopped."""
     from hydronb.parameters import resolve
@@ -82,8 +106,11 @@ def run(
     try:
         outcomes = run_plan(chosen, folder, jobs=jobs, redo_stale=redo_stale)
     except KeyboardInterrupt:
-        print(f"\nstopped; what was written so far is kept, and `hydronb run {plan}` goes on from there",
-              file=sys.stderr)
+        print(
+            f"\nstopped; what was written so far is kept, and `hydronb run {plan}` goes on from"
+            " there",
+            file=sys.stderr,
+        )
         raise typer.Exit(STOPPED) from None
     _report(chosen, outcomes, folder, redo_stale)
 
@@ -100,10 +127,21 @@ def _dry(plan: "Plan", outputs: Path, redo_stale: bool) -> list[str]:
         state, _ = where.state(r, [directory(outputs, plan.name, n) for n in r.needs])
         runs = state not in ("complete", "stale") or r.id in redo
         todo += runs
-        rows.append([r.id, r.notebook.name, state, "would run" if runs else "skipped",
-                     _counted([n.entry for n in r.needs]), shown(where.path)])
-    return [*table(["run", "notebook", "state", "now", "needs", "where"], rows), "",
-            f"{todo} of {len(plan.runs)} runs would run; nothing was started or written"]
+        rows.append(
+            [
+                r.id,
+                r.notebook.name,
+                state,
+                "would run" if runs else "skipped",
+                _counted([n.entry for n in r.needs]),
+                shown(where.path),
+            ]
+        )
+    return [
+        *table(["run", "notebook", "state", "now", "needs", "where"], rows),
+        "",
+        f"{todo} of {len(plan.runs)} runs would run; nothing was started or written",
+    ]
 
 
 def _counted(names: Sequence[str]) -> str:
@@ -119,7 +157,9 @@ def _report(plan: "Plan", outcomes: "list[Outcome]", outputs: Path, redo_stale: 
     where = outputs / plan.name
     old = {} if redo_stale else to_redo(plan, outputs)
     if all(o.state == "complete" for o in outcomes):
-        print(f"nothing to do: all {len(outcomes)} runs of {plan.name} are complete in {shown(where)}")
+        print(
+            f"nothing to do: all {len(outcomes)} runs of {plan.name} are complete in {shown(where)}"
+        )
     else:
         print("\n".join(["", *of_outcomes(outcomes), ""]))
     if old:
@@ -127,16 +167,21 @@ def _report(plan: "Plan", outcomes: "list[Outcome]", outputs: Path, redo_stale: 
         print(f"{len(old)} of them stale ({first}: {why}); --redo-stale runs them again")
     if not all(o.good for o in outcomes):
         bad = sum(not o.good for o in outcomes)
-        print(f"error: {bad} of {len(outcomes)} runs not complete, for the reasons above; the same command "
-              "runs only these", file=sys.stderr)
+        print(
+            f"error: {bad} of {len(outcomes)} runs not complete, for the reasons above; the same"
+            " command runs only these",
+            file=sys.stderr,
+        )
         raise typer.Exit(1)
     print("\n".join(made_and_next(outcomes, where)))
 
 
 @app.command()
 def status(
-    target: Annotated[Path, typer.Argument(metavar="[PLAN or OUTPUTS]", help="A plan, or a folder of run "
-                                           "directories.")] = Path("outputs"),
+    target: Annotated[
+        Path,
+        typer.Argument(metavar="[PLAN or OUTPUTS]", help="A plan, or a folder of run directories."),
+    ] = Path("outputs"),
     outputs: Outputs = Path("outputs"),
 ) -> None:
     """List runs: complete, running (and how far), failed, stale (and why)."""
@@ -154,24 +199,41 @@ def status(
 def serve_app(
     outputs: Annotated[Path, typer.Argument(help="Folder of run directories.")] = Path("outputs"),
     port: Annotated[int, typer.Option("--port", help="0 takes one that is free.")] = 5006,
-    address: Annotated[str, typer.Option("--address", help="Any but this machine's own needs a password.")
-                       ] = "127.0.0.1",
-    password: Annotated[str, typer.Option("--password", envvar="HYDRONB_PASSWORD",
-                                          help="What visitors have to enter.")] = "",
-    origin: Annotated[list[str] | None, typer.Option(
-        "--origin", help="HOST:PORT under which visitors see it, where a proxy stands before it.")] = None,
+    address: Annotated[
+        str, typer.Option("--address", help="Any but this machine's own needs a password.")
+    ] = "127.0.0.1",
+    password: Annotated[
+        str,
+        typer.Option("--password", envvar="HYDRONB_PASSWORD", help="What visitors have to enter."),
+    ] = "",
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--origin",
+            help="HOST:PORT under which visitors see it, where a proxy stands before it.",
+        ),
+    ] = None,
     show: Annotated[bool, typer.Option("--show", help="Open it in the browser.")] = False,
 ) -> None:
     """Serve the app: what the models have learnt, in a browser."""
     from hydronb.app.server import serve
     from hydronb.parameters import resolve
 
-    serve(resolve(outputs), port=port, address=address, password=password, origins=origin or (), show=show)
+    serve(
+        resolve(outputs),
+        port=port,
+        address=address,
+        password=password,
+        origins=origin or (),
+        show=show,
+    )
 
 
 @data_app.command("check")
 def data_check(
-    path: Annotated[Path, typer.Argument(help="Folder of Caravan or CAMELS-US, or a NetCDF or Zarr file.")],
+    path: Annotated[
+        Path, typer.Argument(help="Folder of Caravan or CAMELS-US, or a NetCDF or Zarr file.")
+    ],
 ) -> None:
     """Print what a folder holds and what is wrong with it."""
     from hydronb.data.check import report
@@ -188,7 +250,8 @@ def data_grid(
     recipe: Annotated[Path, typer.Argument(help="YAML that names the products; see docs/data.md.")],
     dest: Annotated[Path, typer.Argument(help="Zarr folder to write, such as yangtze.zarr.")],
 ) -> None:
-    """Make one basin's gridded catchment from products such as MSWEP, ERA5 and GLEAM; what was stopped goes on."""
+    """Make one basin's gridded catchment from products such as MSWEP, ERA5 and GLEAM; what was
+    stopped goes on."""
     from hydronb.data.prepare_grid import prepare_grid, read_recipe
 
     try:
@@ -203,8 +266,13 @@ def data_grid(
 def data_get(
     name: Annotated[str, typer.Argument(help="caravan or camels-us.")],
     dest: Annotated[Path, typer.Argument(help="Folder to download to.")],
-    basins: Annotated[str | None, typer.Option(
-        "--basins", help="CAMELS-US: only these: ids with commas between, or a text file, one a line.")] = None,
+    basins: Annotated[
+        str | None,
+        typer.Option(
+            "--basins",
+            help="CAMELS-US: only these: ids with commas between, or a text file, one a line.",
+        ),
+    ] = None,
 ) -> None:
     """Download a data set, with progress; an interrupted download goes on."""
     from hydronb.data.dataset import read_basin_list
@@ -213,7 +281,11 @@ def data_get(
 
     chosen = None
     if basins is not None:
-        chosen = read_basin_list(basins) if Path(basins).is_file() else [b.strip() for b in basins.split(",")]
+        chosen = (
+            read_basin_list(basins)
+            if Path(basins).is_file()
+            else [b.strip() for b in basins.split(",")]
+        )
     try:
         folder = get(name, resolve(dest), basins=chosen)
         kind = "kind: caravan" if name == "caravan" else "kind: camels_us, forcing: daymet"

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 
 class HydronbError(Exception):
-    """Anything a user can put right. Shown as one line in terminals and in notebooks, never as a stack trace."""
+    """Anything a user can put right. Shown as one line in terminals and in notebooks, never as a
+    stack trace."""
 
     def _render_traceback_(self) -> list[str]:
         return [f"{type(self).__name__}: {self}"]
@@ -24,7 +25,8 @@ class TrainingError(HydronbError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the known name closest to `name`, or the whole list where it is short.
+    """`; did you mean 'x'?` for the known name closest to `name`, or the whole list where it is
+    short.
 
     >>> nearest("stremflow", ["prcp", "streamflow"])
     "; did you mean 'streamflow'?"

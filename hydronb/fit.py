@@ -1,4 +1,5 @@
-"""The one training loop: shows progress, never loses more than minutes, and resumes to the same bits."""
+"""The one training loop: shows progress, never loses more than minutes, and resumes to the same
+bits."""
 
 import csv
 import json
@@ -39,9 +40,18 @@ class Samples(Protocol):
     def gather(self, index: Tensor) -> Any: ...
 
 
-def fit(model: nn.Module, samples: Samples, loss_of: Callable[[nn.Module, Any], Tensor], p: FitParameters,
-        run_dir: Path, *, fingerprint: str, validate: Callable[[nn.Module], float] | None = None) -> None:
-    """Fit `model` in place, with a checkpoint in `run_dir` after each epoch and every two minutes within one.
+def fit(
+    model: nn.Module,
+    samples: Samples,
+    loss_of: Callable[[nn.Module, Any], Tensor],
+    p: FitParameters,
+    run_dir: Path,
+    *,
+    fingerprint: str,
+    validate: Callable[[nn.Module], float] | None = None,
+) -> None:
+    """Fit `model` in place, with a checkpoint in `run_dir` after each epoch and every two minutes
+    within one.
 
     Parameters
     ----------
@@ -50,8 +60,8 @@ def fit(model: nn.Module, samples: Samples, loss_of: Callable[[nn.Module, Any], 
     fingerprint
         Of parameters and data; a checkpoint with another one is passed over.
     validate
-        Gives the score after each epoch, higher is better; the weights of the best epoch are kept if `p.patience`
-        is set, those of the last one otherwise.
+        Gives the score after each epoch, higher is better; the weights of the best epoch are kept
+        if `p.patience` is set, those of the last one otherwise.
 
     Raises
     ------
@@ -74,7 +84,13 @@ def fit(model: nn.Module, samples: Samples, loss_of: Callable[[nn.Module, Any], 
         for group in optimiser.param_groups:
             group["lr"] = learning_rate
         model.train()
-        bar = tqdm(total=n_steps, initial=at["step"], desc=f"epoch {epoch}/{p.epochs}", unit="step", leave=False)
+        bar = tqdm(
+            total=n_steps,
+            initial=at["step"],
+            desc=f"epoch {epoch}/{p.epochs}",
+            unit="step",
+            leave=False,
+        )
         for step in range(at["step"], n_steps):
             batch = samples.gather(order[step * p.batch_size : (step + 1) * p.batch_size])
             loss = loss_of(model, batch)
@@ -89,14 +105,18 @@ def fit(model: nn.Module, samples: Samples, loss_of: Callable[[nn.Module, Any], 
             bar.update()
             bar.set_postfix(loss=f"{at['loss_sum'] / at['step']:.4f}", refresh=False)
             if step + 1 < n_steps:
-                log.within(epoch - 1 + (step + 1) / n_steps, at["loss_sum"] / at["step"], learning_rate)
+                log.within(
+                    epoch - 1 + (step + 1) / n_steps, at["loss_sum"] / at["step"], learning_rate
+                )
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
                     log.keep(at)
                     checkpoint.save(at)
                     saved = time.monotonic()
         bar.close()
         score = validate(model) if validate else None
-        if score is not None and score > (-np.inf if at["best_score"] is None else at["best_score"]):
+        if score is not None and score > (
+            -np.inf if at["best_score"] is None else at["best_score"]
+        ):
             at |= {"best_epoch": epoch, "best_score": score}
             checkpoint.remember_best()
         log.epoch(float(epoch), at["loss_sum"] / n_steps, score, learning_rate)
@@ -120,8 +140,8 @@ def rate(learning_rate: float | dict[int, float], epoch: int) -> float:
 
 
 def epoch_order(n_samples: int, n_drawn: int, seed: int, epoch: int) -> Tensor:
-    """Which samples an epoch sees and in which order; depends on nothing but its arguments, so that a resumed epoch
-    goes on with the same batches."""
+    """Which samples an epoch sees and in which order; depends on nothing but its arguments, so that
+    a resumed epoch goes on with the same batches."""
     rng = np.random.default_rng((seed % 2**32, epoch))
     if n_drawn < n_samples // 8:
         return torch.from_numpy(rng.choice(n_samples, n_drawn, replace=False, shuffle=True))
@@ -131,16 +151,25 @@ def epoch_order(n_samples: int, n_drawn: int, seed: int, epoch: int) -> Tensor:
 def non_finite(epoch: int, step: int, basin: Tensor, samples: Samples, value: float) -> str:
     """The message of a training that diverged."""
     ids = sorted({samples.ids[b] for b in basin.tolist()})
-    return (f"the loss became {value} in epoch {epoch}, step {step + 1}, in a batch of {len(ids)} basins "
-            f"({', '.join(ids[:8])}{' ...' if len(ids) > 8 else ''}); lower learning_rate, or look at these basins' "
-            "data with `hydronb data check`")
+    return (
+        f"the loss became {value} in epoch {epoch}, step {step + 1}, in a batch of {len(ids)}"
+        f" basins ({', '.join(ids[:8])}{' ...' if len(ids) > 8 else ''}); lower learning_rate, or"
+        " look at these basins' data with `hydronb data check`"
+    )
 
 
 class Checkpoint:
     """Everything that a training needs to go on, in one file that is replaced whole."""
 
-    def __init__(self, path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str):
-        self.path, self.model, self.optimiser, self.fingerprint = path, model, optimiser, fingerprint
+    def __init__(
+        self, path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str
+    ):
+        self.path, self.model, self.optimiser, self.fingerprint = (
+            path,
+            model,
+            optimiser,
+            fingerprint,
+        )
         self.best: dict[str, Tensor] = {}
 
     def save(self, at: dict) -> None:
@@ -155,8 +184,16 @@ class Checkpoint:
 
     def restore(self) -> dict:
         """Put model, optimiser and random numbers back; returns where the training stands."""
-        start = {"epoch": 1, "step": 0, "loss_sum": 0.0, "best_epoch": 0, "best_score": None, "rows": 0,
-                 "seconds": 0.0, "cpu_seconds": 0.0}
+        start = {
+            "epoch": 1,
+            "step": 0,
+            "loss_sum": 0.0,
+            "best_epoch": 0,
+            "best_score": None,
+            "rows": 0,
+            "seconds": 0.0,
+            "cpu_seconds": 0.0,
+        }
         if not self.path.exists():
             return start
         try:
@@ -166,15 +203,18 @@ class Checkpoint:
                     return start
                 parts = {name: file.get_tensor(name) for name in file.keys()}
         except SafetensorError:
-            raise TrainingError(f"{self.path} cannot be read, so the training cannot go on; delete it to start anew"
-                                ) from None
+            raise TrainingError(
+                f"{self.path} cannot be read, so the training cannot go on; delete it to start anew"
+            ) from None
         self.model.load_state_dict(_below(parts, "model"))
         self.best = _below(parts, "best")
         states = {}
         for name, value in _below(parts, "optimiser").items():
             number, key = name.split(".")
             states.setdefault(int(number), {})[key] = value
-        self.optimiser.load_state_dict({"state": states, "param_groups": self.optimiser.state_dict()["param_groups"]})
+        self.optimiser.load_state_dict(
+            {"state": states, "param_groups": self.optimiser.state_dict()["param_groups"]}
+        )
         torch.set_rng_state(parts["rng.cpu"])
         if "rng.cuda" in parts and torch.cuda.is_available():
             torch.cuda.set_rng_state(parts["rng.cuda"])
@@ -193,12 +233,16 @@ def _below(parts: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 class ProgressLog:
-    """`progress.csv`: a row each epoch and every few seconds within one. Rows that a killed run wrote after its last
-    checkpoint are dropped when it goes on."""
+    """`progress.csv`: a row each epoch and every few seconds within one. Rows that a killed run
+    wrote after its last checkpoint are dropped when it goes on."""
 
     def __init__(self, path: Path, epochs: int, at: dict):
         self.path, self.epochs = path, epochs
-        rows = path.read_text().splitlines()[: at["rows"] + 1] if at["rows"] and path.exists() else [",".join(COLUMNS)]
+        rows = (
+            path.read_text().splitlines()[: at["rows"] + 1]
+            if at["rows"] and path.exists()
+            else [",".join(COLUMNS)]
+        )
         path.write_text("\n".join(rows) + "\n")
         self.rows = len(rows) - 1
         self.seconds_before, self.cpu_before = at["seconds"], at["cpu_seconds"]
@@ -213,8 +257,17 @@ class ProgressLog:
         self.written = time.monotonic()
         seconds, cpu = self._spent()
         with self.path.open("a", newline="") as file:
-            csv.writer(file).writerow([epoch, self.epochs, f"{loss:.6g}", "" if valid is None else f"{valid:.6g}",
-                                       learning_rate, f"{seconds:.1f}", f"{cpu:.1f}"])
+            csv.writer(file).writerow(
+                [
+                    epoch,
+                    self.epochs,
+                    f"{loss:.6g}",
+                    "" if valid is None else f"{valid:.6g}",
+                    learning_rate,
+                    f"{seconds:.1f}",
+                    f"{cpu:.1f}",
+                ]
+            )
         self.rows += 1
 
     def keep(self, at: dict) -> None:
@@ -223,5 +276,7 @@ class ProgressLog:
         at["seconds"], at["cpu_seconds"] = self._spent()
 
     def _spent(self) -> tuple[float, float]:
-        return (self.seconds_before + time.monotonic() - self.start,
-                self.cpu_before + time.process_time() - self.cpu_start)
+        return (
+            self.seconds_before + time.monotonic() - self.start,
+            self.cpu_before + time.process_time() - self.cpu_start,
+        )

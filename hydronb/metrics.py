@@ -1,12 +1,13 @@
 """How well a simulated hydrograph matches the observed one.
 
-Every metric takes `sim` and `obs` by keyword, as `xarray.DataArray` that share `dim`, and reduces that
-dimension; all others (basin, seed, ...) are kept, so that all basins and members are scored at once. The two
-are joined by their labels. A day counts where both values are there. A series left with too few days scores
-NaN, as does an observed series that never changes where the metric divides by its variability.
+Every metric takes `sim` and `obs` by keyword, as `xarray.DataArray` that share `dim`, and reduces
+that dimension; all others (basin, seed, ...) are kept, so that all basins and members are scored at
+once. The two are joined by their labels. A day counts where both values are there. A series left
+with too few days scores NaN, as does an observed series that never changes where the metric divides
+by its variability.
 
-Conventions and guards are those of the code behind Kratzert et al. (2019, doi:10.5194/hess-23-5089-2019) for
-the metrics it has, whose printed formulas leave the guards out.
+Conventions and guards are those of the code behind Kratzert et al. (2019,
+doi:10.5194/hess-23-5089-2019) for the metrics it has, whose printed formulas leave the guards out.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,16 +19,18 @@ import xarray as xr
 from hydronb.errors import DataError, ParameterError, nearest
 
 GUARD = 1e-6
-"""Added to denominators and inside logarithms, and put in place of exact zeros, as published code does."""
+"""Added to denominators and inside logarithms, and put in place of exact zeros, as published code
+does."""
 
 
 def nse(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataArray:
-    """Nash-Sutcliffe efficiency, from minus infinity to 1 (perfect); 0 is as good as the observed mean.
+    """Nash-Sutcliffe efficiency, from minus infinity to 1 (perfect); 0 is as good as the observed
+    mean.
 
-    Equation: 1 - sum((sim - obs)^2) / sum((obs - mean(obs))^2), the sums over `dim`.
-    Symbols: `sim` and `obs`, both in one unit, usually mm/d.
-    Missing: pairs with a NaN are left out; NaN where nothing is left or `obs` is constant.
-    Source: Nash and Sutcliffe (1970), doi:10.1016/0022-1694(70)90255-6; Kratzert et al. (2019), Table 1.
+    Equation: 1 - sum((sim - obs)^2) / sum((obs - mean(obs))^2), the sums over `dim`. Symbols: `sim`
+    and `obs`, both in one unit, usually mm/d. Missing: pairs with a NaN are left out; NaN where
+    nothing is left or `obs` is constant. Source: Nash and Sutcliffe (1970),
+    doi:10.1016/0022-1694(70)90255-6; Kratzert et al. (2019), Table 1.
 
     >>> obs = xr.DataArray([1.0, 2.0, 3.0], dims="time")
     >>> float(nse(sim=obs + 1, obs=obs))
@@ -50,27 +53,28 @@ def r(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataArra
 def alpha_nse(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataArray:
     """Ratio of the standard deviations, the variability part of the NSE; 1 is perfect.
 
-    Equation: std(sim) / std(obs).
-    Symbols: population standard deviations (ddof 0) over `dim`.
-    Missing: pairs with a NaN are left out; NaN where nothing is left or `obs` is constant.
-    Source: Gupta et al. (2009), Eq. 4, doi:10.1016/j.jhydrol.2009.08.003; Kratzert et al. (2019), Table 1.
+    Equation: std(sim) / std(obs). Symbols: population standard deviations (ddof 0) over `dim`.
+    Missing: pairs with a NaN are left out; NaN where nothing is left or `obs` is constant. Source:
+    Gupta et al. (2009), Eq. 4, doi:10.1016/j.jhydrol.2009.08.003; Kratzert et al. (2019), Table 1.
     """
     return _reduce(_alpha_nse, sim, obs, dim, "ratio of standard deviations", "1")
 
 
 def beta_nse(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataArray:
-    """Difference of the means in observed standard deviations, the bias part of the NSE; 0 is perfect.
+    """Difference of the means in observed standard deviations, the bias part of the NSE; 0 is
+    perfect.
 
-    Equation: (mean(sim) - mean(obs)) / std(obs).
-    Symbols: means and population standard deviation (ddof 0) over `dim`. Not the ratio of means of the KGE.
-    Missing: pairs with a NaN are left out; NaN where nothing is left or `obs` is constant.
-    Source: Gupta et al. (2009), Eq. 4, doi:10.1016/j.jhydrol.2009.08.003; Kratzert et al. (2019), Table 1.
+    Equation: (mean(sim) - mean(obs)) / std(obs). Symbols: means and population standard deviation
+    (ddof 0) over `dim`. Not the ratio of means of the KGE. Missing: pairs with a NaN are left out;
+    NaN where nothing is left or `obs` is constant. Source: Gupta et al. (2009), Eq. 4,
+    doi:10.1016/j.jhydrol.2009.08.003; Kratzert et al. (2019), Table 1.
     """
     return _reduce(_beta_nse, sim, obs, dim, "bias over standard deviation", "1")
 
 
 def kge(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataArray:
-    """Kling-Gupta efficiency of 2009, up to 1 (perfect); the observed mean scores 1 - sqrt(2) in the limit.
+    """Kling-Gupta efficiency of 2009, up to 1 (perfect); the observed mean scores 1 - sqrt(2) in
+    the limit.
 
     Equation: 1 - sqrt((r - 1)^2 + (std(sim)/std(obs) - 1)^2 + (mean(sim)/mean(obs) - 1)^2).
     Symbols: `r` the linear correlation; population standard deviations (ddof 0); means over `dim`.
@@ -92,40 +96,43 @@ def rmse(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataA
 
 
 def fhv(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataArray:
-    """Bias of the highest 2 % of the flow duration curve, in percent; 0 is perfect, negative is too low.
+    """Bias of the highest 2 % of the flow duration curve, in percent; 0 is perfect, negative is too
+    low.
 
-    Equation: 100 sum(S - O) / (sum(O) + 1e-6) over the first round(0.02 n) ranks.
-    Symbols: S and O are `sim` and `obs`, each sorted from high to low by itself; n days; half rounds to even.
-    Missing: pairs with a NaN are left out; NaN where round(0.02 n) is 0 (25 days or fewer).
-    Source: Yilmaz et al. (2008), doi:10.1029/2007WR006716, with the guard of Kratzert et al. (2019).
+    Equation: 100 sum(S - O) / (sum(O) + 1e-6) over the first round(0.02 n) ranks. Symbols: S and O
+    are `sim` and `obs`, each sorted from high to low by itself; n days; half rounds to even.
+    Missing: pairs with a NaN are left out; NaN where round(0.02 n) is 0 (25 days or fewer). Source:
+    Yilmaz et al. (2008), doi:10.1029/2007WR006716, with the guard of Kratzert et al. (2019).
     """
     return _reduce(_fhv, sim, obs, dim, "bias of the top 2 % of flows", "%")
 
 
 def fms(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataArray:
-    """Bias of the mid-slope of the flow duration curve, in percent; 0 is perfect, positive too flashy.
+    """Bias of the mid-slope of the flow duration curve, in percent; 0 is perfect, positive too
+    flashy.
 
-    Equation: 100 ((s1 - s2) - (o1 - o2)) / ((o1 - o2) + 1e-6), s1 = log(S[round(0.2 n)] + 1e-6),
-    s2 = log(S[round(0.7 n)] + 1e-6), o1 and o2 likewise from O.
-    Symbols: S and O are `sim` and `obs` with exact zeros set to 1e-6, each sorted from high to low by itself;
-    ranks count from 0; n days; half rounds to even.
-    Missing: pairs with a NaN are left out; NaN with one day or none, constant `obs` or negative flow there.
-    Source: Yilmaz et al. (2008), doi:10.1029/2007WR006716, with the guards of Kratzert et al. (2019).
+    Equation: 100 ((s1 - s2) - (o1 - o2)) / ((o1 - o2) + 1e-6), s1 = log(S[round(0.2 n)] + 1e-6), s2
+    = log(S[round(0.7 n)] + 1e-6), o1 and o2 likewise from O. Symbols: S and O are `sim` and `obs`
+    with exact zeros set to 1e-6, each sorted from high to low by itself; ranks count from 0; n
+    days; half rounds to even. Missing: pairs with a NaN are left out; NaN with one day or none,
+    constant `obs` or negative flow there. Source: Yilmaz et al. (2008), doi:10.1029/2007WR006716,
+    with the guards of Kratzert et al. (2019).
     """
     return _reduce(_fms, sim, obs, dim, "bias of the mid-segment slope", "%")
 
 
 def flv(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataArray:
-    """Bias of the lowest 30 % of the flow duration curve, in percent; 0 is perfect, negative is too low.
+    """Bias of the lowest 30 % of the flow duration curve, in percent; 0 is perfect, negative is too
+    low.
 
-    Equation: -100 (qs - qo) / (qo + 1e-6), qs = sum(log(S + 1e-6) - min(log(S + 1e-6))) over the ranks from
-    round(0.7 n) on, qo likewise from O.
-    Symbols: S and O are `sim` and `obs` with exact zeros set to 1e-6, each sorted from high to low by itself;
-    ranks count from 0; n days; half rounds to even.
-    Missing: pairs with a NaN are left out; NaN where nothing is left, `obs` is constant, or flow is negative.
-    Where the lowest 30 % of `obs` are all alike (zeros), the guard alone is the denominator and values of 1e9
-    and more come out: report medians over basins, never means.
-    Source: Yilmaz et al. (2008), doi:10.1029/2007WR006716, with the guards of Kratzert et al. (2019).
+    Equation: -100 (qs - qo) / (qo + 1e-6), qs = sum(log(S + 1e-6) - min(log(S + 1e-6))) over the
+    ranks from round(0.7 n) on, qo likewise from O. Symbols: S and O are `sim` and `obs` with exact
+    zeros set to 1e-6, each sorted from high to low by itself; ranks count from 0; n days; half
+    rounds to even. Missing: pairs with a NaN are left out; NaN where nothing is left, `obs` is
+    constant, or flow is negative. Where the lowest 30 % of `obs` are all alike (zeros), the guard
+    alone is the denominator and values of 1e9 and more come out: report medians over basins, never
+    means. Source: Yilmaz et al. (2008), doi:10.1029/2007WR006716, with the guards of Kratzert et
+    al. (2019).
     """
     return _reduce(_flv, sim, obs, dim, "bias of the bottom 30 % of flows", "%")
 
@@ -134,10 +141,10 @@ def bpv(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataAr
     """Relative volume bias of the days of peak flow, as a fraction; 0 is perfect.
 
     Equation: sum(sim - obs) / sum(obs) over the days with `obs` at least O[round(0.02 n) - 1].
-    Symbols: O is `obs` from high to low; n days; days are paired, unlike in `fhv`; days that tie are all in.
-    Missing: pairs with a NaN are left out; NaN where no day qualifies, they hold no observed flow or
-    `obs` is constant: its days have no exceedance probability.
-    Source: Li et al. (2023), exceedance probability 0 to 0.02.
+    Symbols: O is `obs` from high to low; n days; days are paired, unlike in `fhv`; days that tie
+    are all in. Missing: pairs with a NaN are left out; NaN where no day qualifies, they hold no
+    observed flow or `obs` is constant: its days have no exceedance probability. Source: Li et al.
+    (2023), exceedance probability 0 to 0.02.
     """
     return _reduce(_bpv, sim, obs, dim, "relative bias of peak-flow volume", "1")
 
@@ -145,11 +152,11 @@ def bpv(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataAr
 def bmv(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataArray:
     """Relative volume bias of the days of middling flow, as a fraction; 0 is perfect.
 
-    Equation: sum(sim - obs) / sum(obs) over the days with O[round(0.7 n)] < `obs` <= O[round(0.3 n)].
-    Symbols: O is `obs` from high to low; n days; days are paired; no day is in both `bmv` and `blv`.
-    Missing: pairs with a NaN are left out; NaN where no day qualifies, they hold no observed flow or
-    `obs` is constant: its days have no exceedance probability.
-    Source: Li et al. (2023), exceedance probability 0.3 to 0.7.
+    Equation: sum(sim - obs) / sum(obs) over the days with O[round(0.7 n)] < `obs` <= O[round(0.3
+    n)]. Symbols: O is `obs` from high to low; n days; days are paired; no day is in both `bmv` and
+    `blv`. Missing: pairs with a NaN are left out; NaN where no day qualifies, they hold no observed
+    flow or `obs` is constant: its days have no exceedance probability. Source: Li et al. (2023),
+    exceedance probability 0.3 to 0.7.
     """
     return _reduce(_bmv, sim, obs, dim, "relative bias of mid-flow volume", "1")
 
@@ -157,11 +164,11 @@ def bmv(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataAr
 def blv(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataArray:
     """Relative volume bias of the days of low flow, as a fraction; 0 is perfect.
 
-    Equation: sum(sim - obs) / sum(obs) over the days with `obs` at most O[round(0.7 n)].
-    Symbols: O is `obs` from high to low; n days; days are paired, unlike in `flv`; days that tie are all in.
-    Missing: pairs with a NaN are left out; NaN where no day qualifies, they hold no observed flow or
-    `obs` is constant: its days have no exceedance probability.
-    Source: Li et al. (2023), exceedance probability 0.7 to 1.
+    Equation: sum(sim - obs) / sum(obs) over the days with `obs` at most O[round(0.7 n)]. Symbols: O
+    is `obs` from high to low; n days; days are paired, unlike in `flv`; days that tie are all in.
+    Missing: pairs with a NaN are left out; NaN where no day qualifies, they hold no observed flow
+    or `obs` is constant: its days have no exceedance probability. Source: Li et al. (2023),
+    exceedance probability 0.7 to 1.
     """
     return _reduce(_blv, sim, obs, dim, "relative bias of low-flow volume", "1")
 
@@ -172,8 +179,9 @@ METRICS: dict[str, Callable[..., xr.DataArray]] = {
 """Every metric by its name."""
 
 
-def table(sim: xr.DataArray, obs: xr.DataArray, metrics: Sequence[str] = tuple(METRICS),
-          dim: str = "time") -> pd.DataFrame:
+def table(
+    sim: xr.DataArray, obs: xr.DataArray, metrics: Sequence[str] = tuple(METRICS), dim: str = "time"
+) -> pd.DataFrame:
     """Several metrics of every basin: a row a basin (index `basin`), a column a metric, float64.
 
     Parameters
@@ -194,21 +202,26 @@ def table(sim: xr.DataArray, obs: xr.DataArray, metrics: Sequence[str] = tuple(M
         if name not in METRICS:
             raise ParameterError(f"unknown metric {name!r}{nearest(name, METRICS)}")
     if extra := sorted((set(sim.dims) | set(obs.dims)) ^ {"basin", dim}, key=str):
-        raise DataError(f"a table of metrics needs (basin, {dim}), sim has {sim.dims} and obs {obs.dims}; "
-                        f"select or average over {extra[0]!r} first")
+        raise DataError(
+            f"a table of metrics needs (basin, {dim}), sim has {sim.dims} and obs {obs.dims}; "
+            f"select or average over {extra[0]!r} first"
+        )
     sim, obs = _pair(sim, obs, dim)
     columns = {name: METRICS[name](sim=sim, obs=obs, dim=dim).to_numpy() for name in metrics}
     return pd.DataFrame(columns, index=pd.Index(sim["basin"].to_numpy().astype(str), name="basin"))
 
 
 def why_undefined(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataArray:
-    """Why a series has no score: text, empty where `obs` can be scored. A metric of part of the flow (`bpv`, `blv`) may
-    be NaN all the same, where that part holds no water."""
+    """Why a series has no score: text, empty where `obs` can be scored. A metric of part of the
+    flow (`bpv`, `blv`) may be NaN all the same, where that part holds no water."""
     _, obs = _pair(sim, obs, dim)
     low, high, days = obs.min(dim), obs.max(dim), obs.count(dim)
-    reasons = {"": high > low, "no day has both a simulation and an observation": days == 0,
-               "the observation is zero on every day": (high == 0) & (low == 0),
-               "the observation never changes": high == low}
+    reasons = {
+        "": high > low,
+        "no day has both a simulation and an observation": days == 0,
+        "the observation is zero on every day": (high == 0) & (low == 0),
+        "the observation never changes": high == low,
+    }
     out = xr.full_like(days, "", dtype=object)
     for reason, holds in reversed(reasons.items()):
         out = out.where(~holds, reason)
@@ -231,9 +244,17 @@ def _pair(sim: xr.DataArray, obs: xr.DataArray, dim: str) -> tuple[xr.DataArray,
     return sim.where(both), obs.where(both)
 
 
-def _reduce(function: Callable[..., np.ndarray], sim: xr.DataArray, obs: xr.DataArray, dim: str,
-            long_name: str, units: str) -> xr.DataArray:
-    """`function` of two numpy arrays (series, day) over the paired series, as a DataArray without `dim`."""
+def _reduce(
+    function: Callable[..., np.ndarray],
+    sim: xr.DataArray,
+    obs: xr.DataArray,
+    dim: str,
+    long_name: str,
+    units: str,
+) -> xr.DataArray:
+    """`function` of two numpy arrays (series, day) over the paired series, as a DataArray without
+    `dim`."""
+
     def over_days(s: np.ndarray, o: np.ndarray) -> np.ndarray:
         s, o = np.broadcast_arrays(s, o)
         return function(*(x.reshape(-1, x.shape[-1]) for x in (s, o))).reshape(s.shape[:-1])
@@ -241,7 +262,9 @@ def _reduce(function: Callable[..., np.ndarray], sim: xr.DataArray, obs: xr.Data
     sim, obs = _pair(sim, obs, dim)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         out = xr.apply_ufunc(over_days, sim, obs, input_core_dims=[[dim], [dim]], keep_attrs=False)
-    return out.rename(function.__name__.removeprefix("_")).assign_attrs(long_name=long_name, units=units)
+    return out.rename(function.__name__.removeprefix("_")).assign_attrs(
+        long_name=long_name, units=units
+    )
 
 
 def _days(x: np.ndarray) -> np.ndarray:
@@ -257,7 +280,8 @@ def _std(x: np.ndarray) -> np.ndarray:
 
 
 def _varying(x: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """`out` where the series `x` takes two values or more, else NaN; exact, unlike a standard deviation."""
+    """`out` where the series `x` takes two values or more, else NaN; exact, unlike a standard
+    deviation."""
     return np.where(np.fmax.reduce(x, -1) > np.fmin.reduce(x, -1), out, np.nan)
 
 
@@ -319,7 +343,9 @@ def _log_sorted(x: np.ndarray) -> np.ndarray:
 
 def _fms(s: np.ndarray, o: np.ndarray) -> np.ndarray:
     n = _days(o)
-    slope_s, slope_o = (_at(x, _rank(0.2, n)) - _at(x, _rank(0.7, n)) for x in map(_log_sorted, (s, o)))
+    slope_s, slope_o = (
+        _at(x, _rank(0.2, n)) - _at(x, _rank(0.7, n)) for x in map(_log_sorted, (s, o))
+    )
     return _varying(o, 100 * (slope_s - slope_o) / (slope_o + GUARD))
 
 
@@ -327,8 +353,10 @@ def _flv(s: np.ndarray, o: np.ndarray) -> np.ndarray:
     n = _days(o)
     rank = np.arange(o.shape[-1])
     low = (rank >= _rank(0.7, n)[..., None]) & (rank < n[..., None])
-    qs, qo = (np.where(low, x - np.min(x, -1, where=low, initial=np.inf)[..., None], 0.0).sum(-1)
-              for x in map(_log_sorted, (s, o)))
+    qs, qo = (
+        np.where(low, x - np.min(x, -1, where=low, initial=np.inf)[..., None], 0.0).sum(-1)
+        for x in map(_log_sorted, (s, o))
+    )
     return _varying(o, -100 * (qs - qo) / (qo + GUARD))
 
 

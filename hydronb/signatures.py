@@ -1,9 +1,10 @@
 """The 13 hydrological signatures of CAMELS, from daily streamflow and precipitation.
 
-Source: Addor et al. (2017), doi:10.5194/hess-21-5293-2017, Table 3, in the conventions of the code that made
-`camels_hydro.txt`: medians, quantiles (linear interpolation) and thresholds over all observed days together, missing
-days passed over (a gap neither ends nor lengthens an event), water years. CAMELS' own table is for 1989-10-01 to
-2009-09-30. Where the paper's text and the published numbers part, the numbers are followed, and the docstring says so.
+Source: Addor et al. (2017), doi:10.5194/hess-21-5293-2017, Table 3, in the conventions of the code
+that made `camels_hydro.txt`: medians, quantiles (linear interpolation) and thresholds over all
+observed days together, missing days passed over (a gap neither ends nor lengthens an event), water
+years. CAMELS' own table is for 1989-10-01 to 2009-09-30. Where the paper's text and the published
+numbers part, the numbers are followed, and the docstring says so.
 """
 
 import numpy as np
@@ -28,19 +29,29 @@ SIGNATURES = {
     "zero_q_freq": ("1", "share of days without flow"),
     "hfd_mean": ("d", "mean day of the water year by which half of its flow has passed"),
 }
-"""Units and long name by CAMELS' own names, in the order of its table (Table 3 of Addor et al., 2017)."""
+"""Units and long name by CAMELS' own names, in the order of its table (Table 3 of Addor et al.,
+2017)."""
 
 FILTER, PASSES, REFLECTED = 0.925, 3, 30
-"""Parameter and passes of the baseflow filter, and days mirrored at each end (Ladson et al., 2013)."""
-WHY = {"runoff_ratio": "no precipitation", "slope_fdc": "no flow",
-       "baseflow_index": "no flow, or never 31 observed days on end",
-       "stream_elas": "fewer than two whole water years, no flow, or precipitation that never changes",
-       "hfd_mean": "no whole water year with flow"}
+"""Parameter and passes of the baseflow filter, and days mirrored at each end (Ladson et al.,
+2013)."""
+WHY = {
+    "runoff_ratio": "no precipitation",
+    "slope_fdc": "no flow",
+    "baseflow_index": "no flow, or never 31 observed days on end",
+    "stream_elas": "fewer than two whole water years, no flow, or precipitation that never changes",
+    "hfd_mean": "no whole water year with flow",
+}
 """Why a signature cannot be had."""
 
 
-def signatures(streamflow: xr.DataArray, prcp: xr.DataArray, *, max_missing: float = 0.05,
-               first_month: int = 10) -> xr.Dataset:
+def signatures(
+    streamflow: xr.DataArray,
+    prcp: xr.DataArray,
+    *,
+    max_missing: float = 0.05,
+    first_month: int = 10,
+) -> xr.Dataset:
     """All 13 signatures of every basin, over the days and basins that both series have.
 
     Parameters
@@ -55,8 +66,8 @@ def signatures(streamflow: xr.DataArray, prcp: xr.DataArray, *, max_missing: flo
     Returns
     -------
     xarray.Dataset
-        A variable a signature over `basin`, with units, and the coordinate `undefined` (basin): why a basin lacks
-        which signatures, empty where it lacks none.
+        A variable a signature over `basin`, with units, and the coordinate `undefined` (basin): why
+        a basin lacks which signatures, empty where it lacks none.
 
     Raises
     ------
@@ -69,7 +80,9 @@ def signatures(streamflow: xr.DataArray, prcp: xr.DataArray, *, max_missing: flo
     q, p = xr.align(streamflow, prcp, join="inner")
     for dim in ("basin", "time"):
         if q.sizes[dim] == 0:
-            raise DataError(f"streamflow and prcp have no {dim} in common, so there are no signatures")
+            raise DataError(
+                f"streamflow and prcp have no {dim} in common, so there are no signatures"
+            )
     time = q.indexes["time"]
     require_daily(time, "signatures")
     year = np.asarray(time.year + ((time.month >= first_month) & (first_month > 1)))
@@ -80,11 +93,20 @@ def signatures(streamflow: xr.DataArray, prcp: xr.DataArray, *, max_missing: flo
     for b in np.flatnonzero(usable):
         for name, value in _of_basin(q.values[b], p.values[b], year).items():
             columns[name][b] = value
-    reasons = [f"all: {missing[b]:.0%} of the days are missing" if not usable[b] else
-               "; ".join(f"{name}: {WHY[name]}" for name in SIGNATURES if np.isnan(columns[name][b]))
-               for b in range(len(usable))]
-    made = {name: ("basin", columns[name], {"units": units, "long_name": about})
-            for name, (units, about) in SIGNATURES.items()}
+    reasons = [
+        (
+            f"all: {missing[b]:.0%} of the days are missing"
+            if not usable[b]
+            else "; ".join(
+                f"{name}: {WHY[name]}" for name in SIGNATURES if np.isnan(columns[name][b])
+            )
+        )
+        for b in range(len(usable))
+    ]
+    made = {
+        name: ("basin", columns[name], {"units": units, "long_name": about})
+        for name, (units, about) in SIGNATURES.items()
+    }
     keep = {n: c for n, c in q.coords.items() if c.dims == ("basin",)}
     return xr.Dataset(made, keep | {"undefined": ("basin", np.array(reasons, object))})
 
@@ -93,18 +115,30 @@ def _of_basin(q: np.ndarray, p: np.ndarray, year: np.ndarray) -> dict[str, float
     seen = ~(np.isnan(q) | np.isnan(p))
     days = q[seen]
     high, low = days > 9 * np.median(days), days <= 0.2 * days.mean()
-    return {"q_mean": days.mean(), "runoff_ratio": days.mean() / p[seen].mean() if p[seen].any() else np.nan,
-            "slope_fdc": slope_fdc(days), "baseflow_index": baseflow_index(q), "stream_elas": stream_elas(q, p, year),
-            "q5": np.quantile(days, 0.05), "q95": np.quantile(days, 0.95), "high_q_freq": 365.25 * high.mean(),
-            "high_q_dur": event_duration(high), "low_q_freq": 365.25 * low.mean(), "low_q_dur": event_duration(low),
-            "zero_q_freq": (days <= 0).mean(), "hfd_mean": hfd_mean(q, year)}
+    return {
+        "q_mean": days.mean(),
+        "runoff_ratio": days.mean() / p[seen].mean() if p[seen].any() else np.nan,
+        "slope_fdc": slope_fdc(days),
+        "baseflow_index": baseflow_index(q),
+        "stream_elas": stream_elas(q, p, year),
+        "q5": np.quantile(days, 0.05),
+        "q95": np.quantile(days, 0.95),
+        "high_q_freq": 365.25 * high.mean(),
+        "high_q_dur": event_duration(high),
+        "low_q_freq": 365.25 * low.mean(),
+        "low_q_dur": event_duration(low),
+        "zero_q_freq": (days <= 0).mean(),
+        "hfd_mean": hfd_mean(q, year),
+    }
 
 
 def slope_fdc(q: np.ndarray) -> float:
-    """(q66 - q33) / mean(q) / (0.66 - 0.33), q33 and q66 quantiles of non-exceedance; NaN without flow.
+    """(q66 - q33) / mean(q) / (0.66 - 0.33), q33 and q66 quantiles of non-exceedance; NaN without
+    flow.
 
-    That is Yadav et al. (2007), doi:10.1016/j.advwatres.2007.01.005, Table 3, and gives the numbers in
-    `camels_hydro.txt`. The logarithms that Addor et al. (2017) write of do not: those slopes are twice as steep.
+    That is Yadav et al. (2007), doi:10.1016/j.advwatres.2007.01.005, Table 3, and gives the numbers
+    in `camels_hydro.txt`. The logarithms that Addor et al. (2017) write of do not: those slopes are
+    twice as steep.
     """
     low, high = np.quantile(q, [0.33, 0.66])
     return float((high - low) / q.mean() / 0.33) if q.any() else np.nan
@@ -113,20 +147,25 @@ def slope_fdc(q: np.ndarray) -> float:
 def stream_elas(q: np.ndarray, p: np.ndarray, year: np.ndarray) -> float:
     """Median over water years of (dQ/Q) / (dP/P), dQ and dP from the long-term means Q and P.
 
-    Sankarasubramanian et al. (2001), doi:10.1029/2000WR900330. A year counts with 95 % of its days observed.
+    Sankarasubramanian et al. (2001), doi:10.1029/2000WR900330. A year counts with 95 % of its days
+    observed.
     """
     seen = ~(np.isnan(q) | np.isnan(p))
     years = _whole(year, seen)
     if len(years) < 2 or not q[seen].any() or not p[seen].any():
         return np.nan
-    dq, dp = (np.array([x[seen & (year == y)].mean() for y in years]) / x[seen].mean() - 1 for x in (q, p))
+    dq, dp = (
+        np.array([x[seen & (year == y)].mean() for y in years]) / x[seen].mean() - 1 for x in (q, p)
+    )
     return float(np.median(dq[dp != 0] / dp[dp != 0])) if (dp != 0).any() else np.nan
 
 
 def hfd_mean(q: np.ndarray, year: np.ndarray) -> float:
-    """Mean over water years of the day (1 is the first) on which the flow since its start passes half of its sum.
+    """Mean over water years of the day (1 is the first) on which the flow since its start passes
+    half of its sum.
 
-    Court (1962), doi:10.1029/JZ067i011p04375. Years without flow or with less than 95 % of the days do not count.
+    Court (1962), doi:10.1029/JZ067i011p04375. Years without flow or with less than 95 % of the days
+    do not count.
     """
     seen = ~np.isnan(q)
     flows = [q[seen & (year == y)] for y in _whole(year, seen)]
@@ -154,12 +193,13 @@ def baseflow_index(q: np.ndarray) -> float:
 
 
 def baseflow(q: np.ndarray) -> np.ndarray:
-    """Baseflow of each day by the filter of Lyne and Hollick (1979) as Ladson et al. (2013) standardise it.
+    """Baseflow of each day by the filter of Lyne and Hollick (1979) as Ladson et al. (2013)
+    standardise it.
 
-    Quick flow f_t = 0.925 f_{t-1} + 1.925/2 (q_t - q_{t-1}); baseflow is q - f where f > 0, else q; forwards, backwards
-    and forwards again, each pass on the baseflow of the one before, with 30 days mirrored at either end. Stretches
-    between gaps are filtered one by one; NaN in gaps and in stretches of 30 days or fewer.
-    doi:10.7158/13241583.2013.11465417.
+    Quick flow f_t = 0.925 f_{t-1} + 1.925/2 (q_t - q_{t-1}); baseflow is q - f where f > 0, else q;
+    forwards, backwards and forwards again, each pass on the baseflow of the one before, with 30
+    days mirrored at either end. Stretches between gaps are filtered one by one; NaN in gaps and in
+    stretches of 30 days or fewer. doi:10.7158/13241583.2013.11465417.
     """
     out = np.full(len(q), np.nan)
     seen = np.flatnonzero(~np.isnan(q))

@@ -22,8 +22,9 @@ from hydronb.parameters import FitParameters, read_parameters, training_class
 def train(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) -> nn.Module:
     """Train the model that `p` describes on all basins of `ds` and save it in `run_dir`.
 
-    A training that was cut off goes on from its checkpoint and ends with the bits of an undisturbed one (on a CPU, with
-    the same number of threads). One that is complete, with the same parameters and data, is loaded.
+    A training that was cut off goes on from its checkpoint and ends with the bits of an undisturbed
+    one (on a CPU, with the same number of threads). One that is complete, with the same parameters
+    and data, is loaded.
 
     Returns
     -------
@@ -46,18 +47,33 @@ def train(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) -> nn.Module:
         run_dir.mkdir(parents=True, exist_ok=True)
         if is_complete(run_dir, fingerprint):
             return load(run_dir, device=device)
-        (run_dir / "model.json").unlink(missing_ok=True)  # of other parameters; it is the last file that is written
+        # of other parameters; it is the last file that is written
+        (run_dir / "model.json").unlink(missing_ok=True)
         torch.manual_seed(p.seed)
         model = ready.build()
         drawn = p.samples_per_epoch or ready.samples_per_epoch
-        fit(model, ready.samples, ready.loss_of, p.model_copy(update={"samples_per_epoch": drawn}), run_dir,
-            fingerprint=fingerprint, validate=ready.validate)
-        save(model, run_dir, fingerprint=fingerprint, train_period=p.plain()["train_period"],
-             basins=list(ready.samples.ids))
+        fit(
+            model,
+            ready.samples,
+            ready.loss_of,
+            p.model_copy(update={"samples_per_epoch": drawn}),
+            run_dir,
+            fingerprint=fingerprint,
+            validate=ready.validate,
+        )
+        save(
+            model,
+            run_dir,
+            fingerprint=fingerprint,
+            train_period=p.plain()["train_period"],
+            basins=list(ready.samples.ids),
+        )
         (run_dir / "checkpoint.safetensors").unlink(missing_ok=True)
     except OSError as error:
-        raise TrainingError(f"{run_dir} cannot be written: {error.strerror or error}; free space or choose another "
-                            "folder, then run again: it goes on where it stopped") from None
+        raise TrainingError(
+            f"{run_dir} cannot be written: {error.strerror or error}; free space or choose another "
+            "folder, then run again: it goes on where it stopped"
+        ) from None
     return model.eval()
 
 
@@ -91,7 +107,8 @@ def _fingerprint(seen: tuple[Tensor, ...], p: FitParameters) -> str:
     data = 0
     for tensor in seen:
         data = zlib.crc32(tensor.cpu().contiguous().numpy().data, data)
-    return f"{zlib.crc32(json.dumps(used, sort_keys=True).encode()):08x}-{data:08x}-{torch.__version__}"
+    settings = zlib.crc32(json.dumps(used, sort_keys=True).encode())
+    return f"{settings:08x}-{data:08x}-{torch.__version__}"
 
 
 def main(run_dir: str) -> None:
@@ -105,7 +122,9 @@ def main(run_dir: str) -> None:
     try:
         table = family.finish(model, ds, p, Path(run_dir))
     except (OSError, RuntimeError) as error:  # netCDF4 has both for a full disk
-        raise TrainingError(f"{run_dir} cannot be written: {error}; free space, then run again") from None
+        raise TrainingError(
+            f"{run_dir} cannot be written: {error}; free space, then run again"
+        ) from None
     print(table.median().to_string())
 
 

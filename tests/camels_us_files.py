@@ -25,15 +25,26 @@ def series(basin: str) -> pd.DataFrame:
     n = len(DAYS)
     tmin = rng.normal(0, 5, n)
     return pd.DataFrame(
-        {"dayl": rng.uniform(3e4, 5e4, n), "prcp": rng.gamma(0.5, 5, n), "srad": rng.uniform(50, 500, n),
-         "swe": rng.gamma(1, 10, n), "tmax": tmin + rng.uniform(1, 15, n), "tmin": tmin,
-         "vp": rng.uniform(100, 2000, n)}, index=DAYS).round(2)  # fmt: skip
+        {
+            "dayl": rng.uniform(3e4, 5e4, n),
+            "prcp": rng.gamma(0.5, 5, n),
+            "srad": rng.uniform(50, 500, n),
+            "swe": rng.gamma(1, 10, n),
+            "tmax": tmin + rng.uniform(1, 15, n),
+            "tmin": tmin,
+            "vp": rng.uniform(100, 2000, n),
+        },
+        index=DAYS,
+    ).round(2)
 
 
 def discharge(basin: str) -> pd.Series:
-    """In cubic feet per second: begins before the forcing, ends before it, has a gap and a flagged day."""
+    """In cubic feet per second: begins before the forcing, ends before it, has a gap and a flagged
+    day."""
     days = pd.date_range("1999-09-01", "2001-08-31")
-    cfs = pd.Series(np.random.default_rng(int(basin) + 1).gamma(1, 300, len(days)).round(2), index=days)
+    cfs = pd.Series(
+        np.random.default_rng(int(basin) + 1).gamma(1, 300, len(days)).round(2), index=days
+    )
     cfs["2000-03-05"] = -999.0
     return cfs.drop(pd.date_range("2000-06-10", "2000-06-14"))
 
@@ -60,7 +71,8 @@ def write_camels_us(root: Path, product: str = "daymet", *, snow: bool = True) -
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(
             "".join(
-                f"{basin} {day:%Y %m %d} {q:8.2f} {'M' if q < 0 else 'A:e'}\n" for day, q in discharge(basin).items()
+                f"{basin} {day:%Y %m %d} {q:8.2f} {'M' if q < 0 else 'A:e'}\n"
+                for day, q in discharge(basin).items()
             )
         )
     write_attributes(root / "camels_attributes_v2.0")
@@ -79,7 +91,9 @@ def _write_forcing(path: Path, product: str, values: pd.DataFrame, area: float) 
         gap.join(["Year", "Mnth", "Day", "Hr"]) + "\t" + "\t".join(names),
     ]
     for day, row in values.iterrows():
-        lines.append(gap.join(f"{day:%Y %m %d} 12".split()) + "\t" + "\t".join(f"{v:.2f}" for v in row))
+        lines.append(
+            gap.join(f"{day:%Y %m %d} 12".split()) + "\t" + "\t".join(f"{v:.2f}" for v in row)
+        )
     path.write_text("\n".join(lines))  # the real files have no line end after the last day
 
 
@@ -95,6 +109,7 @@ def write_attributes(folder: Path) -> None:
         "01013500;47.24;-68.58;250.31;2252.7\n02108000;34.83;-77.83;20.5;1551.5\n"
     )
     (folder / "camels_vege.txt").write_text(
-        "gauge_id;dom_land_cover;root_depth_50;geol_2nd_class\n01013500;    Mixed Forests;NA;NA\n"
-        "02108000;  Croplands;0.2;Basic volcanics\n11532500;    Evergreen Needleleaf Forest;0.17;NA\n"
+        "gauge_id;dom_land_cover;root_depth_50;geol_2nd_class\n01013500;    Mixed"
+        " Forests;NA;NA\n02108000;  Croplands;0.2;Basic volcanics\n11532500;    Evergreen"
+        " Needleleaf Forest;0.17;NA\n"
     )

@@ -19,9 +19,12 @@ def own_cache(tmp_path_factory, monkeypatch) -> Path:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder with `caravan` and `camels_us`: $HYDRONB_DATA, or `shared/data` beside the checkout."""
+    """The folder with `caravan` and `camels_us`: $HYDRONB_DATA, or `shared/data` beside the
+    checkout."""
     given = os.environ.get("HYDRONB_DATA")
     folder = Path(given) if given else Path(__file__).resolve().parents[2] / "shared" / "data"
     if not (folder / "caravan").is_dir():
-        pytest.skip("needs real data: set HYDRONB_DATA to a folder that holds caravan and camels_us")
+        pytest.skip(
+            "needs real data: set HYDRONB_DATA to a folder that holds caravan and camels_us"
+        )
     return folder

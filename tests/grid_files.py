@@ -1,4 +1,5 @@
-"""Small files like those of MSWEP, ERA5, ERA5-Land and GLEAM, of which the daily means over cells are known."""
+"""Small files like those of MSWEP, ERA5, ERA5-Land and GLEAM, of which the daily means over cells
+are known."""
 
 import json
 from pathlib import Path
@@ -13,14 +14,18 @@ START, DAYS = "2001-01-01", 80
 
 
 def truth(days: int = DAYS, seed: int = 0) -> xr.Dataset:
-    """Daily `prcp` mm/d and `tmean` degC on a 0.1 degree grid, float64, and their 3-hourly shape."""
+    """Daily `prcp` mm/d and `tmean` degC on a 0.1 degree grid, float64, and their 3-hourly
+    shape."""
     rng = np.random.default_rng(seed)
     shape = (days * 8, len(LAT), len(LON))
-    prcp = np.round(rng.gamma(0.4, 2.0, shape) * (rng.random((days * 8, 1, 1)) < 0.4), 3)  # mm in 3 hours
+    # mm in 3 hours
+    prcp = np.round(rng.gamma(0.4, 2.0, shape) * (rng.random((days * 8, 1, 1)) < 0.4), 3)
     tmean = 5 + 8 * np.sin(np.arange(days * 8)[:, None, None] / 4 * np.pi) + rng.normal(0, 1, shape)
     time = pd.date_range(START, periods=days * 8, freq="3h")
-    return xr.Dataset({"amount": (("time", "lat", "lon"), prcp), "celsius": (("time", "lat", "lon"), tmean)},
-                      coords={"time": time, "lat": LAT, "lon": LON})  # fmt: skip
+    return xr.Dataset(
+        {"amount": (("time", "lat", "lon"), prcp), "celsius": (("time", "lat", "lon"), tmean)},
+        coords={"time": time, "lat": LAT, "lon": LON},
+    )
 
 
 def daily(ds: xr.Dataset) -> xr.Dataset:
@@ -42,26 +47,38 @@ def write_era5(ds: xr.Dataset, folder: Path) -> str:
     """Kelvin, new names, 0 to 360 degrees, latitudes from the south."""
     folder.mkdir(parents=True, exist_ok=True)
     da = (ds["celsius"] + 273.15).astype(np.float32).rename("t2m").assign_attrs(units="K")
-    da = da.isel(lat=slice(None, None, -1)).rename(time="valid_time", lat="latitude", lon="longitude")
+    da = da.isel(lat=slice(None, None, -1)).rename(
+        time="valid_time", lat="latitude", lon="longitude"
+    )
     da.to_netcdf(folder / "era5.nc")
     return str(folder / "era5.nc")
 
 
 def write_gleam(path: Path, days: int = DAYS) -> xr.DataArray:
-    """Daily evaporation on a 0.25 degree grid, dims in GLEAM's old order; a plane, so that any mean is known."""
+    """Daily evaporation on a 0.25 degree grid, dims in GLEAM's old order; a plane, so that any mean
+    is known."""
     lat, lon = np.arange(36.375, 33.5, -0.25), np.arange(99.625, 103.5, 0.25)
     time = pd.date_range(START, periods=days)
     plane = 1 + 0.1 * (lon[:, None] - 101) + 0.2 * (lat[None, :] - 35)
     values = plane[None] + 0.01 * np.arange(days)[:, None, None]
-    da = xr.DataArray(values, dims=("time", "lon", "lat"), coords={"time": time, "lon": lon, "lat": lat}, name="E",
-                      attrs={"units": "mm.day-1"})  # fmt: skip
+    da = xr.DataArray(
+        values,
+        dims=("time", "lon", "lat"),
+        coords={"time": time, "lon": lon, "lat": lat},
+        name="E",
+        attrs={"units": "mm.day-1"},
+    )
     da.to_netcdf(path)
     return da
 
 
 def write_polygon(path: Path, west: float, south: float, east: float, north: float) -> Path:
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    feature = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    feature = {
+        "type": "Feature",
+        "properties": {},
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }
     path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
     return path
 
@@ -69,8 +86,12 @@ def write_polygon(path: Path, west: float, south: float, east: float, north: flo
 def write_runoff(path: Path, days: int = DAYS) -> np.ndarray:
     """m3/s by day, one day missing."""
     flow = 100 + np.arange(days, dtype=float)
-    lines = [f"{day:%Y-%m-%d},{'' if number == 3 else q}" for number, (day, q) in
-             enumerate(zip(pd.date_range(START, periods=days), flow, strict=True))]  # fmt: skip
+    lines = [
+        f"{day:%Y-%m-%d},{'' if number == 3 else q}"
+        for number, (day, q) in enumerate(
+            zip(pd.date_range(START, periods=days), flow, strict=True)
+        )
+    ]
     path.write_text("date,discharge\n" + "\n".join(lines) + "\n")
     flow[3] = np.nan
     return flow
@@ -82,6 +103,11 @@ def write_all(folder: Path, days: int = DAYS) -> dict:
     write_gleam(folder / "gleam.nc", days)
     write_runoff(folder / "runoff.csv", days)
     write_polygon(folder / "basin.geojson", 100.5, 34.5, 102.25, 35.55)
-    return {"basin": "Upper Test", "outline": str(folder / "basin.geojson"),
-            "prcp": {"files": write_mswep(ds, folder / "mswep")}, "tmean": {"files": write_era5(ds, folder / "era5")},
-            "et": {"files": str(folder / "gleam.nc")}, "streamflow": {"file": str(folder / "runoff.csv")}}  # fmt: skip
+    return {
+        "basin": "Upper Test",
+        "outline": str(folder / "basin.geojson"),
+        "prcp": {"files": write_mswep(ds, folder / "mswep")},
+        "tmean": {"files": write_era5(ds, folder / "era5")},
+        "et": {"files": str(folder / "gleam.nc")},
+        "streamflow": {"file": str(folder / "runoff.csv")},
+    }

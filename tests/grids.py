@@ -8,8 +8,9 @@ from hydronb.data.gridded import check_grid
 
 
 def random_grid(shape: tuple[int, int] = (5, 7), days: int = 400, seed: int = 0) -> xr.Dataset:
-    """`prcp`, `tmean`, `streamflow` with gaps, `et`, `elevation`, and `true_snow` that is a sum of the basin's rain;
-    the basin is what lies off the grid's edge. Streamflow is yesterday's rain of one cell."""
+    """`prcp`, `tmean`, `streamflow` with gaps, `et`, `elevation`, and `true_snow` that is a sum of
+    the basin's rain; the basin is what lies off the grid's edge. Streamflow is yesterday's rain of
+    one cell."""
     rng = np.random.default_rng(seed)
     time = pd.date_range("2000-01-01", periods=days)
     prcp = rng.gamma(0.6, 5, (days, *shape)).astype(np.float32)
@@ -26,11 +27,18 @@ def random_grid(shape: tuple[int, int] = (5, 7), days: int = 400, seed: int = 0)
             "mask": (("y", "x"), mask),
             "elevation": (("y", "x"), rng.uniform(500, 3000, shape), {"units": "m"}),
             "streamflow": ("time", flow.astype(np.float32), {"units": "mm/d"}),
-            "et": ("time", np.maximum(0, 2 + 0.2 * season + rng.normal(0, 0.2, days)).astype(np.float32),
-                   {"units": "mm/d"}),
+            "et": (
+                "time",
+                np.maximum(0, 2 + 0.2 * season + rng.normal(0, 0.2, days)).astype(np.float32),
+                {"units": "mm/d"},
+            ),
             "true_snow": ("time", 3 * prcp[:, 1:-1, 1:-1].mean((1, 2)), {"units": "mm"}),
         },
-        {"time": time, "lat": ("y", np.zeros(shape[0])), "lon": ("x", 100 + 0.1 * np.arange(shape[1]))},
+        {
+            "time": time,
+            "lat": ("y", np.zeros(shape[0])),
+            "lon": ("x", 100 + 0.1 * np.arange(shape[1])),
+        },
         {"basin": "brook"},
-    )  # fmt: skip
+    )
     return check_grid(ds)

@@ -1,4 +1,5 @@
-"""The app without a browser: state and links, what is read and what is not, messages, figures that take new data."""
+"""The app without a browser: state and links, what is read and what is not, messages, figures that
+take new data."""
 
 import gc
 import json
@@ -33,7 +34,9 @@ from hydronb.plots.style import _render
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return app_files.write(tmp_path_factory.mktemp("outputs"), basins=6, years=2, components=2, cells=4)
+    return app_files.write(
+        tmp_path_factory.mktemp("outputs"), basins=6, years=2, components=2, cells=4
+    )
 
 
 @pytest.fixture
@@ -49,20 +52,30 @@ def text_of(app: App) -> str:
     return " ".join(pane.object for pane in panes)
 
 
-# Links ----------------------------------------------------------------------------------------------------
+# Links
+# ---
 
 
-@given(st.fixed_dictionaries({
-    "page": st.sampled_from(list(PAGES)), "basin": st.text(min_size=1, max_size=9), "k": st.integers(2, 99),
-    "colour": st.text(min_size=1, max_size=9), "years": st.integers(1, 100),
-    "runs": st.lists(st.text("abc/_-=&% é", min_size=1, max_size=9), max_size=3)}))
+@given(
+    st.fixed_dictionaries(
+        {
+            "page": st.sampled_from(list(PAGES)),
+            "basin": st.text(min_size=1, max_size=9),
+            "k": st.integers(2, 99),
+            "colour": st.text(min_size=1, max_size=9),
+            "years": st.integers(1, 100),
+            "runs": st.lists(st.text("abc/_-=&% é", min_size=1, max_size=9), max_size=3),
+        }
+    )
+)
 @settings(max_examples=40, deadline=None)
 def test_a_link_brings_back_the_state(values):
     there = State(**values)
     back = State()
     assert back.read("?" + there.query()) == []
     assert {n: v for n, v in back.param.values().items() if n != "name"} == {
-        n: v for n, v in there.param.values().items() if n != "name"}
+        n: v for n, v in there.param.values().items() if n != "name"
+    }
 
 
 @given(st.text(max_size=60))
@@ -78,23 +91,37 @@ def test_nonsense_is_named_and_the_rest_taken():
     state = State()
     assert state.read("?k=²&page=simularity&colour=aridity&metrik=nse") == [
         "the link's k='²': give a whole number from 2 to 99",
-        "the link's page='simularity': there is no such page; did you mean 'similarity'?; similarity, dynamics, "
-        "benchmarks, probes, runs are there",
-        "the link's 'metrik' means nothing here; did you mean 'metric'?"]
+        (
+            "the link's page='simularity': there is no such page; did you mean 'similarity'?;"
+            " similarity, dynamics, benchmarks, probes, runs are there"
+        ),
+        "the link's 'metrik' means nothing here; did you mean 'metric'?",
+    ]
     assert (state.k, state.colour, state.page) == (5, "aridity", "similarity")
 
 
-# What is read ---------------------------------------------------------------------------------------------
+# What is read
+# ---
 
 
 def test_runs_are_found_whatever_their_depth_and_nothing_else(tmp_path):
-    for name in ("plan/notebook/run", "desk/lstm", "plan/notebook/run/runs/own", "plan/.locks/x", "plan/superseded/x"):
+    for name in (
+        "plan/notebook/run",
+        "desk/lstm",
+        "plan/notebook/run/runs/own",
+        "plan/.locks/x",
+        "plan/superseded/x",
+    ):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "params.yaml").write_text("seed: 1")
     (tmp_path / "plan/notebook/half.partial").mkdir()
     (tmp_path / "plan/notebook/half.partial/run.json").write_text("{")
-    assert Outputs(tmp_path).names() == ["desk/lstm", "plan/notebook/half.partial", "plan/notebook/run",
-                                         "plan/notebook/run/runs/own"]
+    assert Outputs(tmp_path).names() == [
+        "desk/lstm",
+        "plan/notebook/half.partial",
+        "plan/notebook/run",
+        "plan/notebook/run/runs/own",
+    ]
 
 
 def test_a_problem_that_one_part_is_rid_of_is_still_said_by_the_other():
@@ -103,7 +130,10 @@ def test_a_problem_that_one_part_is_rid_of_is_still_said_by_the_other():
 
     state = State()
     page = Page(state)
-    first, second = (page.part(lambda name=name: getattr(state, name) or gone(), [name]) for name in ("basin", "run"))
+    first, second = (
+        page.part(lambda name=name: getattr(state, name) or gone(), [name])
+        for name in ("basin", "run")
+    )
     page.show()
     assert (first.view.visible, second.view.visible) == (True, False)
     state.basin = "there"
@@ -117,7 +147,8 @@ def test_the_app_starts_where_dask_is_not_installed():
 from importlib.machinery import PathFinder
 from importlib.util import find_spec
 find = PathFinder.find_spec
-PathFinder.find_spec = lambda name, *rest: None if name.partition(".")[0] == "dask" else find(name, *rest)
+gone = lambda name: name.partition(".")[0] == "dask"
+PathFinder.find_spec = lambda name, *rest: None if gone(name) else find(name, *rest)
 assert find_spec("dask") is None
 from hydronb.app.server import warm_up
 warm_up()
@@ -131,7 +162,9 @@ def test_a_problem_of_many_parts_is_said_once(outputs):
     parts = app.pages["similarity"][0].parts
 
     def said() -> int:
-        return sum("there is no run 'no/such'" in part.problem and part.view.visible for part in parts)
+        return sum(
+            "there is no run 'no/such'" in part.problem and part.view.visible for part in parts
+        )
 
     assert said() == 1
     for basin in outputs.table("tiny/ealstm_01_train/lstm", "metrics.csv")["basin"][:2]:
@@ -176,8 +209,11 @@ def test_a_file_is_read_beside_others_that_have_it_open(folder, outputs):
     name, file = "tiny/ealstm_05_similarity/similarity", "embedding.nc"
     for _ in range(8):  # HDF5 crashes where this app were to keep a handle of its own
         with xr.open_dataset(folder / name / file) as theirs:
-            assert Outputs(folder).read(name, file, basin="01013500")["input_gate"].equals(
-                theirs["input_gate"].sel(basin="01013500"))
+            assert (
+                Outputs(folder)
+                .read(name, file, basin="01013500")["input_gate"]
+                .equals(theirs["input_gate"].sel(basin="01013500"))
+            )
         assert not outputs.still(name, file)["input_gate"].isnull().any()  # noqa: PD003
 
 
@@ -190,7 +226,8 @@ def test_a_file_made_anew_is_read_anew(tmp_path):
         assert outputs.table("tiny/notebook/run", "metrics.csv")["nse"].tolist() == [value]
 
 
-# Messages -------------------------------------------------------------------------------------------------
+# Messages
+# ---
 
 
 @pytest.mark.parametrize("name", list(PAGES))
@@ -204,7 +241,10 @@ def test_half_written_files_are_said_on_every_page(name, tmp_path):
     for path in [*tmp_path.rglob("*.nc"), *tmp_path.rglob("*.csv"), *tmp_path.rglob("run.json")]:
         path.write_bytes(path.read_bytes()[:60])
     text = text_of(App(Outputs(tmp_path), f"?page={name}&basin=01013500"))
-    assert any(words in text for words in ("cannot be read", "has no column", "not whole", "no run was probed"))
+    assert any(
+        words in text
+        for words in ("cannot be read", "has no column", "not whole", "no run was probed")
+    )
 
 
 @pytest.mark.parametrize("name", list(PAGES))
@@ -219,9 +259,13 @@ def test_every_figure_of_all_catchments_is_drawn_and_nonsense_is_said(outputs):
     for look in similarity_page.LOOKS.values():
         app.state.look = look
         assert 'class="message"' not in text_of(app)
-    for link, words in {"colour=nothing": "has no attribute or signature 'nothing'", "look=that": "no figure 'that'",
-                        "colour=cluster&k=50": "has no clusters for k = 50", "basin=9": "there is no catchment '9'",
-                        "seed=5&k=5": "has no seed '5'"}.items():
+    for link, words in {
+        "colour=nothing": "has no attribute or signature 'nothing'",
+        "look=that": "no figure 'that'",
+        "colour=cluster&k=50": "has no clusters for k = 50",
+        "basin=9": "there is no catchment '9'",
+        "seed=5&k=5": "has no seed '5'",
+    }.items():
         assert app.state.read(link) == []
         assert words.replace("'", "&#x27;") in text_of(app)
 
@@ -229,23 +273,38 @@ def test_every_figure_of_all_catchments_is_drawn_and_nonsense_is_said(outputs):
 def test_markup_in_files_and_links_is_text(tmp_path):
     app_files.run(tmp_path, "notebook/<b>run", {"model": "<script>alert(1)</script>"})
     app = App(Outputs(tmp_path), "?page=runs&%3Cimg%20src=x%20onerror=alert(1)%3E=1")
-    assert "<script" not in text_of(app) and "<img" not in text_of(app) and "<b>run" not in text_of(app)
+    assert (
+        "<script" not in text_of(app)
+        and "<img" not in text_of(app)
+        and "<b>run" not in text_of(app)
+    )
 
 
-# Runs -----------------------------------------------------------------------------------------------------
+# Runs
+# ---
 
 
 def test_states_of_runs(tmp_path):
     app_files.run(tmp_path, "n/good", {})
     app_files.run(tmp_path, "n/old", {}, versions={"hydronb": "0.0.1", "notebook": "abc"})
-    app_files.run(tmp_path, "n/bad.partial", {}, status="failed", error="TrainingError: the loss is not finite")
+    app_files.run(
+        tmp_path,
+        "n/bad.partial",
+        {},
+        status="failed",
+        error="TrainingError: the loss is not finite",
+    )
     app_files.run(tmp_path, "n/left.partial", {}, status="prepared")
     other = app_files.run(tmp_path, "n/older", {})
     (other / "run.json").write_text(json.dumps({"status": "complete"}))
     table = runs_page.overview(Outputs(tmp_path)).set_index("run")
     assert table["state"].to_dict() == {
-        "tiny/n/bad.partial": "failed", "tiny/n/good": "complete", "tiny/n/left.partial": "unfinished",
-        "tiny/n/old": "stale", "tiny/n/older": "other version"}
+        "tiny/n/bad.partial": "failed",
+        "tiny/n/good": "complete",
+        "tiny/n/left.partial": "unfinished",
+        "tiny/n/old": "stale",
+        "tiny/n/older": "other version",
+    }
     assert table.loc["tiny/n/bad.partial", "about"] == "TrainingError: the loss is not finite"
     assert table.loc["tiny/n/old", "about"].startswith("made by hydronb 0.0.1")
 
@@ -256,7 +315,8 @@ def test_a_row_that_is_half_written_is_left_out(tmp_path):
     assert runs_page.overview(Outputs(tmp_path))["epoch"].tolist() == ["1 of 2"]
 
 
-# Numbers --------------------------------------------------------------------------------------------------
+# Numbers
+# ---
 
 
 def test_neighbours_by_a_second_computation(outputs, folder):
@@ -264,7 +324,11 @@ def test_neighbours_by_a_second_computation(outputs, folder):
     found = similarity_page.neighbours(similarity_page.Embedding(state, outputs))
     with xr.open_dataset(folder / "tiny/ealstm_05_similarity/similarity/embedding.nc") as ds:
         gates = ds["input_gate"].sel(seed=222).to_pandas()
-    away = {b: np.linalg.norm(gates.loc[b] - gates.loc["01027000"]) for b in gates.index if b != "01027000"}
+    away = {
+        b: np.linalg.norm(gates.loc[b] - gates.loc["01027000"])
+        for b in gates.index
+        if b != "01027000"
+    }
     assert found.index.tolist() == sorted(away, key=away.get)
     np.testing.assert_allclose(found["distance"], sorted(away.values()), rtol=1e-5)
 
@@ -277,7 +341,9 @@ def test_a_selection_holds_for_the_benchmarks(outputs):
 
 def test_long_series_are_drawn_as_means_and_say_so(outputs, monkeypatch):
     monkeypatch.setattr(dynamics_page, "POINTS", 100)
-    ds = dynamics_page.inside(State(basin="01013500", years=100), outputs, "tiny/delta_hbv_01_train/dynamic")
+    ds = dynamics_page.inside(
+        State(basin="01013500", years=100), outputs, "tiny/delta_hbv_01_train/dynamic"
+    )
     drawn, days = dynamics_page.thinned(ds)
     assert days == 8 and drawn.sizes["time"] == 91
     np.testing.assert_allclose(drawn["et"][3], ds["et"][24:32].mean(), rtol=1e-5)
@@ -287,8 +353,12 @@ def test_new_data_in_a_drawn_figure_are_those_of_a_new_figure():
     time = pd.date_range("2000-01-01", periods=20)
 
     def figure(scale: float) -> hv.Layout:
-        da = xr.DataArray(scale * np.arange(20.0), {"time": time}, "time", "flow", {"units": "mm/d"})
-        return plots.hydrograph(da, {"LSTM": da + 1}, prcp=(2 * da).rename("prcp"), title=f"times {scale:g}")
+        da = xr.DataArray(
+            scale * np.arange(20.0), {"time": time}, "time", "flow", {"units": "mm/d"}
+        )
+        return plots.hydrograph(
+            da, {"LSTM": da + 1}, prcp=(2 * da).rename("prcp"), title=f"times {scale:g}"
+        )
 
     model = _render(figure(1.0))
     assert structure(figure(3.0)) == structure(figure(1.0)) is not None
@@ -316,7 +386,8 @@ def test_where_a_catchment_stands():
     assert dot["where"].tolist() == pytest.approx([(100 - 5) / 90])
 
 
-# Visitors and the outside ---------------------------------------------------------------------------------
+# Visitors and the outside
+# ---
 
 
 def test_visitors_share_no_choices(outputs):
@@ -338,7 +409,9 @@ def test_other_addresses_need_a_password():
 def test_a_page_is_a_cell_of_a_notebook(folder):
     shown = page("benchmarks", folder, metric="kge")
     assert shown.select()
-    with pytest.raises(ParameterError, match=r"there is no page 'benchmark'; did you mean 'benchmarks'\?"):
+    with pytest.raises(
+        ParameterError, match=r"there is no page 'benchmark'; did you mean 'benchmarks'\?"
+    ):
         page("benchmark", folder)
     with pytest.raises(ParameterError, match="means nothing here"):
         page("runs", folder, colours="x")

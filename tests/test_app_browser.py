@@ -1,4 +1,5 @@
-"""The app in a browser: every page, clicks, boxes, links; what is on screen against what is in the files."""
+"""The app in a browser: every page, clicks, boxes, links; what is on screen against what is in the
+files."""
 
 import os
 import re
@@ -16,8 +17,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: on Debian, apt install chromium")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="needs chromium: on Debian, apt install chromium"
+)
 
 FIND = """
 (wanted) => {
@@ -36,7 +41,8 @@ FIND = """
       left: rect.left + view.frame.bbox.left, top: rect.top + view.frame.bbox.top,
       right: rect.left + view.frame.bbox.right, bottom: rect.top + view.frame.bbox.bottom,
       selected: [...r.data_source.selected.indices],
-      lines: f.renderers.filter(r => r.glyph.type === "Line").map(r => numbers(data(r)[r.glyph.y.field]))};
+      lines: f.renderers.filter(r => r.glyph.type === "Line")
+        .map(r => numbers(data(r)[r.glyph.y.field]))};
   });
 }
 """
@@ -55,8 +61,13 @@ def address(outputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     command = [sys.executable, "-m", "hydronb", "app", str(outputs), "--port", "0"]
     errors = tmp_path_factory.mktemp("app") / "errors.txt"
     with errors.open("w") as file:
-        served = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True,
-                                  env=os.environ | {"PYTHONUNBUFFERED": "1"})
+        served = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            text=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
     try:
         said = served.stdout.readline()
         assert "http://" in said, f"the app did not start; it said {said!r}"
@@ -77,14 +88,17 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
         yield chromium
         chromium.close()
 
 
 @pytest.fixture
 def tab(browser, address):
-    """Opens a page of the app; afterwards no error was in the console and nothing was asked of another machine."""
+    """Opens a page of the app; afterwards no error was in the console and nothing was asked of
+    another machine."""
     wrong, contexts = [], []
 
     def note(message) -> None:
@@ -92,7 +106,9 @@ def tab(browser, address):
             wrong.append(message.text)
 
     def asked(request) -> None:
-        if not request.url.startswith((address, "about:", "data:", "blob:", address.replace("http", "ws"))):
+        if not request.url.startswith(
+            (address, "about:", "data:", "blob:", address.replace("http", "ws"))
+        ):
             wrong.append(f"asked for {request.url}")
 
     def opened(query: str = ""):
@@ -112,10 +128,17 @@ def tab(browser, address):
     assert wrong == []
 
 
-def figures(tab, wanted: str = "basin", *, n: int = 1, title: str = "", selected: bool = False,
-            colours: int = 0) -> list[dict]:
-    """Figures on screen that show this column, once there are `n` of them and they have come to rest, one with `title`,
-    all with a selection, the first in as many colours."""
+def figures(
+    tab,
+    wanted: str = "basin",
+    *,
+    n: int = 1,
+    title: str = "",
+    selected: bool = False,
+    colours: int = 0,
+) -> list[dict]:
+    """Figures on screen that show this column, once there are `n` of them and they have come to
+    rest, one with `title`, all with a selection, the first in as many colours."""
     places = None
     for _ in range(100):
         tab.wait_for_timeout(400)
@@ -123,9 +146,13 @@ def figures(tab, wanted: str = "basin", *, n: int = 1, title: str = "", selected
             continue
         found = tab.evaluate(FIND, wanted)
         before, places = places, [(f["left"], f["top"], f["right"], f["bottom"]) for f in found]
-        if len(found) >= n and places == before and any(title in f["title"] for f in found) and (
-                not selected or all(f["selected"] for f in found)) and (
-                not colours or len(set(found[0]["colours"])) == colours):
+        if (
+            len(found) >= n
+            and places == before
+            and any(title in f["title"] for f in found)
+            and (not selected or all(f["selected"] for f in found))
+            and (not colours or len(set(found[0]["colours"])) == colours)
+        ):
             return found
     raise AssertionError(f"{n} figures with {wanted} and {title!r} did not come")
 
@@ -138,8 +165,13 @@ def link(tab, says: str) -> dict[str, str]:
 
 def test_every_page_opens(tab):
     tab = tab("?page=runs")
-    for name, word in {"Similarity": "Catchment similarity", "Dynamic parameters": "Water balance",
-                       "Benchmarks": "Medians over", "Probes": "As published", "Runs": "6 of 6"}.items():
+    for name, word in {
+        "Similarity": "Catchment similarity",
+        "Dynamic parameters": "Water balance",
+        "Benchmarks": "Medians over",
+        "Probes": "As published",
+        "Runs": "6 of 6",
+    }.items():
         tab.get_by_role("button", name=name, exact=True).click()
         tab.get_by_text(word).first.wait_for()
     tab.get_by_role("button", name="Benchmarks", exact=True).click()
@@ -160,13 +192,17 @@ def test_a_click_opens_the_catchment(tab, outputs):
     assert link(tab, f"basin={wanted}")["page"] == "similarity"
     tab.get_by_text("Nearest neighbours").wait_for()
     assert tab.get_by_text("River <b>").count() > 0  # markup in a gauge's name is text
-    scores = pd.read_csv(outputs / "tiny/ealstm_01_train/lstm/metrics.csv", dtype={"basin": str}).set_index("basin")
+    scores = pd.read_csv(
+        outputs / "tiny/ealstm_01_train/lstm/metrics.csv", dtype={"basin": str}
+    ).set_index("basin")
     tab.get_by_text(f"{scores.loc[wanted, 'nse']:.3f}".rstrip("0")).first.wait_for()
     other = figures(tab, n=2)[1]
     tab.mouse.click(other["sx"][2], other["sy"][2])  # the map
     drawn = figures(tab, "time", title=other["basins"][2])[0]
     with xr.open_dataset(outputs / "tiny/ealstm_01_train/lstm/simulation.nc") as ds:
-        np.testing.assert_allclose(drawn["lines"][1], ds["streamflow"].sel(basin=other["basins"][2]), rtol=1e-6)
+        np.testing.assert_allclose(
+            drawn["lines"][1], ds["streamflow"].sel(basin=other["basins"][2]), rtol=1e-6
+        )
 
 
 def test_a_box_selects_everywhere_and_for_this_visitor_alone(tab):
@@ -181,7 +217,9 @@ def test_a_box_selects_everywhere_and_for_this_visitor_alone(tab):
     assert 0 < len(inside) < len(plane["basins"])
     mine.get_by_text(f"{len(inside)} of 12 catchments selected").wait_for()
     on_map = figures(mine, n=2, selected=True)[1]
-    assert sorted(on_map["basins"][i] for i in on_map["selected"]) == sorted(plane["basins"][i] for i in inside)
+    assert sorted(on_map["basins"][i] for i in on_map["selected"]) == sorted(
+        plane["basins"][i] for i in inside
+    )
     mine.get_by_role("button", name="Benchmarks", exact=True).click()
     figures(mine, "score", title=f"{len(inside)} selected catchments")
     assert figures(theirs, n=2)[0]["selected"] == []
@@ -198,8 +236,11 @@ def test_a_lasso_on_the_map_selects_in_the_plane(tab):
     for corner in (*corners[1:], corners[0]):
         tab.mouse.move(*corner, steps=8)
     tab.mouse.up()
-    inside = [b for b, x, y in zip(on_map["basins"], on_map["sx"], on_map["sy"], strict=True)
-              if (x - left) / (right - left) + (y - top) / (bottom - top) < 1]
+    inside = [
+        b
+        for b, x, y in zip(on_map["basins"], on_map["sx"], on_map["sy"], strict=True)
+        if (x - left) / (right - left) + (y - top) / (bottom - top) < 1
+    ]
     assert 0 < len(inside) < len(on_map["basins"])
     tab.get_by_text(f"{len(inside)} of 12 catchments selected").wait_for()
     plane = figures(tab, n=2, selected=True)[0]
@@ -208,9 +249,13 @@ def test_a_lasso_on_the_map_selects_in_the_plane(tab):
 
 def test_k_changes_the_clusters(tab, outputs):
     tab = tab("?page=similarity&k=3")
-    table = pd.read_csv(outputs / "tiny/ealstm_05_similarity/similarity/clusters.csv", dtype={"basin": str})
+    table = pd.read_csv(
+        outputs / "tiny/ealstm_05_similarity/similarity/clusters.csv", dtype={"basin": str}
+    )
     for k in (3, 4):
-        mine = table[(table["space"] == "embedding") & (table["seed"] == 111) & (table["k"] == k)].set_index("basin")
+        mine = table[
+            (table["space"] == "embedding") & (table["seed"] == 111) & (table["k"] == k)
+        ].set_index("basin")
         plane = figures(tab, n=2, colours=mine["cluster"].nunique())[0]
         colours = pd.Series(plane["colours"], plane["basins"])
         assert colours.groupby(mine["cluster"]).nunique().eq(1).all()
@@ -221,7 +266,9 @@ def test_k_changes_the_clusters(tab, outputs):
 
 
 def test_a_shared_link_shows_the_same(tab, outputs):
-    tab = tab("?page=dynamics&basin=01013500&model=tiny/delta_hbv_01_train/dynamic&years=1&since=1991")
+    tab = tab(
+        "?page=dynamics&basin=01013500&model=tiny/delta_hbv_01_train/dynamic&years=1&since=1991"
+    )
     figures(tab, "time", title="01013500")
     panels = [f for f in figures(tab, "gamma", n=1)]
     with xr.open_dataset(outputs / "tiny/delta_hbv_01_train/dynamic/parameters.nc") as ds:
@@ -238,8 +285,14 @@ def test_a_visitor_may_leave_while_the_page_is_drawn(tab):
 
 
 def test_nonsense_in_a_link_is_said(tab):
-    tab = tab("?page=benchmarks&k=many&colour=nothing&runs=no/such/run&metric=%3Cscript%3Ealert(1)%3C/script%3E&x=1")
-    for text in ("give a whole number from 2 to 99", "means nothing here", "there is no run 'no/such/run'"):
+    tab = tab(
+        "?page=benchmarks&k=many&colour=nothing&runs=no/such/run&metric=%3Cscript%3Ealert(1)%3C/script%3E&x=1"
+    )
+    for text in (
+        "give a whole number from 2 to 99",
+        "means nothing here",
+        "there is no run 'no/such/run'",
+    ):
         tab.get_by_text(text).first.wait_for()
 
 

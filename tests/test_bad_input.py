@@ -1,7 +1,8 @@
-"""Whatever a user gets wrong ends in one line that says what, where, and what to do, before anything is written.
+"""Whatever a user gets wrong ends in one line that says what, where, and what to do, before
+anything is written.
 
-Data and parameters go the way of `python -m hydronb.train`, which opens, scales and trains as the notebook does, on a
-tiny Caravan folder; plans go through the `hydronb` command.
+Data and parameters go the way of `python -m hydronb.train`, which opens, scales and trains as the
+notebook does, on a tiny Caravan folder; plans go through the `hydronb` command.
 """
 
 import errno
@@ -20,10 +21,19 @@ from hydronb.errors import HydronbError
 
 FIRST, SECOND = BASINS["camels"]
 TRAINING = {
-    "model": "ealstm", "forcings": ["prcp", "tmean", "pet"], "attributes": ["ele_mt_sav", "p_mean"], "hidden": 4,
-    "train_period": ["2001-03-01", "2001-12-31"], "test_period": ["2002-01-01", "2002-06-30"], "sequence_length": 30,
-    "predict_last": 10, "epochs": 1, "samples_per_epoch": 32, "batch_size": 16, "device": "cpu",
-}  # fmt: skip
+    "model": "ealstm",
+    "forcings": ["prcp", "tmean", "pet"],
+    "attributes": ["ele_mt_sav", "p_mean"],
+    "hidden": 4,
+    "train_period": ["2001-03-01", "2001-12-31"],
+    "test_period": ["2002-01-01", "2002-06-30"],
+    "sequence_length": 30,
+    "predict_last": 10,
+    "epochs": 1,
+    "samples_per_epoch": 32,
+    "batch_size": 16,
+    "device": "cpu",
+}
 
 
 @pytest.fixture
@@ -63,7 +73,9 @@ def with_value(name, day, value):
 def attribute_is_missing(root):
     path = root / "attributes/camels/attributes_hydroatlas_camels.csv"
     table = pd.read_csv(path, dtype={"gauge_id": str})
-    table.assign(ele_mt_sav=table["ele_mt_sav"].where(table["gauge_id"] != SECOND)).to_csv(path, index=False)
+    table.assign(ele_mt_sav=table["ele_mt_sav"].where(table["gauge_id"] != SECOND)).to_csv(
+        path, index=False
+    )
 
 
 def unobserved(frame):
@@ -77,55 +89,114 @@ def wrong_layout(root):
 
 PARAMETERS = {
     "unknown forcing": ({"forcings": ["prcp", "temp"]}, ["no forcing 'temp'", "tmean"]),
-    "unknown target": ({"targets": ["streamflw"]},
-                       ["targets.0 = 'streamflw' is unknown; choose one of streamflow, et"]),
-    "unknown attribute": ({"attributes": ["ele_mt_sv"]}, ["no attribute 'ele_mt_sv'", "did you mean 'ele_mt_sav'?"]),
-    "end before start": ({"train_period": ["2001-12-31", "2001-03-01"]}, ["train_period", "before it starts"]),
-    "a training period outside the data": ({"train_period": ["1995-01-01", "2001-12-31"]},
-                                           ["1995-01-01 to 2001-12-31", "which run from 2001-01-01 to 2002-12-31"]),
-    "a test period outside the data": ({"test_period": ["2002-01-01", "2012-06-30"]},
-                                       ["2002-01-01 to 2012-06-30", "which run from 2001-01-01 to 2002-12-31"]),
-    "a sequence longer than the data": ({"sequence_length": 1000}, ["sequence_length 1000 is longer than the data"]),
-    "a sequence longer than what is before": ({"sequence_length": 90}, ["needs 80 days of forcing", "2001-03-22"]),
-    "unknown model": ({"model": "ealstn"}, ["model = 'ealstn'", "choose one of ealstm, lstm, lstm_no_static"]),
-    "unknown loss": ({"loss": "nse"}, ["loss = 'nse' is unknown; choose one of nse_star, nse_star_paper, mse"]),
+    "unknown target": (
+        {"targets": ["streamflw"]},
+        ["targets.0 = 'streamflw' is unknown; choose one of streamflow, et"],
+    ),
+    "unknown attribute": (
+        {"attributes": ["ele_mt_sv"]},
+        ["no attribute 'ele_mt_sv'", "did you mean 'ele_mt_sav'?"],
+    ),
+    "end before start": (
+        {"train_period": ["2001-12-31", "2001-03-01"]},
+        ["train_period", "before it starts"],
+    ),
+    "a training period outside the data": (
+        {"train_period": ["1995-01-01", "2001-12-31"]},
+        ["1995-01-01 to 2001-12-31", "which run from 2001-01-01 to 2002-12-31"],
+    ),
+    "a test period outside the data": (
+        {"test_period": ["2002-01-01", "2012-06-30"]},
+        ["2002-01-01 to 2012-06-30", "which run from 2001-01-01 to 2002-12-31"],
+    ),
+    "a sequence longer than the data": (
+        {"sequence_length": 1000},
+        ["sequence_length 1000 is longer than the data"],
+    ),
+    "a sequence longer than what is before": (
+        {"sequence_length": 90},
+        ["needs 80 days of forcing", "2001-03-22"],
+    ),
+    "unknown model": (
+        {"model": "ealstn"},
+        ["model = 'ealstn'", "choose one of ealstm, lstm, lstm_no_static"],
+    ),
+    "unknown loss": (
+        {"loss": "nse"},
+        ["loss = 'nse' is unknown; choose one of nse_star, nse_star_paper, mse"],
+    ),
     "a string for a number": ({"hidden": "large"}, ["hidden = 'large'", "whole number"]),
-    "negative learning rate": ({"learning_rate": -0.001}, ["learning_rate = -0.001", "greater than 0"]),
+    "negative learning rate": (
+        {"learning_rate": -0.001},
+        ["learning_rate = -0.001", "greater than 0"],
+    ),
     "batch size 0": ({"batch_size": 0}, ["batch_size = 0", "greater than or equal to 1"]),
     "dropout 1.5": ({"dropout": 1.5}, ["dropout = 1.5", "less than 1"]),
-    "misspelt parameter": ({"lerning_rate": 0.1}, ["'lerning_rate'", "did you mean 'learning_rate'?"]),
-    "a device that is not there": ({"device": "cuda:99"}, ["'cuda:99' is not on this machine", "cpu or auto"]),
+    "misspelt parameter": (
+        {"lerning_rate": 0.1},
+        ["'lerning_rate'", "did you mean 'learning_rate'?"],
+    ),
+    "a device that is not there": (
+        {"device": "cuda:99"},
+        ["'cuda:99' is not on this machine", "cpu or auto"],
+    ),
 }
 DATA = {
     "a missing folder": ({"path": "/nowhere/Caravan"}, ["no such folder: /nowhere/Caravan"]),
     "a folder of another kind": ({"kind": "camels_us"}, ["Caravan", "basin_mean_forcing"]),
     "a file that is a folder": ({"kind": "file"}, ["Caravan is neither NetCDF nor Zarr"]),
     "unknown source": ({"source": "camel"}, ["no sub-source 'camel'; did you mean 'camels'?"]),
-    "unknown basin": ({"basins": ["camels_02108001"]}, ["no basin 'camels_02108001'", "did you mean"]),
-    "an id without its leading zero": ({"basins": ["1013500"]}, ["'01013500', with its leading zero"]),
+    "unknown basin": (
+        {"basins": ["camels_02108001"]},
+        ["no basin 'camels_02108001'", "did you mean"],
+    ),
+    "an id without its leading zero": (
+        {"basins": ["1013500"]},
+        ["'01013500', with its leading zero"],
+    ),
     "an id that is a number": ({"basins": [1013500]}, ["1013500 is a number; quote gauge ids"]),
     "a basin twice": ({"basins": [FIRST, FIRST]}, [f"'{FIRST}' is asked for twice"]),
-    "a list of basins that is not there": ({"basins": "/nowhere/basins.txt"}, ["no such basin list: /nowhere"]),
-    "unknown PET": ({"pet": "odin"}, ["pet = 'odin' is unknown; choose one of auto, source, hargreaves, oudin, none"]),
+    "a list of basins that is not there": (
+        {"basins": "/nowhere/basins.txt"},
+        ["no such basin list: /nowhere"],
+    ),
+    "unknown PET": (
+        {"pet": "odin"},
+        ["pet = 'odin' is unknown; choose one of auto, source, hargreaves, oudin, none"],
+    ),
     "attributes that are not there": ({"attributes": "/nowhere"}, ["no such folder: /nowhere"]),
 }
 FILES = {
     "another layout": (wrong_layout, ["is not a Caravan folder", "hydronb data check"]),
-    "a missing attribute": (attribute_is_missing, [f"ele_mt_sav of basin {SECOND} is missing",
-                                                   "missing_attributes: mean"]),
-    "letters": (with_value("total_precipitation_sum", "2001-05-06", "wet"),
-                [f"{SECOND}.csv", "total_precipitation_sum on 2001-05-06 is 'wet', not a number"]),
-    "a date twice": (broken_series(lambda f: pd.concat([f[:50], f[49:]])),
-                     [f"{SECOND}.csv", "the date 2001-02-19 appears twice"]),
-    "a missing date": (broken_series(lambda f: f.drop(f.index[49])),
-                       [f"{SECOND}.csv", "1 dates are missing, the first is 2001-02-19"]),
-    "negative precipitation": (with_value("total_precipitation_sum", "2001-05-06", -3.0),
-                               [f"prcp of basin {SECOND} is -3 mm/d on 2001-05-06"]),
-    "no observation in the period": (broken_series(unobserved),
-                                     [f"basin {SECOND} has no streamflow in 2001-03-01 to 2001-12-31"]),
-    "a file cut short": (lambda root: (p := file_of(root, SECOND, "csv")).write_bytes(p.read_bytes()[:-1000]),
-                         [f"{SECOND}"]),
-}  # fmt: skip
+    "a missing attribute": (
+        attribute_is_missing,
+        [f"ele_mt_sav of basin {SECOND} is missing", "missing_attributes: mean"],
+    ),
+    "letters": (
+        with_value("total_precipitation_sum", "2001-05-06", "wet"),
+        [f"{SECOND}.csv", "total_precipitation_sum on 2001-05-06 is 'wet', not a number"],
+    ),
+    "a date twice": (
+        broken_series(lambda f: pd.concat([f[:50], f[49:]])),
+        [f"{SECOND}.csv", "the date 2001-02-19 appears twice"],
+    ),
+    "a missing date": (
+        broken_series(lambda f: f.drop(f.index[49])),
+        [f"{SECOND}.csv", "1 dates are missing, the first is 2001-02-19"],
+    ),
+    "negative precipitation": (
+        with_value("total_precipitation_sum", "2001-05-06", -3.0),
+        [f"prcp of basin {SECOND} is -3 mm/d on 2001-05-06"],
+    ),
+    "no observation in the period": (
+        broken_series(unobserved),
+        [f"basin {SECOND} has no streamflow in 2001-03-01 to 2001-12-31"],
+    ),
+    "a file cut short": (
+        lambda root: (p := file_of(root, SECOND, "csv")).write_bytes(p.read_bytes()[:-1000]),
+        [f"{SECOND}"],
+    ),
+}
 
 
 def ends_in_one_line(words, call, *arguments):
@@ -162,7 +233,8 @@ def test_the_files_themselves(root, tmp_path, case):
 
 def test_a_missing_attribute_may_take_the_mean(root, tmp_path):
     attribute_is_missing(root)
-    with pytest.warns(UserWarning, match="tell the model nothing: ele_mt_sav"):  # one basin's value is left
+    # one basin's value is left
+    with pytest.warns(UserWarning, match="tell the model nothing: ele_mt_sav"):
         attempt(root, tmp_path / "run", {"missing_attributes": "mean"}, {})
 
 
@@ -180,7 +252,9 @@ def test_a_truncated_weights_file(root, tmp_path):
     attempt(root, tmp_path / "run", {}, {})
     path = tmp_path / "run/model.safetensors"
     path.write_bytes(path.read_bytes()[:200])
-    ends_in_one_line(["model.safetensors", "truncated", "delete it"], hydronb.train.main, str(tmp_path / "run"))
+    ends_in_one_line(
+        ["model.safetensors", "truncated", "delete it"], hydronb.train.main, str(tmp_path / "run")
+    )
 
 
 def run(*runs, **more) -> str:
@@ -195,19 +269,32 @@ PLANS = {
     "no plan": (None, ["mine.yaml: no such plan"]),
     "not YAML": ("name: [", ["mine.yaml, line", "not YAML"]),
     "no runs": ("name: mine", ["mine.yaml: the key 'runs' is missing"]),
-    "unknown notebook": (run(train_run(notebook="ealstm_01_tran")), ["'ealstm_01_tran'", "'ealstm_01_train'"]),
-    "circular needs": (run(train_run("a", needs=["b"]), train_run("b", needs=["a"])), ["circular needs: "]),
+    "unknown notebook": (
+        run(train_run(notebook="ealstm_01_tran")),
+        ["'ealstm_01_tran'", "'ealstm_01_train'"],
+    ),
+    "circular needs": (
+        run(train_run("a", needs=["b"]), train_run("b", needs=["a"])),
+        ["circular needs: "],
+    ),
     "needs of nothing": (run(train_run(needs=["c"])), ["a: needs unknown 'c'"]),
     "misspelt parameter": (run(train_run(params={"dropot": 0.1})), ["'dropot'", "'dropout'"]),
     "bad value": (run(train_run(params={"dropout": 1.5})), ["a: dropout = 1.5", "less than 1"]),
     "bad value among many": (run(train_run(each={"batch_size": [16, 0]})), ["batch_size = 0"]),
-    "unknown metric": (run({"id": "b", "notebook": "ealstm_02_benchmark", "params": {"metrics": ["nsee"]}}),
-                       ["unknown metric 'nsee'; did you mean 'nse'?"]),
-    "data that are not there": (run(train_run(), data={"kind": "caravan", "path": "/nowhere"}), ["/nowhere"]),
+    "unknown metric": (
+        run({"id": "b", "notebook": "ealstm_02_benchmark", "params": {"metrics": ["nsee"]}}),
+        ["unknown metric 'nsee'; did you mean 'nse'?"],
+    ),
+    "data that are not there": (
+        run(train_run(), data={"kind": "caravan", "path": "/nowhere"}),
+        ["/nowhere"],
+    ),
     "data without a path": (run(train_run(), data={"kind": "caravan"}), ["'caravan' needs a path"]),
-    "unquoted gauge ids": ("name: mine\ndata: {basins: [01013500]}\nruns: [{id: a, notebook: ealstm_01_train}]",
-                           ["268096 is a number; quote gauge ids"]),
-}  # fmt: skip
+    "unquoted gauge ids": (
+        "name: mine\ndata: {basins: [01013500]}\nruns: [{id: a, notebook: ealstm_01_train}]",
+        ["268096 is a number; quote gauge ids"],
+    ),
+}
 
 
 @pytest.mark.parametrize("case", PLANS)

@@ -1,4 +1,5 @@
-"""The baseflow filter against closed forms, a second implementation and CAMELS' own baseflow index."""
+"""The baseflow filter against closed forms, a second implementation and CAMELS' own baseflow
+index."""
 
 import itertools
 
@@ -14,8 +15,12 @@ from hydronb.analysis.baseflow import baseflow_index, lyne_hollick
 def series(values, basins=("a",)):
     values = np.atleast_2d(np.asarray(values, float))
     time = pd.date_range("2000-01-01", periods=values.shape[1])
-    return xr.DataArray(values, dims=("basin", "time"), coords={"basin": list(basins), "time": time},
-                        attrs={"units": "mm/d"})
+    return xr.DataArray(
+        values,
+        dims=("basin", "time"),
+        coords={"basin": list(basins), "time": time},
+        attrs={"units": "mm/d"},
+    )
 
 
 def flashy(days=900, basins=3, seed=1):
@@ -73,14 +78,22 @@ def test_index_of_a_model_is_the_ratio_of_means_on_common_days():
 
 def test_agrees_with_the_index_that_camels_publishes(real_data):
     ids = ["01022500", "02056900", "05291000", "07291000", "11522500", "14306500"]
-    published = pd.read_csv(real_data / "camels_us/camels_attributes_v2.0/camels_hydro.txt", sep=";",
-                            dtype={"gauge_id": str}).set_index("gauge_id")["baseflow_index"]
+    published = pd.read_csv(
+        real_data / "camels_us/camels_attributes_v2.0/camels_hydro.txt",
+        sep=";",
+        dtype={"gauge_id": str},
+    ).set_index("gauge_id")["baseflow_index"]
     differences = []
     for name in ids:
         path = real_data / f"caravan/timeseries/netcdf/camels/camels_{name}.nc"
         if not path.exists():
             continue
         with xr.open_dataset(path) as ds:
-            q = ds["streamflow"].rename(date="time").sel(time=slice("1989-10-01", "2009-09-30")).load()
+            q = (
+                ds["streamflow"]
+                .rename(date="time")
+                .sel(time=slice("1989-10-01", "2009-09-30"))
+                .load()
+            )
         differences.append(abs(baseflow_index(q).item() - published[name]))
     assert len(differences) >= 3 and max(differences) < 0.005

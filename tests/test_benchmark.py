@@ -1,4 +1,5 @@
-"""Tables over runs against numbers worked out by hand and against the published per-basin scores."""
+"""Tables over runs against numbers worked out by hand and against the published per-basin
+scores."""
 
 import doctest
 
@@ -18,8 +19,12 @@ IDS = ["camels_01013500", "camels_01022500", "camels_06221400"]
 
 def observed():
     rng = np.random.default_rng(0)
-    return xr.DataArray(rng.gamma(1, 2, (3, len(TIME))), dims=("basin", "time"), coords={"basin": IDS, "time": TIME},
-                        attrs={"units": "mm/d"})
+    return xr.DataArray(
+        rng.gamma(1, 2, (3, len(TIME))),
+        dims=("basin", "time"),
+        coords={"basin": IDS, "time": TIME},
+        attrs={"units": "mm/d"},
+    )
 
 
 def write_run(folder, *, seed, error, basins=IDS, time=TIME, **parameters):
@@ -27,15 +32,25 @@ def write_run(folder, *, seed, error, basins=IDS, time=TIME, **parameters):
     folder.mkdir(parents=True)
     obs = observed()
     noise = np.random.default_rng(seed).normal(size=obs.shape)
-    ds = xr.Dataset({"streamflow": obs + error * noise, "streamflow_obs": obs}).sel(basin=basins, time=time)
+    ds = xr.Dataset({"streamflow": obs + error * noise, "streamflow_obs": obs}).sel(
+        basin=basins, time=time
+    )
     ds.to_netcdf(folder / "simulation.nc")
-    settings = {"model": "ealstm", "loss": "nse_star", "hidden": 64, "seed": seed, "threads": 1,
-                "data": {"kind": "caravan", "path": "here"},
-                "train_period": {"start": "1990-10-01", "end": "1999-09-30"},
-                "test_period": {"start": "2001-01-01", "end": "2002-12-31"}} | parameters
+    settings = {
+        "model": "ealstm",
+        "loss": "nse_star",
+        "hidden": 64,
+        "seed": seed,
+        "threads": 1,
+        "data": {"kind": "caravan", "path": "here"},
+        "train_period": {"start": "1990-10-01", "end": "1999-09-30"},
+        "test_period": {"start": "2001-01-01", "end": "2002-12-31"},
+    } | parameters
     (folder / "params.yaml").write_text(yaml.safe_dump(settings))
-    (folder / "progress.csv").write_text("epoch,epochs,loss,valid,learning_rate,seconds,cpu_seconds\n"
-                                         f"0.5,2,1.0,,0.001,30,30\n2,2,0.5,,0.001,{60 * seed},120\n")
+    (folder / "progress.csv").write_text(
+        "epoch,epochs,loss,valid,learning_rate,seconds,cpu_seconds\n"
+        f"0.5,2,1.0,,0.001,30,30\n2,2,0.5,,0.001,{60 * seed},120\n"
+    )
     return benchmark.read_run(folder)
 
 
@@ -48,13 +63,21 @@ def runs(tmp_path):
 
 def test_groups_differ_in_more_than_the_seed(runs):
     groups = benchmark.group_runs(runs[::-1])
-    assert {g.label: g.seeds for g in groups} == {"LSTM, MSE": [1], "LSTM, NSE*": [1, 2], "EA-LSTM, NSE*": [1, 2, 3]}
+    assert {g.label: g.seeds for g in groups} == {
+        "LSTM, MSE": [1],
+        "LSTM, NSE*": [1, 2],
+        "EA-LSTM, NSE*": [1, 2, 3],
+    }
 
 
 def test_labels_name_what_tells_groups_apart(tmp_path):
     runs = [write_run(tmp_path / str(h), seed=1, error=1.0, hidden=h) for h in (32, 64)]
     runs.append(write_run(tmp_path / "lstm", seed=1, error=1.0, model="lstm"))
-    assert [g.label for g in benchmark.group_runs(runs)] == ["EA-LSTM, hidden 32", "EA-LSTM, hidden 64", "LSTM"]
+    assert [g.label for g in benchmark.group_runs(runs)] == [
+        "EA-LSTM, hidden 32",
+        "EA-LSTM, hidden 64",
+        "LSTM",
+    ]
 
 
 def test_a_run_given_twice(runs):
@@ -70,18 +93,24 @@ def test_a_directory_that_is_no_run(tmp_path):
 def test_members_of_a_group(runs):
     group = benchmark.group_runs(runs)[0]
     members = group.members()
-    assert members["streamflow"].dims == ("seed", "basin", "time") and members["seed"].values.tolist() == [1, 2, 3]
+    assert members["streamflow"].dims == ("seed", "basin", "time") and members[
+        "seed"
+    ].values.tolist() == [1, 2, 3]
     for run in group.runs:
         mine = members["streamflow"].sel(seed=run.parameters["seed"])
         np.testing.assert_allclose(mine, run.simulation()["streamflow"])
 
 
 def test_only_common_basins_and_days_are_compared(tmp_path):
-    runs = [write_run(tmp_path / "a", seed=1, error=1.0, basins=IDS[::-1]),
-            write_run(tmp_path / "b", seed=1, error=1.0, basins=IDS[1:], time=TIME[100:], model="lstm")]
+    runs = [
+        write_run(tmp_path / "a", seed=1, error=1.0, basins=IDS[::-1]),
+        write_run(tmp_path / "b", seed=1, error=1.0, basins=IDS[1:], time=TIME[100:], model="lstm"),
+    ]
     read = benchmark.read_members(benchmark.group_runs(runs))
     for members in read.values():
-        assert sorted(members["basin"].values) == IDS[1:] and members.sizes["time"] == len(TIME) - 100
+        assert (
+            sorted(members["basin"].values) == IDS[1:] and members.sizes["time"] == len(TIME) - 100
+        )
     alone = nse(sim=runs[0].simulation()["streamflow"], obs=observed().sel(time=TIME[100:]))
     found = ensembles.score(read["EA-LSTM"], ["nse"])["nse"].sel(member="1")
     for basin in IDS[1:]:
@@ -89,9 +118,13 @@ def test_only_common_basins_and_days_are_compared(tmp_path):
 
 
 def test_runs_without_a_common_day(tmp_path):
-    runs = [write_run(tmp_path / "a", seed=1, error=1.0, time=TIME[:100]),
-            write_run(tmp_path / "b", seed=1, error=1.0, time=TIME[200:], model="lstm")]
-    with pytest.raises(DataError, match="no time in common; compare runs with the same test_period"):
+    runs = [
+        write_run(tmp_path / "a", seed=1, error=1.0, time=TIME[:100]),
+        write_run(tmp_path / "b", seed=1, error=1.0, time=TIME[200:], model="lstm"),
+    ]
+    with pytest.raises(
+        DataError, match="no time in common; compare runs with the same test_period"
+    ):
         benchmark.read_members(benchmark.group_runs(runs))
 
 
@@ -106,16 +139,29 @@ def test_published_rows_of_the_groups_that_the_paper_has(runs):
 def test_differences_from_the_paper(runs):
     lines = benchmark.differences(benchmark.group_runs(runs), 3)
     assert "basins: 3 here, 531 in the paper" in lines
-    assert "test_period: 2001-01-01 to 2002-12-31 here, 1989-10-01 to 1999-09-30 in the paper" in lines
+    assert (
+        "test_period: 2001-01-01 to 2002-12-31 here, 1989-10-01 to 1999-09-30 in the paper" in lines
+    )
     assert "hidden: 64 here, 256 in the paper" in lines
     assert any(line.startswith("seeds a model: 1, 2, 3 here") for line in lines)
 
 
 def test_the_published_setting_differs_in_nothing(tmp_path):
-    runs = [write_run(tmp_path / str(s), seed=s, error=1.0, hidden=256, sequence_length=270, predict_last=1, epochs=30,
-                      data={"kind": "camels_us", "path": "here", "forcing": "maurer_extended"},
-                      train_period={"start": "1999-10-01", "end": "2008-09-30"},
-                      test_period={"start": "1989-10-01", "end": "1999-09-30"}) for s in range(8)]
+    runs = [
+        write_run(
+            tmp_path / str(s),
+            seed=s,
+            error=1.0,
+            hidden=256,
+            sequence_length=270,
+            predict_last=1,
+            epochs=30,
+            data={"kind": "camels_us", "path": "here", "forcing": "maurer_extended"},
+            train_period={"start": "1999-10-01", "end": "2008-09-30"},
+            test_period={"start": "1989-10-01", "end": "1999-09-30"},
+        )
+        for s in range(8)
+    ]
     assert benchmark.differences(benchmark.group_runs(runs), 531) == []
 
 
@@ -133,18 +179,25 @@ def test_training_cost(runs):
 
 def test_mean_year_of_a_calendar():
     time = pd.date_range("2000-01-01", "2003-12-31")
-    month = xr.DataArray(np.stack([time.month, 2 * time.month]).astype(float), dims=("basin", "time"),
-                         coords={"time": time})
+    month = xr.DataArray(
+        np.stack([time.month, 2 * time.month]).astype(float),
+        dims=("basin", "time"),
+        coords={"time": time},
+    )
     mean = seasons.mean_year(month)
     np.testing.assert_allclose(mean.isel(basin=0), pd.date_range("2001-01-01", "2001-12-31").month)
     smooth = seasons.mean_year(month, window=7).isel(basin=1)
-    assert float(smooth.sel(day=1)) == pytest.approx(2 * (12 * 3 + 1 * 4) / 7), "around the end of the year"
+    assert float(smooth.sel(day=1)) == pytest.approx(2 * (12 * 3 + 1 * 4) / 7), (
+        "around the end of the year"
+    )
 
 
 def test_climatology_knows_only_the_date():
     time = pd.date_range("1990-01-01", "1995-12-31")
     season = 2 + np.cos(2 * np.pi * time.day_of_year / 365.25)
-    flow = xr.DataArray(season.to_numpy()[None], dims=("basin", "time"), coords={"basin": ["a"], "time": time})
+    flow = xr.DataArray(
+        season.to_numpy()[None], dims=("basin", "time"), coords={"basin": ["a"], "time": time}
+    )
     train, test = flow.sel(time=slice("1990", "1994")), flow.sel(time="1995")
     assert float(nse(sim=seasons.climatology(train, test["time"]), obs=test)[0]) > 0.99
     with pytest.raises(DataError, match="31 days of the test period"):
@@ -155,9 +208,13 @@ def test_water_balance_counts_only_observed_days():
     time = pd.date_range("2001-01-01", "2001-12-31")
     wet = np.where(np.arange(365) < 100, 10.0, 2.0)
     flow = np.where(np.arange(365) < 100, np.nan, 1.0)
-    ds = xr.Dataset({n: (("basin", "time"), v[None]) for n, v in
-                     (("prcp", wet), ("streamflow", flow), ("pet", np.full(365, 3.0)))},
-                    coords={"basin": ["a"], "time": time})
+    ds = xr.Dataset(
+        {
+            n: (("basin", "time"), v[None])
+            for n, v in (("prcp", wet), ("streamflow", flow), ("pet", np.full(365, 3.0)))
+        },
+        coords={"basin": ["a"], "time": time},
+    )
     row = catchments.water_balance(ds).loc["a"]
     assert row["P"] == pytest.approx(2 * 365.25) and row["runoff_ratio"] == pytest.approx(0.5)
     assert row["aridity"] == pytest.approx(1.5) and row["missing"] == pytest.approx(100 / 365)
@@ -172,7 +229,9 @@ def test_true_balance_closes_on_synthetic_catchments():
     table = catchments.contents(ds)
     assert table.loc["prcp", "missing"] == 0 and table.loc["streamflow", "missing"] > 0
     attributes = catchments.attribute_table(ds, "syn_0002")
-    assert attributes.loc["aridity", "syn_0002"] == pytest.approx(float(ds["aridity"].sel(basin="syn_0002")))
+    assert attributes.loc["aridity", "syn_0002"] == pytest.approx(
+        float(ds["aridity"].sel(basin="syn_0002"))
+    )
 
 
 def test_examples_in_the_docstrings():
@@ -185,14 +244,19 @@ def test_benchmark_models_join_by_id_and_date(runs, tmp_path):
     time = pd.date_range("2000-10-01", "2002-09-30")
     for basin in ("01022500", "01013500", "99999999"):
         obs = np.random.default_rng(int(basin)).gamma(1, 2, len(time))
-        xr.Dataset({"QObs": ("time", obs), "SAC_SMA": ("time", obs + 1), "HBV_ub": ("time", 2 * obs)},
-                   {"time": time}).to_netcdf(tmp_path / f"{basin}_benchmark_models.nc")
+        xr.Dataset(
+            {"QObs": ("time", obs), "SAC_SMA": ("time", obs + 1), "HBV_ub": ("time", 2 * obs)},
+            {"time": time},
+        ).to_netcdf(tmp_path / f"{basin}_benchmark_models.nc")
     members = benchmark.read_members(benchmark.group_runs(runs))
     joined = benchmark.with_benchmark_models(members, tmp_path)
     assert list(joined) == [*members, "SAC-SMA", "HBV (upper, calibrated)"]
     for ds in joined.values():
         assert ds["basin"].values.tolist() == ["camels_01013500", "camels_01022500"]
-        assert str(ds["time"].values[0])[:10] == "2001-01-01" and str(ds["time"].values[-1])[:10] == "2002-09-30"
+        assert (
+            str(ds["time"].values[0])[:10] == "2001-01-01"
+            and str(ds["time"].values[-1])[:10] == "2002-09-30"
+        )
     scores = ensembles.models({label: ensembles.score(ds, ["nse"]) for label, ds in joined.items()})
     table = ensembles.summary(scores)
     assert ("SAC-SMA", "single") in table.index and ("SAC-SMA", "ensemble") not in table.index

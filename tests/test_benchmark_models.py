@@ -31,17 +31,27 @@ def folder(tmp_path):
 
 def test_models_over_basins_and_days(folder):
     ds = open_benchmark_models(folder)
-    assert ds["streamflow"].dims == ("model", "basin", "time") and ds["model"].values.tolist() == list(MODELS.values())
+    assert ds["streamflow"].dims == ("model", "basin", "time") and ds[
+        "model"
+    ].values.tolist() == list(MODELS.values())
     assert ds["basin"].values.tolist() == ["01022500", "06221400", "11522500"]
     assert np.isnan(ds["streamflow_obs"]).sum() == 9, "negative values stand for missing"
-    shift = (ds["streamflow"] - ds["streamflow_obs"]).sel(model="VIC (CONUS-wide calibrated)").mean("time")
+    shift = (
+        (ds["streamflow"] - ds["streamflow_obs"])
+        .sel(model="VIC (CONUS-wide calibrated)")
+        .mean("time")
+    )
     np.testing.assert_allclose(shift, 0.4, atol=1e-6)
-    assert np.isnan(ds["streamflow"].sel(basin="11522500", model="mHM (basin-wise calibrated)")).all()
+    assert np.isnan(
+        ds["streamflow"].sel(basin="11522500", model="mHM (basin-wise calibrated)")
+    ).all()
 
 
 def test_a_choice_of_basins_and_models(folder):
     ds = open_benchmark_models(folder, basins=["camels_06221400"], models=["HBV_ub"])
-    assert ds["basin"].values.tolist() == ["06221400"] and ds["model"].values.tolist() == ["HBV (upper, calibrated)"]
+    assert ds["basin"].values.tolist() == ["06221400"] and ds["model"].values.tolist() == [
+        "HBV (upper, calibrated)"
+    ]
 
 
 def test_they_go_through_the_same_metrics_and_tables(folder):
@@ -49,7 +59,10 @@ def test_they_go_through_the_same_metrics_and_tables(folder):
     scores = xr.Dataset({"nse": nse(sim=ds["streamflow"], obs=ds["streamflow_obs"])})
     assert ensembles.common_basins(scores) == ["01022500", "06221400"]
     table = ensembles.summary(scores.sel(basin=ensembles.common_basins(scores)))
-    assert table.loc[("SAC-SMA", "single"), "nse_median"] == pytest.approx(1) and (table["basins"] == 2).all()
+    assert (
+        table.loc[("SAC-SMA", "single"), "nse_median"] == pytest.approx(1)
+        and (table["basins"] == 2).all()
+    )
     assert ensembles.summary(scores).loc[("mHM (basin-wise calibrated)", "single"), "basins"] == 2
 
 
@@ -66,7 +79,9 @@ def test_all_of_them_are_drawn_beside_ours():
     labels = ["EA-LSTM", "LSTM", "LSTM (no statics)", "climatology", *MODELS.values()]
     drawn = plots.colours(labels)
     assert list(drawn) == labels and len(set(drawn.values())) == len(labels)
-    assert set(plots.colours([f"model {i}" for i in range(40)])) == {f"model {i}" for i in range(40)}
+    assert set(plots.colours([f"model {i}" for i in range(40)])) == {
+        f"model {i}" for i in range(40)
+    }
 
 
 def test_what_cannot_be_read(folder, tmp_path):

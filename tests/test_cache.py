@@ -125,7 +125,9 @@ def test_another_process_was_faster(folder, source):
             cached(dataset, key={}, sources=[source], name="test")
             (entries(folder)[0] / "data.zarr" / "mark").write_text("")
             manifest = entries(folder)[0] / "manifest.json"
-            manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"data.zarr/mark": [0, 0]}))
+            manifest.write_text(
+                json.dumps(json.loads(manifest.read_text()) | {"data.zarr/mark": [0, 0]})
+            )
         return dataset()
 
     cached(make, key={}, sources=[source], name="test")
@@ -136,7 +138,9 @@ def test_a_folder_that_cannot_be_written_warns_in_one_line(tmp_path, monkeypatch
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where the folder should be")
     monkeypatch.setenv("HYDRONB_CACHE", str(blocked))
-    with pytest.warns(CacheWarning, match="set HYDRONB_CACHE to a folder that can be written") as caught:
+    with pytest.warns(
+        CacheWarning, match="set HYDRONB_CACHE to a folder that can be written"
+    ) as caught:
         ds = cached(dataset, key={}, sources=[source], name="test")
     assert len(caught) == 1 and "\n" not in str(caught[0].message)
     xr.testing.assert_identical(ds, dataset())

@@ -51,7 +51,8 @@ def edit(path, line, change):
     path.write_text("\n".join(lines))
 
 
-# What is written comes back -------------------------------------------------------------------------------
+# What is written comes back
+# ---
 
 
 @pytest.mark.parametrize("product", STYLES)
@@ -65,7 +66,9 @@ def test_every_product_is_read(tmp_path, product):
             np.testing.assert_allclose(ds[name].sel(basin=basin), want[name], rtol=1e-6)
         if STYLES[product][3]:
             np.testing.assert_allclose(ds["tmin"].sel(basin=basin), want["tmin"], rtol=1e-6)
-            np.testing.assert_allclose(ds["tmean"].sel(basin=basin), (want["tmin"] + want["tmax"]) / 2, atol=1e-5)
+            np.testing.assert_allclose(
+                ds["tmean"].sel(basin=basin), (want["tmin"] + want["tmax"]) / 2, atol=1e-5
+            )
         else:
             np.testing.assert_allclose(ds["tmean"].sel(basin=basin), want["tmax"], rtol=1e-6)
     assert ds["prcp"].attrs["units"] == "mm/d" and ds["vp"].attrs["units"] == "Pa"
@@ -79,12 +82,15 @@ def test_leap_days_are_real_days(root):
 
 
 def test_streamflow_is_joined_by_date_in_mm(root):
-    """28316846.592 mm3 in a cubic foot, over the header's area in mm2, as Kratzert et al. (2019) convert."""
+    """28316846.592 mm3 in a cubic foot, over the header's area in mm2, as Kratzert et al. (2019)
+    convert."""
     ds = open_camels_us(root, forcing="daymet")
     q = ds["streamflow"].sel(basin="02108000")
     cfs = discharge("02108000")
     day = "2001-07-04"
-    assert float(q.sel(time=day)) == pytest.approx(cfs[day] * 28316846.592 * 86400 / (1551e6 * 1e6), rel=1e-6)
+    assert float(q.sel(time=day)) == pytest.approx(
+        cfs[day] * 28316846.592 * 86400 / (1551e6 * 1e6), rel=1e-6
+    )
     gap = [
         *pd.date_range("2000-06-10", "2000-06-14"),
         pd.Timestamp("2000-03-05"),
@@ -133,7 +139,9 @@ def test_real_extremes_give_hargreaves_and_zero_snow_is_dropped(tmp_path):
 def test_areas_that_disagree_are_warned_about_once(root):
     path = forcing_file(root, "daymet", "02108000")
     edit(path, 3, lambda line: "   700000000")
-    with pytest.warns(AreaWarning, match=r"1 of 3 basins: 02108000 \(700 against 15(51|52) km2\)") as caught:
+    with pytest.warns(
+        AreaWarning, match=r"1 of 3 basins: 02108000 \(700 against 15(51|52) km2\)"
+    ) as caught:
         ds = open_camels_us(root, forcing="daymet")
     assert len(caught) == 1 and "\n" not in str(caught[0].message)
     assert float(ds["area"].sel(basin="02108000")) == 700
@@ -149,7 +157,8 @@ def test_second_opening_parses_nothing(root, monkeypatch):
     assert float(changed.sel(basin="02108000")[0]) == pytest.approx(7.77)
 
 
-# Headers --------------------------------------------------------------------------------------------------
+# Headers
+# ---
 
 
 @pytest.mark.parametrize(
@@ -175,7 +184,9 @@ def test_columns_in_another_order_are_read_by_name(root):
     whole = read_forcing(path)
     lines = path.read_text().split("\n")
     swapped = [line.split() for line in lines[3:]]
-    path.write_text("\n".join([*lines[:3], *(" ".join([*f[:4], *reversed(f[4:])]) for f in swapped)]))
+    path.write_text(
+        "\n".join([*lines[:3], *(" ".join([*f[:4], *reversed(f[4:])]) for f in swapped)])
+    )
     np.testing.assert_array_equal(read_forcing(path).series["prcp"], whole.series["prcp"])
 
 
@@ -187,7 +198,8 @@ def test_another_unit_or_column_in_the_header_is_refused(root):
     assert f"{path}:4: unexpected column 'wind'" in refused(lambda: read_forcing(path))
 
 
-# Folders and names ----------------------------------------------------------------------------------------
+# Folders and names
+# ---
 
 
 def test_root_may_be_above_and_the_attributes_beside(tmp_path):
@@ -209,20 +221,25 @@ def test_a_basin_in_two_folders_is_read_from_its_own_region(root):
     stray.parent.mkdir()
     stray.write_text("nonsense")
     assert open_camels_us(root, forcing="daymet").sizes["basin"] == 3
-    (root / "basin_mean_forcing/daymet/03" / stray.name).rename(root / "basin_mean_forcing/daymet" / stray.name)
+    (root / "basin_mean_forcing/daymet/03" / stray.name).rename(
+        root / "basin_mean_forcing/daymet" / stray.name
+    )
     assert "both of basin 02108000" in refused(lambda: open_camels_us(root, forcing="daymet"))
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ({"forcing": "daymett"}, "unknown forcing 'daymett'; did you mean 'daymet'?"),
-    ({"forcing": "nldas"}, "no forcing 'nldas' in"),
-    ({"basins": ["1013500"]}, "did you mean '01013500', with its leading zero?"),
-    ({"basins": "01013500"}, "basins is a list of ids"),
-    ({"basins": ["01013500", "01013500"]}, "asked for twice"),
-    ({"basins": ["99999999"]}, "has no basin '99999999'"),
-    ({"pet": "penman"}, "unknown pet 'penman'"),
-    ({"pet": "source"}, "has no PET of its own"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"forcing": "daymett"}, "unknown forcing 'daymett'; did you mean 'daymet'?"),
+        ({"forcing": "nldas"}, "no forcing 'nldas' in"),
+        ({"basins": ["1013500"]}, "did you mean '01013500', with its leading zero?"),
+        ({"basins": "01013500"}, "basins is a list of ids"),
+        ({"basins": ["01013500", "01013500"]}, "asked for twice"),
+        ({"basins": ["99999999"]}, "has no basin '99999999'"),
+        ({"pet": "penman"}, "unknown pet 'penman'"),
+        ({"pet": "source"}, "has no PET of its own"),
+    ],
+)
 def test_what_is_asked_for_and_not_there(root, arguments, message):
     assert message in refused(lambda: open_camels_us(root, **{"forcing": "daymet"} | arguments))
 
@@ -230,7 +247,9 @@ def test_what_is_asked_for_and_not_there(root, arguments, message):
 def test_no_such_folder_or_layout(tmp_path, root):
     assert "no such folder" in refused(lambda: open_camels_us(tmp_path / "nowhere"))
     (tmp_path / "empty").mkdir()
-    assert "looked for basin_mean_forcing/PRODUCT" in refused(lambda: open_camels_us(tmp_path / "empty"))
+    assert "looked for basin_mean_forcing/PRODUCT" in refused(
+        lambda: open_camels_us(tmp_path / "empty")
+    )
     shutil.rmtree(root / "camels_attributes_v2.0")
     assert "looked for camels_attributes_v2.0/camels_*.txt" in refused(lambda: open_camels_us(root))
 
@@ -244,7 +263,8 @@ def test_a_basin_without_forcing_is_not_there_unless_asked_for(root):
     )
 
 
-# Broken files ---------------------------------------------------------------------------------------------
+# Broken files
+# ---
 
 
 def _replace_field(field, text):
@@ -253,12 +273,21 @@ def _replace_field(field, text):
 
 BROKEN_LINES = {
     "letters": (_replace_field(2, "abc"), "prcp is 'abc', not a number"),
-    "negative precipitation": (_replace_field(2, "-3.20"), "negative precipitation (prcp): -3.2 mm/d"),
-    "flag in forcing": (_replace_field(5, "-999.00"), "maximum air temperature (tmax) is missing (-999)"),
+    "negative precipitation": (
+        _replace_field(2, "-3.20"),
+        "negative precipitation (prcp): -3.2 mm/d",
+    ),
+    "flag in forcing": (
+        _replace_field(5, "-999.00"),
+        "maximum air temperature (tmax) is missing (-999)",
+    ),
     "not a number": (_replace_field(5, "NaN"), "maximum air temperature (tmax) is missing (nan)"),
     "kelvin": (_replace_field(5, "293.15"), "(tmax) is 293.15 degC, outside -90 to 70"),
     "field split": (lambda line: line.replace(".", " ", 1), "12 fields instead of 11"),
-    "line cut": (lambda line: line[: len(line) // 2].rsplit("\t", 1)[0], "the line is cut or damaged"),
+    "line cut": (
+        lambda line: line[: len(line) // 2].rsplit("\t", 1)[0],
+        "the line is cut or damaged",
+    ),
     "no date": (lambda line: line.replace("1999 10 09", "1999 02 30"), "1999 2 30 is no date"),
     "date twice": (lambda line: f"{line}\n{line}", "the date 1999-10-09 appears twice"),
     "date missing": (lambda line: None, "1 date is missing between 1999-10-08 and 1999-10-10"),
@@ -298,29 +327,43 @@ def test_truncated_forcing_files(root):
     assert "the line is cut or damaged" in refused(lambda: open_camels_us(root, forcing="daymet"))
     path.write_text("\n".join(whole.split("\n")[:104]))
     assert (
-        "1 of 3 forcing files do not cover 1999-10-01 to 2001-09-30 like the others (02108000 1999-10-01 to "
-        "2000-01-08)" in refused(lambda: open_camels_us(root, forcing="daymet"))
+        "1 of 3 forcing files do not cover 1999-10-01 to 2001-09-30 like the others (02108000"
+        " 1999-10-01 to 2000-01-08)" in refused(lambda: open_camels_us(root, forcing="daymet"))
     )
     path.write_text("\n".join(whole.split("\n")[:4]))
-    assert f"{path}:5: the file holds no day" in refused(lambda: open_camels_us(root, forcing="daymet"))
+    assert f"{path}:5: the file holds no day" in refused(
+        lambda: open_camels_us(root, forcing="daymet")
+    )
     path.write_text("\n".join(whole.split("\n")[:2]))
-    assert f"{path}:3: the file ends in its header" in refused(lambda: open_camels_us(root, forcing="daymet"))
+    assert f"{path}:3: the file ends in its header" in refused(
+        lambda: open_camels_us(root, forcing="daymet")
+    )
     path.write_text("")
-    assert f"{path}:1: the file ends in its header" in refused(lambda: open_camels_us(root, forcing="daymet"))
+    assert f"{path}:1: the file ends in its header" in refused(
+        lambda: open_camels_us(root, forcing="daymet")
+    )
 
 
 def test_broken_streamflow_files(root):
     path = flow_file(root, "02108000")
     whole = path.read_text()
     edit(path, 7, lambda line: line.replace("A:e", "").rsplit(" ", 2)[0] + " Ice A")
-    assert f"{path}:7: streamflow is 'Ice', not a number" in refused(lambda: open_camels_us(root, forcing="daymet"))
+    assert f"{path}:7: streamflow is 'Ice', not a number" in refused(
+        lambda: open_camels_us(root, forcing="daymet")
+    )
     path.write_text(whole)
     edit(path, 7, lambda line: f"{line}\n{line}")
-    assert f"{path}:8: the date 1999-09-07 appears twice" in refused(lambda: open_camels_us(root, forcing="daymet"))
+    assert f"{path}:8: the date 1999-09-07 appears twice" in refused(
+        lambda: open_camels_us(root, forcing="daymet")
+    )
     path.write_text("")
-    assert f"{path}:1: the file holds no day" in refused(lambda: open_camels_us(root, forcing="daymet"))
+    assert f"{path}:1: the file holds no day" in refused(
+        lambda: open_camels_us(root, forcing="daymet")
+    )
     path.unlink()
-    assert "usgs_streamflow has no file of basin 02108000" in refused(lambda: open_camels_us(root, forcing="daymet"))
+    assert "usgs_streamflow has no file of basin 02108000" in refused(
+        lambda: open_camels_us(root, forcing="daymet")
+    )
 
 
 def test_streamflow_without_flags_is_read(root):
@@ -345,7 +388,9 @@ def test_attribute_tables_that_cannot_be_joined(tmp_path):
     table.write_text(whole.replace(";", ","))
     assert f"{table}:1: no column gauge_id" in refused(lambda: open_camels_attributes(tmp_path))
     table.write_text(whole + "01013500;1;2;3;4\n")
-    assert f"{table}: basin 01013500 is there twice" in refused(lambda: open_camels_attributes(tmp_path))
+    assert f"{table}: basin 01013500 is there twice" in refused(
+        lambda: open_camels_attributes(tmp_path)
+    )
     table.write_text(whole.replace("elev_mean", "root_depth_50"))
     assert "'root_depth_50' is in camels_topo.txt and camels_vege.txt" in refused(
         lambda: open_camels_attributes(tmp_path)
@@ -364,7 +409,8 @@ def test_a_basin_that_one_table_lacks_is_missing_there(tmp_path):
     assert str(ds["dom_land_cover"].sel(basin="11532500").values) == "Evergreen Needleleaf Forest"
 
 
-# Real data ------------------------------------------------------------------------------------------------
+# Real data
+# ---
 
 
 def test_real_files(real_data):
@@ -376,11 +422,14 @@ def test_real_files(real_data):
         514 * 0.3048**3 * 86400 / 2260093113 * 1000, rel=1e-6
     )
     assert int(ds["streamflow"].sel(basin="06221400", time=slice(None, "2002-06-29")).count()) == 0
-    assert open_camels_attributes(real_data / "camels_us/camels_attributes_v2.0").sizes["basin"] == 671
+    assert (
+        open_camels_attributes(real_data / "camels_us/camels_attributes_v2.0").sizes["basin"] == 671
+    )
 
 
 def test_real_streamflow_is_caravans(real_data):
-    """Caravan converted the same USGS series by itself, with other areas: a factor a basin, days agree."""
+    """Caravan converted the same USGS series by itself, with other areas: a factor a basin, days
+    agree."""
     with warnings.catch_warnings(action="ignore", category=AreaWarning):
         ds = open_camels_us(real_data / "camels_us", forcing="nldas")
     compared = 0
@@ -393,6 +442,8 @@ def test_real_streamflow_is_caravans(real_data):
         ours = ds["streamflow"].sel(basin=basin).to_series()
         both = pd.concat([ours, theirs], axis=1, join="inner").dropna()
         assert both.corr().iloc[0, 1] > 0.9999
-        assert basin == "05057200" or both.iloc[:, 0].sum() == pytest.approx(both.iloc[:, 1].sum(), rel=0.1)
+        assert basin == "05057200" or both.iloc[:, 0].sum() == pytest.approx(
+            both.iloc[:, 1].sum(), rel=0.1
+        )
         compared += 1
     assert compared >= 5

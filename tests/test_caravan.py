@@ -8,7 +8,16 @@ import pandas as pd
 import pytest
 import xarray as xr
 from camels_us_files import write_attributes
-from caravan_files import BASINS, DAYS, IMPOSSIBLE, PLAUSIBLE, file_of, series, write_caravan, write_series
+from caravan_files import (
+    BASINS,
+    DAYS,
+    IMPOSSIBLE,
+    PLAUSIBLE,
+    file_of,
+    series,
+    write_caravan,
+    write_series,
+)
 
 from hydronb.data.caravan import climate_indices, open_caravan
 from hydronb.data.pet import PetWarning, extraterrestrial_radiation
@@ -39,13 +48,21 @@ def test_every_value_stands_at_its_basin_and_date(tmp_path, kind, source):
     assert (ds.indexes["time"] == DAYS).all()
     for basin in BASINS[source]:
         frame, one = series(basin), ds.sel(basin=basin)
-        for ours, theirs in (("prcp", "total_precipitation_sum"), ("tmean", "temperature_2m_mean"),
-                             ("tmin", "temperature_2m_min"), ("tmax", "temperature_2m_max"), ("pet", PLAUSIBLE),
-                             ("srad", "surface_net_solar_radiation_mean"), ("streamflow", "streamflow"),
-                             ("swe", "snow_depth_water_equivalent_mean")):
+        for ours, theirs in (
+            ("prcp", "total_precipitation_sum"),
+            ("tmean", "temperature_2m_mean"),
+            ("tmin", "temperature_2m_min"),
+            ("tmax", "temperature_2m_max"),
+            ("pet", PLAUSIBLE),
+            ("srad", "surface_net_solar_radiation_mean"),
+            ("streamflow", "streamflow"),
+            ("swe", "snow_depth_water_equivalent_mean"),
+        ):
             np.testing.assert_allclose(one[ours], frame[theirs], rtol=1e-6)
         dew = frame["dewpoint_temperature_2m_mean"]
-        np.testing.assert_allclose(one["vp"], 610.8 * np.exp(17.27 * dew / (dew + 237.3)), rtol=1e-5)
+        np.testing.assert_allclose(
+            one["vp"], 610.8 * np.exp(17.27 * dew / (dew + 237.3)), rtol=1e-5
+        )
     assert ds["vp"].attrs["units"] == "Pa" and ds["prcp"].attrs["units"] == "mm/d"
     assert ds["pet"].attrs["method"] == "FAO Penman-Monteith (source)"
     assert "volumetric_soil_water_layer_1_mean" not in ds
@@ -55,7 +72,9 @@ def test_vapour_pressure_of_fao56():
     """FAO-56, Table 2.3: 2.338 kPa at 20 degC, 0.611 at 0."""
     from hydronb.data.caravan import saturation_vapour_pressure
 
-    np.testing.assert_allclose(saturation_vapour_pressure(pd.Series([0.0, 20.0])), [610.8, 2338], rtol=3e-4)
+    np.testing.assert_allclose(
+        saturation_vapour_pressure(pd.Series([0.0, 20.0])), [610.8, 2338], rtol=3e-4
+    )
 
 
 def test_tables_are_joined_by_id(root):
@@ -78,7 +97,9 @@ def test_csv_is_read_once(tmp_path, monkeypatch):
     root = write_caravan(tmp_path, "csv")
     first = open_caravan(root)
     with monkeypatch.context() as patch:
-        patch.setattr("hydronb.data.caravan.read_timeseries", lambda path: pytest.fail("parsed again"))
+        patch.setattr(
+            "hydronb.data.caravan.read_timeseries", lambda path: pytest.fail("parsed again")
+        )
         again = open_caravan(root)
     xr.testing.assert_identical(first, again)
     write_series(root, FIRST, series(FIRST).assign(streamflow=1.5), "csv")
@@ -120,20 +141,27 @@ def test_impossible_pet_is_replaced_and_what_was_made_from_it_too(root):
         index, seasonality = moisture_by_hand(prcp, pet)
         assert float(one["moisture_index"]) == pytest.approx(index, rel=1e-4)
         assert float(one["seasonality"]) == pytest.approx(seasonality, rel=1e-4)
-        assert float(one["p_mean"]) == 3.0 + BASINS["camels"].index(basin)  # not made from PET: the table's
+        # not made from PET: the table's
+        assert float(one["p_mean"]) == 3.0 + BASINS["camels"].index(basin)
 
 
 def test_what_later_versions_made_from_the_impossible_pet_is_left_out(root):
     path = root / "attributes" / "camels" / "attributes_caravan_camels.csv"
     table = pd.read_csv(path, dtype={"gauge_id": str})
-    table.assign(pet_mean_ERA5_LAND=14.5, aridity_ERA5_LAND=4.5, seasonality_FAO_PM=0.5).to_csv(path, index=False)
+    table.assign(pet_mean_ERA5_LAND=14.5, aridity_ERA5_LAND=4.5, seasonality_FAO_PM=0.5).to_csv(
+        path, index=False
+    )
     assert not [n for n in open_caravan(root) if str(n).endswith(("ERA5_LAND", "FAO_PM"))]
 
 
 def test_without_extremes_oudin_stands_in(root):
     for basin in BASINS["camels"]:
-        write_series(root, basin, series(basin)[["total_precipitation_sum", "temperature_2m_mean", IMPOSSIBLE]],
-                     "netcdf")
+        write_series(
+            root,
+            basin,
+            series(basin)[["total_precipitation_sum", "temperature_2m_mean", IMPOSSIBLE]],
+            "netcdf",
+        )
     with pytest.warns(PetWarning):
         ds = open_caravan(root)
     assert ds["pet"].attrs["method"] == "oudin"
@@ -147,20 +175,25 @@ def test_impossible_pet_by_name_and_no_pet_at_all(root):
         ds = open_caravan(root, pet="source")
         np.testing.assert_allclose(ds["pet"].sel(basin=FIRST), series(FIRST)[IMPOSSIBLE], rtol=1e-6)
         none = open_caravan(root, pet="none")
-    assert float(ds["pet_mean"].sel(basin=FIRST)) == pytest.approx(series(FIRST)[IMPOSSIBLE].mean(), rel=1e-5)
+    assert float(ds["pet_mean"].sel(basin=FIRST)) == pytest.approx(
+        series(FIRST)[IMPOSSIBLE].mean(), rel=1e-5
+    )
     assert not {"pet", "pet_mean", "aridity", "moisture_index", "seasonality"} & set(none.variables)
 
 
 def test_moisture_index_by_hand():
-    """P 4 mm/d all year; PET 1 in half of the months (1 - 1/4 = 0.75) and 8 in the others (4/8 - 1 = -0.5): the mean
-    is 0.125, the range 1.25. A second basin without rain is -1; a third has neither and is 0; the fourth has both
-    alike and is 0."""
+    """P 4 mm/d all year; PET 1 in half of the months (1 - 1/4 = 0.75) and 8 in the others (4/8 - 1
+    = -0.5): the mean is 0.125, the range 1.25. A second basin without rain is -1; a third has
+    neither and is 0; the fourth has both alike and is 0."""
     time = pd.date_range("2001-01-01", "2002-12-31")
     summer = np.isin(time.month, [4, 5, 6, 7, 8, 9])
 
     def basins(*rows):
-        return xr.DataArray([np.broadcast_to(r, len(time)).astype(float) for r in rows], dims=("basin", "time"),
-                            coords={"basin": list("abcd"), "time": time})
+        return xr.DataArray(
+            [np.broadcast_to(r, len(time)).astype(float) for r in rows],
+            dims=("basin", "time"),
+            coords={"basin": list("abcd"), "time": time},
+        )
 
     indices = climate_indices(basins(4, 0, 0, 3), basins(np.where(summer, 8, 1), 2, 0, 3))
     np.testing.assert_allclose(indices["moisture_index"], [0.125, -1, 0, 0], atol=1e-12)
@@ -186,7 +219,9 @@ def test_camels_attributes_are_joined_by_the_part_after_the_prefix(root, tmp_pat
 def test_camels_attributes_replace_caravans_of_the_same_name(root, tmp_path):
     folder = tmp_path / "tables"
     folder.mkdir()
-    (folder / "camels_clim.txt").write_text("gauge_id;p_mean;pet_mean\n02108000;3.9;3.1\n01013500;3.1;2.0\n")
+    (folder / "camels_clim.txt").write_text(
+        "gauge_id;p_mean;pet_mean\n02108000;3.9;3.1\n01013500;3.1;2.0\n"
+    )
     ds = open_caravan(root, attributes=folder)
     np.testing.assert_array_equal(ds["p_mean"], [3.1, 3.9])
     np.testing.assert_array_equal(ds["pet_mean"], [2.0, 3.1])
@@ -213,12 +248,15 @@ def test_missing_folder_and_wrong_layout(tmp_path, root):
     refused(r"holds no \.nc file", root, source="empty")
 
 
-@pytest.mark.parametrize(("basin", "message"), [
-    ("camels_01013501", "has no basin 'camels_01013501'; did you mean"),
-    ("1013500", "did you mean '01013500', with its leading zero"),
-    ("camels_1013500", "did you mean '01013500', with its leading zero"),
-    ("camelsgb_1001", "has no basin 'camelsgb_1001'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("basin", "message"),
+    [
+        ("camels_01013501", "has no basin 'camels_01013501'; did you mean"),
+        ("1013500", "did you mean '01013500', with its leading zero"),
+        ("camels_1013500", "did you mean '01013500', with its leading zero"),
+        ("camelsgb_1001", "has no basin 'camelsgb_1001'"),
+    ],
+)
 def test_unknown_basins(root, basin, message):
     refused(message, root, basins=[basin])
 
@@ -233,20 +271,44 @@ def change(column, day, value):
 
 
 BROKEN = {
-    "negative precipitation": (change("total_precipitation_sum", "2001-03-04", -1.0),
-                               "prcp of basin camels_02108000 is -1 mm/d on 2001-03-04, outside 0"),
-    "precipitation in metres a year": (change("total_precipitation_sum", "2001-03-04", 1e5), "is 100000 mm/d on 2001"),
-    "NaN forcing": (change("temperature_2m_mean", "2001-03-04", np.nan),
-                    r"camels_02108000\.\w+: tmean is missing on 2001-03-04 \(1 days in all\)"),
-    "kelvin": (lambda f: f.assign(temperature_2m_mean=f["temperature_2m_mean"] + 273.15), "tmean .*outside -90 to 60"),
-    "missing day": (lambda f: f.drop(pd.Timestamp("2001-03-04")), "1 dates are missing, the first is 2001-03-04"),
+    "negative precipitation": (
+        change("total_precipitation_sum", "2001-03-04", -1.0),
+        "prcp of basin camels_02108000 is -1 mm/d on 2001-03-04, outside 0",
+    ),
+    "precipitation in metres a year": (
+        change("total_precipitation_sum", "2001-03-04", 1e5),
+        "is 100000 mm/d on 2001",
+    ),
+    "NaN forcing": (
+        change("temperature_2m_mean", "2001-03-04", np.nan),
+        r"camels_02108000\.\w+: tmean is missing on 2001-03-04 \(1 days in all\)",
+    ),
+    "kelvin": (
+        lambda f: f.assign(temperature_2m_mean=f["temperature_2m_mean"] + 273.15),
+        "tmean .*outside -90 to 60",
+    ),
+    "missing day": (
+        lambda f: f.drop(pd.Timestamp("2001-03-04")),
+        "1 dates are missing, the first is 2001-03-04",
+    ),
     "date twice": (lambda f: pd.concat([f[:100], f[99:]]), "the date 2001-04-10 appears twice"),
     "out of order": (lambda f: pd.concat([f[10:], f[:10]]), "dates are not in order at 2001-01-01"),
-    "times of day": (lambda f: f.set_axis(f.index + pd.Timedelta("9h")), "2001-01-01 09:00:00 is not a day"),
-    "no precipitation": (lambda f: f.drop(columns="total_precipitation_sum"), "no variable 'total_precipitation_sum'"),
-    "a variable fewer": (lambda f: f.drop(columns="temperature_2m_max"),
-                         "camels_02108000.* has no variable tmax, other files have"),
-    "no common day": (lambda f: f.set_axis(f.index + pd.Timedelta("4000D")), "the basins' files share no day"),
+    "times of day": (
+        lambda f: f.set_axis(f.index + pd.Timedelta("9h")),
+        "2001-01-01 09:00:00 is not a day",
+    ),
+    "no precipitation": (
+        lambda f: f.drop(columns="total_precipitation_sum"),
+        "no variable 'total_precipitation_sum'",
+    ),
+    "a variable fewer": (
+        lambda f: f.drop(columns="temperature_2m_max"),
+        "camels_02108000.* has no variable tmax, other files have",
+    ),
+    "no common day": (
+        lambda f: f.set_axis(f.index + pd.Timedelta("4000D")),
+        "the basins' files share no day",
+    ),
     "no day": (lambda f: f[:0], r"camels_02108000\.\w+ (holds no day|is not one of Caravan's)"),
 }
 
@@ -261,9 +323,14 @@ def test_a_broken_file_is_named(tmp_path, kind, what):
 
 
 LETTERS = {
-    "letters in a number": (change("temperature_2m_mean", "2001-03-04", "warm"),
-                            "temperature_2m_mean on 2001-03-04 is 'warm', not a number"),
-    "letters in a date": (lambda f: f.rename({f.index[3]: "4th of January"}), "is not one of Caravan's CSV|is no date"),
+    "letters in a number": (
+        change("temperature_2m_mean", "2001-03-04", "warm"),
+        "temperature_2m_mean on 2001-03-04 is 'warm', not a number",
+    ),
+    "letters in a date": (
+        lambda f: f.rename({f.index[3]: "4th of January"}),
+        "is not one of Caravan's CSV|is no date",
+    ),
     "no dates": (lambda f: f.reset_index(drop=True).rename_axis("day"), "date"),
 }
 
@@ -272,7 +339,9 @@ LETTERS = {
 def test_csv_with_letters(tmp_path, what):
     breaks, message = LETTERS[what]
     root = write_caravan(tmp_path, "csv")
-    write_series(root, SECOND, breaks(series(SECOND).astype({"temperature_2m_mean": object})), "csv")
+    write_series(
+        root, SECOND, breaks(series(SECOND).astype({"temperature_2m_mean": object})), "csv"
+    )
     refused(f"{SECOND}.csv.*({message})", root)
 
 
@@ -310,28 +379,53 @@ def test_negative_streamflow_is_missing(root):
 
 def test_files_of_different_length_give_the_common_days_and_a_warning(root):
     write_series(root, SECOND, series(SECOND)["2001-02-01":"2002-11-30"], "netcdf")
-    with pytest.warns(UserWarning, match="only 2001-02-01 to 2002-11-30 is kept .*1 files are longer, camels_01013500"):
+    with pytest.warns(
+        UserWarning,
+        match="only 2001-02-01 to 2002-11-30 is kept .*1 files are longer, camels_01013500",
+    ):
         ds = open_caravan(root)
-    np.testing.assert_allclose(ds["prcp"].sel(basin=FIRST),
-                               series(FIRST)["total_precipitation_sum"]["2001-02-01":"2002-11-30"], rtol=1e-6)
+    np.testing.assert_allclose(
+        ds["prcp"].sel(basin=FIRST),
+        series(FIRST)["total_precipitation_sum"]["2001-02-01":"2002-11-30"],
+        rtol=1e-6,
+    )
 
 
 TABLES = {
-    "no tables": (lambda folder: [f.unlink() for f in folder.iterdir()], "no attribute table in .*camels"),
-    "no table of places": (lambda folder: (folder / "attributes_other_camels.csv").unlink(),
-                           "attributes_other_camels.csv is missing"),
-    "a basin that is not in a table": (lambda folder: rewrite(folder, lambda t: t[t["gauge_id"] != SECOND]),
-                                       "attributes_hydroatlas_camels.csv lacks basin camels_02108000"),
-    "a basin twice": (lambda folder: rewrite(folder, lambda t: pd.concat([t, t[-2:]])),
-                      "attributes_hydroatlas_camels.csv has basin camels_02108000 2 times"),
-    "no ids": (lambda folder: rewrite(folder, lambda t: t.drop(columns="gauge_id")),
-               "attributes_hydroatlas_camels.csv .*gauge_id"),
-    "not a table": (lambda folder: (folder / "attributes_hydroatlas_camels.csv").write_text("a,b\n1,2,3\n1,2,3,4\n"),
-                    "attributes_hydroatlas_camels.csv"),
-    "an empty file": (lambda folder: (folder / "attributes_hydroatlas_camels.csv").write_text(""),
-                      "attributes_hydroatlas_camels.csv"),
-    "words for an area": (lambda folder: rewrite(folder, lambda t: t.assign(area="big"), "other"),
-                          "attributes_other_camels.csv: area of basin camels_02108000 is 'big', not a number"),
+    "no tables": (
+        lambda folder: [f.unlink() for f in folder.iterdir()],
+        "no attribute table in .*camels",
+    ),
+    "no table of places": (
+        lambda folder: (folder / "attributes_other_camels.csv").unlink(),
+        "attributes_other_camels.csv is missing",
+    ),
+    "a basin that is not in a table": (
+        lambda folder: rewrite(folder, lambda t: t[t["gauge_id"] != SECOND]),
+        "attributes_hydroatlas_camels.csv lacks basin camels_02108000",
+    ),
+    "a basin twice": (
+        lambda folder: rewrite(folder, lambda t: pd.concat([t, t[-2:]])),
+        "attributes_hydroatlas_camels.csv has basin camels_02108000 2 times",
+    ),
+    "no ids": (
+        lambda folder: rewrite(folder, lambda t: t.drop(columns="gauge_id")),
+        "attributes_hydroatlas_camels.csv .*gauge_id",
+    ),
+    "not a table": (
+        lambda folder: (folder / "attributes_hydroatlas_camels.csv").write_text(
+            "a,b\n1,2,3\n1,2,3,4\n"
+        ),
+        "attributes_hydroatlas_camels.csv",
+    ),
+    "an empty file": (
+        lambda folder: (folder / "attributes_hydroatlas_camels.csv").write_text(""),
+        "attributes_hydroatlas_camels.csv",
+    ),
+    "words for an area": (
+        lambda folder: rewrite(folder, lambda t: t.assign(area="big"), "other"),
+        "attributes_other_camels.csv: area of basin camels_02108000 is 'big', not a number",
+    ),
 }
 
 
@@ -351,9 +445,12 @@ def test_tables_that_cannot_be_joined(root, what):
 
 
 def test_real_basins(real_data):
-    """402 basins; ERA5-Land PET of 5 to 20 mm/d is refused, what stands in for it is near CAMELS' own."""
+    """402 basins; ERA5-Land PET of 5 to 20 mm/d is refused, what stands in for it is near CAMELS'
+    own."""
     with pytest.warns(UserWarning) as told:
-        ds = open_caravan(real_data / "caravan", attributes=real_data / "camels_us/camels_attributes_v2.0")
+        ds = open_caravan(
+            real_data / "caravan", attributes=real_data / "camels_us/camels_attributes_v2.0"
+        )
     assert any(w.category is PetWarning and "impossible" in str(w.message) for w in told)
     assert ds.sizes == {"basin": 402, "time": 12418}
     assert all(b.startswith("camels_") and len(b) == 15 for b in ds["basin"].values)
@@ -362,7 +459,8 @@ def test_real_basins(real_data):
     radiation = 0.408 * extraterrestrial_radiation(ds["lat"], ds["time"][-365:]).mean("time")
     assert 0.5 < float(means.min()) and float(means.max()) < 5.0
     assert 0.05 < float((means / radiation).min()) and float((means / radiation).max()) < 0.4
-    assert abs(float((means / ds["pet_mean"]).median()) - 1) < 0.2  # CAMELS' Priestley-Taylor, joined by id
+    # CAMELS' Priestley-Taylor, joined by id
+    assert abs(float((means / ds["pet_mean"]).median()) - 1) < 0.2
     assert ds["area_gages2"].notnull().all() and ds["elev_mean"].dtype == float
 
 

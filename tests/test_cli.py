@@ -30,7 +30,9 @@ def plan(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cell = nbformat.v4.new_code_cell("seed = 1\nrun_dir = ''", metadata={"tags": ["parameters"]})
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "blank.ipynb")
-    (tmp_path / "small.yaml").write_text("runs:\n  - {id: only, notebook: blank.ipynb, params: {seed: 7}}\n")
+    (tmp_path / "small.yaml").write_text(
+        "runs:\n  - {id: only, notebook: blank.ipynb, params: {seed: 7}}\n"
+    )
     return tmp_path / "small.yaml"
 
 
@@ -78,18 +80,31 @@ def test_a_complete_plan_says_there_is_nothing_to_do(plan, capsys):
 def test_nothing_heavy_is_imported_where_nothing_is_to_do(plan):
     complete(plan)
     heavy = "{'torch', 'papermill', 'holoviews', 'umap', 'xarray'}"
-    code = ("import sys\nfrom hydronb.cli import main\n"
-            f"try:\n    main(['run', {str(plan)!r}])\n"
-            f"except SystemExit as end:\n    assert not end.code and not {heavy} & set(sys.modules)")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                          env={"PYTHONPATH": str(ROOT)}, check=False)
+    code = (
+        "import sys\nfrom hydronb.cli import main\n"
+        f"try:\n    main(['run', {str(plan)!r}])\n"
+        f"except SystemExit as end:\n    assert not end.code and not {heavy} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(ROOT)},
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(("run", "words"), [
-    ("notebook: blank.ipynb, params: {seeed: 7}", "only: unknown parameter 'seeed' of blank; did you mean 'seed'?"),
-    ("notebook: blnk.ipynb", "only: no notebook "),
-])
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        (
+            "notebook: blank.ipynb, params: {seeed: 7}",
+            "only: unknown parameter 'seeed' of blank; did you mean 'seed'?",
+        ),
+        ("notebook: blnk.ipynb", "only: no notebook "),
+    ],
+)
 def test_what_the_user_can_put_right_is_one_line_on_stderr(plan, capsys, run, words):
     plan.write_text(f"runs:\n  - {{id: only, {run}}}\n")
     assert call("run", str(plan)) == 1
@@ -117,13 +132,18 @@ def test_status_of_a_plan_and_of_a_folder(plan, capsys):
         assert "stale" in out
         assert "the notebook's code has changed since" in out
     assert call("run", str(plan)) == 0
-    assert "1 of them stale (only: the notebook's code has changed since); --redo-stale" in capsys.readouterr().out
+    assert (
+        "1 of them stale (only: the notebook's code has changed since); --redo-stale"
+        in capsys.readouterr().out
+    )
 
 
 def test_the_app_refuses_other_machines_without_a_password(capsys, monkeypatch):
     monkeypatch.delenv("HYDRONB_PASSWORD", raising=False)
     assert call("app", "--address", "0.0.0.0") == 1
-    assert capsys.readouterr().err.startswith("error: 0.0.0.0 can be reached from other machines, so it needs a pass")
+    assert capsys.readouterr().err.startswith(
+        "error: 0.0.0.0 can be reached from other machines, so it needs a pass"
+    )
 
 
 def test_data_check_ends_with_one_when_something_is_wrong(tmp_path, capsys):
@@ -133,25 +153,34 @@ def test_data_check_ends_with_one_when_something_is_wrong(tmp_path, capsys):
 
 def test_a_full_disk_and_a_closed_folder_are_named():
     full = OSError(28, "No space left on device", "out/run.json")
-    assert cannot_write(full, Path("out")) == (
-        "out/run.json: the disk is full; free some space, then the same command goes on")
+    assert (
+        cannot_write(full, Path("out"))
+        == "out/run.json: the disk is full; free some space, then the same command goes on"
+    )
     closed = PermissionError(13, "Permission denied")
-    assert cannot_write(closed, Path("out")) == (
-        "out: Permission denied; choose a folder you can write to with --outputs")
+    assert (
+        cannot_write(closed, Path("out"))
+        == "out: Permission denied; choose a folder you can write to with --outputs"
+    )
 
 
-@pytest.mark.parametrize(("name", "value", "line"), [
-    ("DataError", "basin 1: gone", "basin 1: gone"),
-    ("ValueError", "first\nsecond", "ValueError: first"),
-    ("KeyboardInterrupt", "", "KeyboardInterrupt"),
-    ("nearest", "not an error class", "nearest: not an error class"),
-])
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("DataError", "basin 1: gone", "basin 1: gone"),
+        ("ValueError", "first\nsecond", "ValueError: first"),
+        ("KeyboardInterrupt", "", "KeyboardInterrupt"),
+        ("nearest", "not an error class", "nearest: not an error class"),
+    ],
+)
 def test_a_notebooks_error_becomes_one_line(name, value, line):
     assert execute._words(name, value) == line
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (185.0, "3 min 5 s"),
-                                               (7800.0, "2 h 10 min")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.6, "1 min 0 s"), (185.0, "3 min 5 s"), (7800.0, "2 h 10 min")],
+)
 def test_times_are_read_at_a_glance(seconds, text):
     assert took(seconds) == text
 

@@ -1,4 +1,5 @@
-"""CNN-LSTM: sizes of Table A3 of Li et al. (2023), PyTorch's LSTM, and one encoding a day against one a window."""
+"""CNN-LSTM: sizes of Table A3 of Li et al. (2023), PyTorch's LSTM, and one encoding a day against
+one a window."""
 
 import datetime as dt
 
@@ -28,23 +29,48 @@ WHOLE = Period(start=dt.date(2000, 3, 1), end=dt.date(2000, 12, 31))
 LATE = Period(start=dt.date(2000, 11, 2), end=dt.date(2001, 1, 20))
 
 
-def small(ds, model="cnn_lstm", targets=("streamflow", "et"), static=(), predict_last=1, sequence_length=12, **more):
+def small(
+    ds,
+    model="cnn_lstm",
+    targets=("streamflow", "et"),
+    static=(),
+    predict_last=1,
+    sequence_length=12,
+    **more,
+):
     means = model == "mean_lstm"
     scaling = fit_frame_scaling(ds, list(targets), list(static), WHOLE, means=means)
     torch.manual_seed(3)
     shape = None if means else [ds.sizes["y"], ds.sizes["x"]]
-    return CNNLSTM(model, scaling, shape=shape, hidden=6, layers=2, sequence_length=sequence_length,
-                   predict_last=predict_last, **more).eval()
+    return CNNLSTM(
+        model,
+        scaling,
+        shape=shape,
+        hidden=6,
+        layers=2,
+        sequence_length=sequence_length,
+        predict_last=predict_last,
+        **more,
+    ).eval()
 
 
 def settings(**more):
-    given = {"train_period": WHOLE, "validation_period": None, "test_period": Period(start=dt.date(2001, 1, 1),
-             end=dt.date(2001, 1, 31)), "hidden": 6, "sequence_length": 12, "predict_last": 4, "epochs": 1,
-             "samples_per_epoch": 16, "batch_size": 8}  # fmt: skip
+    given = {
+        "train_period": WHOLE,
+        "validation_period": None,
+        "test_period": Period(start=dt.date(2001, 1, 1), end=dt.date(2001, 1, 31)),
+        "hidden": 6,
+        "sequence_length": 12,
+        "predict_last": 4,
+        "epochs": 1,
+        "samples_per_epoch": 16,
+        "batch_size": 8,
+    }
     return CNNLSTMTrainParameters(**(given | more))
 
 
-# The encoder ----------------------------------------------------------------------------------------------
+# The encoder
+# ---
 
 
 @pytest.mark.parametrize("basin", TABLE_A3)
@@ -75,13 +101,16 @@ def test_any_grid_is_encoded_and_every_cell_counts(shape):
 
 
 def test_smallest_grid():
-    with pytest.raises(ParameterError, match="3 x 8 cells is too small to convolve; the smallest is 4 x 4"):
+    with pytest.raises(
+        ParameterError, match="3 x 8 cells is too small to convolve; the smallest is 4 x 4"
+    ):
         stack_for((3, 8))
     with pytest.raises(ParameterError, match="smallest grid is 4 x 4 cells"):
         GridParameters.validate_parameters({"shape": [3, 8]})
 
 
-# The recurrence -------------------------------------------------------------------------------------------
+# The recurrence
+# ---
 
 
 def test_stacked_lstm_is_pytorchs():
@@ -99,19 +128,24 @@ def test_gradients_are_pytorchs():
     torch.manual_seed(1)
     stacked, x = StackedLSTM(3, 5, 2), torch.randn(4, 11, 3, requires_grad=True)
     found = torch.autograd.grad(stacked(x, 4).square().sum(), [x, *stacked.parameters()])
-    expected = torch.autograd.grad(stacked.lstm(x)[0][:, -4:].square().sum(), [x, *stacked.parameters()])
+    expected = torch.autograd.grad(
+        stacked.lstm(x)[0][:, -4:].square().sum(), [x, *stacked.parameters()]
+    )
     for ours, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
 
 
-# One copy, and one encoding a day -------------------------------------------------------------------------
+# One copy, and one encoding a day
+# ---
 
 
 def test_frames_are_the_datasets_own_memory():
     ds = random_grid()
     model = small(ds)
     frames = model.open(ds)
-    assert [c.data_ptr() for c in frames.channels] == [ds[n].values.ctypes.data for n in ("prcp", "tmean")]
+    assert [c.data_ptr() for c in frames.channels] == [
+        ds[n].values.ctypes.data for n in ("prcp", "tmean")
+    ]
 
 
 @pytest.mark.parametrize("predict_last", [1, 5])
@@ -120,20 +154,31 @@ def test_cached_features_equal_every_window_encoded_by_itself(predict_last, stat
     ds = random_grid()
     model = small(ds, static=static, predict_last=predict_last)
     found = predict(model, ds, LATE, progress=False)
-    z = {n: (ds[n].values - m) / s for n, (m, s) in (model.scaling.forcings | model.scaling.attributes).items()}
+    z = {
+        n: (ds[n].values - m) / s
+        for n, (m, s) in (model.scaling.forcings | model.scaling.attributes).items()
+    }
     time = ds.indexes["time"]
     fields = [np.broadcast_to(z[n], ds["prcp"].shape) for n in static]
     grid = torch.from_numpy(np.stack([z["prcp"], z["tmean"], *fields], 1).astype(np.float32))
-    names, (first, last) = list(model.scaling.targets), (time.get_loc(str(d)) for d in (LATE.start, LATE.end))
+    names, (first, last) = (
+        list(model.scaling.targets),
+        (time.get_loc(str(d)) for d in (LATE.start, LATE.end)),
+    )
     for end in range(first + predict_last - 1, last + 1, predict_last):
-        window = torch.stack([model.encoder(grid[day][None])[0] for day in range(end - 11, end + 1)])
+        window = torch.stack(
+            [model.encoder(grid[day][None])[0] for day in range(end - 11, end + 1)]
+        )
         out = model.head(model.recurrent.lstm(window[None])[0][0, -predict_last:])
         for k, name in enumerate(names):
             mean, std = model.scaling.targets[name]
             expected = out[:, k].detach().numpy() * std + mean
             days = time[end - predict_last + 1 : end + 1]
-            np.testing.assert_allclose(found[name].sel(time=days)[0], np.maximum(expected, 0) if name == "streamflow"
-                                       else expected, atol=2e-6)  # fmt: skip
+            np.testing.assert_allclose(
+                found[name].sel(time=days)[0],
+                np.maximum(expected, 0) if name == "streamflow" else expected,
+                atol=2e-6,
+            )
 
 
 def test_each_day_is_encoded_once_whatever_the_sequence(monkeypatch):
@@ -141,10 +186,20 @@ def test_each_day_is_encoded_once_whatever_the_sequence(monkeypatch):
     for length in (12, 48):
         model, seen = small(ds, sequence_length=length), []
         encode = model._encode
-        monkeypatch.setattr(model, "_encode", lambda frames, days, encode=encode, seen=seen: (
-            seen.extend(days.tolist()), encode(frames, days))[1])
+        monkeypatch.setattr(
+            model,
+            "_encode",
+            lambda frames, days, encode=encode, seen=seen: (
+                seen.extend(days.tolist()),
+                encode(frames, days),
+            )[1],
+        )
         predict(model, ds, LATE, progress=False)
-        assert len(seen) == len(set(seen)) == len(ds.sel(time=slice("2000-11-02", "2001-01-20")).time) + length - 1
+        assert (
+            len(seen)
+            == len(set(seen))
+            == len(ds.sel(time=slice("2000-11-02", "2001-01-20")).time) + length - 1
+        )
 
 
 def test_recomputed_activations_change_no_gradient(monkeypatch):
@@ -155,7 +210,9 @@ def test_recomputed_activations_change_no_gradient(monkeypatch):
     grads = []
     for cells in (2**20, 8 * 35):
         monkeypatch.setattr(cnn_lstm, "CELLS", cells)
-        grads.append(torch.autograd.grad(model(batch.frames, batch.days).sum(), list(model.parameters())))
+        grads.append(
+            torch.autograd.grad(model(batch.frames, batch.days).sum(), list(model.parameters()))
+        )
     for one, other in zip(*grads, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
@@ -166,10 +223,14 @@ def test_samples_end_on_observed_days_of_the_period():
     model = small(ds, targets=["streamflow"])
     samples = frame_samples(ds, model.open(ds), ["streamflow"], WHOLE, 12, 1)
     observed = ds["streamflow"].sel(time=slice("2000-03-01", "2000-12-31")).dropna("time")
-    assert samples.last.tolist() == ds.indexes["time"].get_indexer(observed.indexes["time"]).tolist()
+    assert (
+        samples.last.tolist() == ds.indexes["time"].get_indexer(observed.indexes["time"]).tolist()
+    )
     batch = samples.gather(torch.tensor([0, 5]))
     np.testing.assert_array_equal(batch.target[:, 0, 0], observed[[0, 5]])
-    assert batch.days[1].tolist() == list(range(int(samples.last[5]) - 11, int(samples.last[5]) + 1))
+    assert batch.days[1].tolist() == list(
+        range(int(samples.last[5]) - 11, int(samples.last[5]) + 1)
+    )
 
 
 def test_means_see_the_basin_alone():
@@ -185,13 +246,19 @@ def test_scaling_by_hand():
     ds = random_grid()
     scaling = fit_frame_scaling(ds, ["et"], ["elevation"], WHOLE, means=False)
     inside = ds.sel(time=slice("2000-03-01", "2000-12-31"))
-    pairs = [(scaling.forcings["prcp"], inside["prcp"]), (scaling.attributes["elevation"], ds["elevation"]),
-             (scaling.targets["et"], inside["et"])]
+    pairs = [
+        (scaling.forcings["prcp"], inside["prcp"]),
+        (scaling.attributes["elevation"], ds["elevation"]),
+        (scaling.targets["et"], inside["et"]),
+    ]
     for found, values in pairs:
-        assert found == pytest.approx((values.values.mean(dtype=float), values.values.std(dtype=float)), rel=1e-6)
+        assert found == pytest.approx(
+            (values.values.mean(dtype=float), values.values.std(dtype=float)), rel=1e-6
+        )
 
 
-# Training -------------------------------------------------------------------------------------------------
+# Training
+# ---
 
 
 def test_a_training_writes_what_the_others_read(tmp_path):
@@ -201,13 +268,22 @@ def test_a_training_writes_what_the_others_read(tmp_path):
     assert scores.index.tolist() == ["brook"]
     assert (tmp_path / "metrics_et.csv").exists()
     again = predict(load(tmp_path), ds, p.test_period, progress=False)
-    np.testing.assert_array_equal(again["et"], predict(model, ds, p.test_period, progress=False)["et"])
+    np.testing.assert_array_equal(
+        again["et"], predict(model, ds, p.test_period, progress=False)["et"]
+    )
     assert (again["streamflow"] >= 0).all() and again["streamflow_obs"].attrs["units"] == "mm/d"
 
 
 def test_a_stopped_training_ends_with_the_same_bits(tmp_path, monkeypatch):
-    ds, march = random_grid((4, 4), 120), Period(start=dt.date(2000, 3, 1), end=dt.date(2000, 3, 31))
-    p = settings(epochs=2, train_period=march, test_period=Period(start=dt.date(2000, 4, 1), end=dt.date(2000, 4, 9)))
+    ds, march = (
+        random_grid((4, 4), 120),
+        Period(start=dt.date(2000, 3, 1), end=dt.date(2000, 3, 31)),
+    )
+    p = settings(
+        epochs=2,
+        train_period=march,
+        test_period=Period(start=dt.date(2000, 4, 1), end=dt.date(2000, 4, 9)),
+    )
     whole = train(ds, p, tmp_path / "whole")
     keep = Checkpoint.save
 
@@ -227,8 +303,16 @@ def test_a_stopped_training_ends_with_the_same_bits(tmp_path, monkeypatch):
 def test_the_grid_knows_what_the_mean_does_not(tmp_path):
     """Streamflow is the rain of one of 16 cells, of which the mean explains a sixteenth."""
     ds = random_grid((4, 4), 400)
-    p = settings(targets=["streamflow"], epochs=5, samples_per_epoch=128, sequence_length=30, predict_last=28,
-                 learning_rate=1e-2, clip_norm=1.0, hidden=12)
+    p = settings(
+        targets=["streamflow"],
+        epochs=5,
+        samples_per_epoch=128,
+        sequence_length=30,
+        predict_last=28,
+        learning_rate=1e-2,
+        clip_norm=1.0,
+        hidden=12,
+    )
     train(ds, p, tmp_path)
     assert pd.read_csv(tmp_path / "progress.csv")["loss"].iloc[-1] < 0.5
 
@@ -244,13 +328,17 @@ def test_a_missing_target_teaches_nothing():
     assert (model.head.weight.grad[0] == 0).all() and (model.head.weight.grad[1] != 0).any()
 
 
-# Mistakes -------------------------------------------------------------------------------------------------
+# Mistakes
+# ---
 
 
 def test_what_is_wrong_is_said_in_one_line():
     ds = random_grid()
     for wrong, message in (
-        ({"targets": ["evaporation"]}, "targets.0 = 'evaporation' is unknown; choose one of streamflow, et"),
+        (
+            {"targets": ["evaporation"]},
+            "targets.0 = 'evaporation' is unknown; choose one of streamflow, et",
+        ),
         ({"targets": ["et", "et"]}, "targets lists 'et' twice"),
         ({"model": "mean_lstm", "static": ["mask"]}, "mean_lstm sees no grid"),
         ({"predict_last": 99}, "predict_last (99) is longer than sequence_length (12)"),
@@ -259,12 +347,28 @@ def test_what_is_wrong_is_said_in_one_line():
             CNNLSTMTrainParameters.validate_parameters(settings().plain() | wrong)
         assert message in str(error.value) and "\n" not in str(error.value)
     for change, parameters, message in (
-        (lambda d: d.drop_vars("et"), {"targets": ["et"]}, "brook has no target 'et'; known: streamflow"),
-        (lambda d: d.drop_vars(["et", "streamflow"]), {}, "nor any other, so nothing can be trained on it"),
+        (
+            lambda d: d.drop_vars("et"),
+            {"targets": ["et"]},
+            "brook has no target 'et'; known: streamflow",
+        ),
+        (
+            lambda d: d.drop_vars(["et", "streamflow"]),
+            {},
+            "nor any other, so nothing can be trained on it",
+        ),
         (lambda d: d, {"static": ["slope"]}, "no static field 'slope'"),
-        (lambda d: d, {"sequence_length": 4000}, "sequence_length 4000 is longer than the data, which have 400 days"),
+        (
+            lambda d: d,
+            {"sequence_length": 4000},
+            "sequence_length 4000 is longer than the data, which have 400 days",
+        ),
         (lambda d: d, {"sequence_length": 200}, "needs 196 days of forcing before 2000-03-01"),
-        (lambda d: d.assign(streamflow=d["streamflow"] * np.nan), {}, "brook has no streamflow in 2000-03-01"),
+        (
+            lambda d: d.assign(streamflow=d["streamflow"] * np.nan),
+            {},
+            "brook has no streamflow in 2000-03-01",
+        ),
         (lambda d: d.assign(prcp=d["prcp"] * 0), {}, "forcing prcp is 0 everywhere"),
     ):
         with pytest.raises(DataError) as error:
@@ -289,9 +393,19 @@ def test_prediction_needs_no_target():
 def test_published_settings_are_the_defaults():
     """Tables 2 and A2, Appendix A."""
     p = CNNLSTMTrainParameters()
-    assert (p.hidden, p.layers, p.sequence_length, p.predict_last, p.epochs, p.batch_size) == (32, 2, 60, 1, 400, 32)
+    assert (p.hidden, p.layers, p.sequence_length, p.predict_last, p.epochs, p.batch_size) == (
+        32,
+        2,
+        60,
+        1,
+        400,
+        32,
+    )
     assert [str(x) for x in (p.train_period, p.validation_period, p.test_period)] == [
-        "1983-01-01 to 2004-12-31", "2006-01-01 to 2009-12-31", "2011-01-01 to 2014-12-31"]
+        "1983-01-01 to 2004-12-31",
+        "2006-01-01 to 2009-12-31",
+        "2011-01-01 to 2014-12-31",
+    ]
 
 
 def test_open_frames_of_means_has_no_cells():

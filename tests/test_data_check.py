@@ -1,4 +1,5 @@
-"""The report names what a folder holds and does not stop at the first thing that is wrong with it."""
+"""The report names what a folder holds and does not stop at the first thing that is wrong with
+it."""
 
 import shutil
 
@@ -55,7 +56,9 @@ def write_caravan(root, *, source="camels", kind="netcdf", pet=2.0, n=3):
         ("hydroatlas", {"ele_mt_sav": 100}),
         ("other", {"gauge_lat": 45.0, "gauge_lon": -70.0, "area": 100.0}),
     ):
-        pd.DataFrame({"gauge_id": ids} | columns).to_csv(tables / f"attributes_{table}_{source}.csv", index=False)
+        pd.DataFrame({"gauge_id": ids} | columns).to_csv(
+            tables / f"attributes_{table}_{source}.csv", index=False
+        )
     return root
 
 
@@ -63,7 +66,8 @@ def text(lines) -> str:
     return "\n".join(lines)
 
 
-# What is there --------------------------------------------------------------------------------------------
+# What is there
+# ---
 
 
 def test_camels_us_as_it_should_be(camels):
@@ -72,7 +76,10 @@ def test_camels_us_as_it_should_be(camels):
     assert found.problems == [] and found[-1] == "no problem found"
     assert f"{camels}: CAMELS-US" in said
     assert "camels_topo.txt: 3 basins, 4 attributes" in said
-    assert "camels_vege.txt: 3 basins, 3 attributes, missing values in root_depth_50, geol_2nd_class" in said
+    assert (
+        "camels_vege.txt: 3 basins, 3 attributes, missing values in root_depth_50, geol_2nd_class"
+        in said
+    )
     assert "forcing daymet: 3 basins, 01013500 to 11532500" in said
     assert "period: 1999-10-01 to 2001-09-30" in said
     prcp = pd.concat([series(b)["prcp"] for b in ("01013500", "02108000", "11532500")])
@@ -85,19 +92,27 @@ def test_caravan_as_it_should_be(tmp_path):
     found = report(write_caravan(tmp_path))
     said = text(found)
     assert found.problems == []
-    assert "Caravan, sub-source camels (netcdf), 3 basins, camels_01013500 to camels_03013500" in said
+    assert (
+        "Caravan, sub-source camels (netcdf), 3 basins, camels_01013500 to camels_03013500" in said
+    )
     assert "attributes_other_camels.csv: 3 basins, 3 attributes" in said
     assert "period: 2000-01-01 to 2001-12-31" in said
-    assert "no streamflow on 10.0% of days, in 2 of 3 basins, most in camels_03013500 (20.0%)" in said
+    assert (
+        "no streamflow on 10.0% of days, in 2 of 3 basins, most in camels_03013500 (20.0%)" in said
+    )
     assert "potential_evaporation_sum_FAO_PENMAN_MONTEITH: 2 to 2 mm/d, mean 2" in said
 
 
 def test_impossible_pet_is_named(tmp_path):
     """By the ERA5-Land name whatever it is like, and by its size whatever its name."""
     notes = report(write_caravan(tmp_path / "a")).notes
-    assert len(notes) == 1 and notes[0].startswith("potential_evaporation_sum_ERA5_LAND is impossible")
+    assert len(notes) == 1 and notes[0].startswith(
+        "potential_evaporation_sum_ERA5_LAND is impossible"
+    )
     notes = report(write_caravan(tmp_path / "b", pet=13.0)).notes
-    assert any(n.startswith("potential_evaporation_sum_FAO_PENMAN_MONTEITH is impossible") for n in notes)
+    assert any(
+        n.startswith("potential_evaporation_sum_FAO_PENMAN_MONTEITH is impossible") for n in notes
+    )
     assert "3 of 3 basins" in text(notes)
 
 
@@ -106,7 +121,11 @@ def test_a_folder_that_holds_several_sources(tmp_path):
     write_caravan(tmp_path / "caravan")
     write_caravan(tmp_path / "caravan", source="camelsgb", kind="csv", n=2)
     said = text(report(tmp_path))
-    assert "CAMELS-US" in said and "sub-source camels (netcdf)" in said and "sub-source camelsgb (csv)" in said
+    assert (
+        "CAMELS-US" in said
+        and "sub-source camels (netcdf)" in said
+        and "sub-source camelsgb (csv)" in said
+    )
     assert "nldas: tmin equals tmax in 3 of 3 files; only tmean is offered" in said
 
 
@@ -119,7 +138,9 @@ def test_a_dataset_in_the_convention(tmp_path):
     ds.to_netcdf(tmp_path / "mine.nc")
     found = report(tmp_path / "mine.nc")
     assert found.problems == []
-    assert "a dataset of 2 basins and 20 days" in text(found) and "prcp: 1 to 1 mm/d, mean 1" in text(found)
+    assert "a dataset of 2 basins and 20 days" in text(
+        found
+    ) and "prcp: 1 to 1 mm/d, mean 1" in text(found)
     assert "1 attributes, missing values in aridity" in text(found)
     ds.to_zarr(tmp_path / "mine.zarr", zarr_format=2)
     assert "a dataset of 2 basins" in text(report(tmp_path / "mine.zarr"))
@@ -131,7 +152,8 @@ def test_a_folder_of_attribute_tables(tmp_path):
     assert "camels_name.txt: 3 basins" in text(report(tmp_path))
 
 
-# What is wrong --------------------------------------------------------------------------------------------
+# What is wrong
+# ---
 
 
 def test_everything_wrong_with_camels_us_is_named(camels):
@@ -147,7 +169,9 @@ def test_everything_wrong_with_camels_us_is_named(camels):
     flow = flow_file(camels, "11532500")
     flow.write_text(flow.read_text().replace("A:e", "A:e extra", 1))
     flow_file(camels, "01013500").unlink()
-    stray = forcing_file(camels, "daymet", "02108000").with_name("99999999_lump_cida_forcing_leap.txt")
+    stray = forcing_file(camels, "daymet", "02108000").with_name(
+        "99999999_lump_cida_forcing_leap.txt"
+    )
     stray.write_text(short.read_text())
     table = camels / "camels_attributes_v2.0" / "camels_name.txt"
     table.write_text("\n".join(table.read_text().splitlines()[:-1]))
@@ -157,7 +181,9 @@ def test_everything_wrong_with_camels_us_is_named(camels):
     assert f"{forcing}:21: 1 date is missing between 1999-10-16 and 1999-10-18" in said
     assert f"{forcing}:31: negative precipitation (prcp): -1 mm/d" in said
     assert f"{forcing}: 9 more like these" in said
-    assert "1 of 3 forcing files do not cover" in said or "2 of 3 forcing files do not cover" in said
+    assert (
+        "1 of 3 forcing files do not cover" in said or "2 of 3 forcing files do not cover" in said
+    )
     assert "usgs_streamflow has no file of basin 01013500" in said
     assert "no attributes of 1 basin (99999999)" in said
     assert "do not list the same number of basins" in said
@@ -207,9 +233,14 @@ def test_everything_wrong_with_a_dataset_is_named(tmp_path):
     days = pd.date_range("2000-01-01", periods=20)
     bad = np.ones((1, 20))
     bad[0, 3] = -999
-    ds = xr.Dataset({"prcp": (("basin", "time"), bad), "streamflow": (("basin", "time"), bad),
-                     "tmean": (("basin", "time"), bad + 273, {"units": "K"})},
-                    coords={"basin": ["01"], "time": days})  # fmt: skip
+    ds = xr.Dataset(
+        {
+            "prcp": (("basin", "time"), bad),
+            "streamflow": (("basin", "time"), bad),
+            "tmean": (("basin", "time"), bad + 273, {"units": "K"}),
+        },
+        coords={"basin": ["01"], "time": days},
+    )
     ds.to_netcdf(tmp_path / "mine.nc")
     problems = report(tmp_path / "mine.nc").problems
     assert len(problems) == 3
@@ -223,7 +254,9 @@ def test_everything_wrong_with_a_dataset_is_named(tmp_path):
 def test_a_path_or_layout_that_is_not_known(tmp_path):
     with pytest.raises(DataError, match="no such file or folder"):
         report(tmp_path / "nowhere")
-    with pytest.raises(DataError, match=r"looked for basin_mean_forcing/ \(CAMELS-US\), timeseries/netcdf/"):
+    with pytest.raises(
+        DataError, match=r"looked for basin_mean_forcing/ \(CAMELS-US\), timeseries/netcdf/"
+    ):
         report(tmp_path)
     (tmp_path / "notes.docx").write_text("")
     with pytest.raises(DataError, match="neither NetCDF"):

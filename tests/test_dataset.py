@@ -1,4 +1,5 @@
-"""The convention of catchment datasets: what `check` takes, puts in order, and refuses in one line."""
+"""The convention of catchment datasets: what `check` takes, puts in order, and refuses in one
+line."""
 
 import numpy as np
 import pandas as pd
@@ -63,30 +64,63 @@ def test_what_the_convention_does_not_know_is_kept(ds):
     assert attribute_names(checked) == ["slope", "forest", "rock"]
 
 
-@pytest.mark.parametrize(("breaks", "message"), [
-    (lambda ds: ds.rename(basin="catchment"), "no dimension 'basin'"),
-    (lambda ds: ds.drop_vars("time"), "no coordinate 'time'"),
-    (lambda ds: ds.isel(basin=[]), "holds no basin"),
-    (lambda ds: ds.isel(time=[]), "holds no day"),
-    (lambda ds: ds.assign_coords(basin=[1013500, 2, 3]), "ids are numbers, so leading zeros are lost"),
-    (lambda ds: ds.assign_coords(basin=["a", "b", "a"]), "basin a appears 2 times"),
-    (lambda ds: ds.isel(time=[0, 1, 3]), "1 dates are missing, the first is 2000-01-03"),
-    (lambda ds: ds.isel(time=[0, 1, 1]), "the date 2000-01-02 appears twice"),
-    (lambda ds: ds.isel(time=[0, 2, 1]), "dates are not in order at 2000-01-02"),
-    (lambda ds: ds.assign_coords(time=ds["time"] + np.timedelta64(12, "h")), "2000-01-01 12:00:00 is not a day"),
-    (lambda ds: ds.assign_coords(time=np.arange(60)), "not in the standard calendar"),
-    (lambda ds: ds.convert_calendar("360_day", align_on="date"), "not in the standard calendar .CFTimeIndex"),
-    (lambda ds: with_value(ds, "prcp", np.nan), "prcp of basin x_00000002 is missing on 2000-01-11 .1 values in all"),
-    (lambda ds: with_value(ds, "prcp", -0.5), "prcp of basin x_00000002 is -0.5 mm/d on 2000-01-11, outside 0 to"),
-    (lambda ds: with_value(ds, "tmean", 280), "tmean of basin x_00000002 is 280 degC"),
-    (lambda ds: with_value(ds, "tmean", np.inf), "tmean of basin x_00000002 is inf"),
-    (lambda ds: with_value(ds, "streamflow", -999), "is -999 mm/d on 2000-01-11, .* missing is NaN, never a flag"),
-    (lambda ds: ds.assign(prcp=ds["prcp"].assign_attrs(units="m")), "prcp is in 'm', the convention is 'mm/d'"),
-    (lambda ds: ds.assign(prcp=ds["prcp"].astype(str)), "prcp holds .* values, not numbers"),
-    (lambda ds: ds.assign(prcp=ds["slope"]), r"prcp has dims \('basin',\), not \('basin', 'time'\)"),
-    (lambda ds: ds.assign_coords(lat=("basin", [40.0, 91.0, 3.0])), "lat of basin x_00000002 is 91, outside -90"),
-    (lambda ds: ds.assign_coords(area=("basin", [1.0, 2.0, -3.0])), "area of basin x_00000003 is -3"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("breaks", "message"),
+    [
+        (lambda ds: ds.rename(basin="catchment"), "no dimension 'basin'"),
+        (lambda ds: ds.drop_vars("time"), "no coordinate 'time'"),
+        (lambda ds: ds.isel(basin=[]), "holds no basin"),
+        (lambda ds: ds.isel(time=[]), "holds no day"),
+        (
+            lambda ds: ds.assign_coords(basin=[1013500, 2, 3]),
+            "ids are numbers, so leading zeros are lost",
+        ),
+        (lambda ds: ds.assign_coords(basin=["a", "b", "a"]), "basin a appears 2 times"),
+        (lambda ds: ds.isel(time=[0, 1, 3]), "1 dates are missing, the first is 2000-01-03"),
+        (lambda ds: ds.isel(time=[0, 1, 1]), "the date 2000-01-02 appears twice"),
+        (lambda ds: ds.isel(time=[0, 2, 1]), "dates are not in order at 2000-01-02"),
+        (
+            lambda ds: ds.assign_coords(time=ds["time"] + np.timedelta64(12, "h")),
+            "2000-01-01 12:00:00 is not a day",
+        ),
+        (lambda ds: ds.assign_coords(time=np.arange(60)), "not in the standard calendar"),
+        (
+            lambda ds: ds.convert_calendar("360_day", align_on="date"),
+            "not in the standard calendar .CFTimeIndex",
+        ),
+        (
+            lambda ds: with_value(ds, "prcp", np.nan),
+            "prcp of basin x_00000002 is missing on 2000-01-11 .1 values in all",
+        ),
+        (
+            lambda ds: with_value(ds, "prcp", -0.5),
+            "prcp of basin x_00000002 is -0.5 mm/d on 2000-01-11, outside 0 to",
+        ),
+        (lambda ds: with_value(ds, "tmean", 280), "tmean of basin x_00000002 is 280 degC"),
+        (lambda ds: with_value(ds, "tmean", np.inf), "tmean of basin x_00000002 is inf"),
+        (
+            lambda ds: with_value(ds, "streamflow", -999),
+            "is -999 mm/d on 2000-01-11, .* missing is NaN, never a flag",
+        ),
+        (
+            lambda ds: ds.assign(prcp=ds["prcp"].assign_attrs(units="m")),
+            "prcp is in 'm', the convention is 'mm/d'",
+        ),
+        (lambda ds: ds.assign(prcp=ds["prcp"].astype(str)), "prcp holds .* values, not numbers"),
+        (
+            lambda ds: ds.assign(prcp=ds["slope"]),
+            r"prcp has dims \('basin',\), not \('basin', 'time'\)",
+        ),
+        (
+            lambda ds: ds.assign_coords(lat=("basin", [40.0, 91.0, 3.0])),
+            "lat of basin x_00000002 is 91, outside -90",
+        ),
+        (
+            lambda ds: ds.assign_coords(area=("basin", [1.0, 2.0, -3.0])),
+            "area of basin x_00000003 is -3",
+        ),
+    ],
+)
 def test_what_breaks_the_convention_is_one_line(ds, breaks, message):
     refused(breaks(ds), message)
 
@@ -104,11 +138,14 @@ def test_a_users_own_file(ds, tmp_path, kind):
         ds.to_netcdf(path)
     else:
         ds.assign(rock=ds["rock"].astype("U")).assign_coords(basin=ds["basin"].astype("U")).to_zarr(
-            path, zarr_format=2)
+            path, zarr_format=2
+        )
     opened = open_dataset(path)
     for name in ds.data_vars:
         np.testing.assert_array_equal(opened[name].values.astype(ds[name].dtype), ds[name].values)
-    some = open_catchments(DataParameters(kind="file", path=str(path), basins=["00000003", "x_00000001"]))
+    some = open_catchments(
+        DataParameters(kind="file", path=str(path), basins=["00000003", "x_00000001"])
+    )
     assert list(some["basin"].values) == ["x_00000003", "x_00000001"]
     np.testing.assert_array_equal(some["prcp"], ds["prcp"].values[[2, 0]])
 
@@ -116,8 +153,11 @@ def test_a_users_own_file(ds, tmp_path, kind):
 def test_files_that_are_none(tmp_path):
     (tmp_path / "a.nc").write_text("no data")
     (tmp_path / "folder").mkdir()
-    for name, message in (("a.nc", "neither NetCDF nor Zarr"), ("folder", "neither NetCDF nor Zarr"),
-                          ("gone.nc", "no such file or folder")):
+    for name, message in (
+        ("a.nc", "neither NetCDF nor Zarr"),
+        ("folder", "neither NetCDF nor Zarr"),
+        ("gone.nc", "no such file or folder"),
+    ):
         with pytest.raises(DataError, match=message) as error:
             open_dataset(tmp_path / name)
         assert "\n" not in str(error.value)
@@ -128,25 +168,36 @@ BASINS = ["camels_01013500", "camels_02108000", "camels_11532500"]
 
 def test_basins_are_chosen_in_the_order_asked_for():
     assert choose_basins(BASINS[::-1], None, where="here") == BASINS
-    assert choose_basins(BASINS, ["11532500", "camels_01013500"], where="here") == [BASINS[2], BASINS[0]]
+    assert choose_basins(BASINS, ["11532500", "camels_01013500"], where="here") == [
+        BASINS[2],
+        BASINS[0],
+    ]
 
 
-@pytest.mark.parametrize(("wanted", "message"), [
-    (["1013500"], "here has no basin '1013500'; did you mean '01013500', with its leading zero"),
-    (["camels_1013500"], "did you mean '01013500', with its leading zero"),
-    (["camels_02108001"], "no basin 'camels_02108001'; did you mean"),
-    (["xyz"], "no basin 'xyz'; known: camels_01013500, "),
-    ("01013500", "basins is a list of ids, not the string '01013500'"),
-    (["01013500", "camels_01013500"], "basin 'camels_01013500' is asked for twice"),
-    ([], "the list of basins is empty"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (
+            ["1013500"],
+            "here has no basin '1013500'; did you mean '01013500', with its leading zero",
+        ),
+        (["camels_1013500"], "did you mean '01013500', with its leading zero"),
+        (["camels_02108001"], "no basin 'camels_02108001'; did you mean"),
+        (["xyz"], "no basin 'xyz'; known: camels_01013500, "),
+        ("01013500", "basins is a list of ids, not the string '01013500'"),
+        (["01013500", "camels_01013500"], "basin 'camels_01013500' is asked for twice"),
+        ([], "the list of basins is empty"),
+    ],
+)
 def test_basins_that_cannot_be_chosen(wanted, message):
     with pytest.raises(DataError, match=message):
         choose_basins(BASINS, wanted, where="here")
 
 
 def test_bare_ids():
-    assert [bare_id(b) for b in ("camels_01013500", "01013500", "hysets_01AD002")] == ["01013500"] * 2 + ["01AD002"]
+    assert [bare_id(b) for b in ("camels_01013500", "01013500", "hysets_01AD002")] == [
+        "01013500"
+    ] * 2 + ["01AD002"]
 
 
 def test_lists_of_basins(tmp_path):

@@ -1,4 +1,5 @@
-"""Delta-HBV: what the network gives to HBV, HBV's own datasets as the truth, training, and local calibration."""
+"""Delta-HBV: what the network gives to HBV, HBV's own datasets as the truth, training, and local
+calibration."""
 
 from pathlib import Path
 
@@ -25,11 +26,23 @@ from hydronb.runs.plan import read_plan
 from hydronb.train import train
 
 SETTINGS = {
-    "attributes": ["p_mean", "aridity", "frac_snow"], "dynamic": [], "components": 3, "hidden": 5, "dropout": 0.2,
-    "warmup_days": 30, "target_days": 40, "train_period": ["1990-01-01", "1990-09-30"],
-    "test_period": ["1990-10-01", "1991-01-31"], "epochs": 2, "samples_per_epoch": 12, "batch_size": 4,
-    "optimiser": "adam", "learning_rate": 0.02, "seed": 3, "device": "cpu",
-}  # fmt: skip
+    "attributes": ["p_mean", "aridity", "frac_snow"],
+    "dynamic": [],
+    "components": 3,
+    "hidden": 5,
+    "dropout": 0.2,
+    "warmup_days": 30,
+    "target_days": 40,
+    "train_period": ["1990-01-01", "1990-09-30"],
+    "test_period": ["1990-10-01", "1991-01-31"],
+    "epochs": 2,
+    "samples_per_epoch": 12,
+    "batch_size": 4,
+    "optimiser": "adam",
+    "learning_rate": 0.02,
+    "seed": 3,
+    "device": "cpu",
+}
 MODELS = {
     "delta_1": {"components": 1},
     "delta_n": {},
@@ -39,7 +52,7 @@ MODELS = {
     "delta_n(NN_r)": {"recharge": "network"},
     "attributes": {"network": "attributes"},
     "both": {"dynamic": ["BETAET", "BETA"], "network": "both"},
-}  # fmt: skip
+}
 DYNAMIC = MODELS["delta_n(gamma,beta)"]
 TEST = period("1990-10-01", "1991-01-31")
 
@@ -65,7 +78,8 @@ def batch(ds, p):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_simulation_is_hbv_of_the_parameters_that_come_with_it(ds, name):
-    """Streamflow in single precision against `hbv.simulate` in double precision, on the same parameters."""
+    """Streamflow in single precision against `hbv.simulate` in double precision, on the same
+    parameters."""
     m = model(ds, initialisation="typical", **MODELS[name]).eval()
     out = m.simulate(ds, TEST, progress=False, details=True)
     assert out.sizes == {"basin": 3, "time": 123, "component": m.components}
@@ -75,18 +89,30 @@ def test_simulation_is_hbv_of_the_parameters_that_come_with_it(ds, name):
             continue
         low, high, unit = (hbv.PARAMETERS | hbv.ROUTING)[known]
         dims = ("basin",) if known in hbv.ROUTING else ("basin", "time", "component")
-        assert out[known].dims == (dims if known in m.dynamic or known in hbv.ROUTING else ("basin", "component"))
-        assert low <= out[known].min() and out[known].max() <= high and out[known].attrs["units"] == unit
+        assert out[known].dims == (
+            dims if known in m.dynamic or known in hbv.ROUTING else ("basin", "component")
+        )
+        assert (
+            low <= out[known].min()
+            and out[known].max() <= high
+            and out[known].attrs["units"] == unit
+        )
     np.testing.assert_array_equal(out["streamflow_obs"], ds["streamflow"].sel(time=out["time"]))
     if m.recharge is not None:
         return
     parameters = out[[n for n in (*hbv.PARAMETERS, *hbv.ROUTING) if n in out]]
     if m.dynamic:  # before the period they are static, those of the day before it
         h = m.states(*tensors(m, ds, "1990-09-30"), last=1)[:, 0]
-        static = {n: (("basin", "component"), v.detach().numpy()) for n, v in m.read(h)[0].items() if n in m.dynamic}
+        static = {
+            n: (("basin", "component"), v.detach().numpy())
+            for n, v in m.read(h)[0].items()
+            if n in m.dynamic
+        }
         days = ds["time"].sel(time=slice(None, "1990-09-30"))
         first = xr.Dataset(static, {"basin": ds["basin"]}).expand_dims(time=days)
-        daily = xr.concat([first.transpose("basin", "time", "component"), parameters[list(m.dynamic)]], "time")
+        daily = xr.concat(
+            [first.transpose("basin", "time", "component"), parameters[list(m.dynamic)]], "time"
+        )
         parameters = parameters.drop_vars([*m.dynamic, "time"]).assign(daily.data_vars)
     truth = hbv.simulate(ds.sel(time=slice(None, "1991-01-31")), parameters).sel(time=out["time"])
     for flux in ("streamflow", *hbv.FLUXES, *hbv.STORES):
@@ -103,7 +129,8 @@ def tensors(m, ds, last: str):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_no_look_ahead(ds, name):
-    """Weather after a day changes nothing up to it; the record after the period changes nothing at all."""
+    """Weather after a day changes nothing up to it; the record after the period changes nothing at
+    all."""
     m = model(ds, **MODELS[name])
     other = ds.copy(deep=True)
     later = other["time"].values > np.datetime64("1990-11-15")
@@ -117,13 +144,17 @@ def test_no_look_ahead(ds, name):
 
 
 def test_warm_up_is_static_and_has_no_gradient(ds):
-    """The stores at the first target day come from the static parameters of the last day before, whatever the daily
-    ones of the warm-up say; the gradient of the loss reaches the network through the target days alone."""
+    """The stores at the first target day come from the static parameters of the last day before,
+    whatever the daily ones of the warm-up say; the gradient of the loss reaches the network through
+    the target days alone.
+    """
     m = model(ds, **DYNAMIC, dropout=0.0)
     b = batch(ds, settings(**DYNAMIC))
     seen = []
     run = m._run
-    m._run = lambda *given, **state: seen.append((given, torch.is_grad_enabled())) or run(*given, **state)
+    m._run = lambda *given, **state: (
+        seen.append((given, torch.is_grad_enabled())) or run(*given, **state)
+    )
     m(b.dynamic, b.static)
     ((warm_forcing, warm), with_gradient), ((_, static, daily), training) = seen
     assert warm_forcing.shape[1] == 30 and not with_gradient and training
@@ -159,7 +190,9 @@ def test_typical_start(ds):
     m = model(ds, components=1, initialisation="typical")
     parameters, routing = m.read(torch.zeros(2, 5))
     for n, value in (parameters | dict(zip(hbv.ROUTING, routing, strict=True))).items():
-        torch.testing.assert_close(value.flatten(), torch.full((2,), TYPICAL[n]), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            value.flatten(), torch.full((2,), TYPICAL[n]), rtol=1e-4, atol=1e-5
+        )
 
 
 def test_every_weight_learns(ds):
@@ -168,7 +201,9 @@ def test_every_weight_learns(ds):
         ready = family.prepare(ds, p, "cpu")
         m = ready.build()
         ready.loss_of(m, ready.samples.gather(torch.arange(0, 600, 100))).backward()
-        assert all(w.grad is not None and w.grad.isfinite().all() and w.grad.any() for w in m.parameters())
+        assert all(
+            w.grad is not None and w.grad.isfinite().all() and w.grad.any() for w in m.parameters()
+        )
 
 
 def test_iterations_of_an_epoch_are_the_paper_s():
@@ -179,9 +214,17 @@ def test_iterations_of_an_epoch_are_the_paper_s():
 def test_loss_by_hand():
     """Errors 3 and -4 mm/d, one observation missing; (sqrt(q) + 0.1) of 0.81, 0.01, 0, 0.25."""
     sim, obs = torch.tensor([[4.0, 0.0, 7.0]]), torch.tensor([[1.0, 4.0, float("nan")]])
-    terms = Terms(sim[..., None], obs[..., None], torch.ones(1, 1), torch.ones(1), torch.zeros(1, dtype=torch.long))
+    terms = Terms(
+        sim[..., None],
+        obs[..., None],
+        torch.ones(1, 1),
+        torch.ones(1),
+        torch.zeros(1, dtype=torch.long),
+    )
     low = [np.log10(np.sqrt(q + 1e-6) + 0.1) for q in (4, 1, 0, 4)]
-    expected = 0.75 * np.sqrt((9 + 16) / 2) + 0.25 * np.sqrt(((low[0] - low[1]) ** 2 + (low[2] - low[3]) ** 2) / 2)
+    expected = 0.75 * np.sqrt((9 + 16) / 2) + 0.25 * np.sqrt(
+        ((low[0] - low[1]) ** 2 + (low[2] - low[3]) ** 2) / 2
+    )
     assert feng2022(terms).item() == pytest.approx(expected, rel=1e-6)
 
 
@@ -189,14 +232,20 @@ def test_the_lstm_s_target_is_streamflow_over_precipitation(ds):
     m = model(ds, model="runoff_lstm")
     assert isinstance(m, RunoffLSTM)
     days = ds.sel(time=slice("1990-01-01", "1990-09-30"))
-    z = m.encode(torch.from_numpy(days["streamflow"].values), torch.from_numpy(m.scaling.static(ds)).float())
-    assert np.nanmean(z.numpy()) == pytest.approx(0, abs=1e-4) and np.nanstd(z.numpy()) == pytest.approx(1, rel=1e-4)
+    z = m.encode(
+        torch.from_numpy(days["streamflow"].values), torch.from_numpy(m.scaling.static(ds)).float()
+    )
+    assert np.nanmean(z.numpy()) == pytest.approx(0, abs=1e-4) and np.nanstd(
+        z.numpy()
+    ) == pytest.approx(1, rel=1e-4)
     back = m.decode(z, torch.from_numpy(m.scaling.static(ds)).float())
     np.testing.assert_allclose(back, days["streamflow"], rtol=1e-3, atol=1e-5)
     assert log_sqrt(torch.tensor(0.81)).item() == pytest.approx(0)
 
 
-@pytest.mark.parametrize("changes", [*MODELS.values(), {"model": "runoff_lstm"}, {"model": "local_hbv", "starts": 2}])
+@pytest.mark.parametrize(
+    "changes", [*MODELS.values(), {"model": "runoff_lstm"}, {"model": "local_hbv", "starts": 2}]
+)
 def test_what_a_training_leaves_behind(ds, tmp_path, changes):
     p = settings(**changes)
     m = train(ds, p, tmp_path)
@@ -218,8 +267,14 @@ class Killed(BaseException):
     """Cuts a training off right after a checkpoint; the real signal is `test_train`'s."""
 
 
-@pytest.mark.parametrize("changes", [DYNAMIC | {"dynamic_dropout": 0.3, "optimiser": "adadelta"}, MODELS["both"],
-                                     {"model": "local_hbv", "starts": 2}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        DYNAMIC | {"dynamic_dropout": 0.3, "optimiser": "adadelta"},
+        MODELS["both"],
+        {"model": "local_hbv", "starts": 2},
+    ],
+)
 def test_killed_and_resumed_ends_with_the_same_bits(ds, tmp_path, monkeypatch, changes):
     p, save, saves = settings(**changes), Checkpoint.save, []
 
@@ -241,15 +296,20 @@ def test_killed_and_resumed_ends_with_the_same_bits(ds, tmp_path, monkeypatch, c
 
 
 def test_local_calibration_recovers_the_river_of_an_hbv():
-    """Streamflow of HBVs with parameters drawn at random, without noise: on days that the calibration has not seen, NSE
-    nears 1, and LP, which such a river shows, comes out."""
+    """Streamflow of HBVs with parameters drawn at random, without noise: on days that the
+    calibration has not seen, NSE nears 1, and LP, which such a river shows, comes out."""
     ds, rng = synthetic_catchments(3, 3), np.random.default_rng(0)
     bounds = {n: b for n, b in (hbv.PARAMETERS | hbv.ROUTING).items() if n != "BETAET"}
     true = {n: b.low + rng.uniform(0.2, 0.6, 3) * (b.high - b.low) for n, b in bounds.items()}
     of_basin = xr.Dataset({n: ("basin", v) for n, v in true.items()}, {"basin": ds["basin"]})
     river = ds.assign(streamflow=hbv.simulate(ds, of_basin)["streamflow"])
-    p = settings(model="local_hbv", starts=4, warmup_days=90, train_period=["1990-01-01", "1991-09-30"],
-                 test_period=["1991-10-01", "1992-09-30"])
+    p = settings(
+        model="local_hbv",
+        starts=4,
+        warmup_days=90,
+        train_period=["1990-01-01", "1991-09-30"],
+        test_period=["1991-10-01", "1992-09-30"],
+    )
     torch.manual_seed(0)
     ready = family.prepare(river, p, "cpu")
     m = ready.build()
@@ -277,20 +337,45 @@ def test_calibrations_do_not_feel_each_other(ds):
     assert not m.raw.grad[:, 0].any() and not m.raw.grad[:, :, 1].any()
 
 
-@pytest.mark.parametrize("changes, error, words", [
-    ({"dynamic": ["BETTA"]}, ParameterError, r"unknown dynamic parameter 'BETTA'; did you mean 'BETA'"),
-    ({"dynamic": ["gamma"]}, ParameterError, r"unknown dynamic parameter 'gamma'.*BETAET"),
-    ({"dynamic": ["BETA"], "network": "attributes"}, ParameterError, "needs network: lstm"),
-    ({"network": "both"}, ParameterError, "both is for dynamic parameters, and there are none"),
-    ({"forcings": ["prcp", "tmean"]}, ParameterError, "forcings lack 'pet'"),
-    ({"warmup_days": 0}, ParameterError, "warmup_days = 0: the stores of HBV start empty"),
-    ({"model": "runoff_lstm", "attributes": ["aridity"]}, ParameterError, "attributes lack 'p_mean'"),
-    ({"warmup_days": 100}, DataError, "the data have 92 days before 1990-01-01, and warming up takes 100; start the"),
-    ({"warmup_days": 40, "target_days": 300}, DataError, "has 273 days, fewer than the target_days 300 of a sample"),
-    ({"model": "local_hbv", "warmup_days": 100}, DataError,
-     "the data have 92 days before 1990-01-01, and warming up takes 100; start the period on 1990-01-09 or later"),
-    ({"validation_period": ["1991-02-01", "1991-10-30"]}, DataError, "not within the data"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes, error, words",
+    [
+        (
+            {"dynamic": ["BETTA"]},
+            ParameterError,
+            r"unknown dynamic parameter 'BETTA'; did you mean 'BETA'",
+        ),
+        ({"dynamic": ["gamma"]}, ParameterError, r"unknown dynamic parameter 'gamma'.*BETAET"),
+        ({"dynamic": ["BETA"], "network": "attributes"}, ParameterError, "needs network: lstm"),
+        ({"network": "both"}, ParameterError, "both is for dynamic parameters, and there are none"),
+        ({"forcings": ["prcp", "tmean"]}, ParameterError, "forcings lack 'pet'"),
+        ({"warmup_days": 0}, ParameterError, "warmup_days = 0: the stores of HBV start empty"),
+        (
+            {"model": "runoff_lstm", "attributes": ["aridity"]},
+            ParameterError,
+            "attributes lack 'p_mean'",
+        ),
+        (
+            {"warmup_days": 100},
+            DataError,
+            "the data have 92 days before 1990-01-01, and warming up takes 100; start the",
+        ),
+        (
+            {"warmup_days": 40, "target_days": 300},
+            DataError,
+            "has 273 days, fewer than the target_days 300 of a sample",
+        ),
+        (
+            {"model": "local_hbv", "warmup_days": 100},
+            DataError,
+            (
+                "the data have 92 days before 1990-01-01, and warming up takes 100; start the"
+                " period on 1990-01-09 or later"
+            ),
+        ),
+        ({"validation_period": ["1991-02-01", "1991-10-30"]}, DataError, "not within the data"),
+    ],
+)
 def test_bad_settings_in_one_line(ds, changes, error, words):
     with pytest.raises(error, match=words) as caught:
         family.prepare(ds, settings(**changes), "cpu")
@@ -300,12 +385,15 @@ def test_bad_settings_in_one_line(ds, changes, error, words):
 def test_missing_forcing_is_named(ds):
     m, broken = model(ds), ds.copy(deep=True)
     broken["tmean"][1, 7] = np.nan
-    with pytest.raises(DataError, match=r"tmean of basin syn_0002 is missing on 1989-10-08 \(1 values in all\)"):
+    with pytest.raises(
+        DataError, match=r"tmean of basin syn_0002 is missing on 1989-10-08 \(1 values in all\)"
+    ):
         m.simulate(broken, TEST, progress=False)
 
 
 def test_pet_of_a_user_s_own_file(ds, tmp_path):
-    """Computed where it is missing or asked for; without a latitude it cannot be, and that is said."""
+    """Computed where it is missing or asked for; without a latitude it cannot be, and that is
+    said."""
     days = ds.isel(time=slice(60))
     days.drop_vars("pet").to_netcdf(tmp_path / "rain.nc")
     days.drop_vars(["pet", "lat"]).to_netcdf(tmp_path / "nowhere.nc")
@@ -317,7 +405,9 @@ def test_pet_of_a_user_s_own_file(ds, tmp_path):
     assert opened("rain.nc")["pet"].attrs["method"] == "hargreaves"
     xr.testing.assert_equal(opened("whole.nc")["pet"], days["pet"])
     assert not np.allclose(opened("whole.nc", "oudin")["pet"], days["pet"])
-    with pytest.raises(DataError, match="no pet, and without the coordinate lat none can be computed"):
+    with pytest.raises(
+        DataError, match="no pet, and without the coordinate lat none can be computed"
+    ):
         family.prepare(opened("nowhere.nc"), settings(), "cpu")
     with pytest.raises(DataError, match=r"nowhere\.nc: PET needs the coordinate lat"):
         opened("nowhere.nc", "oudin")
@@ -330,26 +420,44 @@ def test_a_basin_that_was_not_calibrated(ds):
 
 
 def test_gamma_is_never_static(ds):
-    """It exists only where it varies in time: asked static it is refused, and a static model has none."""
-    assert "BETAET" not in model(ds, dynamic=["BETA"]).names and "BETAET" in model(ds, **DYNAMIC).names
+    """It exists only where it varies in time: asked static it is refused, and a static model has
+    none."""
+    assert (
+        "BETAET" not in model(ds, dynamic=["BETA"]).names and "BETAET" in model(ds, **DYNAMIC).names
+    )
     with pytest.raises(ParameterError, match="dynamic_dropout"):
         settings(**DYNAMIC, dynamic_dropout=1.0)
-    with pytest.raises(ParameterError, match=r"'static'; what `dynamic` does not name is static; BETAET"):
+    with pytest.raises(
+        ParameterError, match=r"'static'; what `dynamic` does not name is static; BETAET"
+    ):
         settings(static=["BETAET"])
 
 
 def test_the_paper_plan_is_the_published_settings(tmp_path, monkeypatch):
-    """The class's defaults are the published settings; nothing in the plan is left to the notebook's small ones."""
+    """The class's defaults are the published settings; nothing in the plan is left to the
+    notebook's small ones."""
     monkeypatch.setenv("CAMELS_US", str(tmp_path))
     plan = Path(__file__).parents[1] / "params/paper/delta_hbv_camels.yaml"
     runs = {r.id: r.everything for r in read_plan(plan).runs}
     published = DeltaHBVTrainParameters().plain()
-    for name, changes in {"delta_1": {"components": 1, "dynamic": []}, "delta_n": {"dynamic": []},
-                          "delta_n_beta": {"dynamic": ["BETA"]}, "delta_n_gamma": {"dynamic": ["BETAET"]},
-                          "delta_n_gamma_beta": {}, "delta_n_nn_r": {"dynamic": [], "recharge": "network"}}.items():
+    for name, changes in {
+        "delta_1": {"components": 1, "dynamic": []},
+        "delta_n": {"dynamic": []},
+        "delta_n_beta": {"dynamic": ["BETA"]},
+        "delta_n_gamma": {"dynamic": ["BETAET"]},
+        "delta_n_gamma_beta": {},
+        "delta_n_nn_r": {"dynamic": [], "recharge": "network"},
+    }.items():
         expected = published | changes
         given = DeltaHBVTrainParameters.validate_parameters(runs[name]).plain()
-        assert {k for k in published if given[k] != expected[k]} <= {"data", "run_dir", "starts"}, name
+        assert {k for k in published if given[k] != expected[k]} <= {
+            "data",
+            "run_dir",
+            "starts",
+        }, name
     lstm = runs["lstm"]
     assert lstm["forcings"] == ["prcp", "tmean", "srad", "vp", "dayl"] and lstm["epochs"] == 300
-    assert runs["delta_1_maurer"]["components"] == 1 and runs["delta_1_maurer"]["data"]["forcing"] == "maurer_extended"
+    assert (
+        runs["delta_1_maurer"]["components"] == 1
+        and runs["delta_1_maurer"]["data"]["forcing"] == "maurer_extended"
+    )

@@ -1,4 +1,5 @@
-"""Run directories written by hand, with scores, baseflow and ET that are known before they are computed."""
+"""Run directories written by hand, with scores, baseflow and ET that are known before they are
+computed."""
 
 import numpy as np
 import pandas as pd
@@ -24,16 +25,22 @@ def ds():
 def write_run(folder, ds, *, factor=1.0, seed=1, model="delta_hbv", fluxes=True, **settings):
     """A run that simulates `factor` times the truth in everything."""
     folder.mkdir()
-    p = DeltaHBVTrainParameters(data={"n_basins": 6, "years": 2}, model=model, seed=seed, **settings)
-    (folder / "params.yaml").write_text(yaml.safe_dump({k: v for k, v in p.plain().items() if k != "run_dir"}))
+    p = DeltaHBVTrainParameters(
+        data={"n_basins": 6, "years": 2}, model=model, seed=seed, **settings
+    )
+    (folder / "params.yaml").write_text(
+        yaml.safe_dump({k: v for k, v in p.plain().items() if k != "run_dir"})
+    )
     days = ds.sel(time=slice(*PERIOD))
-    xr.Dataset({"streamflow": factor * days["true_streamflow"], "streamflow_obs": days["true_streamflow"]}
-               ).to_netcdf(folder / "simulation.nc")
+    xr.Dataset(
+        {"streamflow": factor * days["true_streamflow"], "streamflow_obs": days["true_streamflow"]}
+    ).to_netcdf(folder / "simulation.nc")
     if fluxes and model != "runoff_lstm":
         names = {"et": "et", "q2": "baseflow", "soil_moisture": "soil_moisture", "snowpack": "snow"}
         made = xr.Dataset({name: factor * days[f"true_{true}"] for name, true in names.items()})
-        made.assign({n: xr.zeros_like(made["et"]) for n in (*STORES, "q0", "q1") if n not in made}).to_netcdf(
-            folder / "fluxes.nc")
+        made.assign(
+            {n: xr.zeros_like(made["et"]) for n in (*STORES, "q0", "q1") if n not in made}
+        ).to_netcdf(folder / "fluxes.nc")
     return benchmark.read_run(folder)
 
 
@@ -42,12 +49,18 @@ def observed(ds):
     return ds["true_streamflow"].sel(time=slice(*PERIOD))
 
 
-@pytest.mark.parametrize(("settings", "label"), [
-    ({"components": 1, "dynamic": []}, "delta_1"), ({"dynamic": []}, "delta_n"),
-    ({"dynamic": ["BETA"]}, "delta_n(beta)"), ({"dynamic": ["BETAET"]}, "delta_n(gamma)"),
-    ({"dynamic": ["BETA", "BETAET"]}, "delta_n(gamma, beta)"),
-    ({"dynamic": [], "recharge": "network"}, "delta_n(NN_r)"), ({"model": "runoff_lstm"}, "LSTM"),
-])
+@pytest.mark.parametrize(
+    ("settings", "label"),
+    [
+        ({"components": 1, "dynamic": []}, "delta_1"),
+        ({"dynamic": []}, "delta_n"),
+        ({"dynamic": ["BETA"]}, "delta_n(beta)"),
+        ({"dynamic": ["BETAET"]}, "delta_n(gamma)"),
+        ({"dynamic": ["BETA", "BETAET"]}, "delta_n(gamma, beta)"),
+        ({"dynamic": [], "recharge": "network"}, "delta_n(NN_r)"),
+        ({"model": "runoff_lstm"}, "LSTM"),
+    ],
+)
 def test_every_row_of_table_2_has_its_label(settings, label):
     p = DeltaHBVTrainParameters(**settings).plain()
     assert benchmark.model_label(p) == label
@@ -61,7 +74,8 @@ def test_a_perfect_run_scores_perfectly_and_half_of_it_as_worked_out(ds, observe
     np.testing.assert_allclose(perfect[["nse", "kge", "et_r"]], 1, atol=1e-6)
     np.testing.assert_allclose(perfect["bfi"], perfect["bfi_reference"], rtol=1e-6)
     half = delta_hbv.score(write_run(tmp_path / "b", ds, factor=0.5), observed, bfi, et)
-    np.testing.assert_allclose(half["kge"], 1 - np.sqrt(0.5), rtol=1e-5)  # r = 1, alpha = beta = 0.5
+    # r = 1, alpha = beta = 0.5
+    np.testing.assert_allclose(half["kge"], 1 - np.sqrt(0.5), rtol=1e-5)
     np.testing.assert_allclose(half["bfi"], perfect["bfi"], rtol=1e-5)  # a ratio
     np.testing.assert_allclose(half["et_rmse"], np.sqrt((et**2).mean("time")) / 2, rtol=1e-5)
     np.testing.assert_allclose(half["et_simulated"], half["et_reference"] / 2, rtol=1e-5)
@@ -71,19 +85,31 @@ def test_table2_puts_the_paper_beside_and_means_over_seeds(ds, observed, tmp_pat
     bfi, et = baseflow_index(observed), composites(ds["true_et"].sel(time=slice(*PERIOD)))
     runs = [write_run(tmp_path / f"{k}", ds, factor=k, seed=s) for s, k in ((1, 1.0), (2, 0.5))]
     runs.append(write_run(tmp_path / "lstm", ds, model="runoff_lstm"))
-    scores = {g.label: delta_hbv.score_group(g, observed, bfi, et) for g in benchmark.group_runs(runs)}
+    scores = {
+        g.label: delta_hbv.score_group(g, observed, bfi, et) for g in benchmark.group_runs(runs)
+    }
     table = delta_hbv.table2(scores)
     assert table.index.tolist() == ["delta_n(gamma, beta)", "LSTM"]
     one = scores["delta_n(gamma, beta)"]
-    assert table.loc["delta_n(gamma, beta)", "nse"] == pytest.approx((1 + one.loc[2, "nse"].median()) / 2)
-    assert table.loc["delta_n(gamma, beta)", ["seeds", "basins", "paper_nse", "paper_et_r"]].tolist() == [
-        2, 6, 0.732, 0.844]
-    assert table.loc["LSTM", ["bfi_correlation", "et_r"]].isna().all() and table.loc["LSTM", "paper_nse"] == 0.748
+    assert table.loc["delta_n(gamma, beta)", "nse"] == pytest.approx(
+        (1 + one.loc[2, "nse"].median()) / 2
+    )
+    assert table.loc[
+        "delta_n(gamma, beta)", ["seeds", "basins", "paper_nse", "paper_et_r"]
+    ].tolist() == [2, 6, 0.732, 0.844]
+    assert (
+        table.loc["LSTM", ["bfi_correlation", "et_r"]].isna().all()
+        and table.loc["LSTM", "paper_nse"] == 0.748
+    )
 
 
 def test_the_mean_of_seeds_is_scored_as_one_run(ds, observed, tmp_path):
-    """Runs of 1.5 and 0.5 times the truth: their mean is the truth, in streamflow, baseflow and ET."""
-    bfi, et = baseflow_index(observed, ds["true_baseflow"]), composites(ds["true_et"].sel(time=slice(*PERIOD)))
+    """Runs of 1.5 and 0.5 times the truth: their mean is the truth, in streamflow, baseflow and
+    ET."""
+    bfi, et = (
+        baseflow_index(observed, ds["true_baseflow"]),
+        composites(ds["true_et"].sel(time=slice(*PERIOD))),
+    )
     runs = [write_run(tmp_path / f"{k}", ds, factor=k, seed=s) for s, k in ((1, 1.5), (2, 0.5))]
     groups = benchmark.group_runs([*runs, write_run(tmp_path / "lstm", ds, model="runoff_lstm")])
     scores = delta_hbv.score_ensembles(groups, observed, bfi, et)
@@ -110,18 +136,29 @@ def test_the_reference_index_is_camels_own_where_the_data_have_it(ds, observed):
 def test_near_median_and_the_days_shown(observed):
     scores = pd.Series([0.1, 0.5, np.nan, 0.62, 0.9, 0.6], list("abcdef"))
     assert delta_hbv.near_median(scores, 3) == ["f", "d", "b"]
-    assert delta_hbv.days_shown(observed, None) == slice("1989-10-01 00:00:00", "1991-09-30 00:00:00")
+    assert delta_hbv.days_shown(observed, None) == slice(
+        "1989-10-01 00:00:00", "1991-09-30 00:00:00"
+    )
     outside = DeltaHBVTrainParameters().test_period
     with pytest.raises(DataError, match="hydrograph_period 1995-10-01 to 2010-09-30 lies outside"):
         delta_hbv.days_shown(observed, outside)
 
 
 def test_dynamic_parameters_come_from_the_model_with_the_fewest(ds, tmp_path):
-    both, one = (write_run(tmp_path / str(len(d)), ds, dynamic=d) for d in (["BETAET", "BETA"], ["BETA"]))
-    runs = [both, one, write_run(tmp_path / "lstm", ds, model="runoff_lstm"),
-            write_run(tmp_path / "none", ds, dynamic=[])]
+    both, one = (
+        write_run(tmp_path / str(len(d)), ds, dynamic=d) for d in (["BETAET", "BETA"], ["BETA"])
+    )
+    runs = [
+        both,
+        one,
+        write_run(tmp_path / "lstm", ds, model="runoff_lstm"),
+        write_run(tmp_path / "none", ds, dynamic=[]),
+    ]
     sources = delta_hbv.dynamic_sources(benchmark.group_runs(runs))
-    assert {n: g.label for n, g in sources.items()} == {"BETA": "delta_n(beta)", "BETAET": "delta_n(gamma, beta)"}
+    assert {n: g.label for n, g in sources.items()} == {
+        "BETA": "delta_n(beta)",
+        "BETAET": "delta_n(gamma, beta)",
+    }
     assert delta_hbv.richest(benchmark.group_runs(runs)).label == "delta_n(gamma, beta)"
     with pytest.raises(DataError, match="none of the runs has a dynamic parameter"):
         delta_hbv.dynamic_sources(benchmark.group_runs(runs[2:]))
@@ -134,12 +171,19 @@ def test_what_a_parameter_goes_with():
     coords = {"basin": ["season", "storage"], "time": time}
     storage = xr.DataArray(np.stack([noise, noise]), coords, ("basin", "time"))
     middle = np.stack([3 + season, 3 - noise / 10])
-    values = xr.DataArray(np.stack([middle - 1, middle, middle + 1.5], -1), coords, ("basin", "time", "component"))
+    values = xr.DataArray(
+        np.stack([middle - 1, middle, middle + 1.5], -1), coords, ("basin", "time", "component")
+    )
     table = delta_hbv.dynamics(values, storage, truth=values.isel(component=1) * 2)
     np.testing.assert_allclose(table["mean"], middle.mean(1), rtol=1e-6)
-    assert table.loc["season", "season_share"] > 0.99 and table.loc["season", "amplitude"] == pytest.approx(2, abs=0.05)
+    assert table.loc["season", "season_share"] > 0.99 and table.loc[
+        "season", "amplitude"
+    ] == pytest.approx(2, abs=0.05)
     assert abs(table.loc["season", "storage_r"]) < 0.1
-    assert table.loc["storage", "storage_r"] == pytest.approx(-1) and table.loc["storage", "season_share"] < 0.1
+    assert (
+        table.loc["storage", "storage_r"] == pytest.approx(-1)
+        and table.loc["storage", "season_share"] < 0.1
+    )
     assert table.loc["storage", "storage_r_deseasoned"] == pytest.approx(-1)
     np.testing.assert_allclose(table["true_r"], 1)
 
@@ -151,37 +195,62 @@ def test_contrasting_basins_are_simulated_well(ds, tmp_path):
 
 
 def test_twin_of_a_perfect_run_and_of_an_lstm(ds, tmp_path):
-    runs = [write_run(tmp_path / "a", ds), write_run(tmp_path / "b", ds, factor=0.5, dynamic=[]),
-            write_run(tmp_path / "c", ds, model="runoff_lstm")]
+    runs = [
+        write_run(tmp_path / "a", ds),
+        write_run(tmp_path / "b", ds, factor=0.5, dynamic=[]),
+        write_run(tmp_path / "c", ds, model="runoff_lstm"),
+    ]
     experiments = twin.by_truth(runs)
     assert list(experiments) == ["hbv"]
     table = twin.twin_table({g.label: twin.score_group(g, ds) for g in experiments["hbv"]})
     perfect, half, lstm = (table.loc[n] for n in ("delta_n(gamma, beta)", "delta_n", "LSTM"))
     ones = ["nse", "bfi_correlation", "et_r", "et_correlation", "snow_r", "soil_r"]
     np.testing.assert_allclose(perfect[ones].astype(float), 1, atol=1e-6)
-    np.testing.assert_allclose(perfect[["bfi_bias", "et_bias", "et_rmse", "snow_bias"]].astype(float), 0, atol=1e-5)
-    np.testing.assert_allclose(half[["et_bias", "snow_bias", "bfi_bias"]].astype(float), [-0.5, -0.5, 0], atol=1e-5)
+    np.testing.assert_allclose(
+        perfect[["bfi_bias", "et_bias", "et_rmse", "snow_bias"]].astype(float), 0, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        half[["et_bias", "snow_bias", "bfi_bias"]].astype(float), [-0.5, -0.5, 0], atol=1e-5
+    )
     assert lstm["nse"] == pytest.approx(1) and lstm[["et_r", "snow_r", "soil_r"]].isna().all()
-    filtered, true = baseflow_index(ds["true_streamflow"].sel(time=slice(*PERIOD))), twin.true_bfi(
-        ds.sel(time=slice(*PERIOD)))
+    filtered, true = (
+        baseflow_index(ds["true_streamflow"].sel(time=slice(*PERIOD))),
+        twin.true_bfi(ds.sel(time=slice(*PERIOD))),
+    )
     assert lstm["bfi_bias"] == pytest.approx(float((filtered - true).mean()), rel=1e-5)
 
 
 def test_pet_alone_is_worse_than_the_truth_but_seasonal(ds, tmp_path):
     alone = twin.pet_alone(ds, write_run(tmp_path / "a", ds))
-    assert alone["et_r"].between(0.3, 1).all() and (alone["et_simulated"] > alone["et_reference"]).all()
+    assert (
+        alone["et_r"].between(0.3, 1).all()
+        and (alone["et_simulated"] > alone["et_reference"]).all()
+    )
 
 
 def test_parameters_that_are_true_are_recovered(ds, tmp_path):
     run = write_run(tmp_path / "a", ds)
     time = ds["time"].sel(time=slice(*PERIOD))
     spread = xr.DataArray([-0.1, 0.0, 0.1], dims="component")
-    made = xr.Dataset({"FC": ds["true_FC"] * (1 + spread), "K0": -ds["true_K0"] + 0 * spread,
-                       "BETA": ds["true_BETA_daily"].sel(time=time) + spread, "routing_a": ds["true_ROUTE_A"]})
+    made = xr.Dataset(
+        {
+            "FC": ds["true_FC"] * (1 + spread),
+            "K0": -ds["true_K0"] + 0 * spread,
+            "BETA": ds["true_BETA_daily"].sel(time=time) + spread,
+            "routing_a": ds["true_ROUTE_A"],
+        }
+    )
     made.to_netcdf(run.path / "parameters.nc")
     table = twin.parameter_recovery(run, ds)
-    assert table["rank_correlation"].round(6).to_dict() == {"FC": 1, "K0": -1, "BETA": 1, "routing_a": 1}
-    assert abs(table.loc["FC", "bias"]) < 1e-9 and table.loc["BETA", "temporal_r"] == pytest.approx(1)
+    assert table["rank_correlation"].round(6).to_dict() == {
+        "FC": 1,
+        "K0": -1,
+        "BETA": 1,
+        "routing_a": 1,
+    }
+    assert abs(table.loc["FC", "bias"]) < 1e-9 and table.loc["BETA", "temporal_r"] == pytest.approx(
+        1
+    )
     assert twin.parameter_recovery(write_run(tmp_path / "b", ds, model="runoff_lstm"), ds).empty
 
 
@@ -189,6 +258,8 @@ def test_a_twin_experiment_needs_a_truth(ds, tmp_path):
     run = write_run(tmp_path / "a", ds)
     with pytest.raises(DataError, match="carry no truth"):
         twin.score(run, ds.drop_vars("true_et"))
-    real = benchmark.TrainedRun(run.path, {**run.parameters, "data": {**run.parameters["data"], "kind": "caravan"}})
+    real = benchmark.TrainedRun(
+        run.path, {**run.parameters, "data": {**run.parameters["data"], "kind": "caravan"}}
+    )
     with pytest.raises(DataError, match="was trained on data of kind 'caravan'"):
         twin.by_truth([real])

@@ -1,4 +1,5 @@
-"""Downloads, against a server on this machine that can do what a real one does, and fails in the same ways.
+"""Downloads, against a server on this machine that can do what a real one does, and fails in the
+same ways.
 
 The truth is the bytes the server was given and the number of bytes it sent.
 """
@@ -32,7 +33,8 @@ ZIP, TAR = (download.SOURCES[n].archive for n in ("camels-us", "caravan"))
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `files`, counts what it sends in `sent` and requests in `asked`; the rest are its failings."""
+    """Serves `files`, counts what it sends in `sent` and requests in `asked`; the rest are its
+    failings."""
 
     daemon_threads = True
 
@@ -92,7 +94,7 @@ class Handler(BaseHTTPRequestHandler):
         if server.tagged:
             self.send_header("ETag", tag)
         self.end_headers()
-        self.send_body(name, content[first:last + 1])
+        self.send_body(name, content[first : last + 1])
 
     @staticmethod
     def span(wanted: str | None, size: int) -> tuple[int, int]:
@@ -106,8 +108,8 @@ class Handler(BaseHTTPRequestHandler):
         server = self.server
         cuts = server.cut_after.get(name)
         if cuts:
-            body = body[:cuts.pop(0)]
-        self.write(name, body[:server.hold_after])
+            body = body[: cuts.pop(0)]
+        self.write(name, body[: server.hold_after])
         if server.hold_after is not None:
             server.release.wait(20)
         self.close_connection = True
@@ -134,24 +136,31 @@ def server(monkeypatch):
 
 
 def publish(server: Server, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes) -> None:
-    """Let the server hold `content` as the archive of data set `name`, with its md5 as the published one."""
+    """Let the server hold `content` as the archive of data set `name`, with its md5 as the
+    published one."""
     source = download.SOURCES[name]
     server.files[source.archive] = content
-    monkeypatch.setitem(download.SOURCES, name, source._replace(md5=hashlib.md5(content).hexdigest()))
+    monkeypatch.setitem(
+        download.SOURCES, name, source._replace(md5=hashlib.md5(content).hexdigest())
+    )
 
 
 def forcing(basin: str, product: str) -> str:
     days = np.arange(np.datetime64("1989-10-01"), np.datetime64("1990-10-01"))
     rain = np.random.default_rng(int(basin)).gamma(0.5, 6.0, days.size)
-    rows = [f"{str(d).replace('-', ' ')} 12\t40000.00\t{p:.2f}\t300.00\t0.00\t15.00\t5.00\t900.00"
-            for d, p in zip(days, rain, strict=True)]
+    rows = [
+        f"{str(d).replace('-', ' ')} 12\t40000.00\t{p:.2f}\t300.00\t0.00\t15.00\t5.00\t900.00"
+        for d, p in zip(days, rain, strict=True)
+    ]
     names = "Year Mnth Day Hr\tdayl(s)\tprcp(mm/day)\tsrad(W/m2)\tswe(mm)\ttmax(C)\ttmin(C)\tvp(Pa)"
     return "\n".join(["  47.24", " 250.00", "  2303988800", names, *rows]) + "\n"
 
 
 def streamflow(basin: str) -> str:
     days = np.arange(np.datetime64("1989-10-01"), np.datetime64("1990-10-01"))
-    return "".join(f"{basin} {str(d).replace('-', ' ')} {100 + i:8.2f} A\n" for i, d in enumerate(days))
+    return "".join(
+        f"{basin} {str(d).replace('-', ' ')} {100 + i:8.2f} A\n" for i, d in enumerate(days)
+    )
 
 
 def camels_files() -> dict[str, bytes]:
@@ -166,19 +175,26 @@ def camels_files() -> dict[str, bytes]:
 
 @pytest.fixture
 def camels(server, monkeypatch):
-    """The server holds CAMELS-US in small: as published, among other files and under a top folder."""
+    """The server holds CAMELS-US in small: as published, among other files and under a top
+    folder."""
     files = camels_files()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("basin_dataset_public_v1p2/elev_bands_forcing/daymet/01/01013500_forcing.txt",
-                         np.random.default_rng(0).bytes(4_000_000))
+        archive.writestr(
+            "basin_dataset_public_v1p2/elev_bands_forcing/daymet/01/01013500_forcing.txt",
+            np.random.default_rng(0).bytes(4_000_000),
+        )
         for path, content in files.items():
             archive.writestr(f"basin_dataset_public_v1p2/{path}", content)
     publish(server, monkeypatch, "camels-us", buffer.getvalue())
     for table in TABLES:
-        columns = "gauge_lat;gauge_lon;area_gages2" if table == "camels_topo.txt" else f"{table[7:-4]}_x"
+        columns = (
+            "gauge_lat;gauge_lon;area_gages2" if table == "camels_topo.txt" else f"{table[7:-4]}_x"
+        )
         values = "47.24;-68.58;2252.7" if table == "camels_topo.txt" else "1.5"
-        server.files[table] = "\n".join([f"gauge_id;{columns}", *(f"{b};{values}" for b in BASINS)]).encode()
+        server.files[table] = "\n".join(
+            [f"gauge_id;{columns}", *(f"{b};{values}" for b in BASINS)]
+        ).encode()
     return files
 
 
@@ -194,16 +210,23 @@ def tar(files: dict[str, bytes], top: str = "Caravan-nc/") -> bytes:
 
 @pytest.fixture
 def caravan(server, monkeypatch):
-    files = {"timeseries/netcdf/camels/camels_01022500.nc": np.random.default_rng(1).bytes(700_000),
-             "attributes/camels/attributes_caravan_camels.csv": b"gauge_id,aridity\ncamels_01022500,0.5\n"}
+    files = {
+        "timeseries/netcdf/camels/camels_01022500.nc": np.random.default_rng(1).bytes(700_000),
+        "attributes/camels/attributes_caravan_camels.csv": (
+            b"gauge_id,aridity\ncamels_01022500,0.5\n"
+        ),
+    }
     publish(server, monkeypatch, "caravan", tar(files))
     return files
 
 
 def held(folder: Path) -> dict[str, bytes]:
     """All files below `folder`, the archive and the record left out."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*")
-            if p.is_file() and p.name not in (ZIP, TAR, download.RECORD)}
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in folder.rglob("*")
+        if p.is_file() and p.name not in (ZIP, TAR, download.RECORD)
+    }
 
 
 def refusal(*args, **kwargs) -> str:
@@ -219,7 +242,11 @@ def test_caravan_arrives_whole_and_without_its_top_folder(server, caravan, tmp_p
     assert download.get("caravan", tmp_path / "caravan") == tmp_path / "caravan"
     assert held(tmp_path / "caravan") == caravan
     record = json.loads((tmp_path / "caravan" / download.RECORD).read_text())
-    assert record["dataset"] == "caravan" and record["basins"] == "all" and record["licence"] == "CC-BY-4.0"
+    assert (
+        record["dataset"] == "caravan"
+        and record["basins"] == "all"
+        and record["licence"] == "CC-BY-4.0"
+    )
     assert server.sent[TAR] == len(server.files[TAR])
 
 
@@ -240,15 +267,25 @@ def test_single_basins_cost_a_small_part_of_the_archive(camels, server, tmp_path
     monkeypatch.setattr(archives, "DIRECTORY", 4096)
     download.get("camels-us", tmp_path, basins=["01022500", "09447800"])
     expected = {path: content for path, content in camels.items() if "01013500" not in path}
-    assert {path: content for path, content in held(tmp_path).items() if "attributes" not in path} == expected
+    assert {
+        path: content for path, content in held(tmp_path).items() if "attributes" not in path
+    } == expected
     assert {p.name for p in (tmp_path / download.ATTRIBUTE_FOLDER).iterdir()} == set(TABLES)
-    compressed = sum(i.compress_size for i in zipfile.ZipFile(io.BytesIO(server.files[ZIP])).infolist()
-                     if "01022500" in i.filename or "09447800" in i.filename)
+    compressed = sum(
+        i.compress_size
+        for i in zipfile.ZipFile(io.BytesIO(server.files[ZIP])).infolist()
+        if "01022500" in i.filename or "09447800" in i.filename
+    )
     assert server.sent[ZIP] < compressed + 15_000 < len(server.files[ZIP]) / 50
-    assert json.loads((tmp_path / download.RECORD).read_text())["basins"] == ["01022500", "09447800"]
+    assert json.loads((tmp_path / download.RECORD).read_text())["basins"] == [
+        "01022500",
+        "09447800",
+    ]
 
 
-def test_more_basins_add_to_those_there_and_damaged_ones_come_again(camels, server, tmp_path, monkeypatch):
+def test_more_basins_add_to_those_there_and_damaged_ones_come_again(
+    camels, server, tmp_path, monkeypatch
+):
     monkeypatch.setattr(archives, "DIRECTORY", 4096)
     download.get("camels-us", tmp_path, basins=["01022500"])
     damaged = tmp_path / "usgs_streamflow/01/01022500_streamflow_qc.txt"
@@ -259,7 +296,10 @@ def test_more_basins_add_to_those_there_and_damaged_ones_come_again(camels, serv
     assert damaged.read_bytes() == whole
     assert server.asked[ZIP] <= 3 + 1 + 4  # the table of contents, one damaged file, four new ones
     assert sum(server.asked[t] for t in TABLES) == 0
-    assert json.loads((tmp_path / download.RECORD).read_text())["basins"] == ["01013500", "01022500"]
+    assert json.loads((tmp_path / download.RECORD).read_text())["basins"] == [
+        "01013500",
+        "01022500",
+    ]
 
 
 def test_the_whole_after_some_basins_keeps_the_users_own_files(camels, server, tmp_path):
@@ -300,7 +340,8 @@ def test_over_a_cut_connection_only_the_missing_bytes_are_sent(caravan, server, 
     download.get("caravan", tmp_path)
     assert held(tmp_path) == caravan
     assert server.asked[TAR] == 3
-    assert size <= server.sent[TAR] <= size + 2 * transfer.CHUNK  # at most what was under way at each cut
+    # at most what was under way at each cut
+    assert size <= server.sent[TAR] <= size + 2 * transfer.CHUNK
 
 
 def test_a_server_that_cannot_resume_starts_again(caravan, server, tmp_path):
@@ -311,7 +352,9 @@ def test_a_server_that_cannot_resume_starts_again(caravan, server, tmp_path):
     assert server.sent[TAR] == 300_000 + len(server.files[TAR])
 
 
-def test_a_connection_that_is_always_cut_ends_in_one_line_and_keeps_what_came(caravan, server, tmp_path):
+def test_a_connection_that_is_always_cut_ends_in_one_line_and_keeps_what_came(
+    caravan, server, tmp_path
+):
     server.cut_after[TAR] = [300_000] + [0] * 20
     message = refusal("caravan", tmp_path)
     part = tmp_path / (TAR + ".part")
@@ -328,12 +371,17 @@ def test_a_connection_that_is_always_cut_ends_in_one_line_and_keeps_what_came(ca
 def test_killed_half_way_then_resumed(caravan, server, tmp_path, monkeypatch):
     """`kill -9` in another process, then the same call: only the missing bytes are sent."""
     server.hold_after = 400_000
-    code = (f"from hydronb.data import download as d; "
-            f"d.SOURCES['caravan'] = d.SOURCES['caravan']._replace(md5={download.SOURCES['caravan'].md5!r}); "
-            f"d.get('caravan', {str(tmp_path)!r})")
+    code = (
+        "from hydronb.data import download as d; d.SOURCES['caravan'] ="
+        f" d.SOURCES['caravan']._replace(md5={download.SOURCES['caravan'].md5!r}); d.get('caravan',"
+        f" {str(tmp_path)!r})"
+    )
     part = tmp_path / (TAR + ".part")
-    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL,
-                          cwd=Path(download.__file__).parents[2]) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stderr=subprocess.DEVNULL,
+        cwd=Path(download.__file__).parents[2],
+    ) as process:
         while not (part.exists() and part.stat().st_size > 300_000):
             assert process.poll() is None
             time.sleep(0.02)
@@ -352,7 +400,10 @@ def test_a_file_that_changed_on_the_server_starts_again(caravan, server, tmp_pat
     server.cut_after[TAR] = [300_000] + [0] * 20
     refusal("caravan", tmp_path)
     server.cut_after.clear()
-    newer = {"timeseries/a.nc": np.random.default_rng(2).bytes(500_000), "attributes/a.csv": b"gauge_id\n"}
+    newer = {
+        "timeseries/a.nc": np.random.default_rng(2).bytes(500_000),
+        "attributes/a.csv": b"gauge_id\n",
+    }
     publish(server, monkeypatch, "caravan", tar(newer))
     download.get("caravan", tmp_path)
     assert held(tmp_path) == newer
@@ -371,7 +422,10 @@ def test_wrong_bytes_are_deleted_and_both_checksums_told(caravan, server, tmp_pa
     right = server.files[TAR]
     server.files[TAR] = right[:-1] + bytes([right[-1] ^ 1])
     message = refusal("caravan", tmp_path)
-    assert hashlib.md5(right).hexdigest() in message and hashlib.md5(server.files[TAR]).hexdigest() in message
+    assert (
+        hashlib.md5(right).hexdigest() in message
+        and hashlib.md5(server.files[TAR]).hexdigest() in message
+    )
     assert held(tmp_path) == {}
     server.files[TAR] = right
     download.get("caravan", tmp_path)
@@ -451,10 +505,12 @@ def test_unknown_basins_and_names(camels, server, tmp_path):
     assert not (tmp_path / "n").exists()
 
 
-@pytest.mark.parametrize(("name", "basins"),
-                         [("caravan", None), ("camels-us", None), ("camels-us", ["01022500"])])
-def test_too_little_room_is_told_before_anything_is_written(name, basins, camels, caravan, server, tmp_path,
-                                                            monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "basins"), [("caravan", None), ("camels-us", None), ("camels-us", ["01022500"])]
+)
+def test_too_little_room_is_told_before_anything_is_written(
+    name, basins, camels, caravan, server, tmp_path, monkeypatch
+):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=50_000))
     message = refusal(name, tmp_path / "new", basins=basins)
@@ -475,8 +531,13 @@ def test_a_disk_that_fills_up_while_downloading(caravan, server, tmp_path, monke
     if not full.exists():
         full = tmp_path / "no such folder"  # another refusal of the operating system
     real = Path.open
-    monkeypatch.setattr(Path, "open", lambda self, mode="r", **kwargs: real(
-        full if self.name.endswith(".gz.part") and "b" in mode else self, mode, **kwargs))
+    monkeypatch.setattr(
+        Path,
+        "open",
+        lambda self, mode="r", **kwargs: real(
+            full if self.name.endswith(".gz.part") and "b" in mode else self, mode, **kwargs
+        ),
+    )
     message = refusal("caravan", tmp_path)
     assert "the disk is full" in message or "cannot be written" in message
 
@@ -492,15 +553,25 @@ def test_a_folder_that_is_a_file_and_one_that_holds_another_set(caravan, server,
 
 
 def test_a_tar_that_points_outside(server, tmp_path, monkeypatch):
-    publish(server, monkeypatch, "caravan", tar({"timeseries/a.nc": b"a", "../../evil.txt": b"evil"}))
+    publish(
+        server, monkeypatch, "caravan", tar({"timeseries/a.nc": b"a", "../../evil.txt": b"evil"})
+    )
     message = refusal("caravan", tmp_path / "dest")
     assert "not the published archive" in message and "nothing was unpacked" in message
     assert held(tmp_path) == {}
 
 
 @pytest.mark.parametrize("basins", [None, ["01022500"]])
-@pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "a/../../usgs_streamflow/01/01022500_evil.txt",
-                                  "..\\evil.txt", "C:\\evil.txt"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil.txt",
+        "/evil.txt",
+        "a/../../usgs_streamflow/01/01022500_evil.txt",
+        "..\\evil.txt",
+        "C:\\evil.txt",
+    ],
+)
 def test_a_zip_that_points_outside(name, basins, server, camels, tmp_path, monkeypatch):
     buffer = io.BytesIO(server.files[ZIP])
     with zipfile.ZipFile(buffer, "a") as archive:
@@ -524,7 +595,10 @@ def test_unpacking_that_was_interrupted_is_done_again(camels, server, tmp_path, 
     monkeypatch.setattr(shutil, "copyfileobj", interrupted)
     with pytest.raises(KeyboardInterrupt):
         download.get("camels-us", tmp_path)
-    assert not (tmp_path / "basin_mean_forcing").exists() and not (tmp_path / "usgs_streamflow").exists()
+    assert (
+        not (tmp_path / "basin_mean_forcing").exists()
+        and not (tmp_path / "usgs_streamflow").exists()
+    )
     assert not (tmp_path / download.RECORD).exists()
     server.asked.clear()
     (tmp_path / "unpacking.partial" / "usgs_streamflow").mkdir(parents=True)  # what kill -9 leaves
@@ -539,7 +613,12 @@ def test_a_published_archive_without_the_folders(name, server, camels, tmp_path,
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("readme.txt", "empty")
-    publish(server, monkeypatch, name, buffer.getvalue() if name == "camels-us" else tar({"readme.txt": b""}))
+    publish(
+        server,
+        monkeypatch,
+        name,
+        buffer.getvalue() if name == "camels-us" else tar({"readme.txt": b""}),
+    )
     assert "not the published archive" in refusal(name, tmp_path)
 
 
@@ -554,4 +633,7 @@ def test_the_published_addresses(monkeypatch):
     monkeypatch.delenv(transfer.MIRROR, raising=False)
     address = download._addresses(download.SOURCES["caravan"], None)
     assert address(TAR) == "https://zenodo.org/records/15529786/files/Caravan-nc.tar.gz?download=1"
-    assert download._addresses(download.SOURCES["caravan"], "https://a.example/b/")(TAR) == f"https://a.example/b/{TAR}"
+    assert (
+        download._addresses(download.SOURCES["caravan"], "https://a.example/b/")(TAR)
+        == f"https://a.example/b/{TAR}"
+    )

@@ -11,18 +11,30 @@ from hydronb import plots
 def test_difference_intervals_counts_the_sure_ones():
     ids = [f"{k:08d}" for k in range(5)]
     each = pd.Series([0.1, -0.2, 0.3, np.nan, 0.0], index=ids)
-    bounds = xr.DataArray([[0.05, -0.3, -0.1, 0.0, -0.1], [0.2, -0.1, 0.5, 1.0, 0.1]], dims=("bound", "basin"),
-                          coords={"bound": ["low", "high"], "basin": ids})
+    bounds = xr.DataArray(
+        [[0.05, -0.3, -0.1, 0.0, -0.1], [0.2, -0.1, 0.5, 1.0, 0.1]],
+        dims=("bound", "basin"),
+        coords={"bound": ["low", "high"], "basin": ids},
+    )
     figure = plots.difference_intervals(each, bounds, label="difference in NSE (-)")
     dots = {d.label: d for d in figure.values() if isinstance(d, hv.Scatter)}
     assert sorted(dots) == ["interval holds zero: 2", "interval on one side of zero: 2"]
-    assert dots["interval on one side of zero: 2"]["basin"].tolist() == ["00000001", "00000000"], "in order"
+    assert dots["interval on one side of zero: 2"]["basin"].tolist() == [
+        "00000001",
+        "00000000",
+    ], "in order"
     hv.render(figure, backend="bokeh")
 
 
 def test_search_scores_has_a_panel_a_setting():
-    ranked = pd.DataFrame({"hidden": [64, 16, 64, 16], "dropout": [0.4, 0.4, 0.0, 0.0], "score": [0.6, 0.5, 0.4, 0.3]},
-                          index=pd.Index(list("abcd"), name="settings"))
+    ranked = pd.DataFrame(
+        {
+            "hidden": [64, 16, 64, 16],
+            "dropout": [0.4, 0.4, 0.0, 0.0],
+            "score": [0.6, 0.5, 0.4, 0.3],
+        },
+        index=pd.Index(list("abcd"), name="settings"),
+    )
     figure = plots.search_scores(ranked, ["hidden", "dropout"])
     assert len(figure) == 2
     best = next(e for e in figure.values()[0].values() if isinstance(e, hv.Curve))

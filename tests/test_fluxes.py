@@ -1,4 +1,5 @@
-"""Evapotranspiration composited by hand, and balances that close because the model's arithmetic says so."""
+"""Evapotranspiration composited by hand, and balances that close because the model's arithmetic
+says so."""
 
 import numpy as np
 import pandas as pd
@@ -22,8 +23,13 @@ from hydronb.models import hbv
 def daily(start, days, values=None, basins=("camels_01013500", "camels_02046000")):
     time = pd.date_range(start, periods=days)
     values = np.ones((len(basins), days)) if values is None else values
-    return xr.DataArray(values, dims=("basin", "time"), coords={"basin": list(basins), "time": time}, name="et",
-                        attrs={"units": "mm/d"})
+    return xr.DataArray(
+        values,
+        dims=("basin", "time"),
+        coords={"basin": list(basins), "time": time},
+        name="et",
+        attrs={"units": "mm/d"},
+    )
 
 
 def test_composites_by_hand_over_a_leap_year_and_a_common_one():
@@ -43,8 +49,15 @@ def test_composites_sum_the_right_days_and_leave_out_what_is_cut_off():
     made = composites(daily("2001-12-20", 40, np.stack([values, values])))
     # 20 to 26 December is the end of a composite that began on the 19th; 27 to 31 are days 7 to 11
     assert made["time"].values.astype("datetime64[D]").astype(str).tolist() == [
-        "2001-12-27", "2002-01-01", "2002-01-09", "2002-01-17"]
-    assert made.isel(basin=0).to_numpy().tolist() == [sum(range(7, 12)), *(sum(range(k, k + 8)) for k in (12, 20, 28))]
+        "2001-12-27",
+        "2002-01-01",
+        "2002-01-09",
+        "2002-01-17",
+    ]
+    assert made.isel(basin=0).to_numpy().tolist() == [
+        sum(range(7, 12)),
+        *(sum(range(k, k + 8)) for k in (12, 20, 28)),
+    ]
 
 
 def test_a_missing_day_makes_its_composite_missing():
@@ -69,14 +82,18 @@ def test_no_whole_composite_and_days_that_are_missing_are_errors():
 
 
 def test_et_is_compared_by_bare_id_with_scores_known_by_hand():
-    sim = daily("2002-01-01", 32, np.stack([np.repeat([1.0, 2, 3, 4], 8), np.repeat([4.0, 3, 2, 1], 8)]))
+    sim = daily(
+        "2002-01-01", 32, np.stack([np.repeat([1.0, 2, 3, 4], 8), np.repeat([4.0, 3, 2, 1], 8)])
+    )
     observed = composites(sim).assign_coords(basin=["01013500", "02046000"])
     observed = 0.5 * observed + xr.DataArray([4.0, 0], dims="basin")
     table = compare_et(sim, observed.isel(basin=[1, 0]))
     assert table.index.tolist() == ["camels_01013500", "camels_02046000"]
     np.testing.assert_allclose(table["r"], 1)
     halves = np.array([4.0, 8, 12, 16])
-    np.testing.assert_allclose(table["rmse"], [np.sqrt(((halves - 4) ** 2).mean()), np.sqrt((halves**2).mean())])
+    np.testing.assert_allclose(
+        table["rmse"], [np.sqrt(((halves - 4) ** 2).mean()), np.sqrt((halves**2).mean())]
+    )
     np.testing.assert_allclose(table["simulated"], 20)
     np.testing.assert_allclose(table["observed"], [14, 10])
     assert table["composites"].tolist() == [4, 4]
@@ -86,7 +103,9 @@ def test_et_without_common_basins_or_dates_is_one_line():
     sim = daily("2002-01-01", 32)
     with pytest.raises(DataError, match=r"no basins in common \(camels_01013500 against x\)"):
         compare_et(sim, composites(sim).assign_coords(basin=["x", "y"]))
-    with pytest.raises(DataError, match=r"no composites in common \(2002-01-01 to 2002-01-25 against 2005"):
+    with pytest.raises(
+        DataError, match=r"no composites in common \(2002-01-01 to 2002-01-25 against 2005"
+    ):
         compare_et(sim, composites(daily("2005-01-01", 32)))
 
 
@@ -126,8 +145,13 @@ def simulated():
     ds = synthetic_catchments(n_basins=3, years=1)
     rng = np.random.default_rng(0)
     shape = (ds.sizes["basin"], 4)
-    parameters = xr.Dataset({n: (("basin", "component"), rng.uniform(p.low, p.high, shape))
-                             for n, p in hbv.PARAMETERS.items()}, {"basin": ds["basin"]})
+    parameters = xr.Dataset(
+        {
+            n: (("basin", "component"), rng.uniform(p.low, p.high, shape))
+            for n, p in hbv.PARAMETERS.items()
+        },
+        {"basin": ds["basin"]},
+    )
     return ds, hbv.simulate(ds, parameters).mean("component")
 
 
@@ -136,7 +160,9 @@ def test_the_water_balance_of_the_model_closes(simulated):
     assert abs(balance_residual(ds["prcp"], fluxes)).max() < 1e-9
     table = simulated_balance(ds["prcp"], fluxes)
     assert table["residual"].abs().max() < 1e-6
-    np.testing.assert_allclose(table["P"], ds["prcp"][:, 1:].sum("time", dtype=float) / 364 * 365.25)
+    np.testing.assert_allclose(
+        table["P"], ds["prcp"][:, 1:].sum("time", dtype=float) / 364 * 365.25
+    )
     np.testing.assert_allclose(table.drop(columns="P").sum(axis=1), table["P"])
 
 

@@ -16,8 +16,13 @@ TIME = pd.date_range("2001-01-01", "2002-12-31")
 def parameter():
     """Three components of mean 2, 5 and 3."""
     values = np.array([2.0, 5.0, 3.0]) + 0.5 * np.sin(np.arange(len(TIME)) / 58)[:, None]
-    return xr.DataArray(values, {"time": TIME}, ("time", "component"), name="BETA",
-                        attrs={"units": "1", "long_name": "beta"})
+    return xr.DataArray(
+        values,
+        {"time": TIME},
+        ("time", "component"),
+        name="BETA",
+        attrs={"units": "1", "long_name": "beta"},
+    )
 
 
 def curves(figure):
@@ -27,19 +32,29 @@ def curves(figure):
 def test_the_median_component_is_bold_and_drawn_last(parameter):
     assert drawn.median_component(parameter) == 2
     assert drawn.median_component(parameter.isel(component=[0, 1])) == 0  # the lower of two
-    for figure, n in ((drawn.components(parameter), 2 * len(TIME)), (drawn.seasonal_components(parameter), 2 * 365)):
+    for figure, n in (
+        (drawn.components(parameter), 2 * len(TIME)),
+        (drawn.seasonal_components(parameter), 2 * 365),
+    ):
         *thin, bold = curves(figure)
         assert bold.dimension_values(1).mean() == pytest.approx(3, abs=0.2)
         assert sum(np.isfinite(line.dimension_values(1)).sum() for line in thin) == n
-        widths = [hv.Store.lookup_options("bokeh", line, "style").kwargs["line_width"] for line in (*thin, bold)]
+        widths = [
+            hv.Store.lookup_options("bokeh", line, "style").kwargs["line_width"]
+            for line in (*thin, bold)
+        ]
         assert max(widths[:-1]) < 1 < widths[-1]
 
 
 def test_stacked_panels_share_days_and_only_the_last_shows_them(parameter):
-    series = drawn.series({"soil": parameter.isel(component=0), "snow": parameter.isel(component=1)}, label="mm")
+    series = drawn.series(
+        {"soil": parameter.isel(component=0), "snow": parameter.isel(component=1)}, label="mm"
+    )
     other = drawn.series({"runoff": parameter.isel(component=2)}, label="mm")
-    layout = drawn.stacked([drawn.rain(parameter.isel(component=0)), drawn.components(parameter), series, other],
-                           title="a basin")
+    layout = drawn.stacked(
+        [drawn.rain(parameter.isel(component=0)), drawn.components(parameter), series, other],
+        title="a basin",
+    )
     figures = hv.render(layout).children
     plots = [child for child, *_ in figures]
     assert len({id(p.x_range) for p in plots}) == 1
@@ -57,14 +72,32 @@ def test_against_has_a_colour_a_month(parameter):
 
 
 def test_balance_stacks_to_precipitation_less_storage():
-    table = pd.DataFrame({"P": [900.0, 300.0], "ET": [400.0, 250.0], "q0": [100.0, 5], "q1": [150.0, 10],
-                          "q2": [230.0, 20], "storage": [20.0, 15], "residual": [0.0, 0]}, pd.Index(["wet", "dry"]))
+    table = pd.DataFrame(
+        {
+            "P": [900.0, 300.0],
+            "ET": [400.0, 250.0],
+            "q0": [100.0, 5],
+            "q1": [150.0, 10],
+            "q2": [230.0, 20],
+            "storage": [20.0, 15],
+            "residual": [0.0, 0],
+        },
+        pd.Index(["wet", "dry"]),
+    )
     upper, lower = drawn.balance(table)
     bars = {e.label: e for e in upper.traverse(lambda e: e, [hv.Rectangles])}
     assert list(bars) == ["evapotranspiration", "baseflow", "interflow", "quick flow"]
     assert bars["quick flow"].dimension_values("y1").tolist() == [285.0, 880.0]  # from dry to wet
-    assert upper.traverse(lambda e: e, [hv.Curve])[0].dimension_values(1).tolist() == [300, 300, 900, 900]
-    assert lower.traverse(lambda e: e, [hv.Rectangles])[0].dimension_values("y1").tolist() == [15.0, 20.0]
+    assert upper.traverse(lambda e: e, [hv.Curve])[0].dimension_values(1).tolist() == [
+        300,
+        300,
+        900,
+        900,
+    ]
+    assert lower.traverse(lambda e: e, [hv.Rectangles])[0].dimension_values("y1").tolist() == [
+        15.0,
+        20.0,
+    ]
 
 
 def test_correlation_stands_in_the_title():
@@ -75,8 +108,17 @@ def test_correlation_stands_in_the_title():
 
 def test_boxes_and_maps_render(parameter):
     scores = {"delta_1": pd.Series([0.1, 0.5, np.nan]), "LSTM": pd.Series([0.7, 0.6, 0.9])}
-    assert hv.render(drawn.boxes(scores, label="correlation (-)")).yaxis[0].axis_label == "correlation (-)"
+    assert (
+        hv.render(drawn.boxes(scores, label="correlation (-)")).yaxis[0].axis_label
+        == "correlation (-)"
+    )
     places = {"lat": ("basin", [40.0, 41]), "lon": ("basin", [-90.0, -80])}
     index = xr.DataArray([0.2, 0.8], {"basin": ["a", "b"]} | places, "basin")
-    layout = drawn.baseflow_maps({"CAMELS": index, "model": index}, index.to_series(), index.to_series(), x="x", y="y")
-    assert [hv.render(panel).title.text for panel in layout] == ["(a) CAMELS", "(b) model", "(c) R = 1.000, 2 basins"]
+    layout = drawn.baseflow_maps(
+        {"CAMELS": index, "model": index}, index.to_series(), index.to_series(), x="x", y="y"
+    )
+    assert [hv.render(panel).title.text for panel in layout] == [
+        "(a) CAMELS",
+        "(b) model",
+        "(c) R = 1.000, 2 basins",
+    ]

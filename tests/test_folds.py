@@ -15,9 +15,19 @@ from hydronb.models.stored import read_description
 from hydronb.parameters import TrainParameters, run_folder
 from hydronb.train import train
 
-SMALL = {"data": {"kind": "synthetic", "n_basins": 5, "years": 3}, "train_period": ["1990-10-01", "1991-09-30"],
-         "test_period": ["1990-10-01", "1991-09-30"], "hidden": 4, "sequence_length": 100, "predict_last": 50,
-         "epochs": 1, "samples_per_epoch": 32, "batch_size": 16, "attributes": ["aridity", "frac_snow"], "dropout": 0.0}
+SMALL = {
+    "data": {"kind": "synthetic", "n_basins": 5, "years": 3},
+    "train_period": ["1990-10-01", "1991-09-30"],
+    "test_period": ["1990-10-01", "1991-09-30"],
+    "hidden": 4,
+    "sequence_length": 100,
+    "predict_last": 50,
+    "epochs": 1,
+    "samples_per_epoch": 32,
+    "batch_size": 16,
+    "attributes": ["aridity", "frac_snow"],
+    "dropout": 0.0,
+}
 
 
 def parameters(**given):
@@ -81,7 +91,10 @@ def test_the_benchmark_puts_folds_together(runs):
 
 
 def test_folds_that_do_not_fit_together(runs):
-    with pytest.raises(DataError, match=r"EA-LSTM: seed 2 has fold 1 of 2 and seed 1 has 1, 2; train what is missing"):
+    with pytest.raises(
+        DataError,
+        match=r"EA-LSTM: seed 2 has fold 1 of 2 and seed 1 has 1, 2; train what is missing",
+    ):
         benchmark.group_runs(runs[:3])
     with pytest.raises(DataError, match="two runs have the seed 1 and the fold 2"):
         benchmark.group_runs([*runs, runs[1]])

@@ -1,4 +1,5 @@
-"""The convention of gridded catchments: what is taken, what is refused, and means against closed forms."""
+"""The convention of gridded catchments: what is taken, what is refused, and means against closed
+forms."""
 
 import sys
 
@@ -22,32 +23,50 @@ def grid(days: int = 40, rows: int = 5, cols: int = 6) -> xr.Dataset:
     mask[1:4, 2:5] = 1
     mask[1, 2] = 0.25
     return xr.Dataset(
-        {"prcp": (("time", "y", "x"), rng.gamma(0.5, 6, shape), {"units": "mm/d"}),
-         "tmean": (("time", "y", "x"), rng.normal(5, 8, shape)), "mask": (("y", "x"), mask),
-         "streamflow": ("time", rng.gamma(2, 1, days)), "et": ("time", rng.gamma(2, 1, days))},
-        coords={"time": pd.date_range("2000-01-01", periods=days), "lat": ("y", 60 - np.arange(rows)),
-                "lon": ("x", 10.0 + np.arange(cols))}, attrs={"basin": "test"},
-    )  # fmt: skip
+        {
+            "prcp": (("time", "y", "x"), rng.gamma(0.5, 6, shape), {"units": "mm/d"}),
+            "tmean": (("time", "y", "x"), rng.normal(5, 8, shape)),
+            "mask": (("y", "x"), mask),
+            "streamflow": ("time", rng.gamma(2, 1, days)),
+            "et": ("time", rng.gamma(2, 1, days)),
+        },
+        coords={
+            "time": pd.date_range("2000-01-01", periods=days),
+            "lat": ("y", 60 - np.arange(rows)),
+            "lon": ("x", 10.0 + np.arange(cols)),
+        },
+        attrs={"basin": "test"},
+    )
 
 
-# What is taken --------------------------------------------------------------------------------------------
+# What is taken
+# ---
 
 
 @pytest.mark.parametrize("name", ["grid.nc", "grid.zarr"])
 def test_a_file_comes_back_in_the_convention(tmp_path, name):
     ds = grid()
     write = ds.transpose("x", "y", "time")
-    write.to_netcdf(tmp_path / name) if name.endswith("nc") else write.to_zarr(tmp_path / name, consolidated=False)
+    (
+        write.to_netcdf(tmp_path / name)
+        if name.endswith("nc")
+        else write.to_zarr(tmp_path / name, consolidated=False)
+    )
     found = open_gridded(tmp_path / name)
     assert found["prcp"].dims == ("time", "y", "x") and found["mask"].dims == ("y", "x")
-    assert {found[n].dtype for n in ("prcp", "tmean", "mask", "streamflow", "et")} == {np.dtype("float32")}
+    assert {found[n].dtype for n in ("prcp", "tmean", "mask", "streamflow", "et")} == {
+        np.dtype("float32")
+    }
     assert found["tmean"].attrs["units"] == "degC" and found.attrs["basin"] == "test"
     np.testing.assert_allclose(found["prcp"], ds["prcp"], rtol=1e-6)
 
 
 def test_dimensions_may_be_called_lat_and_lon(tmp_path):
     ds = grid()
-    places = {"latitude": ("latitude", ds["lat"].values), "longitude": ("longitude", ds["lon"].values)}
+    places = {
+        "latitude": ("latitude", ds["lat"].values),
+        "longitude": ("longitude", ds["lon"].values),
+    }
     named = ds.drop_vars(["lat", "lon"]).rename(y="latitude", x="longitude").assign_coords(places)
     xr.testing.assert_allclose(check_grid(named), check_grid(ds))
 
@@ -69,7 +88,9 @@ def test_large_files_are_opened_with_dask_and_checked_all_the_same(tmp_path, mon
     np.testing.assert_allclose(found["prcp"].mean(), ds["prcp"].mean(), rtol=1e-6)
     ds["tmean"][17, 2, 3] = np.nan
     ds.to_netcdf(tmp_path / "hole.nc")
-    with pytest.raises(DataError, match=r"tmean is missing in cell \(2, 3\) on 2000-01-18 \(1 values in all\)"):
+    with pytest.raises(
+        DataError, match=r"tmean is missing in cell \(2, 3\) on 2000-01-18 \(1 values in all\)"
+    ):
         open_gridded(tmp_path / "hole.nc")
 
 
@@ -81,7 +102,8 @@ def test_large_files_without_dask_say_what_to_install(tmp_path, monkeypatch):
         open_gridded(tmp_path / "large.nc")
 
 
-# Means ----------------------------------------------------------------------------------------------------
+# Means
+# ---
 
 
 def test_basin_means_weigh_cells_by_mask_and_area():
@@ -106,52 +128,105 @@ def test_cells_areas_sum_to_the_sphere():
 def test_the_lumped_catchment_of_a_grid():
     ds = synthetic_grid((6, 7), 1)
     lumped = as_catchment(ds)
-    assert lumped["prcp"].dims == ("basin", "time") and list(lumped["basin"].values) == ["synthetic_6x7"]
+    assert lumped["prcp"].dims == ("basin", "time") and list(lumped["basin"].values) == [
+        "synthetic_6x7"
+    ]
     np.testing.assert_allclose(lumped["tmean"][0], basin_mean(ds, "tmean"), rtol=1e-6)
     np.testing.assert_allclose(lumped["streamflow"][0], ds["streamflow"])
     assert "true_snow" in lumped and float(lumped["area"][0]) == pytest.approx(float(ds["area"]))
     assert 34 < float(lumped["lat"][0]) < 37
 
 
-# What is refused ------------------------------------------------------------------------------------------
+# What is refused
+# ---
 
 
 def changed(**variables) -> xr.Dataset:
     ds = grid()
-    return ds.assign({name: ds[name].copy(data=change(ds[name].values.copy())) for name, change in variables.items()})
+    return ds.assign(
+        {
+            name: ds[name].copy(data=change(ds[name].values.copy()))
+            for name, change in variables.items()
+        }
+    )
 
 
 def put(index: tuple, value: float):
     def change(values: np.ndarray) -> np.ndarray:
         values[index] = value
         return values
+
     return change
 
 
 MISTAKES = {
-    "another shape": (lambda: grid().drop_vars("mask").assign(mask=(("row", "col"), np.ones((3, 6)))),
-                      r"mask is 3 x 6 \(row, col\), the grid is 5 x 6 \(y, x\)"),
-    "empty mask": (lambda: grid().assign(mask=grid()["mask"] * 0), "mask is empty, no cell lies in the basin"),
-    "missing mask": (lambda: grid().assign(mask=grid()["mask"] * np.nan), "mask has values outside 0 to 1"),
-    "mask in percent": (lambda: grid().assign(mask=grid()["mask"] * 100), "mask has values outside 0 to 1"),
-    "kelvin": (lambda: changed(tmean=lambda t: t + 273.15), "tmean of .* outside -90 to 60; kelvin rather than degC"),
-    "kelvin named": (lambda: grid().assign(tmean=grid()["tmean"].assign_attrs(units="K")), "tmean is in 'K'"),
+    "another shape": (
+        lambda: grid().drop_vars("mask").assign(mask=(("row", "col"), np.ones((3, 6)))),
+        r"mask is 3 x 6 \(row, col\), the grid is 5 x 6 \(y, x\)",
+    ),
+    "empty mask": (
+        lambda: grid().assign(mask=grid()["mask"] * 0),
+        "mask is empty, no cell lies in the basin",
+    ),
+    "missing mask": (
+        lambda: grid().assign(mask=grid()["mask"] * np.nan),
+        "mask has values outside 0 to 1",
+    ),
+    "mask in percent": (
+        lambda: grid().assign(mask=grid()["mask"] * 100),
+        "mask has values outside 0 to 1",
+    ),
+    "kelvin": (
+        lambda: changed(tmean=lambda t: t + 273.15),
+        "tmean of .* outside -90 to 60; kelvin rather than degC",
+    ),
+    "kelvin named": (
+        lambda: grid().assign(tmean=grid()["tmean"].assign_attrs(units="K")),
+        "tmean is in 'K'",
+    ),
     "metres": (lambda: changed(prcp=lambda p: p / 1000), "metres rather than millimetres"),
-    "small": (lambda: grid(rows=5).isel(y=slice(1, 4)), "a grid of 3 x 6 cells; the smallest is 4 x 4"),
-    "no overlap": (lambda: changed(streamflow=lambda q: q * np.nan), "streamflow has no value between 2000-01-01 and "),
-    "missing day": (lambda: grid().isel(time=[t for t in range(40) if t != 7]), "1 dates are missing.*2000-01-08"),
+    "small": (
+        lambda: grid(rows=5).isel(y=slice(1, 4)),
+        "a grid of 3 x 6 cells; the smallest is 4 x 4",
+    ),
+    "no overlap": (
+        lambda: changed(streamflow=lambda q: q * np.nan),
+        "streamflow has no value between 2000-01-01 and ",
+    ),
+    "missing day": (
+        lambda: grid().isel(time=[t for t in range(40) if t != 7]),
+        "1 dates are missing.*2000-01-08",
+    ),
     "two days": (lambda: grid().isel(time=[0, 1, 1, 2]), "the date 2000-01-02 appears twice"),
-    "a hole": (lambda: changed(prcp=put((7, 0, 5), np.nan)), r"prcp is missing in cell \(0, 5\) on 2000-01-08"),
+    "a hole": (
+        lambda: changed(prcp=put((7, 0, 5), np.nan)),
+        r"prcp is missing in cell \(0, 5\) on 2000-01-08",
+    ),
     "infinite": (lambda: changed(prcp=put((7, 0, 5), np.inf)), "prcp of inf"),
-    "flags": (lambda: changed(prcp=put((7, 0, 5), -9999)), "prcp of -9999 mm/d.*missing is NaN, never a flag"),
+    "flags": (
+        lambda: changed(prcp=put((7, 0, 5), -9999)),
+        "prcp of -9999 mm/d.*missing is NaN, never a flag",
+    ),
     "flagged target": (lambda: changed(streamflow=put((3,), -999)), "streamflow of -999 mm/d"),
     "no prcp": (lambda: grid().rename(prcp="prpc"), "no variable 'prcp'; did you mean 'prpc'"),
     "no x": (lambda: grid().isel(x=0, drop=True), "no dimension 'x'"),
     "no lat": (lambda: grid().drop_vars("lat"), "no coordinate 'lat'; cells are weighed by it"),
-    "strange lat": (lambda: grid().assign_coords(lat=("y", np.arange(5) * 1e5)), "lat is missing or outside"),
-    "static prcp": (lambda: grid().assign(prcp=grid()["prcp"][0]), r"prcp is 5 x 6 \(y, x\), not over"),
-    "streamflow in cells": (lambda: grid().assign(streamflow=grid()["prcp"]), "streamflow is 40 x 5 x 6"),
-    "low mountains": (lambda: grid().assign(elevation=grid()["mask"] * 1e5), "elevation is missing or outside"),
+    "strange lat": (
+        lambda: grid().assign_coords(lat=("y", np.arange(5) * 1e5)),
+        "lat is missing or outside",
+    ),
+    "static prcp": (
+        lambda: grid().assign(prcp=grid()["prcp"][0]),
+        r"prcp is 5 x 6 \(y, x\), not over",
+    ),
+    "streamflow in cells": (
+        lambda: grid().assign(streamflow=grid()["prcp"]),
+        "streamflow is 40 x 5 x 6",
+    ),
+    "low mountains": (
+        lambda: grid().assign(elevation=grid()["mask"] * 1e5),
+        "elevation is missing or outside",
+    ),
     "no day": (lambda: grid().isel(time=[]), "holds no day"),
 }
 
@@ -172,23 +247,29 @@ def test_missing_and_broken_files(tmp_path):
         open_gridded(tmp_path / "broken.nc")
 
 
-# Parameters and reports -----------------------------------------------------------------------------------
+# Parameters and reports
+# ---
 
 
 def test_the_door_opens_synthetic_grids_and_files(tmp_path):
     ds = open_grid(GridParameters(shape=[5, 6], years=1, seed=3))
     xr.testing.assert_identical(ds, synthetic_grid((5, 6), 1, 3, cells=False))
     ds.to_netcdf(tmp_path / "grid.nc")
-    xr.testing.assert_allclose(open_grid(GridParameters(kind="file", path=str(tmp_path / "grid.nc"))), ds)
+    xr.testing.assert_allclose(
+        open_grid(GridParameters(kind="file", path=str(tmp_path / "grid.nc"))), ds
+    )
 
 
-@pytest.mark.parametrize(("values", "message"), [
-    ({"kind": "file"}, "needs a path"),
-    ({"shape": [3, 9]}, "the smallest grid is 4 x 4"),
-    ({"preset": "yelow"}, "choose one of yellow, yangtze, lancang"),
-    ({"preset": "yellow", "shape": [5, 5]}, "has a shape of its own"),
-    ({"n_basins": 3}, "unknown parameter 'n_basins'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"kind": "file"}, "needs a path"),
+        ({"shape": [3, 9]}, "the smallest grid is 4 x 4"),
+        ({"preset": "yelow"}, "choose one of yellow, yangtze, lancang"),
+        ({"preset": "yellow", "shape": [5, 5]}, "has a shape of its own"),
+        ({"n_basins": 3}, "unknown parameter 'n_basins'"),
+    ],
+)
 def test_parameters_that_cannot_be(values, message):
     with pytest.raises(ParameterError, match=message):
         GridParameters.validate_parameters(values)

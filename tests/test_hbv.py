@@ -1,4 +1,5 @@
-"""HBV: water balance, the fused core against the plain step, a second implementation, states, bad input."""
+"""HBV: water balance, the fused core against the plain step, a second implementation, states, bad
+input."""
 
 import numpy as np
 import pandas as pd
@@ -33,17 +34,30 @@ def tensors(*arrays: np.ndarray) -> tuple[Tensor, ...]:
     return tuple(torch.tensor(a, dtype=torch.float64) for a in arrays)
 
 
-def datasets(basins: int = 3, days: int = 60, n: int | None = 2, seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
+def datasets(
+    basins: int = 3, days: int = 60, n: int | None = 2, seed: int = 0
+) -> tuple[xr.Dataset, xr.Dataset]:
     """Forcing and parameters, routing among them, with BETA over time."""
-    coords = {"basin": np.array([f"x_{k}" for k in range(basins)], object),
-              "time": pd.date_range("2001-01-01", periods=days)}
+    coords = {
+        "basin": np.array([f"x_{k}" for k in range(basins)], object),
+        "time": pd.date_range("2001-01-01", periods=days),
+    }
     names = ("prcp", "tmean", "pet")
-    forcing = xr.Dataset({k: (("basin", "time"), v) for k, v in zip(names, weather(basins, days, seed), strict=True)},
-                         coords)
+    forcing = xr.Dataset(
+        {
+            k: (("basin", "time"), v)
+            for k, v in zip(names, weather(basins, days, seed), strict=True)
+        },
+        coords,
+    )
     dims = ("basin",) if n is None else ("basin", "component")
-    values = {k: (dims, v[:, 0] if n is None else v) for k, v in parameters(basins, n or 1, seed).items()}
+    values = {
+        k: (dims, v[:, 0] if n is None else v) for k, v in parameters(basins, n or 1, seed).items()
+    }
     rng = np.random.default_rng(seed + 2)
-    routing = {name: ("basin", rng.uniform(p.low, p.high, basins)) for name, p in hbv.ROUTING.items()}
+    routing = {
+        name: ("basin", rng.uniform(p.low, p.high, basins)) for name, p in hbv.ROUTING.items()
+    }
     given = xr.Dataset(values | routing, {"basin": coords["basin"]})
     season = xr.DataArray(np.linspace(1, 2, days), {"time": coords["time"]})
     return forcing, given.assign(BETA=np.minimum(given["BETA"] * season, 6))
@@ -66,13 +80,18 @@ def anything(draw) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
         values = rng.uniform(low, draw(st.floats(low, high)), shape)
         return np.where(rng.random(shape) < edges, rng.choice([low, high], shape), values)
 
-    series = [between(*limits, (SHAPE["basins"], SHAPE["days"])) for limits in ((0, 2000), (-90, 60), (0, 50))]
+    series = [
+        between(*limits, (SHAPE["basins"], SHAPE["days"]))
+        for limits in ((0, 2000), (-90, 60), (0, 50))
+    ]
     shape = (SHAPE["basins"], SHAPE["days"], SHAPE["n"])
     return series, {name: between(p.low, p.high, shape) for name, p in hbv.PARAMETERS.items()}
 
 
 @given(anything(), st.sampled_from(["step", "fused"]))
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 def test_water_is_neither_made_nor_lost_and_no_store_is_negative(case, route):
     series, values = case
     prcp, tmean, pet = tensors(*series)
@@ -96,26 +115,41 @@ def test_a_second_implementation_agrees():
     a, b = (rng.uniform(p.low, p.high, 5) for p in hbv.ROUTING.values())
     season = {name: rng.uniform(1, 1.5, prcp.shape) for name in ("BETA", "BETAET")}
     truth = truth_hbv.simulate(prcp, tmean, pet, values | {"ROUTE_A": a, "ROUTE_B": b}, season)
-    dynamic = {name: np.clip(values.pop(name)[:, None] * factor[:, :, None], *hbv.PARAMETERS[name][:2])
-               for name, factor in season.items()}
+    dynamic = {
+        name: np.clip(values.pop(name)[:, None] * factor[:, :, None], *hbv.PARAMETERS[name][:2])
+        for name, factor in season.items()
+    }
     out, _ = hbv.run(
-        *tensors(prcp, tmean, pet), dict(zip(values, tensors(*values.values()), strict=True)),
+        *tensors(prcp, tmean, pet),
+        dict(zip(values, tensors(*values.values()), strict=True)),
         dict(zip(dynamic, tensors(*dynamic.values()), strict=True)),
-        state=torch.zeros(5, 5, 4, dtype=torch.float64), want=EVERYTHING)
+        state=torch.zeros(5, 5, 4, dtype=torch.float64),
+        want=EVERYTHING,
+    )
     a, b = tensors(a, b)
-    ours = {"streamflow": hbv.route(out["q0"] + out["q1"] + out["q2"], a, b), "baseflow": hbv.route(out["q2"], a, b),
-            "et": out["et"], "snow": out["snowpack"] + out["meltwater"], "soil_moisture": out["soil_moisture"]}
+    ours = {
+        "streamflow": hbv.route(out["q0"] + out["q1"] + out["q2"], a, b),
+        "baseflow": hbv.route(out["q2"], a, b),
+        "et": out["et"],
+        "snow": out["snowpack"] + out["meltwater"],
+        "soil_moisture": out["soil_moisture"],
+    }
     for name, values in ours.items():
         assert np.abs(values.numpy() - truth[name]).max() < 1e-9, name
 
 
-@pytest.mark.parametrize("dynamic", [(), ("BETA", "BETAET"), tuple(hbv.PARAMETERS)], ids=["static", "two", "all"])
-@pytest.mark.parametrize(("basins", "n", "days", "components", "gamma", "routed"), [
-    (5, 16, 50, False, True, True),
-    (3, 4, 40, True, True, False),
-    (2, 150, 20, False, True, False),
-    (130, 1, 17, False, False, True),
-])
+@pytest.mark.parametrize(
+    "dynamic", [(), ("BETA", "BETAET"), tuple(hbv.PARAMETERS)], ids=["static", "two", "all"]
+)
+@pytest.mark.parametrize(
+    ("basins", "n", "days", "components", "gamma", "routed"),
+    [
+        (5, 16, 50, False, True, True),
+        (3, 4, 40, True, True, False),
+        (2, 150, 20, False, True, False),
+        (130, 1, 17, False, False, True),
+    ],
+)
 def test_the_fused_core_is_the_step(basins, n, days, components, gamma, routed, dynamic):
     """Outputs and gradients, on weather and parameters that tie in every min and max."""
     prcp, tmean, pet = weather(basins, days, n)
@@ -131,20 +165,34 @@ def test_the_fused_core_is_the_step(basins, n, days, components, gamma, routed, 
     every_day = np.random.default_rng(n).uniform(1, 1.2, (days, 1))
     static = {k: torch.tensor(v, requires_grad=True) for k, v in values.items() if k not in dynamic}
     varying = {k: torch.tensor(values[k][:, None] * every_day, requires_grad=True) for k in dynamic}
-    state = torch.rand(5, basins, n, dtype=torch.float64, generator=torch.Generator().manual_seed(n)) * 20
+    state = (
+        torch.rand(5, basins, n, dtype=torch.float64, generator=torch.Generator().manual_seed(n))
+        * 20
+    )
     state[2, 0] = 0
     state.requires_grad_()
-    routing = [torch.full((basins,), v, dtype=torch.float64, requires_grad=True) for v in (1.3, 0.0)]
+    routing = [
+        torch.full((basins,), v, dtype=torch.float64, requires_grad=True) for v in (1.3, 0.0)
+    ]
     results = []
     for way in ("step", "fused"):
-        out, end = hbv.run(*tensors(prcp, tmean, pet), static, varying, state=state, want=EVERYTHING,
-                           components=components, route=way)
+        out, end = hbv.run(
+            *tensors(prcp, tmean, pet),
+            static,
+            varying,
+            state=state,
+            want=EVERYTHING,
+            components=components,
+            route=way,
+        )
         if routed:
             out["streamflow"] = hbv.route(out["q0"] + out["q1"] + out["q2"], *routing)
         torch.manual_seed(n)
         loss = sum((v * torch.randn_like(v)).sum() for v in (*out.values(), end))
         leaves = [state, *static.values(), *varying.values(), *(routing if routed else ())]
-        results.append([v.detach() for v in (*out.values(), end, *torch.autograd.grad(loss, leaves))])
+        results.append(
+            [v.detach() for v in (*out.values(), end, *torch.autograd.grad(loss, leaves))]
+        )
     for step, fused in zip(*results, strict=True):
         assert torch.isfinite(step).all()
         torch.testing.assert_close(fused, step, rtol=1e-8, atol=1e-8 * float(step.abs().mean()))
@@ -160,8 +208,14 @@ def test_gradcheck(route):
     state = torch.full((5, 2, 2), 30.0, dtype=torch.float64, requires_grad=True)
 
     def flows(state: Tensor, gamma: Tensor, *static: Tensor) -> tuple[Tensor, ...]:
-        out, end = hbv.run(*series, dict(zip(names, static, strict=False)), {"BETAET": gamma}, state=state,
-                           want=("q0", "q1", "q2", "et", "snowpack"), route=route)
+        out, end = hbv.run(
+            *series,
+            dict(zip(names, static, strict=False)),
+            {"BETAET": gamma},
+            state=state,
+            want=("q0", "q1", "q2", "et", "snowpack"),
+            route=route,
+        )
         return (*out.values(), end)
 
     leaves = [t.requires_grad_() for t in tensors(*values.values())]
@@ -185,8 +239,12 @@ def test_single_precision_several_threads_and_any_layout():
         gradients.append(beta.grad)
     assert torch.equal(flows[0], flows[1]) and torch.equal(flows[0], flows[2])
     assert torch.equal(gradients[0], gradients[1]) and torch.equal(gradients[0], gradients[2])
-    double, _ = hbv.run(*(s.double() for s in series), {k: v.double() for k, v in values.items()},
-                        {"BETA": daily.double()}, route="fused")
+    double, _ = hbv.run(
+        *(s.double() for s in series),
+        {k: v.double() for k, v in values.items()},
+        {"BETA": daily.double()},
+        route="fused",
+    )
     torch.testing.assert_close(flows[0].double(), double["q1"], rtol=1e-3, atol=1e-3)
 
 
@@ -206,14 +264,19 @@ def test_the_core_compiles_where_no_cache_can_be_written(monkeypatch):
 
 
 def test_recharge_by_a_network():
-    """A network that computes Equation 5 itself gives the same; any share of the water keeps the balance."""
+    """A network that computes Equation 5 itself gives the same; any share of the water keeps the
+    balance."""
     series = tensors(*weather(2, 30, 5))
     values = dict(zip(hbv.PARAMETERS, tensors(*parameters(2, 3, 5).values()), strict=True))
     plain, _ = hbv.run(*series, values)
-    same, _ = hbv.run(*series, values, recharge=lambda fc, beta, sm, ratio, water: ratio.clamp(max=1) ** beta)
+    same, _ = hbv.run(
+        *series, values, recharge=lambda fc, beta, sm, ratio, water: ratio.clamp(max=1) ** beta
+    )
     for name, flow in plain.items():
         torch.testing.assert_close(same[name], flow, rtol=1e-12, atol=1e-12)
-    with pytest.raises(ParameterError, match="fused core cannot run recharge by a network; take the route 'step'"):
+    with pytest.raises(
+        ParameterError, match="fused core cannot run recharge by a network; take the route 'step'"
+    ):
         hbv.run(*series, values, recharge=lambda *_: torch.zeros(2, 3), route="fused")
 
 
@@ -250,7 +313,9 @@ def test_simulation_has_every_store_and_flux(n):
     assert set(out.data_vars) == {*EVERYTHING, "streamflow"}
     dims = ("basin", "time") if n is None else ("basin", "time", "component")
     for name in EVERYTHING:
-        assert out[name].dims == dims and out[name].attrs["units"] == ("mm" if name in hbv.STORES else "mm/d")
+        assert out[name].dims == dims and out[name].attrs["units"] == (
+            "mm" if name in hbv.STORES else "mm/d"
+        )
     assert out["streamflow"].dims == ("basin", "time")
     unrouted = hbv.simulate(forcing, given.drop_vars(hbv.ROUTING))
     xr.testing.assert_allclose(unrouted["streamflow"], mean(out["q0"] + out["q1"] + out["q2"]))
@@ -264,21 +329,81 @@ def _wrong(forcing: xr.Dataset, given: xr.Dataset):
     """What is wrong, and what is said of it."""
     gap = forcing.assign(prcp=forcing["prcp"].where(forcing["time"] != forcing["time"][4]))
     yield gap, given, None, DataError, "prcp of basin x_0 is nan on 2001-01-05"
-    yield forcing.drop_vars("pet"), given, None, DataError, "HBV needs pet in the forcing; hydronb.data.pet.choose_pet"
-    yield forcing, given.isel(basin=[0, 1]), None, DataError, "no basin 'x_2', which the forcing has"
-    yield forcing, given.isel(time=slice(30)), None, DataError, "no value on 2001-01-31, a day of the forcing"
-    yield forcing, given.assign(FC=given["FC"] + 2000), None, ParameterError, "HBV's FC of basin x_0 is .* outside 50"
-    yield forcing, given.assign(BETA=-given["BETA"]), None, ParameterError, "of basin x_0 is .* on 2001-01-01, outside"
+    yield (
+        forcing.drop_vars("pet"),
+        given,
+        None,
+        DataError,
+        "HBV needs pet in the forcing; hydronb.data.pet.choose_pet",
+    )
+    yield (
+        forcing,
+        given.isel(basin=[0, 1]),
+        None,
+        DataError,
+        "no basin 'x_2', which the forcing has",
+    )
+    yield (
+        forcing,
+        given.isel(time=slice(30)),
+        None,
+        DataError,
+        "no value on 2001-01-31, a day of the forcing",
+    )
+    yield (
+        forcing,
+        given.assign(FC=given["FC"] + 2000),
+        None,
+        ParameterError,
+        "HBV's FC of basin x_0 is .* outside 50",
+    )
+    yield (
+        forcing,
+        given.assign(BETA=-given["BETA"]),
+        None,
+        ParameterError,
+        "of basin x_0 is .* on 2001-01-01, outside",
+    )
     yield forcing, given.drop_vars("K2"), None, ParameterError, "HBV needs a value of K2"
-    yield forcing, given.rename(K2="K22"), None, ParameterError, "no parameter 'K22'; did you mean 'K2'"
-    yield forcing, given.assign(routing_b=given["BETA"]), None, ParameterError, "routing_b cannot vary over component"
+    yield (
+        forcing,
+        given.rename(K2="K22"),
+        None,
+        ParameterError,
+        "no parameter 'K22'; did you mean 'K2'",
+    )
+    yield (
+        forcing,
+        given.assign(routing_b=given["BETA"]),
+        None,
+        ParameterError,
+        "routing_b cannot vary over component",
+    )
     yield forcing, given.drop_vars("routing_b"), None, ParameterError, "routing_a but not the other"
     state = hbv.simulate(forcing, given)
-    yield forcing, given, state, DataError, "state ends on 2001-03-01, the forcing begins on 2001-01-01"
+    yield (
+        forcing,
+        given,
+        state,
+        DataError,
+        "state ends on 2001-03-01, the forcing begins on 2001-01-01",
+    )
     last = state.isel(time=-1)
     yield forcing, given, last.drop_vars("snowpack"), DataError, "the state has no snowpack"
-    yield forcing, given, last.assign(snowpack=-last["snowpack"] - 1), DataError, "snowpack is negative or missing"
-    yield forcing, given.isel(component=[0]), last, DataError, "parameters have 1 components, the state 2"
+    yield (
+        forcing,
+        given,
+        last.assign(snowpack=-last["snowpack"] - 1),
+        DataError,
+        "snowpack is negative or missing",
+    )
+    yield (
+        forcing,
+        given.isel(component=[0]),
+        last,
+        DataError,
+        "parameters have 1 components, the state 2",
+    )
 
 
 def test_bad_input_ends_in_one_line():

@@ -11,15 +11,22 @@ NAN = float("nan")
 
 def terms(sim, obs, std_basin, std_all=2.0, basin=(0, 1)):
     """Sequences (sample, day) of one target."""
+
     def column(v):
         return torch.tensor(v, dtype=torch.float64)[..., None]
 
-    return Terms(column(sim), column(obs), column(std_basin), torch.tensor([std_all], dtype=torch.float64),
-                 torch.tensor(basin))
+    return Terms(
+        column(sim),
+        column(obs),
+        column(std_basin),
+        torch.tensor([std_all], dtype=torch.float64),
+        torch.tensor(basin),
+    )
 
 
 TWO = terms([[1.0, 2.0], [5.0, 3.0]], [[2.0, 2.5], [4.0, NAN]], [0.9, 1.9])
-"""Errors -1, -0.5 in a basin with s = 0.9 (so s + 0.1 = 1), and 1, missing in one with s = 1.9 (2)."""
+"""Errors -1, -0.5 in a basin with s = 0.9 (so s + 0.1 = 1), and 1, missing in one with s = 1.9
+(2)."""
 
 
 def test_mse_is_of_scaled_targets():
@@ -27,7 +34,8 @@ def test_mse_is_of_scaled_targets():
 
 
 def test_nse_star_as_the_code_ran_it():
-    """Numerator over the square of the common standard deviation (2), s in mm/d, mean over the 3 samples."""
+    """Numerator over the square of the common standard deviation (2), s in mm/d, mean over the 3
+    samples."""
     assert nse_star(TWO).item() == pytest.approx((1 + 0.25 + 1 / 4) / 2.0**2 / 3)
 
 
@@ -44,7 +52,8 @@ def test_the_paper_weighs_basins_the_code_samples():
 
 
 def test_with_the_published_constants():
-    """One sample in the units of the published runs: 3.62443672 mm/d is their standard deviation of discharge."""
+    """One sample in the units of the published runs: 3.62443672 mm/d is their standard deviation of
+    discharge."""
     t = terms([[3.0]], [[1.0]], [1.5], std_all=3.62443672, basin=(0,))
     z = ((3.0 - 1.49996196) / 3.62443672) - ((1.0 - 1.49996196) / 3.62443672)
     assert nse_star(t).item() == pytest.approx(z**2 / (1.5 + 0.1) ** 2, rel=1e-7)
@@ -85,8 +94,13 @@ def test_a_simulation_that_is_no_number_is_not_hidden(name):
 
 def test_several_targets_have_their_own_scale():
     """Two targets with errors 1 and 10, standard deviations 1 and 10: each counts 1."""
-    t = Terms(torch.tensor([[[1.0, 10.0]]]), torch.zeros(1, 1, 2), torch.tensor([[0.9, 9.9]]),
-              torch.tensor([1.0, 10.0]), torch.tensor([0]))
+    t = Terms(
+        torch.tensor([[[1.0, 10.0]]]),
+        torch.zeros(1, 1, 2),
+        torch.tensor([[0.9, 9.9]]),
+        torch.tensor([1.0, 10.0]),
+        torch.tensor([0]),
+    )
     assert mse(t).item() == pytest.approx(1.0)
     assert nse_star(t).item() == pytest.approx((1 + 1 / 100) / 2)
     assert nse_star_paper(t).item() == pytest.approx(2.0)

@@ -1,4 +1,5 @@
-"""Metrics against the values of the published code, answers known by hand and a plain implementation."""
+"""Metrics against the values of the published code, answers known by hand and a plain
+implementation."""
 
 import doctest
 
@@ -11,14 +12,33 @@ from hydronb import metrics, parameters
 from hydronb.errors import DataError, ParameterError
 from hydronb.metrics import METRICS, table
 
-# What the functions behind Kratzert et al. (2019) (their repository at d118158) return for the series below.
+# What the functions behind Kratzert et al. (2019) (their repository at d118158) return for the
+# series below.
 GOLDEN = {
-    "zeros": (0.9618564393771427, 0.8811838156845221, -0.10883887687863546, -9.497915235458008,
-              -80.09745834352, -118493620531.57251),
-    "raised": (0.9549754011620706, 0.8811838156845221, -0.13684640782744378, -10.063404257549326,
-               -21.79985593649399, -5751693442.120435),
-    "regular": (0.9873844520076005, 0.9833195686227456, -0.10420805718256114, -1.1582683634464348,
-                7.7301282794075705, -35.56780883138327),
+    "zeros": (
+        0.9618564393771427,
+        0.8811838156845221,
+        -0.10883887687863546,
+        -9.497915235458008,
+        -80.09745834352,
+        -118493620531.57251,
+    ),
+    "raised": (
+        0.9549754011620706,
+        0.8811838156845221,
+        -0.13684640782744378,
+        -10.063404257549326,
+        -21.79985593649399,
+        -5751693442.120435,
+    ),
+    "regular": (
+        0.9873844520076005,
+        0.9833195686227456,
+        -0.10420805718256114,
+        -1.1582683634464348,
+        7.7301282794075705,
+        -35.56780883138327,
+    ),
 }
 
 
@@ -34,18 +54,25 @@ def golden_pair(case):
         return series(*(0.8 * obs**1.1 + 0.02 + 0.05 * np.cos(0.3 * t))), series(*obs)
     obs = np.maximum(0, 3 * np.sin(0.05 * t) + 1.5 + noise / 50 - 1)
     sim = np.maximum(0, 0.9 * obs + 0.3 * np.cos(0.11 * t) - 0.05)
-    return (series(*sim + 0.15), series(*obs + 0.2)) if case == "raised" else (series(*sim), series(*obs))
+    return (
+        (series(*sim + 0.15), series(*obs + 0.2))
+        if case == "raised"
+        else (series(*sim), series(*obs))
+    )
 
 
 def river(shape=(7, 400), seed=0):
-    """Skewed flows with exact zeros, ties from rounding and gaps, and a simulation with its own gaps."""
+    """Skewed flows with exact zeros, ties from rounding and gaps, and a simulation with its own
+    gaps."""
     rng = np.random.default_rng(seed)
     obs = np.round(rng.gamma(0.5, 2.0, shape), 2)
     sim = np.maximum(0.0, 0.7 * obs + rng.normal(0.3, 0.5, shape))
     obs[rng.random(shape) < 0.1] = np.nan
     sim[rng.random(shape) < 0.02] = np.nan
-    coords = {"basin": [f"{i:08d}" for i in range(shape[0])],
-              "time": pd.date_range("2000-01-01", periods=shape[1])}
+    coords = {
+        "basin": [f"{i:08d}" for i in range(shape[0])],
+        "time": pd.date_range("2000-01-01", periods=shape[1]),
+    }
     return tuple(xr.DataArray(x, dims=("basin", "time"), coords=coords) for x in (sim, obs))
 
 
@@ -69,18 +96,28 @@ def plainly(name, sim, obs):
         i, j = round(0.2 * n), round(0.7 * n)
         return 100 * ((log_s[i] - log_s[j]) - (log_o[i] - log_o[j])) / (log_o[i] - log_o[j] + 1e-6)
     if name == "flv":
-        low_s, low_o = log_s[round(0.7 * n):], log_o[round(0.7 * n):]
+        low_s, low_o = log_s[round(0.7 * n) :], log_o[round(0.7 * n) :]
         qs, qo = sum(x - min(low_s) for x in low_s), sum(x - min(low_o) for x in low_o)
         return -100 * (qs - qo) / (qo + 1e-6)
     if name in ("bpv", "bmv", "blv"):
-        peak, most, least = (high_o[k] for k in (round(0.02 * n) - 1, round(0.3 * n), round(0.7 * n)))
-        groups = {"bpv": lambda y: y >= peak, "bmv": lambda y: least < y <= most, "blv": lambda y: y <= least}
+        peak, most, least = (
+            high_o[k] for k in (round(0.02 * n) - 1, round(0.3 * n), round(0.7 * n))
+        )
+        groups = {
+            "bpv": lambda y: y >= peak,
+            "bmv": lambda y: least < y <= most,
+            "blv": lambda y: y <= least,
+        }
         days = [(x, y) for x, y in pairs if groups[name](y)]
         volume = sum(y for _, y in days)
         return sum(x - y for x, y in days) / volume if volume else float("nan")
-    return {"r": corr, "alpha_nse": sd_s / sd_o, "beta_nse": (ms - mo) / sd_o,
-            "rmse": (sum((x - y) ** 2 for x, y in pairs) / n) ** 0.5,
-            "kge": 1 - ((corr - 1) ** 2 + (sd_s / sd_o - 1) ** 2 + (ms / mo - 1) ** 2) ** 0.5}[name]
+    return {
+        "r": corr,
+        "alpha_nse": sd_s / sd_o,
+        "beta_nse": (ms - mo) / sd_o,
+        "rmse": (sum((x - y) ** 2 for x, y in pairs) / n) ** 0.5,
+        "kge": 1 - ((corr - 1) ** 2 + (sd_s / sd_o - 1) ** 2 + (ms / mo - 1) ** 2) ** 0.5,
+    }[name]
 
 
 @pytest.mark.parametrize("case", GOLDEN)
@@ -105,7 +142,9 @@ def test_ranks_round_half_to_even(n):
     sim, obs = (x.fillna(0.37) for x in river((1, n), seed=n))
     for name in ("fhv", "fms", "flv", "bpv", "bmv", "blv"):
         expected = plainly(name, sim[0].to_numpy(), obs[0].to_numpy())
-        np.testing.assert_allclose(METRICS[name](sim=sim, obs=obs)[0], expected, rtol=1e-9, err_msg=name)
+        np.testing.assert_allclose(
+            METRICS[name](sim=sim, obs=obs)[0], expected, rtol=1e-9, err_msg=name
+        )
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -116,7 +155,8 @@ def test_perfect_simulation(name):
 
 
 def test_half_the_flow():
-    """sim = obs/2: r is 1, the ratio of deviations and of means a half, every volume bias minus a half."""
+    """sim = obs/2: r is 1, the ratio of deviations and of means a half, every volume bias minus a
+    half."""
     _, obs = river((3, 600), seed=4)
     scores = table(obs / 2, obs).mean()
     assert scores["r"] == pytest.approx(1)
@@ -156,7 +196,9 @@ def test_nothing_observed_is_nan_and_leaves_the_others_alone(name):
     np.testing.assert_array_equal(found[others], before[others])
 
 
-@pytest.mark.parametrize("name", ["nse", "r", "alpha_nse", "beta_nse", "kge", "fms", "flv", "bpv", "bmv", "blv"])
+@pytest.mark.parametrize(
+    "name", ["nse", "r", "alpha_nse", "beta_nse", "kge", "fms", "flv", "bpv", "bmv", "blv"]
+)
 @pytest.mark.parametrize("level", [0.0, 0.1, 3.3])
 def test_constant_observation_is_nan(name, level):
     """0.1 has no exact binary form: the deviation of a thousand of them is not exactly zero."""
@@ -165,9 +207,9 @@ def test_constant_observation_is_nan(name, level):
 
 
 def test_paired_volumes_by_hand():
-    """Li et al. (2023), Eq. 5, on obs 1, 2, ..., 100: two days at an exceedance of at most 0.02, forty from 0.3 to 0.7,
-    thirty above. The two peaks and two middling days change places: what is sorted does not see it, what is paired
-    does."""
+    """Li et al. (2023), Eq. 5, on obs 1, 2, ..., 100: two days at an exceedance of at most 0.02,
+    forty from 0.3 to 0.7, thirty above. The two peaks and two middling days change places: what is
+    sorted does not see it, what is paired does."""
     obs = series(*np.arange(1.0, 101.0))
     sim = obs.copy()
     sim[[98, 99, 48, 49]] = obs[[48, 49, 98, 99]]
@@ -182,8 +224,11 @@ def test_the_reason_why_a_score_is_undefined():
     obs = xr.DataArray([[1.0, 2.0], [0.0, 0.0], [3.0, 3.0], [np.nan, 1.0]], dims=("basin", "time"))
     sim = xr.ones_like(obs).where([[True, True]] * 3 + [[True, False]])
     assert metrics.why_undefined(sim=sim, obs=obs).values.tolist() == [
-        "", "the observation is zero on every day", "the observation never changes",
-        "no day has both a simulation and an observation"]
+        "",
+        "the observation is zero on every day",
+        "the observation never changes",
+        "no day has both a simulation and an observation",
+    ]
 
 
 def test_dry_days_leave_the_low_volume_undefined():
@@ -210,7 +255,9 @@ def test_members_are_kept():
     for name, function in METRICS.items():
         found = function(sim=members, obs=obs)
         assert set(found.dims) == {"seed", "basin"}
-        np.testing.assert_allclose(found.sel(seed=111), function(sim=sim, obs=obs), rtol=1e-9, err_msg=name)
+        np.testing.assert_allclose(
+            found.sel(seed=111), function(sim=sim, obs=obs), rtol=1e-9, err_msg=name
+        )
 
 
 def test_table():

@@ -1,4 +1,5 @@
-"""LSTM and EA-LSTM against a plain reading of Kratzert et al. (2019), Eqs. 1 to 12, one matrix a gate."""
+"""LSTM and EA-LSTM against a plain reading of Kratzert et al. (2019), Eqs. 1 to 12, one matrix a
+gate."""
 
 import itertools
 import math
@@ -15,7 +16,9 @@ DYNAMIC, STATIC, HIDDEN, BATCH = 3, 4, 6, 3
 
 
 def ealstm(route="loop", **sizes):
-    return EALSTM(**{"n_dynamic": DYNAMIC, "n_static": STATIC, "hidden": HIDDEN} | sizes, route=route)
+    return EALSTM(
+        **{"n_dynamic": DYNAMIC, "n_static": STATIC, "hidden": HIDDEN} | sizes, route=route
+    )
 
 
 def lstm(route="loop", **sizes):
@@ -33,7 +36,8 @@ every_route = pytest.mark.parametrize("route", ROUTES)
 
 
 def drawn(make, route="loop", days=40, seed=0, dtype=torch.float64):
-    """A model whose every parameter is random, and inputs; the days are more than the adjoint's chunk of 32."""
+    """A model whose every parameter is random, and inputs; the days are more than the adjoint's
+    chunk of 32."""
     torch.manual_seed(seed)
     model = make(route).to(dtype)
     for parameter in model.parameters():
@@ -44,7 +48,8 @@ def drawn(make, route="loop", days=40, seed=0, dtype=torch.float64):
 
 
 def plain(model, dynamic, static, state=None):
-    """Hidden and cell states of every day, gate by gate and vector by vector; also the head's output of every day."""
+    """Hidden and cell states of every day, gate by gate and vector by vector; also the head's
+    output of every day."""
     n = model.hidden
     rows = {name: slice(k * n, (k + 1) * n) for k, name in enumerate(model.blocks)}
     w = {name: model.weight[r] for name, r in rows.items()}
@@ -57,15 +62,22 @@ def plain(model, dynamic, static, state=None):
         for t in range(dynamic.shape[1]):
             x = dynamic[k, t]
             if isinstance(model, EALSTM):
-                i = 1 / (1 + torch.exp(-(model.weight_static @ static[k] + model.bias_static)))     # Eq. 7
+                # Eq. 7
+                i = 1 / (1 + torch.exp(-(model.weight_static @ static[k] + model.bias_static)))
             else:
                 x = torch.cat([x, static[k]])
-                i = 1 / (1 + torch.exp(-(w["input"] @ x + u["input"] @ h + b["input"])))            # Eq. 1
-            f = 1 / (1 + torch.exp(-(w["forget"] @ x + u["forget"] @ h + b["forget"])))             # Eqs. 2, 8
-            g = torch.tanh(w["cell"] @ x + u["cell"] @ h + b["cell"])                               # Eqs. 3, 9
-            o = 1 / (1 + torch.exp(-(w["output"] @ x + u["output"] @ h + b["output"])))             # Eqs. 4, 10
-            c = f * c + i * g                                                                       # Eqs. 5, 11
-            h = o * torch.tanh(c)                                                                   # Eqs. 6, 12
+                # Eq. 1
+                i = 1 / (1 + torch.exp(-(w["input"] @ x + u["input"] @ h + b["input"])))
+            # Eqs. 2, 8
+            f = 1 / (1 + torch.exp(-(w["forget"] @ x + u["forget"] @ h + b["forget"])))
+            # Eqs. 3, 9
+            g = torch.tanh(w["cell"] @ x + u["cell"] @ h + b["cell"])
+            # Eqs. 4, 10
+            o = 1 / (1 + torch.exp(-(w["output"] @ x + u["output"] @ h + b["output"])))
+            # Eqs. 5, 11
+            c = f * c + i * g
+            # Eqs. 6, 12
+            h = o * torch.tanh(c)
             hidden_states.append(h)
             cell_states.append(c)
     shape = (len(dynamic), dynamic.shape[1], n)
@@ -74,7 +86,13 @@ def plain(model, dynamic, static, state=None):
 
 
 def gradients(model, loss):
-    return dict(zip(dict(model.named_parameters()), torch.autograd.grad(loss, list(model.parameters())), strict=True))
+    return dict(
+        zip(
+            dict(model.named_parameters()),
+            torch.autograd.grad(loss, list(model.parameters())),
+            strict=True,
+        )
+    )
 
 
 def assert_close(a, b, tolerance=1e-10):
@@ -90,7 +108,10 @@ def test_forward_and_gradients_equal_the_equations(make, route, last):
     out = model(dynamic, static, last)
     expected = plain(model, dynamic, static)[2][:, -last:]
     assert_close(out, expected)
-    ours, theirs = gradients(model, (weights * out**2).sum()), gradients(model, (weights * expected**2).sum())
+    ours, theirs = (
+        gradients(model, (weights * out**2).sum()),
+        gradients(model, (weights * expected**2).sum()),
+    )
     for name in theirs:
         assert_close(ours[name], theirs[name])
         assert theirs[name].abs().max() > 1e-6
@@ -136,14 +157,20 @@ def test_a_state_that_is_carried_equals_one_pass(make, route):
 @every_route
 def test_gradients_with_a_carried_state_equal_the_equations(make, route):
     model, dynamic, static = drawn(make, route)
-    state = (torch.randn(BATCH, HIDDEN, dtype=torch.float64), torch.randn(BATCH, HIDDEN, dtype=torch.float64))
+    state = (
+        torch.randn(BATCH, HIDDEN, dtype=torch.float64),
+        torch.randn(BATCH, HIDDEN, dtype=torch.float64),
+    )
     h, c = model.states(dynamic, static, state)
     expected_h, expected_c, _ = plain(model, dynamic, static, state)
     assert_close(h, expected_h)
     assert_close(c[:, -1], expected_c[:, -1])
     core = [p for n, p in model.named_parameters() if not n.startswith("head")]
-    for a, b in zip(torch.autograd.grad((h**2).sum(), core), torch.autograd.grad((expected_h**2).sum(), core),
-                    strict=True):
+    for a, b in zip(
+        torch.autograd.grad((h**2).sum(), core),
+        torch.autograd.grad((expected_h**2).sum(), core),
+        strict=True,
+    ):
         assert_close(a, b)
 
 
@@ -165,26 +192,41 @@ def test_the_adjoint_against_finite_differences(entity_aware, days, monkeypatch)
     def hidden(x, weight, offset, rec, *gates):
         return recurrence(x, weight, offset, rec, gates[0] if gates else None, state)[0]
 
-    assert torch.autograd.gradcheck(hidden, (*arguments, *([gate] if entity_aware else [])), atol=1e-8, rtol=1e-6)
+    assert torch.autograd.gradcheck(
+        hidden, (*arguments, *([gate] if entity_aware else [])), atol=1e-8, rtol=1e-6
+    )
 
 
 @every_model
 def test_sizes_of_real_runs_in_single_precision(make):
-    """Large enough for oneDNN's products and huge pages on a CPU; against the same in double precision. The first
-    chunk of the backward pass is cut short by the cache's size."""
+    """Large enough for oneDNN's products and huge pages on a CPU; against the same in double
+    precision. The first chunk of the backward pass is cut short by the cache's size."""
     torch.manual_seed(0)
-    sizes = {"hidden": 96, "forget_bias": 0.0, **({} if make is lstm_no_static else {"n_static": 27})}
+    sizes = {
+        "hidden": 96,
+        "forget_bias": 0.0,
+        **({} if make is lstm_no_static else {"n_static": 27}),
+    }
     single, double = make(**sizes), make(**sizes).double()
-    assert 128 * 96 * 64 * 3 * 4 > recurrent.HUGE and 288 * 99 * 64 > LEAST and recurrent.CACHE < 32 * 96 * 64
+    assert (
+        128 * 96 * 64 * 3 * 4 > recurrent.HUGE
+        and 288 * 99 * 64 > LEAST
+        and recurrent.CACHE < 32 * 96 * 64
+    )
     with torch.no_grad():
         single.recurrent *= 0.3  # with the published initialisation, rounding grows from day to day
     double.load_state_dict(single.state_dict())
-    dynamic, static = torch.randn(64, 128, DYNAMIC), torch.randn(64, 0 if make is lstm_no_static else 27)
+    dynamic, static = (
+        torch.randn(64, 128, DYNAMIC),
+        torch.randn(64, 0 if make is lstm_no_static else 27),
+    )
     one, two = single(dynamic, static, 9), double(dynamic.double(), static.double(), 9)
     torch.testing.assert_close(one.double(), two, atol=1e-5, rtol=1e-4)
     theirs = gradients(double, (two**2).mean())
     for name, ours in gradients(single, (one**2).mean()).items():
-        torch.testing.assert_close(ours.double(), theirs[name], atol=1e-3 * theirs[name].abs().max().item(), rtol=1e-3)
+        torch.testing.assert_close(
+            ours.double(), theirs[name], atol=1e-3 * theirs[name].abs().max().item(), rtol=1e-3
+        )
 
 
 @every_model
@@ -206,7 +248,9 @@ def test_the_cell_state_is_for_reading():
 
 
 @every_route
-@pytest.mark.parametrize(("make", "count"), [(ealstm, 208_641), (lstm, 296_193), (lstm_no_static, 268_545)])
+@pytest.mark.parametrize(
+    ("make", "count"), [(ealstm, 208_641), (lstm, 296_193), (lstm_no_static, 268_545)]
+)
 def test_as_many_parameters_as_published(make, route, count):
     """5 forcings, 27 attributes, 256 cells: the arithmetic of the published models."""
     sizes = {"n_dynamic": 5, "n_static": 0 if make is lstm_no_static else 27, "hidden": 256}
@@ -216,7 +260,12 @@ def test_as_many_parameters_as_published(make, route, count):
 @every_model
 def test_initialisation_is_that_of_the_published_runs(make):
     torch.manual_seed(3)
-    model = make(hidden=16, n_dynamic=5, **({} if make is lstm_no_static else {"n_static": 7}), forget_bias=5.0)
+    model = make(
+        hidden=16,
+        n_dynamic=5,
+        **({} if make is lstm_no_static else {"n_static": 7}),
+        forget_bias=5.0,
+    )
     eye = torch.eye(model.weight.shape[1])
     torch.testing.assert_close(model.weight.T @ model.weight, eye, atol=1e-5, rtol=0)
     for block in model.recurrent.chunk(len(model.blocks)):
@@ -226,7 +275,9 @@ def test_initialisation_is_that_of_the_published_runs(make):
     bound = 1 / math.sqrt(16)
     assert 0 < model.head.weight.abs().max() <= bound
     if make is ealstm:
-        torch.testing.assert_close(model.weight_static.T @ model.weight_static, torch.eye(7), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            model.weight_static.T @ model.weight_static, torch.eye(7), atol=1e-5, rtol=0
+        )
         assert torch.equal(model.bias_static, torch.zeros(16))
 
 

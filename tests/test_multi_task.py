@@ -1,5 +1,5 @@
-"""The lumped LSTM and the EA-LSTM with streamflow and evaporation together: each target weighs alike, and is scaled,
-scored, written and compared by itself."""
+"""The lumped LSTM and the EA-LSTM with streamflow and evaporation together: each target weighs
+alike, and is scaled, scored, written and compared by itself."""
 
 import numpy as np
 import pandas as pd
@@ -18,10 +18,23 @@ from hydronb.parameters import BenchmarkParameters, TrainParameters
 from hydronb.predict import predict
 from hydronb.train import train
 
-SETTINGS = {"forcings": ["prcp", "tmean"], "attributes": ["slope", "forest"], "targets": ["streamflow", "et"],
-            "train_period": period("2000-03-01", "2000-10-31"), "test_period": period("2000-11-01", "2001-01-31"),
-            "hidden": 8, "dropout": 0.0, "forget_bias": 1.0, "loss": "mse", "sequence_length": 30, "predict_last": 20,
-            "epochs": 20, "samples_per_epoch": 64, "batch_size": 16, "learning_rate": 1e-2}
+SETTINGS = {
+    "forcings": ["prcp", "tmean"],
+    "attributes": ["slope", "forest"],
+    "targets": ["streamflow", "et"],
+    "train_period": period("2000-03-01", "2000-10-31"),
+    "test_period": period("2000-11-01", "2001-01-31"),
+    "hidden": 8,
+    "dropout": 0.0,
+    "forget_bias": 1.0,
+    "loss": "mse",
+    "sequence_length": 30,
+    "predict_last": 20,
+    "epochs": 20,
+    "samples_per_epoch": 64,
+    "batch_size": 16,
+    "learning_rate": 1e-2,
+}
 
 
 def catchments() -> xr.Dataset:
@@ -45,18 +58,25 @@ def test_both_targets_are_learnt_simulated_and_written(trained):
     assert list(model.scaling.targets) == ["streamflow", "et"]
     simulation = xr.load_dataset(folder / "simulation.nc")
     assert {"streamflow", "streamflow_obs", "et", "et_obs"} <= set(simulation.data_vars)
-    assert float(simulation["et"].mean()) == pytest.approx(float(simulation["et_obs"].mean()), rel=0.1)
+    assert float(simulation["et"].mean()) == pytest.approx(
+        float(simulation["et_obs"].mean()), rel=0.1
+    )
     for name, file in (("streamflow", "metrics.csv"), ("et", "metrics_et.csv")):
         written = pd.read_csv(folder / file, index_col=0)
         by_hand = metrics.nse(sim=simulation[name], obs=simulation[f"{name}_obs"])
         np.testing.assert_allclose(written.loc[by_hand["basin"].values, "nse"], by_hand, rtol=1e-6)
-    assert pd.read_csv(folder / "metrics_et.csv")["nse"].median() > 0.5, "temperature tells all of it"
+    assert pd.read_csv(folder / "metrics_et.csv")["nse"].median() > 0.5, (
+        "temperature tells all of it"
+    )
 
 
 def test_validation_is_the_mean_over_targets(trained):
     _, p, ds, model = trained
     simulation = predict(model, ds, p.test_period, progress=False)
-    medians = [float(metrics.nse(sim=simulation[n], obs=simulation[f"{n}_obs"]).median()) for n in p.targets]
+    medians = [
+        float(metrics.nse(sim=simulation[n], obs=simulation[f"{n}_obs"]).median())
+        for n in p.targets
+    ]
     assert lumped.validator(ds, p.test_period)(model) == pytest.approx(np.mean(medians))
 
 
@@ -72,18 +92,23 @@ def test_a_benchmark_scores_the_target_it_is_asked_for(trained):
 
 @pytest.mark.parametrize("loss", ["mse", "nse_star"])
 def test_targets_weigh_alike_whatever_their_units(loss):
-    """A target in other units, with its scaling, gives the same loss; and two targets the mean of the two."""
+    """A target in other units, with its scaling, gives the same loss; and two targets the mean of
+    the two."""
     torch.manual_seed(0)
     sim, obs = torch.rand(4, 5, 2), torch.rand(4, 5, 2)
     std_basin, std_all, basin = torch.rand(4, 2) + 0.5, torch.rand(2) + 0.5, torch.arange(4)
 
     def of(k: list[int]) -> float:
-        return float(LOSSES[loss](Terms(sim[:, :, k], obs[:, :, k], std_basin[:, k], std_all[k], basin)))
+        return float(
+            LOSSES[loss](Terms(sim[:, :, k], obs[:, :, k], std_basin[:, k], std_all[k], basin))
+        )
 
     assert of([0, 1]) == pytest.approx((of([0]) + of([1])) / 2, rel=1e-5)
     if loss == "mse":
         larger = torch.tensor([1.0, 1000.0])
-        scaled = LOSSES[loss](Terms(sim * larger, obs * larger, std_basin * larger, std_all * larger, basin))
+        scaled = LOSSES[loss](
+            Terms(sim * larger, obs * larger, std_basin * larger, std_all * larger, basin)
+        )
         assert float(scaled) == pytest.approx(of([0, 1]), rel=1e-5)
 
 
@@ -94,12 +119,16 @@ def test_a_missing_target_teaches_nothing(model):
     network, batch = ready.build(), ready.samples.gather(torch.arange(4))
     batch.target[:, :, 1] = torch.nan
     ready.loss_of(network, batch).backward()
-    assert (network.network.head.weight.grad[1] == 0).all() and (network.network.head.weight.grad[0] != 0).any()
+    assert (network.network.head.weight.grad[1] == 0).all() and (
+        network.network.head.weight.grad[0] != 0
+    ).any()
 
 
 def test_what_is_wrong_is_said_in_one_line():
-    for given, message in (({"target": "runoff"}, "target = 'runoff' is unknown; choose one of streamflow, et"),
-                           ({"target": "et", "benchmark_models": "x"}, "the benchmark models have streamflow alone")):
+    for given, message in (
+        ({"target": "runoff"}, "target = 'runoff' is unknown; choose one of streamflow, et"),
+        ({"target": "et", "benchmark_models": "x"}, "the benchmark models have streamflow alone"),
+    ):
         with pytest.raises(ParameterError) as error:
             BenchmarkParameters.validate_parameters(given)
         assert message in str(error.value) and "\n" not in str(error.value)

@@ -1,4 +1,5 @@
-"""The notebooks' form: a reader, the runner and nbval all rely on it. That they run is nbval's to show."""
+"""The notebooks' form: a reader, the runner and nbval all rely on it. That they run is nbval's to
+show."""
 
 import ast
 import re
@@ -26,7 +27,9 @@ def test_every_notebook_has_its_parameters():
 
 def test_first_code_cell_assigns_every_parameter_with_a_comment(notebook):
     name, _, code = notebook
-    assert [i for i, cell in enumerate(code) if "parameters" in cell.metadata.get("tags", [])] == [0]
+    assert [i for i, cell in enumerate(code) if "parameters" in cell.metadata.get("tags", [])] == [
+        0
+    ]
     body = ast.parse(code[0].source).body
     assert all(isinstance(node, ast.Assign) and len(node.targets) == 1 for node in body)
     assigned = {node.targets[0].id: ast.literal_eval(node.value) for node in body}
@@ -56,7 +59,8 @@ def test_reads_like_a_section_of_a_paper(notebook):
     assert found.cells[0].cell_type == "markdown" and found.cells[0].source.startswith("# ")
     assert "**Question.**" in found.cells[0].source
     assert 8 <= len(code) <= 18
-    assert all(len(cell.source.splitlines()) <= 32 for cell in code[1:])  # the first has as many lines as parameters
+    # the first has as many lines as parameters
+    assert all(len(cell.source.splitlines()) <= 32 for cell in code[1:])
     assert "assert" in code[-1].source, "the last cell checks ranges"
 
 

@@ -17,7 +17,9 @@ def _split(requirement: str) -> tuple[str, str]:
 
 def test_environment_in_step_with_pyproject():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = dict(_split(r) for r in project["dependencies"] + project["optional-dependencies"]["test"])
+    wanted = dict(
+        _split(r) for r in project["dependencies"] + project["optional-dependencies"]["test"]
+    )
     wanted = {CONDA_NAMES.get(name, name): version for name, version in wanted.items()}
     conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     given = dict(_split(r) for r in conda if isinstance(r, str) and r != "pip")

@@ -1,4 +1,5 @@
-"""Parameters: what is refused, in which words, and what YAML and papermill turn numbers and dates into."""
+"""Parameters: what is refused, in which words, and what YAML and papermill turn numbers and dates
+into."""
 
 import datetime as dt
 
@@ -30,64 +31,93 @@ def refused(kind, values, *words):
     assert "\n" not in str(error.value) and len(str(error.value)) < 250
 
 
-@pytest.mark.parametrize(("values", "words"), [
-    ({"hiden": 64}, ["unknown parameter 'hiden'; did you mean 'hidden'?"]),
-    ({"model": "ea-lstm"}, ["model = 'ea-lstm'", "choose one of ealstm, lstm, lstm_no_static"]),
-    ({"seed": True}, ["seed = True", "whole number"]),
-    ({"epochs": "3"}, ["epochs = '3'", "whole number"]),
-    ({"dropout": "0.4"}, ["dropout = '0.4'", "number", "without quotes"]),
-    ({"device": "tpu"}, ["device = 'tpu'"]),
-    ({"train_period": ["1990-10-01", "1999-09-30"]}, ["train_period", "test_period", "overlap"]),
-    ({"validation_period": ["2005-10-01", "2008-09-30"]}, ["train_period", "validation_period", "overlap"]),
-    ({"loss": "rmse"}, ["loss = 'rmse'", "nse_star, nse_star_paper, mse"]),
-    ({"hidden": "many"}, ["hidden = 'many'", "whole number"]),
-    ({"hidden": 64.5}, ["hidden = 64.5", "integer"]),
-    ({"hidden": 0}, ["hidden = 0", "greater than or equal to 1"]),
-    ({"batch_size": 0}, ["batch_size = 0", "greater than or equal to 1"]),
-    ({"batch_size": -5}, ["batch_size = -5"]),
-    ({"epochs": 0}, ["epochs = 0"]),
-    ({"threads": 0}, ["threads = 0"]),
-    ({"dropout": 1.5}, ["dropout = 1.5", "less than 1"]),
-    ({"dropout": -0.1}, ["dropout = -0.1"]),
-    ({"dropout": "high"}, ["dropout = 'high'", "number"]),
-    ({"learning_rate": -0.001}, ["learning_rate = -0.001", "greater than 0"]),
-    ({"learning_rate": 0}, ["learning_rate = 0", "greater than 0"]),
-    ({"learning_rate": "fast"}, ["learning_rate = 'fast'", "number"]),
-    ({"learning_rate": float("nan")}, ["learning_rate = nan"]),
-    ({"learning_rate": float("inf")}, ["learning_rate = inf"]),
-    ({"learning_rate": {1: 0.1, 5: -1}}, ["learning_rate", "-1", "greater than 0"]),
-    ({"learning_rate": {2: 0.1}}, ["learning_rate given by epoch must start at epoch 1"]),
-    ({"clip_norm": 0}, ["clip_norm = 0"]),
-    ({"weight_decay": -1}, ["weight_decay = -1"]),
-    ({"attribute_noise": -1}, ["attribute_noise = -1"]),
-    ({"forget_bias": float("nan")}, ["forget_bias = nan"]),
-    ({"train_period": ["2008-09-30", "1999-10-01"]}, ["train_period", "ends (1999-10-01) before it starts"]),
-    ({"train_period": ["1999-10-01"]}, ["train_period", "[first day, last day]"]),
-    ({"train_period": ["1999-02-30", "2008-09-30"]}, ["train_period.start = '1999-02-30'", "date"]),
-    ({"train_period": [1999, 2008]}, ["train_period.start = 1999", "date"]),
-    ({"train_period": "1999 to 2008"}, ["train_period = '1999 to 2008'"]),
-    ({"predict_last": 300}, ["predict_last (300) is longer than sequence_length (270)"]),
-    ({"patience": 3}, ["patience needs a validation_period"]),
-    ({"forcings": []}, ["forcings = []"]),
-    ({"forcings": ["prcp", "prcp"]}, ["forcings lists 'prcp' twice"]),
-    ({"forcings": "prcp"}, ["forcings = 'prcp'", "list"]),
-    ({"targets": ["streamflow", "streamflow"]}, ["targets lists 'streamflow' twice"]),
-    ({"attributes": ["slope_mean", "slope_mean"]}, ["attributes lists 'slope_mean' twice"]),
-    ({"attributes": "kratzert"}, ["attributes", "'kratzert'", "kratzert2019, all"]),
-    ({"missing_attributes": "zero"}, ["missing_attributes = 'zero'", "choose one of error, mean"]),
-    ({"data": {"kind": "camels"}}, ["data", "kind = 'camels'", "synthetic, caravan, camels_us, file"]),
-    ({"data": {"kind": "caravan"}}, ["data of kind 'caravan' needs a path"]),
-    ({"data": CARAVAN | {"basin": ["01013500"]}}, ["data: unknown parameter 'basin'; did you mean 'basins'?"]),
-    ({"data": CARAVAN | {"basins": [1013500]}}, ["data: basins", "1013500 is a number; quote gauge ids"]),
-    ({"data": "caravan"}, ["data = 'caravan'"]),
-    ({"data": {"n_basins": 0}}, ["data: n_basins = 0"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"hiden": 64}, ["unknown parameter 'hiden'; did you mean 'hidden'?"]),
+        ({"model": "ea-lstm"}, ["model = 'ea-lstm'", "choose one of ealstm, lstm, lstm_no_static"]),
+        ({"seed": True}, ["seed = True", "whole number"]),
+        ({"epochs": "3"}, ["epochs = '3'", "whole number"]),
+        ({"dropout": "0.4"}, ["dropout = '0.4'", "number", "without quotes"]),
+        ({"device": "tpu"}, ["device = 'tpu'"]),
+        (
+            {"train_period": ["1990-10-01", "1999-09-30"]},
+            ["train_period", "test_period", "overlap"],
+        ),
+        (
+            {"validation_period": ["2005-10-01", "2008-09-30"]},
+            ["train_period", "validation_period", "overlap"],
+        ),
+        ({"loss": "rmse"}, ["loss = 'rmse'", "nse_star, nse_star_paper, mse"]),
+        ({"hidden": "many"}, ["hidden = 'many'", "whole number"]),
+        ({"hidden": 64.5}, ["hidden = 64.5", "integer"]),
+        ({"hidden": 0}, ["hidden = 0", "greater than or equal to 1"]),
+        ({"batch_size": 0}, ["batch_size = 0", "greater than or equal to 1"]),
+        ({"batch_size": -5}, ["batch_size = -5"]),
+        ({"epochs": 0}, ["epochs = 0"]),
+        ({"threads": 0}, ["threads = 0"]),
+        ({"dropout": 1.5}, ["dropout = 1.5", "less than 1"]),
+        ({"dropout": -0.1}, ["dropout = -0.1"]),
+        ({"dropout": "high"}, ["dropout = 'high'", "number"]),
+        ({"learning_rate": -0.001}, ["learning_rate = -0.001", "greater than 0"]),
+        ({"learning_rate": 0}, ["learning_rate = 0", "greater than 0"]),
+        ({"learning_rate": "fast"}, ["learning_rate = 'fast'", "number"]),
+        ({"learning_rate": float("nan")}, ["learning_rate = nan"]),
+        ({"learning_rate": float("inf")}, ["learning_rate = inf"]),
+        ({"learning_rate": {1: 0.1, 5: -1}}, ["learning_rate", "-1", "greater than 0"]),
+        ({"learning_rate": {2: 0.1}}, ["learning_rate given by epoch must start at epoch 1"]),
+        ({"clip_norm": 0}, ["clip_norm = 0"]),
+        ({"weight_decay": -1}, ["weight_decay = -1"]),
+        ({"attribute_noise": -1}, ["attribute_noise = -1"]),
+        ({"forget_bias": float("nan")}, ["forget_bias = nan"]),
+        (
+            {"train_period": ["2008-09-30", "1999-10-01"]},
+            ["train_period", "ends (1999-10-01) before it starts"],
+        ),
+        ({"train_period": ["1999-10-01"]}, ["train_period", "[first day, last day]"]),
+        (
+            {"train_period": ["1999-02-30", "2008-09-30"]},
+            ["train_period.start = '1999-02-30'", "date"],
+        ),
+        ({"train_period": [1999, 2008]}, ["train_period.start = 1999", "date"]),
+        ({"train_period": "1999 to 2008"}, ["train_period = '1999 to 2008'"]),
+        ({"predict_last": 300}, ["predict_last (300) is longer than sequence_length (270)"]),
+        ({"patience": 3}, ["patience needs a validation_period"]),
+        ({"forcings": []}, ["forcings = []"]),
+        ({"forcings": ["prcp", "prcp"]}, ["forcings lists 'prcp' twice"]),
+        ({"forcings": "prcp"}, ["forcings = 'prcp'", "list"]),
+        ({"targets": ["streamflow", "streamflow"]}, ["targets lists 'streamflow' twice"]),
+        ({"attributes": ["slope_mean", "slope_mean"]}, ["attributes lists 'slope_mean' twice"]),
+        ({"attributes": "kratzert"}, ["attributes", "'kratzert'", "kratzert2019, all"]),
+        (
+            {"missing_attributes": "zero"},
+            ["missing_attributes = 'zero'", "choose one of error, mean"],
+        ),
+        (
+            {"data": {"kind": "camels"}},
+            ["data", "kind = 'camels'", "synthetic, caravan, camels_us, file"],
+        ),
+        ({"data": {"kind": "caravan"}}, ["data of kind 'caravan' needs a path"]),
+        (
+            {"data": CARAVAN | {"basin": ["01013500"]}},
+            ["data: unknown parameter 'basin'; did you mean 'basins'?"],
+        ),
+        (
+            {"data": CARAVAN | {"basins": [1013500]}},
+            ["data: basins", "1013500 is a number; quote gauge ids"],
+        ),
+        ({"data": "caravan"}, ["data = 'caravan'"]),
+        ({"data": {"n_basins": 0}}, ["data: n_basins = 0"]),
+    ],
+)
 def test_a_training_that_cannot_be_run(values, words):
     refused(TrainParameters, values, *words)
 
 
 def test_other_notebooks_parameters():
-    refused(BenchmarkParameters, {"metrics": ["nse", "kg"]}, "unknown metric 'kg'; did you mean 'kge'?")
+    refused(
+        BenchmarkParameters, {"metrics": ["nse", "kg"]}, "unknown metric 'kg'; did you mean 'kge'?"
+    )
     refused(BenchmarkParameters, {"runs": "outputs"}, "runs = 'outputs'", "list")
     refused(CatchmentsParameters, {"basin": 1013500}, "basin = 1013500", "string")
 
@@ -114,15 +144,26 @@ def test_defaults_are_valid_and_survive_yaml(name):
 def test_the_published_settings_are_the_defaults():
     """Kratzert et al. (2019), Sect. 2.6 and its code."""
     p = TrainParameters()
-    assert (p.hidden, p.dropout, p.forget_bias, p.sequence_length, p.predict_last) == (256, 0.4, 5.0, 270, 1)
+    assert (p.hidden, p.dropout, p.forget_bias, p.sequence_length, p.predict_last) == (
+        256,
+        0.4,
+        5.0,
+        270,
+        1,
+    )
     assert (p.epochs, p.batch_size, p.clip_norm, p.weight_decay) == (30, 256, 1.0, 0.0)
     assert p.learning_rate == {1: 1e-3, 11: 5e-4, 21: 1e-4}
-    assert str(p.train_period) == "1999-10-01 to 2008-09-30" and str(p.test_period) == "1989-10-01 to 1999-09-30"
+    assert (
+        str(p.train_period) == "1999-10-01 to 2008-09-30"
+        and str(p.test_period) == "1989-10-01 to 1999-09-30"
+    )
 
 
 @pytest.mark.parametrize("text", ["1e-3", "1E-3", "1.e-3", "0.001", "!!float 1e-3"])
 def test_numbers_that_yaml_reads_as_text(text):
-    p = TrainParameters.validate_parameters(yaml.safe_load(f"learning_rate: {text}\nweight_decay: {text}"))
+    p = TrainParameters.validate_parameters(
+        yaml.safe_load(f"learning_rate: {text}\nweight_decay: {text}")
+    )
     assert p.learning_rate == p.weight_decay == 1e-3
 
 
@@ -134,14 +175,21 @@ def test_rates_by_epoch_from_yaml():
 
 
 def test_dates_from_yaml_with_and_without_quotes():
-    a, b = (TrainParameters.validate_parameters(yaml.safe_load(f"test_period: {t}"))
-            for t in ("[1989-10-01, 1999-09-30]", "['1989-10-01', '1999-09-30']"))
+    a, b = (
+        TrainParameters.validate_parameters(yaml.safe_load(f"test_period: {t}"))
+        for t in ("[1989-10-01, 1999-09-30]", "['1989-10-01', '1999-09-30']")
+    )
     assert a == b and a.test_period.start == dt.date(1989, 10, 1)
 
 
 def test_unquoted_gauge_ids_are_refused_with_their_reason():
-    read = yaml.safe_load("data: {kind: caravan, path: x, basins: [01013500]}")  # YAML reads an octal number
-    refused(TrainParameters, read, "268096 is a number; quote gauge ids, or they lose their leading zeros")
+    # YAML reads an octal number
+    read = yaml.safe_load("data: {kind: caravan, path: x, basins: [01013500]}")
+    refused(
+        TrainParameters,
+        read,
+        "268096 is a number; quote gauge ids, or they lose their leading zeros",
+    )
 
 
 def test_parameters_do_not_change():
@@ -153,7 +201,9 @@ def test_what_papermill_injected_must_be_known():
     cells = ["hidden = 8", "# Parameters\nhidden = 16\ndropot = 0.1"]
     with pytest.raises(ParameterError, match="unknown parameter 'dropot'; did you mean 'dropout'"):
         TrainParameters.from_notebook({"In": cells, "hidden": 16, "dropot": 0.1, "np": object()})
-    assert TrainParameters.from_notebook({"In": cells[:1], "hidden": 16, "dropot": 0.1}).hidden == 16
+    assert (
+        TrainParameters.from_notebook({"In": cells[:1], "hidden": 16, "dropot": 0.1}).hidden == 16
+    )
 
 
 def test_paths(tmp_path, monkeypatch):

@@ -37,12 +37,14 @@ def test_radiation_of_fao56_example_8():
 @pytest.mark.parametrize("lat", [-75.0, -40.0, 0.0, 25.0, 48.0, 70.0, 90.0])
 @pytest.mark.parametrize("day", ["2001-01-15", "2001-03-21", "2001-06-21", "2001-12-21"])
 def test_radiation_is_the_integral_over_the_day(lat, day):
-    """The sine of the sun's height where above 0, over 2,880 moments; polar day and night are among them."""
+    """The sine of the sun's height where above 0, over 2,880 moments; polar day and night are among
+    them."""
     angle = 2 * np.pi * pd.Timestamp(day).dayofyear / 365
     declination = 0.409 * np.sin(angle - 1.39)
     hours = (np.arange(2880) + 0.5) / 2880 * 2 * np.pi - np.pi
-    height = (np.sin(np.radians(lat)) * np.sin(declination)
-              + np.cos(np.radians(lat)) * np.cos(declination) * np.cos(hours))
+    height = np.sin(np.radians(lat)) * np.sin(declination) + np.cos(np.radians(lat)) * np.cos(
+        declination
+    ) * np.cos(hours)
     expected = 0.0820 * 1440 * (1 + 0.033 * np.cos(angle)) * np.maximum(height, 0).mean()
     ra = extraterrestrial_radiation(lat, pd.DatetimeIndex([day]))
     assert float(ra[0]) == pytest.approx(expected, abs=1e-3)
@@ -57,9 +59,12 @@ def test_radiation_is_never_negative():
 
 
 def test_hargreaves_by_hand():
-    """Ra 32.2 (FAO-56 example 8): 0.408 x 32.2 = 13.138; x 0.0023 x (20 + 17.8) x sqrt(16) = 4.569 mm/d."""
+    """Ra 32.2 (FAO-56 example 8): 0.408 x 32.2 = 13.138; x 0.0023 x (20 + 17.8) x sqrt(16) = 4.569
+    mm/d."""
     time = pd.DatetimeIndex(["2001-09-03"])
-    tmin, tmax = (xr.DataArray([[t]], dims=("basin", "time"), coords={"time": time}) for t in (12.0, 28.0))
+    tmin, tmax = (
+        xr.DataArray([[t]], dims=("basin", "time"), coords={"time": time}) for t in (12.0, 28.0)
+    )
     assert float(hargreaves(tmin, tmax, -20.0)[0, 0]) == pytest.approx(4.569, abs=0.01)
     cooler = hargreaves(tmin, tmax, -20.0, tmean=tmin)
     assert float(cooler[0, 0]) == pytest.approx(4.569 * 29.8 / 37.8, abs=0.01)
@@ -83,7 +88,9 @@ def test_auto_takes_a_plausible_source():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         out = choose_pet(ds)
-        named = choose_pet(ds, own=ds["pet"], own_name="potential_evaporation_sum_FAO_PENMAN_MONTEITH")
+        named = choose_pet(
+            ds, own=ds["pet"], own_name="potential_evaporation_sum_FAO_PENMAN_MONTEITH"
+        )
     assert np.allclose(out["pet"], 2.8)
     assert named["pet"].attrs["method"] == "FAO Penman-Monteith (source)"
     assert "note" not in named["pet"].attrs
@@ -92,7 +99,7 @@ def test_auto_takes_a_plausible_source():
 def test_auto_replaces_an_impossible_source_for_all_basins_at_once():
     ds = catchments(tmin=5.0, tmax=19.0)
     own = catchments(pet=14.0)["pet"]
-    own[0] = 2.8                       # plausible in one basin alone
+    own[0] = 2.8  # plausible in one basin alone
     with pytest.warns(PetWarning, match="hargreaves stands in for it") as caught:
         out = choose_pet(ds, own=own, own_name="pot_evap", where="caravan")
     assert len(caught) == 1
@@ -162,8 +169,12 @@ def test_dew_becomes_zero():
 def camels(real_data):
     """Latitude and `pet_mean` (Priestley-Taylor) of the 671 basins."""
     folder = real_data / "camels_us" / "camels_attributes_v2.0"
-    tables = [pd.read_csv(folder / f"camels_{n}.txt", sep=";", dtype={"gauge_id": str}, index_col="gauge_id")
-              for n in ("clim", "topo")]
+    tables = [
+        pd.read_csv(
+            folder / f"camels_{n}.txt", sep=";", dtype={"gauge_id": str}, index_col="gauge_id"
+        )
+        for n in ("clim", "topo")
+    ]
     return pd.concat(tables, axis=1, join="inner").rename_axis("basin")
 
 
@@ -185,10 +196,12 @@ def test_caravan_era5_land_is_impossible(real_data, camels):
 
 
 def test_oudin_is_near_camels_own_pet(real_data, camels):
-    """18 basins with NLDAS temperature. Priestley-Taylor in CAMELS follows radiation, Oudin the temperature:
-    low in the cold mountains, elsewhere within a quarter."""
+    """18 basins with NLDAS temperature. Priestley-Taylor in CAMELS follows radiation, Oudin the
+    temperature: low in the cold mountains, elsewhere within a quarter."""
     ratio = {}
-    for file in (real_data / "camels_us" / "basin_mean_forcing" / "nldas").rglob("*_forcing_leap.txt"):
+    for file in (real_data / "camels_us" / "basin_mean_forcing" / "nldas").rglob(
+        "*_forcing_leap.txt"
+    ):
         table = pd.read_csv(file, sep=r"\s+", skiprows=4, header=None)
         time = pd.to_datetime(dict(year=table[0], month=table[1], day=table[2])).to_numpy()
         tmean = xr.DataArray(table[8].to_numpy(), dims="time", coords={"time": time})

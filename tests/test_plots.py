@@ -1,4 +1,5 @@
-"""Figures: what they show, that they draw without warnings, and that a saved one stands on its own."""
+"""Figures: what they show, that they draw without warnings, and that a saved one stands on its
+own."""
 
 import doctest
 import re
@@ -23,7 +24,8 @@ def flows():
     obs = np.maximum(0, 1.5 + 2 * np.cos(2 * np.pi * day / 365.25))
     obs[300:330] = np.nan
     make = lambda x, n: xr.DataArray(  # noqa: E731
-        x, dims="time", coords={"time": time}, name=n, attrs={"units": "mm/d", "long_name": n})
+        x, dims="time", coords={"time": time}, name=n, attrs={"units": "mm/d", "long_name": n}
+    )
     return make(prcp, "precipitation"), make(obs, "streamflow")
 
 
@@ -31,9 +33,14 @@ def flows():
 def basins():
     rng = np.random.default_rng(0)
     ids = [f"{i:08d}" for i in range(40)]
-    place = {"lat": ("basin", rng.uniform(30, 48, 40)), "lon": ("basin", rng.uniform(-120, -75, 40))}
-    data = {n: ("basin", rng.uniform(0, 2, 40), {"units": u, "long_name": n.replace("_", " ")})
-            for n, u in (("elev_mean", "m"), ("aridity", "1"), ("frac_forest", "1"), ("p_mean", "mm/d"))}
+    place = {
+        "lat": ("basin", rng.uniform(30, 48, 40)),
+        "lon": ("basin", rng.uniform(-120, -75, 40)),
+    }
+    data = {
+        n: ("basin", rng.uniform(0, 2, 40), {"units": u, "long_name": n.replace("_", " ")})
+        for n, u in (("elev_mean", "m"), ("aridity", "1"), ("frac_forest", "1"), ("p_mean", "mm/d"))
+    }
     return xr.Dataset(data, coords={"basin": ids} | place)
 
 
@@ -47,12 +54,16 @@ def models(figure):
 
 def test_hydrograph_shows_every_series_and_units(flows):
     prcp, obs = flows
-    drawn = models(plots.hydrograph(obs, {"EA-LSTM": obs * 0.9, "LSTM": obs * 1.1}, prcp=prcp, title="a river"))
+    drawn = models(
+        plots.hydrograph(obs, {"EA-LSTM": obs * 0.9, "LSTM": obs * 1.1}, prcp=prcp, title="a river")
+    )
     items = [item.label.value for legend in drawn["Legend"] for item in legend.items]
     assert items == ["observed", "EA-LSTM", "LSTM"]
     labels = {axis.axis_label for axis in drawn["LinearAxis"]}
     assert {"streamflow (mm/d)", "P (mm/d)"} <= labels
-    line_colours = {g.glyph.line_color for g in drawn["GlyphRenderer"] if type(g.glyph).__name__ == "Line"}
+    line_colours = {
+        g.glyph.line_color for g in drawn["GlyphRenderer"] if type(g.glyph).__name__ == "Line"
+    }
     assert line_colours == {"#000000", style.COLOURS["EA-LSTM"], style.COLOURS["LSTM"]}
 
 
@@ -66,7 +77,9 @@ def test_hydrograph_panels_zoom_together(flows):
 
 def test_hydrograph_without_observation(flows):
     _, obs = flows
-    assert "Legend" in models(plots.hydrograph(None, {"LSTM": obs.fillna(0), "EA-LSTM": obs.fillna(0)}))
+    assert "Legend" in models(
+        plots.hydrograph(None, {"LSTM": obs.fillna(0), "EA-LSTM": obs.fillna(0)})
+    )
 
 
 def test_colours_are_fixed_and_never_shared():
@@ -94,7 +107,9 @@ def test_cdf_of_no_defined_score():
 
 
 def test_map_draws_states_only_where_basins_lie_in_them(basins):
-    assert "Line" in {type(g.glyph).__name__ for g in models(plots.basin_map(basins["aridity"]))["GlyphRenderer"]}
+    assert "Line" in {
+        type(g.glyph).__name__ for g in models(plots.basin_map(basins["aridity"]))["GlyphRenderer"]
+    }
     europe = basins["aridity"].assign_coords(lon=("basin", np.linspace(5, 15, 40)))
     drawn = models(plots.basin_map(europe))["GlyphRenderer"]
     assert {type(g.glyph).__name__ for g in drawn} == {"Scatter"}
@@ -102,7 +117,11 @@ def test_map_draws_states_only_where_basins_lie_in_them(basins):
 
 def test_map_keeps_basins_without_a_value(basins):
     values = basins["aridity"].where(basins["aridity"] > 1)
-    points = [g for g in models(plots.basin_map(values))["GlyphRenderer"] if type(g.glyph).__name__ == "Scatter"]
+    points = [
+        g
+        for g in models(plots.basin_map(values))["GlyphRenderer"]
+        if type(g.glyph).__name__ == "Scatter"
+    ]
     assert len(points[0].data_source.data["basin"]) == 40
 
 
@@ -124,7 +143,12 @@ def test_outline_is_the_contiguous_states():
 
 def test_attribute_maps_have_the_four_panels_of_fig_2(basins):
     titles = [t.text for t in models(plots.attribute_maps(basins))["Title"] if t.text]
-    assert sorted(titles) == ["(a) elev mean (m)", "(b) aridity", "(c) frac forest", "(d) p mean (mm/d)"]
+    assert sorted(titles) == [
+        "(a) elev mean (m)",
+        "(b) aridity",
+        "(c) frac forest",
+        "(d) p mean (mm/d)",
+    ]
     with pytest.raises(DataError, match="none of the attributes"):
         plots.attribute_maps(basins[[]])
 
@@ -154,21 +178,31 @@ def test_simulations_count_only_where_observed(flows):
 
 @pytest.mark.parametrize("valid", [[np.nan, 0.3, np.nan, 0.5], [np.nan] * 4])
 def test_loss_curve(valid):
-    progress = pd.DataFrame({"epoch": [0.5, 1, 1.5, 2], "loss": [3.0, 2.0, 1.5, 1.0], "valid": valid,
-                             "learning_rate": 1e-3})
+    progress = pd.DataFrame(
+        {
+            "epoch": [0.5, 1, 1.5, 2],
+            "loss": [3.0, 2.0, 1.5, 1.0],
+            "valid": valid,
+            "learning_rate": 1e-3,
+        }
+    )
     titles = {t.text for t in models(plots.loss_curve(progress))["Title"]}
     assert ("validation, best 0.50 after epoch 2" in titles) == (valid[1] == 0.3)
 
 
 def test_budyko_and_distributions(basins):
-    style._render(plots.budyko(basins["aridity"], 1 - np.exp(-basins["aridity"]), colour_by=basins["p_mean"]))
+    style._render(
+        plots.budyko(basins["aridity"], 1 - np.exp(-basins["aridity"]), colour_by=basins["p_mean"])
+    )
     style._render(plots.attribute_distributions(basins, ["aridity", "p_mean"], "00000003"))
 
 
 def test_forcing_panels(flows):
     prcp, obs = flows
     ds = xr.Dataset({"prcp": prcp, "streamflow": obs})
-    assert len(style._render(plots.forcing(ds, ["prcp", "streamflow"], title="a river")).children) == 2
+    assert (
+        len(style._render(plots.forcing(ds, ["prcp", "streamflow"], title="a river")).children) == 2
+    )
 
 
 def test_a_saved_figure_needs_nothing_else(flows, tmp_path):

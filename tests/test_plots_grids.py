@@ -26,8 +26,11 @@ def test_maps_show_every_field_the_right_way_up(ds, tmp_path):
 
 def test_a_storm_has_one_scale_and_the_wettest_day_in_the_middle(ds):
     panels = list(plots.storm(ds))
-    limits = {hv.Store.lookup_options("bokeh", panel.Image.I, "plot").kwargs.get("clim")
-              or hv.Store.lookup_options("bokeh", panel.Image.I, "style").kwargs.get("clim") for panel in panels}
+    limits = {
+        hv.Store.lookup_options("bokeh", panel.Image.I, "plot").kwargs.get("clim")
+        or hv.Store.lookup_options("bokeh", panel.Image.I, "style").kwargs.get("clim")
+        for panel in panels
+    }
     assert len(panels) == 3 and len(limits) == 1
     peaks = [np.nanmean(panel.Image.I.dimension_values(2)) for panel in panels]
     assert max(peaks) == peaks[1]
@@ -40,5 +43,9 @@ def test_the_border_of_one_cell_is_its_four_sides():
     inside[0, 1] = True
     lines = _border(inside, np.array([10.0, 11, 12]), np.array([52.0, 51, 50]))
     ends = {tuple(sorted(map(tuple, line.tolist()))) for line in lines}
-    assert ends == {((10.5, 51.5), (11.5, 51.5)), ((10.5, 52.5), (11.5, 52.5)), ((10.5, 51.5), (10.5, 52.5)),
-                    ((11.5, 51.5), (11.5, 52.5))}  # fmt: skip
+    assert ends == {
+        ((10.5, 51.5), (11.5, 51.5)),
+        ((10.5, 52.5), (11.5, 52.5)),
+        ((10.5, 51.5), (10.5, 52.5)),
+        ((11.5, 51.5), (11.5, 52.5)),
+    }

@@ -1,4 +1,5 @@
-"""Products made a gridded catchment: against xarray's own resampling, closed forms, and what users get wrong."""
+"""Products made a gridded catchment: against xarray's own resampling, closed forms, and what users
+get wrong."""
 
 import json
 import os
@@ -44,7 +45,8 @@ def at(want: xr.DataArray, ds: xr.Dataset) -> np.ndarray:
     return want.sel(lat=ds["lat"].values, lon=ds["lon"].values, method="nearest").to_numpy()
 
 
-# The whole way --------------------------------------------------------------------------------------------
+# The whole way
+# ---
 
 
 def test_days_grid_mask_and_targets_are_those_of_the_products(recipe, tmp_path):
@@ -64,8 +66,9 @@ def test_days_grid_mask_and_targets_are_those_of_the_products(recipe, tmp_path):
     np.testing.assert_allclose(ds["streamflow"], flow_mm(float(ds["area"])), rtol=1e-5)
     # evaporation is a plane in longitude and latitude, plus 0.01 a day: its basin mean is known
     weigh = lambda f: dblquad(f, 100.5, 102.25, 34.5, 35.55)[0]  # noqa: E731
-    plane = (weigh(lambda y, x: (1 + 0.1 * (x - 101) + 0.2 * (y - 35)) * np.cos(np.deg2rad(y)))
-             / weigh(lambda y, x: np.cos(np.deg2rad(y))))  # fmt: skip
+    plane = weigh(
+        lambda y, x: (1 + 0.1 * (x - 101) + 0.2 * (y - 35)) * np.cos(np.deg2rad(y))
+    ) / weigh(lambda y, x: np.cos(np.deg2rad(y)))
     np.testing.assert_allclose(ds["et"], plane + 0.01 * np.arange(files.DAYS), atol=0.02)
     assert ds.attrs["basin"] == "Upper Test"
     assert json.loads(ds.attrs["recipe"])["prcp"]["units"] is None
@@ -81,7 +84,10 @@ def test_the_command_writes_what_the_function_writes(recipe, tmp_path, capsys):
     from hydronb.cli import app
 
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    app(["data", "grid", str(tmp_path / "recipe.yaml"), str(tmp_path / "cli.zarr")], standalone_mode=False)
+    app(
+        ["data", "grid", str(tmp_path / "recipe.yaml"), str(tmp_path / "cli.zarr")],
+        standalone_mode=False,
+    )
     assert "data: {kind: file, path:" in capsys.readouterr().out
     xr.testing.assert_identical(open_gridded(tmp_path / "cli.zarr"), made(recipe, tmp_path))
 
@@ -89,7 +95,9 @@ def test_the_command_writes_what_the_function_writes(recipe, tmp_path, capsys):
 def test_a_mask_file_serves_as_a_polygon_does(recipe, tmp_path):
     whole = made(recipe, tmp_path)
     shares = read_outline(Path(recipe["outline"])).share(Axes(files.LAT, files.LON))
-    mask = xr.DataArray(shares, dims=("lat", "lon"), coords={"lat": files.LAT, "lon": files.LON}, name="mask")
+    mask = xr.DataArray(
+        shares, dims=("lat", "lon"), coords={"lat": files.LAT, "lon": files.LON}, name="mask"
+    )
     mask.isel(lat=slice(None, None, -1)).to_netcdf(tmp_path / "mask.nc")
     recipe["outline"] = str(tmp_path / "mask.nc")
     ds = made(recipe, tmp_path / "other")
@@ -98,23 +106,40 @@ def test_a_mask_file_serves_as_a_polygon_does(recipe, tmp_path):
 
 
 def test_margin_period_and_elevation(recipe, tmp_path):
-    dem = xr.DataArray(np.add.outer(np.arange(400.0), np.zeros(600)), dims=("lat", "lon"), name="dem",
-                       coords={"lat": 36 - 0.005 * (np.arange(400) + 0.5), "lon": 100 + 0.005 * (np.arange(600) + 0.5)})
+    dem = xr.DataArray(
+        np.add.outer(np.arange(400.0), np.zeros(600)),
+        dims=("lat", "lon"),
+        name="dem",
+        coords={
+            "lat": 36 - 0.005 * (np.arange(400) + 0.5),
+            "lon": 100 + 0.005 * (np.arange(600) + 0.5),
+        },
+    )
     dem.to_netcdf(tmp_path / "dem.nc")
-    ds = made(recipe | {"margin": 2, "period": ["2001-02-01", "2001-02-10"],
-                        "elevation": {"files": str(tmp_path / "dem.nc")}}, tmp_path)  # fmt: skip
+    ds = made(
+        recipe
+        | {
+            "margin": 2,
+            "period": ["2001-02-01", "2001-02-10"],
+            "elevation": {"files": str(tmp_path / "dem.nc")},
+        },
+        tmp_path,
+    )
     assert dict(ds.sizes) == {"time": 10, "y": 15, "x": 22}
     assert not ds["mask"][:2].any() and not ds["mask"][:, :2].any()
     # a cell of 0.1 degree holds 20 rows of the elevation model, which rises southwards
     np.testing.assert_allclose(ds["elevation"][:, 0], (36 - ds["lat"]) / 0.005 - 0.5, atol=0.2)
 
 
-# Time -----------------------------------------------------------------------------------------------------
+# Time
+# ---
 
 
 def source(name: str, da: xr.DataArray, tmp_path: Path, **product) -> Source:
     da.to_netcdf(tmp_path / f"{name}.nc")
-    found = Source(name, Product(files=str(tmp_path / f"{name}.nc"), **product), 101.0, progress=False)
+    found = Source(
+        name, Product(files=str(tmp_path / f"{name}.nc"), **product), 101.0, progress=False
+    )
     return found.cut((100.5, 34.5, 102.0, 35.5))
 
 
@@ -122,8 +147,13 @@ def hourly(days: int = 3) -> xr.DataArray:
     """1 mm in the first hour of the record, 2 mm in the second, ..., the same in each cell."""
     time = pd.date_range("2001-01-01", periods=24 * days, freq="h")
     values = np.broadcast_to(np.arange(1.0, 24 * days + 1)[:, None, None], (24 * days, 20, 30))
-    return xr.DataArray(values, dims=("time", "lat", "lon"), name="tp", attrs={"units": "mm"},
-                        coords={"time": time, "lat": files.LAT, "lon": files.LON})  # fmt: skip
+    return xr.DataArray(
+        values,
+        dims=("time", "lat", "lon"),
+        name="tp",
+        attrs={"units": "mm"},
+        coords={"time": time, "lat": files.LAT, "lon": files.LON},
+    )
 
 
 def sums(first: int, last: int) -> float:
@@ -136,8 +166,14 @@ def test_amounts_at_the_start_the_middle_and_the_end_of_their_step(tmp_path):
     for stamp, shift in (("start", 0), ("middle", 30), ("end", 60)):
         stamped = hours.assign_coords(time=hours["time"] + np.timedelta64(shift, "m"))
         found = source("prcp", stamped, tmp_path, stamp=stamp)
-        assert [str(day.date()) for day in found.days()] == ["2001-01-01", "2001-01-02", "2001-01-03"]
-        np.testing.assert_allclose(found.daily(found.days())[:, 0, 0], [sums(1, 24), sums(25, 48), sums(49, 72)])
+        assert [str(day.date()) for day in found.days()] == [
+            "2001-01-01",
+            "2001-01-02",
+            "2001-01-03",
+        ]
+        np.testing.assert_allclose(
+            found.daily(found.days())[:, 0, 0], [sums(1, 24), sums(25, 48), sums(49, 72)]
+        )
     with pytest.raises(DataError, match="set stamp to middle or end"):
         source("prcp", hours.assign_coords(time=hours["time"] + np.timedelta64(30, "m")), tmp_path)
 
@@ -145,7 +181,9 @@ def test_amounts_at_the_start_the_middle_and_the_end_of_their_step(tmp_path):
 def test_sums_since_midnight_as_in_era5_land(tmp_path):
     hours = hourly()
     summed = hours.groupby("time.date").cumsum().assign_attrs(units="m") / 1000
-    summed = summed.assign_attrs(units="m").assign_coords(time=hours["time"] + np.timedelta64(1, "h"))
+    summed = summed.assign_attrs(units="m").assign_coords(
+        time=hours["time"] + np.timedelta64(1, "h")
+    )
     found = source("prcp", summed, tmp_path, accumulated=True)
     want = [sums(1, 24), sums(25, 48), sums(49, 72)]
     np.testing.assert_allclose(found.daily(found.days())[:, 0, 0], want, rtol=1e-5)
@@ -157,7 +195,9 @@ def test_evaporation_that_counts_upwards_as_negative(tmp_path):
     """ERA5-Land's: metres, negative, summed since midnight."""
     hours = hourly()
     summed = -hours.groupby("time.date").cumsum() / 1000
-    summed = summed.assign_attrs(units="m").assign_coords(time=hours["time"] + np.timedelta64(1, "h"))
+    summed = summed.assign_attrs(units="m").assign_coords(
+        time=hours["time"] + np.timedelta64(1, "h")
+    )
     found = source("et", summed, tmp_path, accumulated=True, factor=-1)
     want = [sums(1, 24), sums(25, 48), sums(49, 72)]
     np.testing.assert_allclose(found.daily(found.days())[:, 0, 0], want, rtol=1e-4)
@@ -165,20 +205,42 @@ def test_evaporation_that_counts_upwards_as_negative(tmp_path):
 
 def test_local_days(tmp_path):
     found = source("prcp", hourly(), tmp_path)
-    np.testing.assert_allclose(found.daily(found.days(-5), -5)[:, 0, 0], [sums(6, 29), sums(30, 53)])
-    three = source("tmean", hourly().isel(time=slice(None, None, 3)), tmp_path, units="degC", variable="tp")
+    np.testing.assert_allclose(
+        found.daily(found.days(-5), -5)[:, 0, 0], [sums(6, 29), sums(30, 53)]
+    )
+    three = source(
+        "tmean", hourly().isel(time=slice(None, None, 3)), tmp_path, units="degC", variable="tp"
+    )
     with pytest.raises(DataError, match="utc_offset 8 h does not fall between two steps of tmean"):
         three.daily(three.days(8), 8)
 
 
 def test_daily_products_stamped_at_noon(tmp_path):
     noon = hourly().resample(time="1D").sum().assign_attrs(units="mm/d")
-    found = source("prcp", noon.assign_coords(time=noon["time"] + np.timedelta64(12, "h")), tmp_path, stamp="middle")
-    np.testing.assert_allclose(found.daily(found.days(8), 8)[:, 0, 0], [sums(1, 24), sums(25, 48), sums(49, 72)])
+    found = source(
+        "prcp",
+        noon.assign_coords(time=noon["time"] + np.timedelta64(12, "h")),
+        tmp_path,
+        stamp="middle",
+    )
+    np.testing.assert_allclose(
+        found.daily(found.days(8), 8)[:, 0, 0], [sums(1, 24), sums(25, 48), sums(49, 72)]
+    )
 
 
-@pytest.mark.parametrize(("units", "factor"), [("mm", 8), ("m", 8000), ("mm/3h", 8), ("mm/hr", 24), ("mm d-1", 1),
-                                               ("mm.day-1", 1), ("kg m-2 s-1", 86400), ("kg m**-2 s**-1", 86400)])
+@pytest.mark.parametrize(
+    ("units", "factor"),
+    [
+        ("mm", 8),
+        ("m", 8000),
+        ("mm/3h", 8),
+        ("mm/hr", 24),
+        ("mm d-1", 1),
+        ("mm.day-1", 1),
+        ("kg m-2 s-1", 86400),
+        ("kg m**-2 s**-1", 86400),
+    ],
+)
 def test_units_of_water(units, factor):
     assert conversion("prcp", units, pd.Timedelta("3h"), "") == (pytest.approx(factor), 0.0)
 
@@ -194,7 +256,8 @@ def test_units_of_temperature():
         conversion("prcp", "", pd.Timedelta("3h"), "")
 
 
-# Grids ----------------------------------------------------------------------------------------------------
+# Grids
+# ---
 
 
 def test_regridding_to_coarser_cells_keeps_the_mean_by_area():
@@ -213,7 +276,9 @@ def test_regridding_between_coarser_cells_is_linear():
     coarse = Axes(np.arange(39.875, 30, -0.25), np.arange(100.125, 110, 0.25))
     fine = Axes(np.arange(38.95, 31, -0.1), np.arange(101.05, 109, 0.1))
     plane = 2 * coarse.lat[:, None] - 3 * coarse.lon[None, :]
-    np.testing.assert_allclose(regrid(plane, coarse, fine), 2 * fine.lat[:, None] - 3 * fine.lon[None, :], rtol=1e-12)
+    np.testing.assert_allclose(
+        regrid(plane, coarse, fine), 2 * fine.lat[:, None] - 3 * fine.lon[None, :], rtol=1e-12
+    )
 
 
 def test_share_of_cells_keeps_a_masks_area():
@@ -238,11 +303,21 @@ def test_a_triangle_covers_half_of_its_cells(tmp_path):
 
 def test_a_basin_across_the_seam_of_the_map(tmp_path):
     lon = np.arange(0.5, 360, 1.0)
-    da = xr.DataArray(np.broadcast_to(np.minimum(lon, 360 - lon), (4, 20, 360)), dims=("time", "lat", "lon"), name="tp",
-                      coords={"time": pd.date_range("2001", periods=4), "lat": np.arange(50.5, 31, -1.0), "lon": lon},
-                      attrs={"units": "mm/d"})  # fmt: skip
+    da = xr.DataArray(
+        np.broadcast_to(np.minimum(lon, 360 - lon), (4, 20, 360)),
+        dims=("time", "lat", "lon"),
+        name="tp",
+        coords={
+            "time": pd.date_range("2001", periods=4),
+            "lat": np.arange(50.5, 31, -1.0),
+            "lon": lon,
+        },
+        attrs={"units": "mm/d"},
+    )
     da.to_netcdf(tmp_path / "world.nc")
-    found = Source("prcp", Product(files=str(tmp_path / "world.nc")), 0.0, progress=False).cut((-4.0, 40.0, 3.0, 45.0))
+    found = Source("prcp", Product(files=str(tmp_path / "world.nc")), 0.0, progress=False).cut(
+        (-4.0, 40.0, 3.0, 45.0)
+    )
     np.testing.assert_allclose(found.axes.lon, np.arange(-3.5, 3))
     np.testing.assert_allclose(found.daily(found.days())[0, 0], np.abs(np.arange(-3.5, 3)))
 
@@ -257,7 +332,8 @@ def test_cells_of_sea_hold_their_neighbours_values(tmp_path):
     assert found.filled == column * len(found.axes.lat)
 
 
-# Memory and interruption ----------------------------------------------------------------------------------
+# Memory and interruption
+# ---
 
 
 def test_products_in_steps_of_hours_are_never_held_whole(tmp_path, monkeypatch):
@@ -315,52 +391,98 @@ def test_a_partial_result_of_something_else_is_not_gone_on_with(recipe, tmp_path
     monkeypatch.setattr(Source, "daily", daily)
     recipe["prcp"]["factor"] = 2.0
     ds = made(recipe, tmp_path)
-    np.testing.assert_allclose(ds["prcp"], 2 * at(files.daily(files.truth())["prcp"], ds), atol=1e-5)
+    np.testing.assert_allclose(
+        ds["prcp"], 2 * at(files.daily(files.truth())["prcp"], ds), atol=1e-5
+    )
 
 
-# What users get wrong -------------------------------------------------------------------------------------
+# What users get wrong
+# ---
 
 
 def without_day(folder: Path, tmp_path: Path) -> str:
     with xr.open_mfdataset(str(folder / "mswep" / "*.nc")) as ds:
         ds = ds.load()
-    ds.isel(time=np.flatnonzero(ds["time"].dt.strftime("%m-%d") != "02-03")).to_netcdf(tmp_path / "gap.nc")
+    ds.isel(time=np.flatnonzero(ds["time"].dt.strftime("%m-%d") != "02-03")).to_netcdf(
+        tmp_path / "gap.nc"
+    )
     return str(tmp_path / "gap.nc")
 
 
 MISTAKES = {
-    "missing files": (lambda r, f, t: r["prcp"].update(files=str(t / "mswep_*.nc")), "prcp: no file .*mswep"),
-    "unknown variable": (lambda r, f, t: r["tmean"].update(variable="t2n"),
-                         "has no variable 't2n'; did you mean 't2m'"),
-    "a day is missing": (lambda r, f, t: r["prcp"].update(files=without_day(f, t)),
-                         r"prcp has no value for 2001-02-03 00:00 \(8 steps of 640 are missing"),
-    "a file is missing": (lambda r, f, t: r["prcp"].update(files=[str(f / f"mswep/mswep_{n}.nc") for n in (0, 1, 3)]),
-                          "prcp has no value for 2001-02-10 00:00"),
-    "kelvin as Celsius": (lambda r, f, t: r["tmean"].update(units="degC"), "kelvin rather than degC"),
-    "Celsius as kelvin": (lambda r, f, t: r["tmean"].update(offset=1), "unknown parameter 'tmean.offset'"),
-    "metres as mm": (lambda r, f, t: r["prcp"].update(factor=0.001), "metres rather than millimetres"),
+    "missing files": (
+        lambda r, f, t: r["prcp"].update(files=str(t / "mswep_*.nc")),
+        "prcp: no file .*mswep",
+    ),
+    "unknown variable": (
+        lambda r, f, t: r["tmean"].update(variable="t2n"),
+        "has no variable 't2n'; did you mean 't2m'",
+    ),
+    "a day is missing": (
+        lambda r, f, t: r["prcp"].update(files=without_day(f, t)),
+        r"prcp has no value for 2001-02-03 00:00 \(8 steps of 640 are missing",
+    ),
+    "a file is missing": (
+        lambda r, f, t: r["prcp"].update(files=[str(f / f"mswep/mswep_{n}.nc") for n in (0, 1, 3)]),
+        "prcp has no value for 2001-02-10 00:00",
+    ),
+    "kelvin as Celsius": (
+        lambda r, f, t: r["tmean"].update(units="degC"),
+        "kelvin rather than degC",
+    ),
+    "Celsius as kelvin": (
+        lambda r, f, t: r["tmean"].update(offset=1),
+        "unknown parameter 'tmean.offset'",
+    ),
+    "metres as mm": (
+        lambda r, f, t: r["prcp"].update(factor=0.001),
+        "metres rather than millimetres",
+    ),
     "flags": (lambda r, f, t: r["prcp"].update(factor=-1), "prcp of -"),
     "evaporation downwards": (lambda r, f, t: r["et"].update(factor=-1.0), "set factor to -1"),
-    "runoff at another time": (lambda r, f, t: r["streamflow"].update(file=table(t, "date,q\n1990-01-01,3\n")),
-                               "no runoff from 2001-01-01 to 2001-03-21.*the table has 1990-01-01 to 1990-01-01"),
-    "runoff with flags": (lambda r, f, t: r["streamflow"].update(file=table(t, "date,q\n2001-01-01,-999\n")),
-                          "runoff of -999 on 2001-01-01; missing is empty"),
-    "no column": (lambda r, f, t: r["streamflow"].update(file=table(t, "date,a,b\n2001-01-01,1,2\n")),
-                  "which column is the runoff"),
-    "no dates": (lambda r, f, t: r["streamflow"].update(file=table(t, "day,q\nMonday,1\n")), "no table with dates"),
-    "a gauge twice a day": (lambda r, f, t: r["streamflow"].update(file=table(t, "d,q\n2001-01-01,1\n2001-01-01,2\n")),
-                            "2001-01-01 is there twice"),
-    "a period outside": (lambda r, f, t: r.update(period=["2001-03-01", "2001-04-01"]), "is not covered"),
+    "runoff at another time": (
+        lambda r, f, t: r["streamflow"].update(file=table(t, "date,q\n1990-01-01,3\n")),
+        "no runoff from 2001-01-01 to 2001-03-21.*the table has 1990-01-01 to 1990-01-01",
+    ),
+    "runoff with flags": (
+        lambda r, f, t: r["streamflow"].update(file=table(t, "date,q\n2001-01-01,-999\n")),
+        "runoff of -999 on 2001-01-01; missing is empty",
+    ),
+    "no column": (
+        lambda r, f, t: r["streamflow"].update(file=table(t, "date,a,b\n2001-01-01,1,2\n")),
+        "which column is the runoff",
+    ),
+    "no dates": (
+        lambda r, f, t: r["streamflow"].update(file=table(t, "day,q\nMonday,1\n")),
+        "no table with dates",
+    ),
+    "a gauge twice a day": (
+        lambda r, f, t: r["streamflow"].update(file=table(t, "d,q\n2001-01-01,1\n2001-01-01,2\n")),
+        "2001-01-01 is there twice",
+    ),
+    "a period outside": (
+        lambda r, f, t: r.update(period=["2001-03-01", "2001-04-01"]),
+        "is not covered",
+    ),
     "no outline": (lambda r, f, t: r.update(outline=str(t / "none.geojson")), "outline: no file"),
     "a shapefile": (lambda r, f, t: r.update(outline=empty(t / "basin.shp")), "ogr2ogr"),
     "no GeoJSON": (lambda r, f, t: r.update(outline=empty(t / "basin.geojson")), "is not GeoJSON"),
-    "metres for degrees": (lambda r, f, t: r.update(outline=polygon(t, 5e5, 3e6, 6e5, 4e6)),
-                           "are not degrees; reproject to WGS84"),
-    "a basin elsewhere": (lambda r, f, t: r.update(outline=polygon(t, 7, 46, 9, 47)),
-                          "the product must reach over the basin"),
-    "too small a basin": (lambda r, f, t: r.update(outline=polygon(t, 101, 35, 101.2, 35.2)),
-                          "the smallest is 4 x 4"),
-    "a misspelt name": (lambda r, f, t: r.update(elevaton={"files": "x"}), "did you mean 'elevation'"),
+    "metres for degrees": (
+        lambda r, f, t: r.update(outline=polygon(t, 5e5, 3e6, 6e5, 4e6)),
+        "are not degrees; reproject to WGS84",
+    ),
+    "a basin elsewhere": (
+        lambda r, f, t: r.update(outline=polygon(t, 7, 46, 9, 47)),
+        "the product must reach over the basin",
+    ),
+    "too small a basin": (
+        lambda r, f, t: r.update(outline=polygon(t, 101, 35, 101.2, 35.2)),
+        "the smallest is 4 x 4",
+    ),
+    "a misspelt name": (
+        lambda r, f, t: r.update(elevaton={"files": "x"}),
+        "did you mean 'elevation'",
+    ),
 }
 
 
@@ -389,7 +511,9 @@ def test_mistakes_are_one_line_and_leave_nothing(mistake, original, recipe, tmp_
 
 
 def test_a_recipe_that_is_not_there(tmp_path):
-    with pytest.raises(ParameterError, match=r"no such recipe: .*none.yaml; docs/data.md shows one"):
+    with pytest.raises(
+        ParameterError, match=r"no such recipe: .*none.yaml; docs/data.md shows one"
+    ):
         prepare_grid.read_recipe(tmp_path / "none.yaml")
 
 
@@ -424,8 +548,9 @@ def test_monthly_steps_cannot_be_days(tmp_path):
 
 
 def test_a_recipe_as_yaml_reads_itself(recipe):
-    assert Recipe.validate_parameters(yaml.safe_load(yaml.safe_dump(Recipe.validate_parameters(recipe).plain()))) \
-        == Recipe.validate_parameters(recipe)
+    assert Recipe.validate_parameters(
+        yaml.safe_load(yaml.safe_dump(Recipe.validate_parameters(recipe).plain()))
+    ) == Recipe.validate_parameters(recipe)
 
 
 def test_weights_of_the_mask_follow_latitude(recipe, tmp_path):
@@ -433,5 +558,8 @@ def test_weights_of_the_mask_follow_latitude(recipe, tmp_path):
     weights = cell_weights(ds)
     assert float(weights.sum()) == pytest.approx(1)
     full = weights.values[1:, 1]
-    np.testing.assert_allclose(full / full[0], np.cos(np.deg2rad(ds["lat"].values[1:]))
-                               / np.cos(np.deg2rad(ds["lat"].values[1])), rtol=1e-9)  # fmt: skip
+    np.testing.assert_allclose(
+        full / full[0],
+        np.cos(np.deg2rad(ds["lat"].values[1:])) / np.cos(np.deg2rad(ds["lat"].values[1])),
+        rtol=1e-9,
+    )

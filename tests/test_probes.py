@@ -1,5 +1,5 @@
-"""Linear probes and their controls: against least squares, PyTorch's cell states, the equations of the EA-LSTM, and
-quantities that a layer holds, or does not hold, by construction."""
+"""Linear probes and their controls: against least squares, PyTorch's cell states, the equations of
+the EA-LSTM, and quantities that a layer holds, or does not hold, by construction."""
 
 import datetime as dt
 
@@ -33,7 +33,9 @@ TEST = period("2000-11-01", "2001-01-31")
 
 def series(values, seed=0, basins=("a", "b")):
     days = pd.date_range("2000-01-01", periods=values.shape[1])
-    return xr.DataArray(values, {"basin": list(basins), "time": days}, ("basin", "time", "unit")[: values.ndim])
+    return xr.DataArray(
+        values, {"basin": list(basins), "time": days}, ("basin", "time", "unit")[: values.ndim]
+    )
 
 
 def grid_model(ds, model="cnn_lstm", predict_last=1, targets=("streamflow",)):
@@ -41,11 +43,20 @@ def grid_model(ds, model="cnn_lstm", predict_last=1, targets=("streamflow",)):
     scaling = fit_frame_scaling(ds, list(targets), [], TRAIN, means=means)
     torch.manual_seed(3)
     shape = None if means else [ds.sizes["y"], ds.sizes["x"]]
-    made = CNNLSTM(model, scaling, shape=shape, hidden=6, layers=2, sequence_length=12, predict_last=predict_last)
+    made = CNNLSTM(
+        model,
+        scaling,
+        shape=shape,
+        hidden=6,
+        layers=2,
+        sequence_length=12,
+        predict_last=predict_last,
+    )
     return made.eval()
 
 
-# The regression -------------------------------------------------------------------------------------------
+# The regression
+# ---
 
 
 def test_a_probe_is_least_squares_with_a_constant():
@@ -76,11 +87,14 @@ def test_units_that_repeat_each_other_share_the_weight():
 
 def test_nothing_to_fit_on():
     x = series(np.ones((2, 5, 1)))
-    with pytest.raises(DataError, match="no day to fit a probe on: snow and the network have none in common"):
+    with pytest.raises(
+        DataError, match="no day to fit a probe on: snow and the network have none in common"
+    ):
         probes.fit_probe(x, (x[..., 0] * np.nan).rename("snow"))
 
 
-# Layers ---------------------------------------------------------------------------------------------------
+# Layers
+# ---
 
 
 @pytest.mark.parametrize("predict_last", [1, 5])
@@ -92,25 +106,37 @@ def test_cell_states_are_pytorchs_at_the_end_of_each_sequence(predict_last):
     assert found["cells"].dims == ("basin", "time", "unit") and found["cells"].notnull().all()
     z = [(ds[n].values - m) / s for n, (m, s) in model.scaling.forcings.items()]
     features = model.encoder(torch.from_numpy(np.stack(z, 1).astype(np.float32)))
-    last = ds.indexes["time"].get_loc("2000-11-05")  # the last target day of a window, of one day or of five
+    # the last target day of a window, of one day or of five
+    last = ds.indexes["time"].get_loc("2000-11-05")
     _, (_, cells) = model.recurrent.lstm(features[None, last - 11 : last + 1])
     day = {"time": "2000-11-05", "basin": "brook"}
     for layer in (0, 1):
-        np.testing.assert_allclose(found[f"cell_{layer + 1}"].sel(day), cells[layer, 0].detach(), atol=1e-6)
+        np.testing.assert_allclose(
+            found[f"cell_{layer + 1}"].sel(day), cells[layer, 0].detach(), atol=1e-6
+        )
     np.testing.assert_allclose(found["cells"].sel(day)[:6], found["cell_1"].sel(day))
     np.testing.assert_allclose(found["features"].sel(day), features[last].detach(), atol=1e-6)
 
 
 @pytest.fixture(scope="module")
 def catchments():
-    return open_catchments(TrainParameters(data={"kind": "synthetic", "n_basins": 4, "years": 2}).data)
+    return open_catchments(
+        TrainParameters(data={"kind": "synthetic", "n_basins": 4, "years": 2}).data
+    )
 
 
 def lumped_model(ds, model="ealstm", targets=("streamflow",)):
-    scaling = fit_scaling(ds, ["prcp", "tmax"], ["p_mean", "aridity"], list(targets),
-                          period("1990-03-01", "1990-09-30"))
+    scaling = fit_scaling(
+        ds,
+        ["prcp", "tmax"],
+        ["p_mean", "aridity"],
+        list(targets),
+        period("1990-03-01", "1990-09-30"),
+    )
     torch.manual_seed(0)
-    made = ScaledModel(model, scaling, hidden=5, dropout=0.4, forget_bias=1.0, sequence_length=20, predict_last=1)
+    made = ScaledModel(
+        model, scaling, hidden=5, dropout=0.4, forget_bias=1.0, sequence_length=20, predict_last=1
+    )
     return made.eval()
 
 
@@ -131,13 +157,15 @@ def test_cell_states_of_an_ealstm_follow_its_equations(catchments):
     np.testing.assert_allclose(found["cells"].isel(basin=2).sel(time="1990-10-06"), c, atol=1e-5)
 
 
-# Controls -------------------------------------------------------------------------------------------------
+# Controls
+# ---
 
 
 def test_the_untrained_network_is_the_one_that_training_starts_from():
     ds = random_grid()
-    p = CNNLSTMTrainParameters(train_period=TRAIN, validation_period=None, test_period=TEST, hidden=6,
-                               sequence_length=12)
+    p = CNNLSTMTrainParameters(
+        train_period=TRAIN, validation_period=None, test_period=TEST, hidden=6, sequence_length=12
+    )
     ready = cnn_lstm.prepare(ds, p, "cpu")
     torch.manual_seed(7)
     start = ready.build()
@@ -161,22 +189,33 @@ def test_shuffled_days_keep_values_and_gaps():
 def test_memory_of_the_forcing_by_hand():
     rain = series(np.arange(40.0).reshape(1, 40), basins=["a"]).to_dataset(name="prcp")
     made = probes.forcing_memory(rain, ["prcp"], period("2000-02-01", "2000-02-09"), longest=20)
-    np.testing.assert_allclose(made.sel(basin="a", time="2000-02-05"), [35, np.arange(29, 36).mean()])
+    np.testing.assert_allclose(
+        made.sel(basin="a", time="2000-02-05"), [35, np.arange(29, 36).mean()]
+    )
 
 
 def test_basins_are_left_out_by_chance_but_never_all():
     ids = [f"{k:02d}" for k in range(20)]
     left = probes.choose_left_out(ids, 0.25, seed=0)
-    assert len(left) == 5 and left == sorted(left) and left == probes.choose_left_out(ids, 0.25, seed=0)
+    assert (
+        len(left) == 5
+        and left == sorted(left)
+        and left == probes.choose_left_out(ids, 0.25, seed=0)
+    )
     assert left != probes.choose_left_out(ids, 0.25, seed=1)
-    assert len(probes.choose_left_out(["a", "b"], 0.99, 0)) == 1 and probes.choose_left_out(ids, 0.0, 0) == []
+    assert (
+        len(probes.choose_left_out(["a", "b"], 0.99, 0)) == 1
+        and probes.choose_left_out(ids, 0.0, 0) == []
+    )
 
 
-# All of a run ---------------------------------------------------------------------------------------------
+# All of a run
+# ---
 
 
 def test_what_a_layer_holds_is_found_and_what_it_does_not_is_not():
-    """An encoder made to give the basin's mean rain and temperature, and an LSTM made to keep nothing of them."""
+    """An encoder made to give the basin's mean rain and temperature, and an LSTM made to keep
+    nothing of them."""
     ds = random_grid(days=730)
     model = grid_model(ds)
 
@@ -195,11 +234,23 @@ def test_what_a_layer_holds_is_found_and_what_it_does_not_is_not():
         whole, basin = ds[name].mean(("y", "x")), ds[name][:, 1:-1, 1:-1].mean(("y", "x"))
         year = slice("2001-01-01", "2001-12-30")
         expected = np.corrcoef(whole.sel(time=year), basin.sel(time=year))[0, 1]
-        assert table.loc[("grid mean", name, "reference", "test"), "r"] == pytest.approx(expected, abs=2e-4)
-    assert set(scores["target"]) == {"prcp", "tmean", "et", "true_snow"}, "streamflow was trained on"
+        assert table.loc[("grid mean", name, "reference", "test"), "r"] == pytest.approx(
+            expected, abs=2e-4
+        )
+    assert set(scores["target"]) == {
+        "prcp",
+        "tmean",
+        "et",
+        "true_snow",
+    }, "streamflow was trained on"
     assert table.loc[("cells", "true_snow", "network", "test"), "nse"] == pytest.approx(0, abs=0.05)
-    assert table.loc[("cells", "true_snow", "forcing", "test"), "nse"] > 0.9999, "snow is thrice the day's rain here"
-    assert set(scores["control"]) == {*probes.CONTROLS, "reference"} and set(scores["split"]) == {"train", "test"}
+    assert table.loc[("cells", "true_snow", "forcing", "test"), "nse"] > 0.9999, (
+        "snow is thrice the day's rain here"
+    )
+    assert set(scores["control"]) == {*probes.CONTROLS, "reference"} and set(scores["split"]) == {
+        "train",
+        "test",
+    }
 
 
 def test_a_target_that_is_not_there():
@@ -223,14 +274,29 @@ def runs(tmp_path_factory, catchments):
     ds.to_netcdf(folder / "brook.nc")
     made = []
     for model in ("mean_lstm", "cnn_lstm"):
-        p = CNNLSTMTrainParameters(model=model, data={"kind": "file", "path": str(folder / "brook.nc")},
-                                   train_period=TRAIN, validation_period=None, test_period=TEST, sequence_length=12)
+        p = CNNLSTMTrainParameters(
+            model=model,
+            data={"kind": "file", "path": str(folder / "brook.nc")},
+            train_period=TRAIN,
+            validation_period=None,
+            test_period=TEST,
+            sequence_length=12,
+        )
         made.append(write(folder / model, grid_model(ds, model), ds, p, lumped.write_results))
     for model in ("ealstm", "lstm"):
-        p = TrainParameters(model=model, data={"kind": "synthetic", "n_basins": 4, "years": 2}, sequence_length=20,
-                            train_period=period("1990-03-01", "1990-09-30"),
-                            test_period=period("1990-10-01", "1991-03-31"), targets=["streamflow"])
-        made.append(write(folder / model, lumped_model(catchments, model), catchments, p, lumped.write_results))
+        p = TrainParameters(
+            model=model,
+            data={"kind": "synthetic", "n_basins": 4, "years": 2},
+            sequence_length=20,
+            train_period=period("1990-03-01", "1990-09-30"),
+            test_period=period("1990-10-01", "1991-03-31"),
+            targets=["streamflow"],
+        )
+        made.append(
+            write(
+                folder / model, lumped_model(catchments, model), catchments, p, lumped.write_results
+            )
+        )
     return made
 
 
@@ -243,13 +309,26 @@ def test_runs_of_all_networks(probed):
     scores, first = probed
     assert list(scores.columns) == probes.COLUMNS
     assert list(dict.fromkeys(scores["run"])) == ["mean_lstm", "cnn_lstm", "ealstm", "lstm"]
-    assert set(scores["label"]) == {"brook, LSTM (streamflow)", "brook, CNN-LSTM (streamflow)",
-                                    "EA-LSTM (streamflow)", "LSTM (streamflow)"}
+    assert set(scores["label"]) == {
+        "brook, LSTM (streamflow)",
+        "brook, CNN-LSTM (streamflow)",
+        "EA-LSTM (streamflow)",
+        "LSTM (streamflow)",
+    }
     regional = scores[scores["run"].isin(["ealstm", "lstm"])]
     assert set(regional["split"]) == {"train", "test", "left_out"}
-    assert set(regional["target"]) == {"et", "true_snow", "true_soil_moisture", "true_groundwater", "true_baseflow"}
+    assert set(regional["target"]) == {
+        "et",
+        "true_snow",
+        "true_soil_moisture",
+        "true_groundwater",
+        "true_baseflow",
+    }
     assert regional.groupby("split")["basins"].unique().map(list).to_dict() == {
-        "left_out": [1], "test": [3], "train": [3]}
+        "left_out": [1],
+        "test": [3],
+        "train": [3],
+    }
     assert set(scores[scores["split"] == "left_out"]["run"]) == {"ealstm", "lstm"}
     assert "left_out" not in set(scores[scores["run"] == "cnn_lstm"]["split"])
     shown = first["EA-LSTM (streamflow)"].fitted["cells", "true_snow"]
@@ -258,7 +337,9 @@ def test_runs_of_all_networks(probed):
 
 def test_fit_days_are_never_worse_than_their_mean(probed):
     scores = probed[0]
-    fit = scores[(scores["split"] == "train") & (scores["control"] != "reference") & (scores["basins"] == 1)]
+    fit = scores[
+        (scores["split"] == "train") & (scores["control"] != "reference") & (scores["basins"] == 1)
+    ]
     assert len(fit) and (fit["nse"] > -1e-6).all()
 
 
@@ -269,8 +350,13 @@ def test_tables_have_the_papers_layout(probed):
     assert set(table5.columns.get_level_values("control")) == {*probes.CONTROLS, "reference"}
     cells = probes.cell_table(scores)
     assert cells.index.names == ["label", "target"] and list(cells.columns) == list(probes.CONTROLS)
-    row = scores[(scores["layer"] == "cells") & (scores["run"] == "lstm") & (scores["split"] == "test")
-                 & (scores["control"] == "untrained") & (scores["target"] == "et")]
+    row = scores[
+        (scores["layer"] == "cells")
+        & (scores["run"] == "lstm")
+        & (scores["split"] == "test")
+        & (scores["control"] == "untrained")
+        & (scores["target"] == "et")
+    ]
     assert cells.loc[("LSTM (streamflow)", "et"), "untrained"] == row["nse"].item()
     assert len(probes.cell_table(scores, split="left_out")) == 10
 
@@ -284,8 +370,11 @@ def test_figure_has_a_panel_a_run_and_a_key(probed):
 def test_a_model_without_cell_states(runs, tmp_path):
     from hydronb.parameters import DeltaHBVTrainParameters
 
-    p = DeltaHBVTrainParameters(model="local_hbv", train_period=[dt.date(1990, 3, 1), dt.date(1990, 9, 30)],
-                                test_period=[dt.date(1990, 10, 1), dt.date(1991, 3, 31)])
+    p = DeltaHBVTrainParameters(
+        model="local_hbv",
+        train_period=[dt.date(1990, 3, 1), dt.date(1990, 9, 30)],
+        test_period=[dt.date(1990, 10, 1), dt.date(1991, 3, 31)],
+    )
     run = runs[0].__class__(tmp_path / "hbv", p.plain())
     with pytest.raises(ParameterError, match="local_hbv has no cell states to probe"):
         probes.open_run(run)

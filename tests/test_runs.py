@@ -1,5 +1,5 @@
-"""Plans, run directories and what runs when. Most tests use an engine that completes a directory without a kernel;
-those named `test_real_...` start real kernels."""
+"""Plans, run directories and what runs when. Most tests use an engine that completes a directory
+without a kernel; those named `test_real_...` start real kernels."""
 
 import dataclasses
 import datetime as dt
@@ -44,15 +44,20 @@ def project(tmp_path, monkeypatch):
 
 def write_notebooks(folder: Path) -> None:
     write_notebook(
-        folder / "count.ipynb", COUNT,
+        folder / "count.ipynb",
+        COUNT,
         "from pathlib import Path\nimport os\n"
         "if words:\n    from hydronb.errors import DataError\n    raise DataError(words)",
-        "(Path(run_dir) / 'out.txt').write_text(f\"{seed} {rate} {os.environ['OMP_NUM_THREADS']} {os.getcwd()}\")")
+        "(Path(run_dir) / 'out.txt').write_text(f\"{seed} {rate} {os.environ['OMP_NUM_THREADS']}"
+        ' {os.getcwd()}")',
+    )
     write_notebook(
-        folder / "total.ipynb", TOTAL,
+        folder / "total.ipynb",
+        TOTAL,
         "from pathlib import Path\n"
         "seeds = [int((Path(r) / 'out.txt').read_text().split()[0]) for r in runs]\n"
-        "(Path(run_dir) / 'total.txt').write_text(str(sum(seeds)))")
+        "(Path(run_dir) / 'total.txt').write_text(str(sum(seeds)))",
+    )
 
 
 def plan_of(folder: Path, runs: list[dict], **more) -> Plan:
@@ -86,7 +91,8 @@ class Ended:
 
 
 class AtOnce:
-    """Completes a directory as `hydronb.runs.execute` does, without a kernel; `broken` runs die instead."""
+    """Completes a directory as `hydronb.runs.execute` does, without a kernel; `broken` runs die
+    instead."""
 
     def __init__(self, *broken: str) -> None:
         self.broken, self.started = broken, []
@@ -120,36 +126,59 @@ def states(plan: Plan, outputs: Path) -> dict[str, str]:
 
 # plans
 
+
 def test_each_is_crossed_and_needs_are_all_its_runs(project):
-    plan = plan_of(project, [total("sum", "a"), count("a", each={"seed": [1, 2], "words": ["x/y", "z"]})])
+    plan = plan_of(
+        project, [total("sum", "a"), count("a", each={"seed": [1, 2], "words": ["x/y", "z"]})]
+    )
     crossed = ["a_seed-1_words-x-y", "a_seed-1_words-z", "a_seed-2_words-x-y", "a_seed-2_words-z"]
     assert [run.id for run in plan.runs] == ["sum", *crossed]
     assert [needed.id for needed in plan.runs[0].needs] == crossed
     assert plan.runs[1].parameters == {"seed": 1, "words": "x/y"}
 
 
-@pytest.mark.parametrize(("runs", "words"), [
-    ([count("a"), count("a")], "plan.yaml: two runs have the id 'a'; give each its own"),
-    ([total("a", "b"), total("b", "a")], "plan.yaml: circular needs: "),
-    ([total("a", "a")], "plan.yaml: circular needs: a needs a"),
-    ([{"id": "c", "notebook": "00_catchments"}, {"id": "b", "notebook": "ealstm_02_benchmark", "needs": ["c"]}],
-     "b: ealstm_02_benchmark takes runs of ealstm_01_train, and c is one of 00_catchments"),
-    ([count("first"), total("b", "frist")], "b: needs unknown 'frist'; did you mean 'first'?"),
-    ([count("a", params={"sed": 1})], "a: unknown parameter 'sed' of count; did you mean 'seed'?"),
-    ([count("a", params={"run_dir": "x"})], "a: run_dir is set by the runner; leave it out"),
-    ([count("a", params={"seed": "many"})], "a: seed = 'many': a number belongs here"),
-    ([count("a", params={"words": True})], "a: words = True: text belongs here; put it in quotes"),
-    ([count("a", each={"seed": []})], "a: each.seed = []"),
-    ([count("a", each={"seed": [1]}, params={"seed": 2})], "a: 'seed' is in params and in each; keep one"),
-    ([count("a", neds=["b"])], "a: unknown key 'neds'; did you mean 'needs'?"),
-    ([count("a/b")], "id = 'a/b': it names a folder"),
-    ([count("a"), count("b", needs=["a"])], "b: count has no parameter `runs`"),
-    ([{"id": "a"}], "a: the key 'notebook' is missing"),
-    ([{"id": "a", "notebook": "gone.ipynb"}], "gone.ipynb"),
-    ([{"id": "a", "notebook": "total.ipynb", "params": {"runs": ["nowhere"]}}], "nowhere is not a complete run"),
-    ([], "plan.yaml: runs = []"),
-    ("all", "plan.yaml: runs = 'all'"),
-])
+@pytest.mark.parametrize(
+    ("runs", "words"),
+    [
+        ([count("a"), count("a")], "plan.yaml: two runs have the id 'a'; give each its own"),
+        ([total("a", "b"), total("b", "a")], "plan.yaml: circular needs: "),
+        ([total("a", "a")], "plan.yaml: circular needs: a needs a"),
+        (
+            [
+                {"id": "c", "notebook": "00_catchments"},
+                {"id": "b", "notebook": "ealstm_02_benchmark", "needs": ["c"]},
+            ],
+            "b: ealstm_02_benchmark takes runs of ealstm_01_train, and c is one of 00_catchments",
+        ),
+        ([count("first"), total("b", "frist")], "b: needs unknown 'frist'; did you mean 'first'?"),
+        (
+            [count("a", params={"sed": 1})],
+            "a: unknown parameter 'sed' of count; did you mean 'seed'?",
+        ),
+        ([count("a", params={"run_dir": "x"})], "a: run_dir is set by the runner; leave it out"),
+        ([count("a", params={"seed": "many"})], "a: seed = 'many': a number belongs here"),
+        (
+            [count("a", params={"words": True})],
+            "a: words = True: text belongs here; put it in quotes",
+        ),
+        ([count("a", each={"seed": []})], "a: each.seed = []"),
+        (
+            [count("a", each={"seed": [1]}, params={"seed": 2})],
+            "a: 'seed' is in params and in each; keep one",
+        ),
+        ([count("a", neds=["b"])], "a: unknown key 'neds'; did you mean 'needs'?"),
+        ([count("a/b")], "id = 'a/b': it names a folder"),
+        ([count("a"), count("b", needs=["a"])], "b: count has no parameter `runs`"),
+        ([{"id": "a"}], "a: the key 'notebook' is missing"),
+        ([{"id": "a", "notebook": "gone.ipynb"}], "gone.ipynb"),
+        (
+            [{"id": "a", "notebook": "total.ipynb", "params": {"runs": ["nowhere"]}}],
+            "nowhere is not a complete run",
+        ),
+        ([], "plan.yaml: runs = []"),
+        ("all", "plan.yaml: runs = 'all'"),
+    ],
+)
 def test_a_wrong_plan_is_one_line(project, runs, words):
     with pytest.raises(ParameterError) as error:
         plan_of(project, runs)
@@ -157,15 +186,18 @@ def test_a_wrong_plan_is_one_line(project, runs, words):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("name: [", "plan.yaml, line 2: not YAML: "),
-    ("name: x\nname: y\n", "plan.yaml, line 2: not YAML: the key 'name' is there twice"),
-    ("name: x\nwhen: 1999-02-30\n", "plan.yaml, line 2: not YAML: 1999-02-30 is no date"),
-    ("just words", "plan.yaml: not a plan; it needs `name:` and `runs:`"),
-    ("name: x\nrun: []", "unknown key 'run'; did you mean 'runs'?"),
-    ("name: x", "the key 'runs' is missing"),
-    ("runs: []\nname: a b", "plan.yaml: runs = []"),
-])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: [", "plan.yaml, line 2: not YAML: "),
+        ("name: x\nname: y\n", "plan.yaml, line 2: not YAML: the key 'name' is there twice"),
+        ("name: x\nwhen: 1999-02-30\n", "plan.yaml, line 2: not YAML: 1999-02-30 is no date"),
+        ("just words", "plan.yaml: not a plan; it needs `name:` and `runs:`"),
+        ("name: x\nrun: []", "unknown key 'run'; did you mean 'runs'?"),
+        ("name: x", "the key 'runs' is missing"),
+        ("runs: []\nname: a b", "plan.yaml: runs = []"),
+    ],
+)
 def test_a_file_that_is_no_plan_is_one_line(project, text, words):
     (project / "plan.yaml").write_text(text + "\n")
     with pytest.raises(ParameterError) as error:
@@ -177,7 +209,9 @@ def test_a_file_that_is_no_plan_is_one_line(project, text, words):
 def test_a_plan_that_is_not_there_suggests_the_nearest(project):
     (project / "params").mkdir()
     (project / "params" / "demo.yaml").touch()
-    with pytest.raises(ParameterError, match=r"params/dmeo.yaml: no such plan; did you mean 'params/demo.yaml'"):
+    with pytest.raises(
+        ParameterError, match=r"params/dmeo.yaml: no such plan; did you mean 'params/demo.yaml'"
+    ):
         read_plan("params/dmeo.yaml")
 
 
@@ -186,7 +220,9 @@ def own_notebooks(project, monkeypatch):
     """A notebooks folder whose ealstm_01_train is the project's own."""
     folder = project / "notebooks"
     folder.mkdir()
-    write_notebook(folder / "ealstm_01_train.ipynb", "data = {'kind': 'synthetic'}\nepochs = 2\nrun_dir = ''\n")
+    write_notebook(
+        folder / "ealstm_01_train.ipynb", "data = {'kind': 'synthetic'}\nepochs = 2\nrun_dir = ''\n"
+    )
     monkeypatch.setattr(notebooks, "notebooks_folder", lambda: folder)
     return folder
 
@@ -195,18 +231,35 @@ def train(**params) -> dict:
     return {"id": "a", "notebook": "ealstm_01_train", "params": params}
 
 
-@pytest.mark.parametrize(("params", "words"), [
-    ({"dropot": 0.4}, "a: unknown parameter 'dropot' of ealstm_01_train; did you mean 'dropout'?"),
-    ({"dropout": 1.5}, "a: dropout = 1.5"),
-    ({"learning_rate": "fast"}, "a: learning_rate = 'fast'"),
-    ({"batch_size": 0}, "a: batch_size = 0"),
-    ({"data": {"kind": "caravan", "pth": "x"}}, "a: data: unknown parameter 'pth'; did you mean 'path'?"),
-    ({"data": {"kind": "caravan", "path": "nowhere"}}, "a: data: path: "),
-    ({"data": {"kind": "synthetic", "basins": [1013500]}}, "1013500 is a number; quote gauge ids"),
-    ({"data": {"kind": "caravan", "path": "$NOT_SET_HERE/x"}}, "a: data: path: $NOT_SET_HERE/x: the environment"),
-    ({"data": {"kind": "synthetic", "basins": "gone.txt"}}, "gone.txt does not exist"),
-])
-def test_parameters_of_the_projects_notebooks_are_checked_by_their_class(own_notebooks, params, words):
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        (
+            {"dropot": 0.4},
+            "a: unknown parameter 'dropot' of ealstm_01_train; did you mean 'dropout'?",
+        ),
+        ({"dropout": 1.5}, "a: dropout = 1.5"),
+        ({"learning_rate": "fast"}, "a: learning_rate = 'fast'"),
+        ({"batch_size": 0}, "a: batch_size = 0"),
+        (
+            {"data": {"kind": "caravan", "pth": "x"}},
+            "a: data: unknown parameter 'pth'; did you mean 'path'?",
+        ),
+        ({"data": {"kind": "caravan", "path": "nowhere"}}, "a: data: path: "),
+        (
+            {"data": {"kind": "synthetic", "basins": [1013500]}},
+            "1013500 is a number; quote gauge ids",
+        ),
+        (
+            {"data": {"kind": "caravan", "path": "$NOT_SET_HERE/x"}},
+            "a: data: path: $NOT_SET_HERE/x: the environment",
+        ),
+        ({"data": {"kind": "synthetic", "basins": "gone.txt"}}, "gone.txt does not exist"),
+    ],
+)
+def test_parameters_of_the_projects_notebooks_are_checked_by_their_class(
+    own_notebooks, params, words
+):
     with pytest.raises(HydronbError) as error:
         plan_of(own_notebooks.parent, [train(**params)])
     assert words in str(error.value)
@@ -215,33 +268,50 @@ def test_parameters_of_the_projects_notebooks_are_checked_by_their_class(own_not
 
 def test_gauge_ids_without_quotes_are_refused_as_yaml_reads_them(own_notebooks):
     (own_notebooks.parent / "plan.yaml").write_text(
-        "name: x\ndata: {basins: [01013500]}\nruns: [{id: a, notebook: ealstm_01_train}]\n")
-    with pytest.raises(ParameterError, match=r"data: basins = .*268096 is a number; quote gauge ids"):
+        "name: x\ndata: {basins: [01013500]}\nruns: [{id: a, notebook: ealstm_01_train}]\n"
+    )
+    with pytest.raises(
+        ParameterError, match=r"data: basins = .*268096 is a number; quote gauge ids"
+    ):
         read_plan("plan.yaml")
 
 
 def test_a_variable_that_is_not_set_is_said_before_anything_runs(monkeypatch):
     monkeypatch.delenv("EALSTM_PUBLISHED", raising=False)
     plan = Path(__file__).parents[1] / "params/paper/ealstm_published.yaml"
-    with pytest.raises(ParameterError, match=r"similarity: .*the environment variable EALSTM_PUBLISHED is not set"):
+    with pytest.raises(
+        ParameterError, match=r"similarity: .*the environment variable EALSTM_PUBLISHED is not set"
+    ):
         read_plan(plan)
 
 
 def test_an_unknown_notebook_suggests_the_nearest(own_notebooks):
-    with pytest.raises(ParameterError, match=r"unknown notebook 'ealstm_train'; did you mean 'ealstm_01_train'"):
+    with pytest.raises(
+        ParameterError, match=r"unknown notebook 'ealstm_train'; did you mean 'ealstm_01_train'"
+    ):
         plan_of(own_notebooks.parent, [{"id": "a", "notebook": "ealstm_train"}])
 
 
 def test_numbers_as_yaml_reads_them_are_the_numbers_meant(own_notebooks):
     (own_notebooks.parent / "plan.yaml").write_text(
-        "name: x\nruns: [{id: a, notebook: ealstm_01_train, params: {learning_rate: 1e-3, train_period: "
-        "[2000-10-01, 2005-09-30]}}]\n")
+        "name: x\nruns: [{id: a, notebook: ealstm_01_train, params: {learning_rate: 1e-3,"
+        " train_period: [2000-10-01, 2005-09-30]}}]\n"
+    )
     run = read_plan("plan.yaml").runs[0]
-    assert run.parameters == {"learning_rate": 1e-3,
-                              "train_period": {"start": "2000-10-01", "end": "2005-09-30"}}
+    assert run.parameters == {
+        "learning_rate": 1e-3,
+        "train_period": {"start": "2000-10-01", "end": "2005-09-30"},
+    }
     assert run.everything["epochs"] == 2
-    assert run.identity == plan_of(own_notebooks.parent, [train(
-        learning_rate=0.001, train_period=["2000-10-01", "2005-09-30"])]).runs[0].identity
+    assert (
+        run.identity
+        == plan_of(
+            own_notebooks.parent,
+            [train(learning_rate=0.001, train_period=["2000-10-01", "2005-09-30"])],
+        )
+        .runs[0]
+        .identity
+    )
 
 
 def test_the_identity_follows_size_and_time_of_the_data_files(own_notebooks):
@@ -252,7 +322,11 @@ def test_the_identity_follows_size_and_time_of_the_data_files(own_notebooks):
 
     def identity() -> str:
         identities._fold.cache_clear()  # within one command a folder is looked at once
-        return plan_of(own_notebooks.parent, [train(data={"kind": "caravan", "path": "caravan"})]).runs[0].identity
+        return (
+            plan_of(own_notebooks.parent, [train(data={"kind": "caravan", "path": "caravan"})])
+            .runs[0]
+            .identity
+        )
 
     before = identity()
     (folder.parent / ".cache").write_text("still not data")
@@ -266,14 +340,25 @@ def test_the_identity_follows_size_and_time_of_the_data_files(own_notebooks):
 
 # what runs when
 
+
 def test_a_complete_plan_runs_nothing_and_a_changed_seed_only_what_it_touches(project):
     out = project / "outputs"
-    runs = [count("a"), count("b", params={"seed": 2}), total("of_a", "a"), total("of_both", "a", "b")]
+    runs = [
+        count("a"),
+        count("b", params={"seed": 2}),
+        total("of_a", "a"),
+        total("of_both", "a", "b"),
+    ]
     assert set(started(plan_of(project, runs), out)) == {"a", "b", "of_a", "of_both"}
     assert started(plan_of(project, runs), out) == []
     runs[1] = count("b", params={"seed": 3})
     changed = plan_of(project, runs)
-    assert states(changed, out) == {"a": "complete", "b": "changed", "of_a": "complete", "of_both": "changed"}
+    assert states(changed, out) == {
+        "a": "complete",
+        "b": "changed",
+        "of_a": "complete",
+        "of_both": "changed",
+    }
     assert started(changed, out) == ["b", "of_both"]
     old = sorted(path.name.split("-")[0] for path in (out / "plan" / "superseded").glob("*/*"))
     assert old == ["b", "of_both"]
@@ -327,10 +412,18 @@ def test_a_stop_before_the_last_rename_costs_nothing(project):
 
 def test_one_failing_run_stops_only_what_needs_it(project):
     out = project / "outputs"
-    plan = plan_of(project, [count("a"), count("b"), total("of_a", "a"), total("of_b", "b"), total("on", "of_a")])
+    plan = plan_of(
+        project,
+        [count("a"), count("b"), total("of_a", "a"), total("of_b", "b"), total("on", "of_a")],
+    )
     outcomes = {o.run.id: o for o in run_plan(plan, out, jobs=1, engine=AtOnce("a"))}
     assert {name: o.state for name, o in outcomes.items()} == {
-        "a": "failed", "b": "made", "of_a": "skipped", "of_b": "made", "on": "skipped"}
+        "a": "failed",
+        "b": "made",
+        "of_a": "skipped",
+        "of_b": "made",
+        "on": "skipped",
+    }
     lines = status.of_outcomes(list(outcomes.values()))
     assert "a failed: its process was killed" in lines
     assert "of_a skipped: because a failed" in lines
@@ -373,7 +466,9 @@ def test_another_version_of_the_package_makes_a_run_stale(project):
     plan = plan_of(project, [count("a")])
     started(plan, out)
     made = read_record(out / "plan" / "count" / "a")
-    write_record(out / "plan" / "count" / "a", made | {"versions": made["versions"] | {"hydronb": "0.0.1"}})
+    write_record(
+        out / "plan" / "count" / "a", made | {"versions": made["versions"] | {"hydronb": "0.0.1"}}
+    )
     assert states(plan, out) == {"a": "stale"}
     assert any("made by hydronb 0.0.1" in line for line in status.of_outputs(out))
 
@@ -397,8 +492,12 @@ def test_never_more_at_a_time_than_asked(project):
             return self.looks <= 0
 
     engine = Slow()
-    run_plan(plan_of(project, [count("a", each={"seed": list(range(5))})]), project / "outputs", jobs=2,
-             engine=engine)
+    run_plan(
+        plan_of(project, [count("a", each={"seed": list(range(5))})]),
+        project / "outputs",
+        jobs=2,
+        engine=engine,
+    )
     assert (len(engine.started), engine.most) == (5, 2)
 
 
@@ -415,7 +514,9 @@ def test_a_directory_being_written_is_left_alone(project):
 def test_outputs_that_cannot_be_written_stop_everything_before_the_start(project):
     (project / "outputs").write_text("a file")
     engine = AtOnce()
-    with pytest.raises(ParameterError, match=r"outputs.*choose a folder you can write to with --outputs"):
+    with pytest.raises(
+        ParameterError, match=r"outputs.*choose a folder you can write to with --outputs"
+    ):
         run_plan(plan_of(project, [count("a")]), project / "outputs", engine=engine)
     assert engine.started == []
 
@@ -441,7 +542,10 @@ def test_plain_lines_now_and_then(tmp_path, capsys, monkeypatch):
     show.ended("a", "complete in 3 s")
     show.refresh()
     assert capsys.readouterr().out.splitlines() == [
-        "a: started", "a: epoch 1.00 of 4, loss 0.512, valid 0.250", "[1/2] a: complete in 3 s"]
+        "a: started",
+        "a: epoch 1.00 of 4, loss 0.512, valid 0.250",
+        "[1/2] a: complete in 3 s",
+    ]
 
 
 def test_bars_for_the_plan_and_each_training(tmp_path, capsys):
@@ -462,12 +566,17 @@ def test_bars_for_the_plan_and_each_training(tmp_path, capsys):
 
 # real kernels
 
+
 def test_real_kernels_make_what_the_plan_says(project, capsys):
     out = project / "outputs"
-    plan = plan_of(project, [
-        count("a", each={"seed": [1, 2]}, params={"rate": "1e-3", "threads": 2}),
-        count("bad", params={"words": "basin '01': no such basin; see hydronb data check"}),
-        total("sum", "a")])
+    plan = plan_of(
+        project,
+        [
+            count("a", each={"seed": [1, 2]}, params={"rate": "1e-3", "threads": 2}),
+            count("bad", params={"words": "basin '01': no such basin; see hydronb data check"}),
+            total("sum", "a"),
+        ],
+    )
     outcomes = run_plan(plan, out)
     assert [o.state for o in outcomes] == ["made", "made", "failed", "made"]
     assert outcomes[2].message == "basin '01': no such basin; see hydronb data check"
@@ -475,7 +584,12 @@ def test_real_kernels_make_what_the_plan_says(project, capsys):
     assert (made / "out.txt").read_text() == f"2 0.001 2 {project}"
     assert (out / "plan" / "total" / "sum" / "total.txt").read_text() == "3"
     assert yaml.safe_load((made / "params.yaml").read_text()) == {
-        "seed": 2, "rate": 0.001, "basins": None, "words": "", "threads": 2}
+        "seed": 2,
+        "rate": 0.001,
+        "basins": None,
+        "words": "",
+        "threads": 2,
+    }
     record = read_record(made)
     assert record["status"] == "complete"
     assert (record["seed"], record["threads"]) == (2, 2)
@@ -502,12 +616,18 @@ while first:
 
 @pytest.fixture
 def waiting(project):
-    """A runner in its own process whose notebook goes on for ever the first time; the run's folder and plan."""
+    """A runner in its own process whose notebook goes on for ever the first time; the run's folder
+    and plan."""
     write_notebook(project / "count.ipynb", COUNT, WAITS)
     plan = plan_of(project, [count("a"), total("sum", "a")])
     root = Path(notebooks.__file__).parents[2]
-    runner = subprocess.Popen([sys.executable, "-m", "hydronb", "run", "plan.yaml"], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(root)})
+    runner = subprocess.Popen(
+        [sys.executable, "-m", "hydronb", "run", "plan.yaml"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(root)},
+    )
     partial = project / "outputs" / "plan" / "count" / "a.partial"
     until(lambda: (partial / "steps.txt").exists(), 120)
     yield runner, partial, plan
@@ -556,14 +676,24 @@ def test_real_ctrl_c_and_a_killed_kernel_say_how_to_go_on(waiting):
     os.kill(pid, signal.SIGKILL)
     out, err = runner.communicate(timeout=120)
     assert runner.returncode == 1
-    assert "a failed: the notebook's process was killed (out of memory?); the same command resumes it" in out
+    assert (
+        "a failed: the notebook's process was killed (out of memory?); the same command resumes it"
+        in out
+    )
     assert "sum skipped: because a failed" in out
     assert states(plan, unfinished.parents[2]) == {"a": "failed", "sum": "new"}
 
     (unfinished / "steps.txt").unlink()
-    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs are deaf to it
-    runner = subprocess.Popen(runner.args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard,
-                              env=os.environ | {"PYTHONPATH": str(Path(notebooks.__file__).parents[2])})
+    # a shell's background jobs are deaf to it
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    runner = subprocess.Popen(
+        runner.args,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heard,
+        env=os.environ | {"PYTHONPATH": str(Path(notebooks.__file__).parents[2])},
+    )
     until(lambda: (unfinished / "steps.txt").exists(), 120)
     runner.send_signal(signal.SIGINT)
     out, err = runner.communicate(timeout=120)

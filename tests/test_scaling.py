@@ -27,7 +27,15 @@ def fit(ds, attributes=("slope", "forest", "rock"), forcings=FORCINGS, targets=T
 
 
 def model_of(scaling):
-    return ScaledModel("ealstm", scaling, hidden=4, dropout=0.0, forget_bias=3.0, sequence_length=10, predict_last=1)
+    return ScaledModel(
+        "ealstm",
+        scaling,
+        hidden=4,
+        dropout=0.0,
+        forget_bias=3.0,
+        sequence_length=10,
+        predict_last=1,
+    )
 
 
 def test_statistics_are_of_all_basins_together_ddof_as_in_the_paper(ds):
@@ -42,7 +50,9 @@ def test_statistics_are_of_all_basins_together_ddof_as_in_the_paper(ds):
 
 def test_days_outside_the_training_period_are_not_looked_at(ds):
     expected = fit(ds)
-    outside = (ds["time"] < np.datetime64("2000-03-01")) | (ds["time"] > np.datetime64("2000-09-30"))
+    outside = (ds["time"] < np.datetime64("2000-03-01")) | (
+        ds["time"] > np.datetime64("2000-09-30")
+    )
     for name in FORCINGS + TARGETS:
         ds[name] = ds[name].where(~outside, 1e6)
     assert fit(ds) == expected
@@ -52,7 +62,9 @@ def test_basins_that_are_not_trained_on_are_not_looked_at(ds):
     train, other = ds.isel(basin=[0, 1, 2]), ds.isel(basin=[3, 4])
     scaling = fit(train)
     model = model_of(scaling)
-    _, static = model.standardise(torch.zeros(2, 1, 2), torch.from_numpy(scaling.static(other)).float())
+    _, static = model.standardise(
+        torch.zeros(2, 1, 2), torch.from_numpy(scaling.static(other)).float()
+    )
     slope = train["slope"].values
     expected = (other["slope"].values - slope.mean()) / slope.std(ddof=1)
     np.testing.assert_allclose(static[:, 0], expected, rtol=1e-5)
@@ -69,13 +81,16 @@ def test_standardised_series_have_mean_zero_and_unit_deviation(ds):
 
 
 def test_out_comes_mm_per_day(ds):
-    """A network that says 0 means the mean streamflow of the training period, 1 a standard deviation more."""
+    """A network that says 0 means the mean streamflow of the training period, 1 a standard
+    deviation more."""
     model = model_of(fit(ds))
     with torch.no_grad():
         model.network.head.weight.zero_()
         for level in (0.0, 1.0):
             model.network.head.bias.fill_(level)
-            out = model(torch.zeros(2, 10, 2), torch.from_numpy(model.scaling.static(ds)).float()[:2])
+            out = model(
+                torch.zeros(2, 10, 2), torch.from_numpy(model.scaling.static(ds)).float()[:2]
+            )
             mean, std = model.scaling.targets["streamflow"]
             torch.testing.assert_close(out, torch.full((2, 1, 1), mean + level * std))
 
@@ -105,14 +120,20 @@ def test_categories_are_coded_in_alphabetical_order_and_the_codes_travel(ds):
 def test_a_category_that_was_not_trained_with(ds):
     scaling = fit(ds)
     ds["rock"][3] = "granit"
-    with pytest.raises(DataError, match=r"rock of basin x_00000004 is 'granit', .* did you mean 'granite'\?"):
+    with pytest.raises(
+        DataError, match=r"rock of basin x_00000004 is 'granit', .* did you mean 'granite'\?"
+    ):
         scaling.static(ds)
 
 
-@pytest.mark.parametrize(("name", "missing"), [("slope", np.nan), ("rock", np.nan), ("rock", ""), ("rock", "nan")])
+@pytest.mark.parametrize(
+    ("name", "missing"), [("slope", np.nan), ("rock", np.nan), ("rock", ""), ("rock", "nan")]
+)
 def test_a_missing_attribute_is_refused_or_takes_the_mean_of_the_others(ds, name, missing):
     ds[name][1] = missing
-    with pytest.raises(DataError, match=f"{name} of basin x_00000002 is missing .*missing_attributes: mean"):
+    with pytest.raises(
+        DataError, match=f"{name} of basin x_00000002 is missing .*missing_attributes: mean"
+    ):
         fit(ds)
     scaling = fit(ds, missing_attributes="mean")
     column = list(scaling.attributes).index(name)
@@ -139,7 +160,9 @@ def test_a_constant_attribute_warns_and_scales_to_zero(ds):
     with pytest.warns(UserWarning, match="tell the model nothing: slope"):
         scaling = fit(ds)
     model = model_of(scaling)
-    _, static = model.standardise(torch.zeros(5, 1, 2), torch.from_numpy(scaling.static(ds)).float())
+    _, static = model.standardise(
+        torch.zeros(5, 1, 2), torch.from_numpy(scaling.static(ds)).float()
+    )
     assert (static[:, 0] == 0).all() and (static[:, 1] != 0).all()
 
 
@@ -147,18 +170,23 @@ def test_a_single_basin_can_be_trained(ds):
     one = ds.isel(basin=[0])
     with pytest.warns(UserWarning, match="slope, forest, rock"):
         scaling = fit(one)
-    _, static = model_of(scaling).standardise(torch.zeros(1, 1, 2), torch.from_numpy(scaling.static(one)).float())
+    _, static = model_of(scaling).standardise(
+        torch.zeros(1, 1, 2), torch.from_numpy(scaling.static(one)).float()
+    )
     assert (static == 0).all()
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ({"forcings": ["precip"]}, "no forcing 'precip'.*prcp"),
-    ({"forcings": ["prcp", "streamflow"]}, "no forcing 'streamflow'"),
-    ({"forcings": ["slope"]}, "no forcing 'slope'"),
-    ({"targets": ["steamflow"]}, "no target 'steamflow'; did you mean 'streamflow'"),
-    ({"attributes": ["slop"]}, "no attribute 'slop'; did you mean 'slope'"),
-    ({"attributes": ["prcp"]}, "no attribute 'prcp'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"forcings": ["precip"]}, "no forcing 'precip'.*prcp"),
+        ({"forcings": ["prcp", "streamflow"]}, "no forcing 'streamflow'"),
+        ({"forcings": ["slope"]}, "no forcing 'slope'"),
+        ({"targets": ["steamflow"]}, "no target 'steamflow'; did you mean 'streamflow'"),
+        ({"attributes": ["slop"]}, "no attribute 'slop'; did you mean 'slope'"),
+        ({"attributes": ["prcp"]}, "no attribute 'prcp'"),
+    ],
+)
 def test_names_the_data_do_not_have(ds, arguments, message):
     with pytest.raises(DataError, match=message):
         fit(ds, **arguments)
@@ -166,7 +194,9 @@ def test_names_the_data_do_not_have(ds, arguments, message):
 
 def test_a_basin_without_an_observation_in_the_period(ds):
     ds["streamflow"].loc[{"basin": "x_00000002", "time": DAYS}] = np.nan
-    with pytest.raises(DataError, match="basin x_00000002 has no streamflow in 2000-03-01 to 2000-09-30"):
+    with pytest.raises(
+        DataError, match="basin x_00000002 has no streamflow in 2000-03-01 to 2000-09-30"
+    ):
         fit(ds)
 
 
@@ -197,14 +227,22 @@ def test_no_attribute_is_an_empty_matrix(ds):
 
 
 def test_the_published_scaling_of_attributes(real_data):
-    """Means and standard deviations (ddof 1) over the 531 basins of the paper, as its published table has them."""
+    """Means and standard deviations (ddof 1) over the 531 basins of the paper, as its published
+    table has them."""
     from hydronb.data import open_camels_attributes, read_basin_list
 
     basins = read_basin_list(real_data / "published/basins_531.txt")
     attributes = open_camels_attributes(real_data / "camels_us/camels_attributes_v2.0", basins)
-    weather = random_catchments(len(basins), 20)[FORCINGS + TARGETS].assign_coords(basin=attributes["basin"])
-    scaling = fit_scaling(xr.merge([weather, attributes]), FORCINGS, KRATZERT2019, TARGETS,
-                          period("2000-01-01", "2000-01-20"))
+    weather = random_catchments(len(basins), 20)[FORCINGS + TARGETS].assign_coords(
+        basin=attributes["basin"]
+    )
+    scaling = fit_scaling(
+        xr.merge([weather, attributes]),
+        FORCINGS,
+        KRATZERT2019,
+        TARGETS,
+        period("2000-01-01", "2000-01-20"),
+    )
     assert list(scaling.attributes) == list(KRATZERT2019)
     for name, mean, std in (
         ("p_mean", 3.3940368166168464, 1.3677675750855731),

@@ -1,4 +1,5 @@
-"""Scenarios of the CNN-LSTM beside each other: scores known by hand, the published numbers, and plans that fit them."""
+"""Scenarios of the CNN-LSTM beside each other: scores known by hand, the published numbers, and
+plans that fit them."""
 
 from pathlib import Path
 
@@ -20,16 +21,26 @@ PARAMS = Path(__file__).parent.parent / "params"
 
 def observed(target="streamflow"):
     rng = np.random.default_rng(len(target))
-    return xr.DataArray(rng.gamma(2, 1, (1, len(TIME))), {"basin": ["b"], "time": TIME}, ("basin", "time"),
-                        attrs={"units": "mm/d"})
+    return xr.DataArray(
+        rng.gamma(2, 1, (1, len(TIME))),
+        {"basin": ["b"], "time": TIME},
+        ("basin", "time"),
+        attrs={"units": "mm/d"},
+    )
 
 
 def write_run(folder, *, factor=0.5, shift=0.0, targets=("streamflow",), obs=observed, **given):
     """A run that simulates `factor` times the observation, plus `shift`."""
     folder.mkdir(parents=True)
-    ds = xr.Dataset({f"{t}_obs": obs(t) for t in targets} | {t: factor * obs(t) + shift for t in targets})
+    ds = xr.Dataset(
+        {f"{t}_obs": obs(t) for t in targets} | {t: factor * obs(t) + shift for t in targets}
+    )
     ds.to_netcdf(folder / "simulation.nc")
-    settings = {"model": "cnn_lstm", "targets": list(targets), "data": {"preset": "yellow", "years": 32}} | given
+    settings = {
+        "model": "cnn_lstm",
+        "targets": list(targets),
+        "data": {"preset": "yellow", "years": 32},
+    } | given
     (folder / "params.yaml").write_text(yaml.safe_dump(settings))
     return read_run(folder)
 
@@ -40,25 +51,45 @@ def runs(tmp_path):
     for seed, factor in ((1, 0.5), (2, 0.7)):
         made.append(write_run(tmp_path / f"a{seed}", seed=seed, factor=factor, model="mean_lstm"))
         made.append(write_run(tmp_path / f"b{seed}", seed=seed, factor=0.9))
-        made.append(write_run(tmp_path / f"c{seed}", seed=seed, factor=0.8, targets=("streamflow", "et")))
+        made.append(
+            write_run(tmp_path / f"c{seed}", seed=seed, factor=0.8, targets=("streamflow", "et"))
+        )
     return made
 
 
 def test_scores_of_half_the_flow(runs):
     scores = cnn_lstm.score_scenarios(runs)
-    assert list(scores.columns) == ["basin", "model", "target", "seed", "days", *cnn_lstm.METRICS, "undefined"]
+    assert list(scores.columns) == [
+        "basin",
+        "model",
+        "target",
+        "seed",
+        "days",
+        *cnn_lstm.METRICS,
+        "undefined",
+    ]
     row = scores[(scores["model"] == "LSTM") & (scores["seed"] == 1)].iloc[0]
     obs = observed()
     bias = float(-0.5 * obs.mean() / obs.std())
-    np.testing.assert_allclose(row[["r", "alpha", "beta", "bpv", "bmv", "blv"]].astype(float),
-                               [1, 0.5, bias, -0.5, -0.5, -0.5])
-    assert row["nse"] == pytest.approx(2 * 0.5 - 0.25 - bias**2) and row["basin"] == "Yellow" and row["days"] == 731
+    np.testing.assert_allclose(
+        row[["r", "alpha", "beta", "bpv", "bmv", "blv"]].astype(float),
+        [1, 0.5, bias, -0.5, -0.5, -0.5],
+    )
+    assert (
+        row["nse"] == pytest.approx(2 * 0.5 - 0.25 - bias**2)
+        and row["basin"] == "Yellow"
+        and row["days"] == 731
+    )
     assert set(scores[scores["model"] == "CNN-LSTM MT"]["target"]) == {"streamflow", "et"}
 
 
 def test_tables_have_the_published_numbers_beside_ours(runs):
     table = cnn_lstm.table(cnn_lstm.score_scenarios(runs), "streamflow")
-    assert table.index.tolist() == [("Yellow", "LSTM"), ("Yellow", "CNN-LSTM"), ("Yellow", "CNN-LSTM MT")]
+    assert table.index.tolist() == [
+        ("Yellow", "LSTM"),
+        ("Yellow", "CNN-LSTM"),
+        ("Yellow", "CNN-LSTM MT"),
+    ]
     row = table.loc[("Yellow", "LSTM")]
     assert row[["paper_nse", "paper_bpv"]].tolist() == [0.88, -0.31]
     assert row[["alpha", "alpha_std", "seeds"]].tolist() == pytest.approx([0.6, 0.1, 2])
@@ -74,7 +105,9 @@ def test_effects_are_differences_of_the_same_seed(runs):
     assert len(effects) == 2, "a pair that was not trained has no difference"
     grid = effects.loc[("streamflow", "grid")]
     assert grid["of"] == "CNN-LSTM less LSTM" and grid["seeds"] == 2
-    assert grid["abs_bpv"] == pytest.approx(0.1 - np.mean([0.5, 0.3])) and grid["abs_bpv_std"] == pytest.approx(0.1)
+    assert grid["abs_bpv"] == pytest.approx(0.1 - np.mean([0.5, 0.3])) and grid[
+        "abs_bpv_std"
+    ] == pytest.approx(0.1)
     assert effects.loc[("streamflow", "multi-task"), "abs_bpv"] == pytest.approx(0.2 - 0.1)
 
 
@@ -86,13 +119,20 @@ def test_a_score_that_cannot_be_says_why(tmp_path):
 
 def test_runs_are_told_apart_or_refused(tmp_path):
     one, other = write_run(tmp_path / "a", hidden=32), write_run(tmp_path / "b", hidden=64)
-    assert cnn_lstm.name_scenarios([one, other])["model"].tolist() == ["CNN-LSTM, hidden 32", "CNN-LSTM, hidden 64"]
-    with pytest.raises(DataError, match="two runs of CNN-LSTM in Yellow have the seed 111; give each run once"):
+    assert cnn_lstm.name_scenarios([one, other])["model"].tolist() == [
+        "CNN-LSTM, hidden 32",
+        "CNN-LSTM, hidden 64",
+    ]
+    with pytest.raises(
+        DataError, match="two runs of CNN-LSTM in Yellow have the seed 111; give each run once"
+    ):
         cnn_lstm.name_scenarios([one, one])
 
 
 def test_basins_of_files_are_the_papers_where_they_are_called_so():
-    names = [cnn_lstm.basin_label({"kind": "file", "path": p}) for p in ("x/Lancang_v2.nc", "brook.zarr")]
+    names = [
+        cnn_lstm.basin_label({"kind": "file", "path": p}) for p in ("x/Lancang_v2.nc", "brook.zarr")
+    ]
     assert names == ["Lancang", "brook"]
 
 
@@ -109,7 +149,9 @@ def test_a_search_ranks_settings_by_the_validation_period(tmp_path):
     runs = []
     for hidden, days, valid in ((16, 30, 0.6), (16, 90, 0.8), (32, 30, 0.7)):
         run = write_run(tmp_path / f"{hidden}-{days}", hidden=hidden, sequence_length=days)
-        pd.DataFrame({"epoch": [1, 2], "valid": [0.9, valid], "seconds": [1, 2]}).to_csv(run.path / "progress.csv")
+        pd.DataFrame({"epoch": [1, 2], "valid": [0.9, valid], "seconds": [1, 2]}).to_csv(
+            run.path / "progress.csv"
+        )
         runs.append(run)
     groups = group_runs(runs)
     table = search.rank(groups)
@@ -118,7 +160,8 @@ def test_a_search_ranks_settings_by_the_validation_period(tmp_path):
     assert found == [[16, 90, 0.8], [32, 30, 0.7], [16, 30, 0.6]]
 
 
-# Plans ----------------------------------------------------------------------------------------------------
+# Plans
+# ---
 
 
 def scenarios(plan):
@@ -128,7 +171,8 @@ def scenarios(plan):
 
 
 def test_plans_hold_every_scenario(monkeypatch, tmp_path):
-    """Three basins x two models x three sets of targets, with the sequences of Table A2 and the ranges of Table A1."""
+    """Three basins x two models x three sets of targets, with the sequences of Table A2 and the
+    ranges of Table A1."""
     for name in ("YELLOW_GRID", "YANGTZE_GRID", "LANCANG_GRID", "GRID"):
         (tmp_path / f"{name}.nc").touch()
         monkeypatch.setenv(name, str(tmp_path / f"{name}.nc"))
@@ -136,10 +180,22 @@ def test_plans_hold_every_scenario(monkeypatch, tmp_path):
     kinds = {(p["data"]["path"], p["model"], tuple(p["targets"])) for p in paper.values()}
     assert len(paper) == len(kinds) == 18
     days = {(p["data"]["path"], p["model"]): p["sequence_length"] for p in paper.values()}
-    assert [days[f"${river}_GRID", "mean_lstm"] for river in ("YELLOW", "YANGTZE", "LANCANG")] == [90, 180, 120]
-    assert [days[f"${river}_GRID", "cnn_lstm"] for river in ("YELLOW", "YANGTZE", "LANCANG")] == [60, 120, 90]
+    assert [days[f"${river}_GRID", "mean_lstm"] for river in ("YELLOW", "YANGTZE", "LANCANG")] == [
+        90,
+        180,
+        120,
+    ]
+    assert [days[f"${river}_GRID", "cnn_lstm"] for river in ("YELLOW", "YANGTZE", "LANCANG")] == [
+        60,
+        120,
+        90,
+    ]
     search = list(scenarios(read_plan(PARAMS / "paper/cnn_lstm_search.yaml")))
     assert len(search) == 2 * 5 * 14 * 2
-    desk = [p for n, p in scenarios(read_plan(PARAMS / "desk/cnn_lstm_synthetic.yaml")) if not n.startswith("long")]
+    desk = [
+        p
+        for n, p in scenarios(read_plan(PARAMS / "desk/cnn_lstm_synthetic.yaml"))
+        if not n.startswith("long")
+    ]
     kinds = {(str(p["data"]), p["model"], tuple(p["targets"]), p["seed"]) for p in desk}
     assert len(desk) == len(kinds) == 54 and all(min(p["data"]["shape"]) >= 16 for p in desk)

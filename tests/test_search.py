@@ -9,8 +9,10 @@ from hydronb.analysis import benchmark, search
 from hydronb.errors import DataError, ParameterError
 from hydronb.metrics import nse
 
-CALIBRATION = {"train_period": {"start": "2001-01-01", "end": "2002-12-31"},
-               "test_period": {"start": "2001-01-01", "end": "2002-12-31"}}
+CALIBRATION = {
+    "train_period": {"start": "2001-01-01", "end": "2002-12-31"},
+    "test_period": {"start": "2001-01-01", "end": "2002-12-31"},
+}
 
 
 def fold_runs(folder, errors, seeds=(1,), folds=(IDS[:2], IDS[2:]), **given):
@@ -18,15 +20,29 @@ def fold_runs(folder, errors, seeds=(1,), folds=(IDS[:2], IDS[2:]), **given):
     for hidden, error in errors.items():
         for seed in seeds:
             for k, basins in enumerate(folds, start=1):
-                made.append(write_run(folder / f"{hidden}-{seed}-{k}", seed=seed, error=error, basins=basins,
-                                      hidden=hidden, folds=len(folds), fold=k, **CALIBRATION | given))
+                made.append(
+                    write_run(
+                        folder / f"{hidden}-{seed}-{k}",
+                        seed=seed,
+                        error=error,
+                        basins=basins,
+                        hidden=hidden,
+                        folds=len(folds),
+                        fold=k,
+                        **CALIBRATION | given,
+                    )
+                )
     return made
 
 
 def test_best_median_over_left_out_basins_comes_first(tmp_path):
     groups = benchmark.group_runs(fold_runs(tmp_path, {16: 2.0, 32: 0.5, 64: 1.0}, seeds=(1, 2)))
     table = search.rank(groups, draws=100)
-    assert table["hidden"].tolist() == [32, 64, 16] and (table["basins"] == 3).all() and (table["seeds"] == 2).all()
+    assert (
+        table["hidden"].tolist() == [32, 64, 16]
+        and (table["basins"] == 3).all()
+        and (table["seeds"] == 2).all()
+    )
     noise = [np.random.default_rng(s).normal(size=observed().shape) for s in (1, 2)]
     by_hand = [float(nse(sim=observed() + 0.5 * n, obs=observed()).median()) for n in noise]
     assert table["score"].iloc[0] == pytest.approx(np.mean(by_hand))
@@ -38,13 +54,21 @@ def test_best_median_over_left_out_basins_comes_first(tmp_path):
 def test_without_folds_the_validation_score_counts(tmp_path):
     runs = []
     for k, dropout in enumerate((0.0, 0.4)):
-        run = write_run(tmp_path / str(k), seed=1, error=1.0, dropout=dropout,
-                        validation_period={"start": "2000-01-01", "end": "2000-12-31"})
+        run = write_run(
+            tmp_path / str(k),
+            seed=1,
+            error=1.0,
+            dropout=dropout,
+            validation_period={"start": "2000-01-01", "end": "2000-12-31"},
+        )
         pd.DataFrame({"epoch": [1, 2], "valid": [0.9, 0.3 + k / 10], "seconds": [30, 60]}).to_csv(
-            run.path / "progress.csv", index=False)
+            run.path / "progress.csv", index=False
+        )
         runs.append(run)
     table = search.rank(benchmark.group_runs(runs))
-    assert table["dropout"].tolist() == [0.4, 0.0] and table["score"].tolist() == pytest.approx([0.4, 0.3])
+    assert table["dropout"].tolist() == [0.4, 0.0] and table["score"].tolist() == pytest.approx(
+        [0.4, 0.3]
+    )
     assert "behind" not in table and table["minutes"].tolist() == [1, 1]
 
 

@@ -16,7 +16,9 @@ TIME = pd.date_range("1990-10-01", "1994-09-30")
 def series(values, time=TIME, ids=None):
     values = np.atleast_2d(np.asarray(values, float))
     ids = ids or [f"{k:08d}" for k in range(len(values))]
-    return xr.DataArray(values, dims=("basin", "time"), coords={"basin": ids, "time": time}, attrs={"units": "mm/d"})
+    return xr.DataArray(
+        values, dims=("basin", "time"), coords={"basin": ids, "time": time}, attrs={"units": "mm/d"}
+    )
 
 
 def of(flow, rain=None):
@@ -26,7 +28,9 @@ def of(flow, rain=None):
 
 def test_all_have_units_and_camels_names():
     ds = signatures(series(np.ones(len(TIME))), series(np.ones(len(TIME))))
-    assert list(ds.data_vars) == list(SIGNATURES) and all(v.attrs["units"] for v in ds.data_vars.values())
+    assert list(ds.data_vars) == list(SIGNATURES) and all(
+        v.attrs["units"] for v in ds.data_vars.values()
+    )
     assert ds["q_mean"].dims == ("basin",) and "undefined" in ds.coords
 
 
@@ -36,7 +40,9 @@ def test_a_ramp():
     assert made["q_mean"] == pytest.approx(0.5) and made["runoff_ratio"] == pytest.approx(0.125)
     assert made["q5"] == pytest.approx(0.05) and made["q95"] == pytest.approx(0.95)
     assert made["slope_fdc"] == pytest.approx(0.33 / 0.5 / 0.33)
-    assert made["low_q_freq"] == pytest.approx(36.525, abs=0.3), "a tenth of the days are below a fifth of the mean"
+    assert made["low_q_freq"] == pytest.approx(36.525, abs=0.3), (
+        "a tenth of the days are below a fifth of the mean"
+    )
     assert made["low_q_dur"] == pytest.approx(0.1 * len(TIME), abs=1)
     assert made["zero_q_freq"] == pytest.approx(1 / len(TIME))
     assert made["high_q_freq"] == made["high_q_dur"] == 0, "none: zero, as in CAMELS"
@@ -83,7 +89,10 @@ def test_undefined_signatures_say_why():
     why = dict(zip(ds["basin"].values, ds["undefined"].values, strict=True))
     assert "q_mean" not in why["00000000"] and np.isfinite(ds["slope_fdc"][0])
     assert why["00000001"] == "all: 10% of the days are missing" and np.isnan(ds["q_mean"][1])
-    assert "slope_fdc: no flow" in why["00000002"] and "hfd_mean: no whole water year" in why["00000002"]
+    assert (
+        "slope_fdc: no flow" in why["00000002"]
+        and "hfd_mean: no whole water year" in why["00000002"]
+    )
     assert float(ds["zero_q_freq"][2]) == 1 and "runoff_ratio: no precipitation" in why["00000003"]
     named = [{part.split(":")[0] for part in text.split("; ") if part} for text in why.values()]
     for b in (0, 2, 3):
@@ -100,17 +109,28 @@ def test_series_are_joined_by_id_and_date():
         signatures(flow, rain[0])
 
 
-AGREEMENT = {  # median relative difference from camels_hydro.txt, and the correlation, over 399 basins
-    "q_mean": (0.01, 0.999), "slope_fdc": (0.01, 0.98), "baseflow_index": (0.001, 0.999), "q5": (0.03, 0.999),
-    "q95": (0.01, 0.999), "high_q_freq": (0.02, 0.89), "high_q_dur": (0.02, 0.93), "low_q_freq": (0.01, 0.99),
-    "low_q_dur": (0.01, 0.97), "hfd_mean": (0.001, 0.998),
-    "runoff_ratio": (0.12, 0.95), "stream_elas": (0.25, 0.68),  # ERA5-Land's precipitation here, Daymet's there
+# median relative difference from camels_hydro.txt, and the correlation, over 399 basins
+AGREEMENT = {
+    "q_mean": (0.01, 0.999),
+    "slope_fdc": (0.01, 0.98),
+    "baseflow_index": (0.001, 0.999),
+    "q5": (0.03, 0.999),
+    "q95": (0.01, 0.999),
+    "high_q_freq": (0.02, 0.89),
+    "high_q_dur": (0.02, 0.93),
+    "low_q_freq": (0.01, 0.99),
+    "low_q_dur": (0.01, 0.97),
+    "hfd_mean": (0.001, 0.998),
+    # ERA5-Land's precipitation here, Daymet's there
+    "runoff_ratio": (0.12, 0.95),
+    "stream_elas": (0.25, 0.68),
 }
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_camels_own_table(real_data):
-    """Its period, and streamflow that is the same but rounded to 0.01 mm/d and divided by another area."""
+    """Its period, and streamflow that is the same but rounded to 0.01 mm/d and divided by another
+    area."""
     ds = open_caravan(real_data / "caravan", pet="none").sel(time=slice("1989-10-01", "2009-09-30"))
     made = signatures(ds["streamflow"], ds["prcp"]).to_dataframe()
     made.index = made.index.str.removeprefix("camels_")
@@ -120,6 +140,8 @@ def test_camels_own_table(real_data):
     assert (made["zero_q_freq"] - published["zero_q_freq"]).abs().median() == 0
     for name, (difference, correlation) in AGREEMENT.items():
         both = pd.DataFrame({"made": made[name], "published": published[name]}).dropna()
-        relative = ((both["made"] - both["published"]) / both["published"]).replace([np.inf, -np.inf], np.nan)
+        relative = ((both["made"] - both["published"]) / both["published"]).replace(
+            [np.inf, -np.inf], np.nan
+        )
         assert len(both) == 399 and relative.abs().median() < difference, name
         assert both.corr().iloc[0, 1] > correlation, name

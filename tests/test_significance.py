@@ -45,19 +45,25 @@ def test_a_draw_is_the_score_of_the_series_of_its_years():
     years = significance.water_year(obs["time"]).values
     times = np.random.default_rng(7).multinomial(10, np.full(10, 0.1), size=3)
     for k in range(3):
-        days = np.concatenate([np.flatnonzero(years == 1990 + y) for y in range(10) for _ in range(times[k, y])])
+        days = np.concatenate(
+            [np.flatnonzero(years == 1990 + y) for y in range(10) for _ in range(times[k, y])]
+        )
         s, o = (x.isel(time=days).drop_vars("time") for x in (sim, obs))
         for name in significance.SCORES:
             expected = metrics.METRICS[name](sim=s, obs=o).transpose("seed", "basin")
-            np.testing.assert_allclose(draws[name].isel(draw=k).transpose("seed", "basin"), expected, rtol=1e-5)
+            np.testing.assert_allclose(
+                draws[name].isel(draw=k).transpose("seed", "basin"), expected, rtol=1e-5
+            )
 
 
 def test_intervals_hold_what_they_say():
-    """How often a 90 % interval holds the score of all years to come, where their errors differ by factors."""
+    """How often a 90 % interval holds the score of all years to come, where their errors differ by
+    factors."""
     time = pd.date_range("1980-10-01", "2000-09-30")
     rng = np.random.default_rng(3)
     year = significance.water_year(xr.DataArray(time, dims="time")).values - 1981
-    scale = np.exp(rng.normal(0, 0.5, (400, 20)))[:, year]  # years are unlike, days within them alike
+    # years are unlike, days within them alike
+    scale = np.exp(rng.normal(0, 0.5, (400, 20)))[:, year]
     obs = rng.normal(0, 1, scale.shape)
     sim = obs + scale * rng.normal(0, 0.5, scale.shape)
     coords = {"basin": [f"{k:08d}" for k in range(400)], "time": time}
@@ -69,7 +75,8 @@ def test_intervals_hold_what_they_say():
 
 
 def test_differences_are_paired():
-    """A model that is better by a hair every day is surely better, though either score is unsure."""
+    """A model that is better by a hair every day is surely better, though either score is
+    unsure."""
     sim, obs = rivers(1, missing=0)
     a = sim.isel(seed=0, drop=True)
     b = obs + 1.01 * (a - obs)
@@ -121,14 +128,17 @@ def test_cohens_d_by_hand():
 
 @pytest.fixture(scope="module")
 def published_nse(real_data):
-    """NSE by basin: single (mean over seeds) and ensemble of LSTM and EA-LSTM, and the benchmark models."""
+    """NSE by basin: single (mean over seeds) and ensemble of LSTM and EA-LSTM, and the benchmark
+    models."""
     ds = xr.open_dataset(real_data / "published" / "ealstm_test_metrics.nc")["NSE"].astype(float)
     out = {}
     for model in ("ealstm", "lstm"):
         one = ds.sel(model=model, drop=True)
         out[model, "ensemble"] = one.sel(member="ensemble", drop=True).to_series()
         out[model, "single"] = one.drop_sel(member="ensemble").mean("member").to_series()
-    other = pd.read_csv(real_data / "published" / "benchmark_nse.csv", dtype={"basin": str}).set_index("basin")
+    other = pd.read_csv(
+        real_data / "published" / "benchmark_nse.csv", dtype={"basin": str}
+    ).set_index("basin")
     return out, other
 
 
@@ -145,27 +155,38 @@ def test_published_significance_of_lstm_against_ealstm(published_nse):
 
 
 def test_published_benchmark_p_values_are_not_of_aligned_pairs(published_nse):
-    """Aligned pairs give far smaller p; random pairings give what was published, and d does not care."""
+    """Aligned pairs give far smaller p; random pairings give what was published, and d does not
+    care."""
     nets, other = published_nse
     rows = read_published("kratzert2019_significance").set_index(["metric", "a", "b", "kind"])
     rng = np.random.default_rng(0)
-    for name, label in (("mHm_basin", "mHM (basin-wise calibrated)"), ("HBV_ub", "HBV (upper, calibrated)")):
+    for name, label in (
+        ("mHm_basin", "mHM (basin-wise calibrated)"),
+        ("HBV_ub", "HBV (upper, calibrated)"),
+    ):
         for kind in ("single", "ensemble"):
             row = rows.loc["nse", "EA-LSTM, NSE*", label, kind]
             theirs = other[name].reindex(common_447(other)).dropna()
             ours = nets["ealstm", kind]
             assert significance.wilcoxon(ours, theirs) == pytest.approx(row["p_aligned"], rel=2e-2)
-            assert significance.cohens_d(ours, theirs) == pytest.approx(row["d_published"], abs=6e-4)
-            shuffled = [significance.wilcoxon(ours, pd.Series(rng.permutation(theirs), theirs.index))
-                        for _ in range(60)]
+            assert significance.cohens_d(ours, theirs) == pytest.approx(
+                row["d_published"], abs=6e-4
+            )
+            shuffled = [
+                significance.wilcoxon(ours, pd.Series(rng.permutation(theirs), theirs.index))
+                for _ in range(60)
+            ]
             low, high = np.quantile(shuffled, [0.02, 0.98])
             assert low < row["p_published"] < high and row["p_aligned"] < low / 1e6
 
 
 def common_447(other):
-    """The basins of Table 3: those that the five models here have, but for 18 that the other five lack."""
-    lacking = ("01139000 01634500 01644000 02069700 02297310 03186500 03238500 04105700 05495500 05501000 06339100 "
-               "06614800 06888500 06921070 07375000 11522500 12040500 12145500").split()
+    """The basins of Table 3: those that the five models here have, but for 18 that the other five
+    lack."""
+    lacking = (
+        "01139000 01634500 01644000 02069700 02297310 03186500 03238500 04105700 05495500 05501000"
+        " 06339100 06614800 06888500 06921070 07375000 11522500 12040500 12145500"
+    ).split()
     return other.dropna().index.difference(lacking)
 
 

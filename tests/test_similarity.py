@@ -14,7 +14,9 @@ from hydronb.errors import DataError
 
 def points(values):
     values = np.asarray(values, float)
-    return xr.DataArray(values, dims=("basin", "cell"), coords={"basin": [f"b{i:03d}" for i in range(len(values))]})
+    return xr.DataArray(
+        values, dims=("basin", "cell"), coords={"basin": [f"b{i:03d}" for i in range(len(values))]}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,8 @@ def three_groups():
     return points(centres[kind] + rng.normal(0, 0.2, (25, 2))), kind
 
 
-# Published ------------------------------------------------------------------------------------------------
+# Published
+# ---
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +42,15 @@ def published(real_data):
 
 def test_published_embeddings_choose_5_and_6_clusters(published):
     _, _, spaces, labels = published
-    made = similarity.tidy({key: similarity.silhouettes(space, labels[key]) for key, space in spaces.items()})
+    made = similarity.tidy(
+        {key: similarity.silhouettes(space, labels[key]) for key, space in spaces.items()}
+    )
     assert similarity.best_k(made) == {"embedding": 5, "attributes": 6}
     means = made.groupby(["space", "k"])["mean"].mean()
-    for space, expected in (("embedding", {3: 0.2536, 5: 0.2766, 6: 0.2734}),
-                            ("attributes", {3: 0.1813, 5: 0.2345, 6: 0.2410})):
+    for space, expected in (
+        ("embedding", {3: 0.2536, 5: 0.2766, 6: 0.2734}),
+        ("attributes", {3: 0.1813, 5: 0.2345, 6: 0.2410}),
+    ):
         for k, value in expected.items():
             assert means[space, k] == pytest.approx(value, abs=0.002)
     assert (means["embedding"] > means["attributes"]).all(), "Fig. 9: at every k below 15"
@@ -54,14 +61,22 @@ def test_published_advantage_hangs_on_the_weighting(published):
     _, camels, _, labels = published
     signatures = similarity.require_signatures(similarity.signatures_of(camels))
     assert len(signatures.data_vars) == 13
-    made = similarity.tidy({key: similarity.variance_reduction(of_key.sel(k=[5, 6]), signatures)
-                            for key, of_key in labels.items()})
+    made = similarity.tidy(
+        {
+            key: similarity.variance_reduction(of_key.sel(k=[5, 6]), signatures)
+            for key, of_key in labels.items()
+        }
+    )
     mean = made.pivot_table("value", index=["weighting", "k"], columns="space")
     assert (mean.loc["cluster", "embedding"] > mean.loc["cluster", "attributes"]).all()
     assert (mean.loc["size", "embedding"] < mean.loc["size", "attributes"]).all()
-    hfd = made[(made["signature"] == "hfd_mean") & (made["k"] == 6) & (made["weighting"] == "cluster")]
+    hfd = made[
+        (made["signature"] == "hfd_mean") & (made["k"] == 6) & (made["weighting"] == "cluster")
+    ]
     of_attributes = hfd["space"] == "attributes"
-    assert hfd.loc[of_attributes, "value"].item() > hfd.loc[~of_attributes, "value"].max(), "the paper's exception"
+    assert hfd.loc[of_attributes, "value"].item() > hfd.loc[~of_attributes, "value"].max(), (
+        "the paper's exception"
+    )
 
 
 def test_published_seeds_agree_beyond_chance_but_not_wholly(published):
@@ -70,7 +85,8 @@ def test_published_seeds_agree_beyond_chance_but_not_wholly(published):
     assert len(seeds) == 28 and 0.5 < seeds.min() and seeds.max() < 1
 
 
-# By hand --------------------------------------------------------------------------------------------------
+# By hand
+# ---
 
 
 def test_clusters_find_groups_the_largest_first(three_groups):
@@ -80,7 +96,9 @@ def test_clusters_find_groups_the_largest_first(three_groups):
     table = similarity.silhouettes(space, labels)
     assert table.set_index("k")["mean"].idxmax() == 3 and table["min"].iloc[1] > 0.5
     own = silhouette_samples(space.values, kind)
-    assert table["mean"].iloc[1] == pytest.approx(own.mean()) and table["min"].iloc[1] == pytest.approx(own.min())
+    assert table["mean"].iloc[1] == pytest.approx(own.mean()) and table["min"].iloc[
+        1
+    ] == pytest.approx(own.min())
 
 
 def test_silhouette_of_four_points_on_a_line():
@@ -105,7 +123,9 @@ def test_variance_reduction_by_hand():
     """Two clusters, of 4 and of 2 basins."""
     y = np.array([1.0, 2, 3, 4, 10, 14])
     ds = xr.Dataset({"q_mean": ("basin", y)}, coords={"basin": [f"b{i:03d}" for i in range(6)]})
-    made = similarity.variance_reduction(label_of([0, 0, 0, 0, 1, 1]), ds).set_index("weighting")["value"]
+    made = similarity.variance_reduction(label_of([0, 0, 0, 0, 1, 1]), ds).set_index("weighting")[
+        "value"
+    ]
     whole = y.var(ddof=1)
     assert made["cluster"] == pytest.approx(1 - (5 / 3 / whole + 8 / whole) / 2)
     assert made["size"] == pytest.approx(1 - (5 + 8) / (5 * whole))
@@ -127,7 +147,9 @@ def test_basins_without_a_signature():
     with pytest.raises(DataError, match="basin b002 has no q_mean; leave out"):
         similarity.require_signatures(ds)
     labels = label_of([0, 0, 0, 0, 1, 1])
-    skipped = similarity.variance_reduction(labels, similarity.require_signatures(ds, missing="skip"))
+    skipped = similarity.variance_reduction(
+        labels, similarity.require_signatures(ds, missing="skip")
+    )
     kept = similarity.variance_reduction(labels.isel(basin=[0, 1, 3, 4, 5]), ds.dropna("basin"))
     pd.testing.assert_frame_equal(skipped, kept)
     with pytest.raises(DataError, match="no signatures"):
@@ -142,15 +164,27 @@ def test_labels_are_aligned_by_their_basins():
 
 
 def test_agreement_with_the_truth():
-    truth = xr.DataArray(list("aabb"), dims="basin", coords={"basin": [f"b{i:03d}" for i in range(4)]})
-    labels = {("embedding", 1): label_of([1, 1, 0, 0]), ("attributes", None): label_of([0, 1, 0, 1])}
+    truth = xr.DataArray(
+        list("aabb"), dims="basin", coords={"basin": [f"b{i:03d}" for i in range(4)]}
+    )
+    labels = {
+        ("embedding", 1): label_of([1, 1, 0, 0]),
+        ("attributes", None): label_of([0, 1, 0, 1]),
+    }
     made = similarity.agreement(labels, truth)
     assert made["adjusted_rand"].tolist() == [1.0, -0.5] and made["seed"].tolist() == [1, pd.NA]
 
 
 def test_attributes_are_standardised_over_these_basins():
-    ds = xr.Dataset({"a": ("basin", [1.0, 2, 6]), "same": ("basin", [4.0] * 3), "kind": ("basin", ["x", "y", "x"]),
-                     "gap": ("basin", [1.0, np.nan, 3])}, coords={"basin": ["1", "2", "3"]})
+    ds = xr.Dataset(
+        {
+            "a": ("basin", [1.0, 2, 6]),
+            "same": ("basin", [4.0] * 3),
+            "kind": ("basin", ["x", "y", "x"]),
+            "gap": ("basin", [1.0, np.nan, 3]),
+        },
+        coords={"basin": ["1", "2", "3"]},
+    )
     made = similarity.standardised(ds, ["a", "same", "kind"])
     np.testing.assert_allclose(made.std("basin", ddof=1), [1, 0, 1], atol=1e-12)
     np.testing.assert_allclose(made.mean("basin"), 0, atol=1e-12)
@@ -169,23 +203,29 @@ def test_basins_join_by_the_part_after_the_prefix():
         similarity.select_basins(ds, ["1013500"], where="here")
 
 
-# Files ----------------------------------------------------------------------------------------------------
+# Files
+# ---
 
 
 def gate(**changes):
     ids = changes.pop("basin", ["01", "02", "03"])
     values = changes.pop("values", np.full((2, 3, 4), 0.5))
-    return xr.Dataset({"input_gate": (("seed", "basin", "cell"), values)}, coords={"seed": [1, 2], "basin": ids})
+    return xr.Dataset(
+        {"input_gate": (("seed", "basin", "cell"), values)}, coords={"seed": [1, 2], "basin": ids}
+    )
 
 
-@pytest.mark.parametrize(("ds", "message"), [
-    (gate().rename(input_gate="gate"), "no NetCDF file with the variable input_gate"),
-    (gate(basin=[1, 2, 3]), "ids must be text"),
-    (gate(basin=["01", "01", "03"]), "each once"),
-    (gate(values=np.full((2, 3, 4), 1.5)), "not within 0 to 1"),
-    (gate(values=np.full((2, 3, 4), np.nan)), "not within 0 to 1"),
-    (gate().rename(cell="unit"), "it needs seed, basin and cell"),
-])
+@pytest.mark.parametrize(
+    ("ds", "message"),
+    [
+        (gate().rename(input_gate="gate"), "no NetCDF file with the variable input_gate"),
+        (gate(basin=[1, 2, 3]), "ids must be text"),
+        (gate(basin=["01", "01", "03"]), "each once"),
+        (gate(values=np.full((2, 3, 4), 1.5)), "not within 0 to 1"),
+        (gate(values=np.full((2, 3, 4), np.nan)), "not within 0 to 1"),
+        (gate().rename(cell="unit"), "it needs seed, basin and cell"),
+    ],
+)
 def test_files_that_are_no_embedding(tmp_path, ds, message):
     ds.to_netcdf(tmp_path / "e.nc")
     with pytest.raises(DataError, match=message):
@@ -199,9 +239,17 @@ def test_an_embedding_is_written_and_read_again(tmp_path):
     with pytest.raises(DataError, match="is no NetCDF file"):
         similarity.read_embedding(tmp_path / "text.nc")
     gates = gate()["input_gate"]
-    catchments = xr.Dataset({"aridity": ("basin", [1.0, 2, 3]), "true_regime": ("basin", ["x", "y", "x"])}, coords={
-        "basin": gates["basin"].values, "lat": ("basin", [40.0, 41, 42]), "lon": ("basin", [-80.0, -90, -100])})
-    signatures = xr.Dataset({"q_mean": ("basin", [0.1, 0.2, 0.3])}, coords={"basin": gates["basin"].values})
+    catchments = xr.Dataset(
+        {"aridity": ("basin", [1.0, 2, 3]), "true_regime": ("basin", ["x", "y", "x"])},
+        coords={
+            "basin": gates["basin"].values,
+            "lat": ("basin", [40.0, 41, 42]),
+            "lon": ("basin", [-80.0, -90, -100]),
+        },
+    )
+    signatures = xr.Dataset(
+        {"q_mean": ("basin", [0.1, 0.2, 0.3])}, coords={"basin": gates["basin"].values}
+    )
     similarity.save_embedding(tmp_path, gates, catchments, signatures, ["aridity"])
     read = similarity.read_embedding(tmp_path / "embedding.nc")
     np.testing.assert_array_equal(read, gates)
@@ -213,16 +261,23 @@ def test_an_embedding_is_written_and_read_again(tmp_path):
 
 def test_one_seed_without_a_dimension(tmp_path):
     gate().sel(seed=2).to_netcdf(tmp_path / "one.nc")
-    assert similarity.read_embedding(tmp_path / "one.nc").sizes == {"seed": 1, "basin": 3, "cell": 4}
+    assert similarity.read_embedding(tmp_path / "one.nc").sizes == {
+        "seed": 1,
+        "basin": 3,
+        "cell": 4,
+    }
     assert similarity.read_embedding(tmp_path / "one.nc")["seed"].item() == 2
 
 
 def test_spaces_of_other_basins():
     with pytest.raises(DataError, match="basin 03 is not in both"):
-        similarity.all_spaces(gate()["input_gate"], points([[1], [2]]).assign_coords(basin=["01", "02"]))
+        similarity.all_spaces(
+            gate()["input_gate"], points([[1], [2]]).assign_coords(basin=["01", "02"])
+        )
 
 
-# Figures --------------------------------------------------------------------------------------------------
+# Figures
+# ---
 
 
 def test_figures_draw_from_the_tables_alone(three_groups, tmp_path):
@@ -235,9 +290,13 @@ def test_figures_draw_from_the_tables_alone(three_groups, tmp_path):
     labels = {key: similarity.clusters(s, [3, 4]) for key, s in spaces.items()}
     ds = xr.Dataset({"q_mean": ("basin", np.arange(25.0))}, coords={"basin": space["basin"]})
     of_spaces = {key: similarity.silhouettes(s, labels[key]) for key, s in spaces.items()}
-    tables = {"silhouettes": similarity.tidy(of_spaces),
-              "reduction": similarity.tidy({key: similarity.variance_reduction(s, ds) for key, s in labels.items()}),
-              "stability": similarity.stability(labels)}
+    tables = {
+        "silhouettes": similarity.tidy(of_spaces),
+        "reduction": similarity.tidy(
+            {key: similarity.variance_reduction(s, ds) for key, s in labels.items()}
+        ),
+        "stability": similarity.stability(labels),
+    }
     for name, table in tables.items():
         table.to_csv(tmp_path / f"{name}.csv", index=False)
     read = {name: pd.read_csv(tmp_path / f"{name}.csv") for name in tables}
@@ -248,5 +307,10 @@ def test_figures_draw_from_the_tables_alone(three_groups, tmp_path):
     plots.style._render(figures.input_gates(gates.sel(seed=1)))
     plane = pd.DataFrame({"basin": space["basin"].values, "x": 0.1, "y": np.arange(25.0)})
     plots.style._render(figures.projections(plane, ds))
-    place = {"lat": ("basin", np.linspace(30, 45, 25)), "lon": ("basin", np.linspace(-120, -80, 25))}
-    plots.style._render(figures.cluster_maps({"here": labels["embedding", 1][0].assign_coords(place)}))
+    place = {
+        "lat": ("basin", np.linspace(30, 45, 25)),
+        "lon": ("basin", np.linspace(-120, -80, 25)),
+    }
+    plots.style._render(
+        figures.cluster_maps({"here": labels["embedding", 1][0].assign_coords(place)})
+    )

@@ -1,4 +1,5 @@
-"""The synthetic catchments: water is conserved, the hidden models follow their equations, and CAMELS looks alike."""
+"""The synthetic catchments: water is conserved, the hidden models follow their equations, and
+CAMELS looks alike."""
 
 import math
 
@@ -34,7 +35,9 @@ def weather(n_basins: int, n_days: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     return prcp, tmean, np.maximum(tmean, 0) / 4
 
 
-def any_parameters(bounds: dict[str, tuple[float, float]], n_basins: int, split: tuple[str, ...], n: int = 4):
+def any_parameters(
+    bounds: dict[str, tuple[float, float]], n_basins: int, split: tuple[str, ...], n: int = 4
+):
     """Parameters from the whole of their bounds, the bounds themselves included."""
     rng = np.random.default_rng(11)
     out = {}
@@ -54,7 +57,8 @@ def run_hbv(prcp, tmean, pet, parameters, spread=0.4):
     return truth_hbv.simulate(prcp, tmean, pet, parameters, season)
 
 
-# Water ----------------------------------------------------------------------------------------------------
+# Water
+# ---
 
 
 def test_hbv_conserves_water_every_day():
@@ -69,7 +73,9 @@ def test_hbv_conserves_water_every_day():
 
 def test_gr4j_conserves_water_every_day():
     prcp, tmean, pet = weather(8, 1500)
-    out = truth_gr4j.simulate(prcp, tmean, pet, any_parameters(truth_gr4j.BOUNDS, 8, ("TT", "CFMAX")))
+    out = truth_gr4j.simulate(
+        prcp, tmean, pet, any_parameters(truth_gr4j.BOUNDS, 8, ("TT", "CFMAX"))
+    )
     change = np.diff(out["storage"], axis=1, prepend=0)
     balance = prcp - out["et"] - out["streamflow"] + out["exchange"]
     np.testing.assert_allclose(change, balance, rtol=0, atol=1e-9)
@@ -86,11 +92,13 @@ def test_the_data_set_itself_closes(both):
     assert float(np.abs(change - balance.isel(time=slice(1, None))).max()) < 2e-3
 
 
-# Equations ------------------------------------------------------------------------------------------------
+# Equations
+# ---
 
 
 def hbv_scalar(prcp, tmean, pet, p):
-    """One element, a day at a time, as Feng et al. (2022) put it; unrouted flow, ET, and slow outflow."""
+    """One element, a day at a time, as Feng et al. (2022) put it; unrouted flow, ET, and slow
+    outflow."""
     sp = mw = sm = suz = slz = 0.0
     flow, evaporation, slow = [], [], []
     for rain, t, potential in zip(prcp, tmean, pet, strict=True):
@@ -137,10 +145,14 @@ def test_hbv_is_the_mean_of_its_elements_routed():
         ]
         flow, et, slow = np.mean(elements, axis=0)
         days = np.arange(15) + 0.5
-        weights = stats.gamma.pdf(days, parameters["ROUTE_A"][b] + 0.1, scale=parameters["ROUTE_B"][b] + 0.5)
+        weights = stats.gamma.pdf(
+            days, parameters["ROUTE_A"][b] + 0.1, scale=parameters["ROUTE_B"][b] + 0.5
+        )
         weights /= weights.sum()
         np.testing.assert_allclose(out["et"][b], et, atol=1e-10)
-        np.testing.assert_allclose(out["streamflow"][b], np.convolve(flow, weights)[:400], atol=1e-10)
+        np.testing.assert_allclose(
+            out["streamflow"][b], np.convolve(flow, weights)[:400], atol=1e-10
+        )
         np.testing.assert_allclose(out["baseflow"][b], np.convolve(slow, weights)[:400], atol=1e-10)
 
 
@@ -151,7 +163,9 @@ def test_hbv_seasonal_factors_are_parameters_of_the_day():
     parameters["BETA"][:], parameters["BETAET"][:] = 2.0, 1.0
     season = {name: np.full(prcp.shape, 1.5) for name in ("BETA", "BETAET")}
     out = truth_hbv.simulate(prcp, tmean, pet, parameters, season)
-    same = run_hbv(prcp, tmean, pet, parameters | {n: parameters[n] * 1.5 for n in season}, spread=0)
+    same = run_hbv(
+        prcp, tmean, pet, parameters | {n: parameters[n] * 1.5 for n in season}, spread=0
+    )
     np.testing.assert_array_equal(out["streamflow"], same["streamflow"])
 
 
@@ -159,7 +173,10 @@ def gr4j_scalar(prcp, pet, x1, x2, x3, x4):
     """GR4J after Perrin et al. (2003), its unit hydrographs as queues; streamflow."""
     n1, n2 = math.ceil(x4), math.ceil(2 * x4)
     sh1 = [min(t / x4, 1) ** 2.5 for t in range(n1 + 1)]
-    sh2 = [0.5 * (t / x4) ** 2.5 if t <= x4 else 1 - 0.5 * max(2 - t / x4, 0) ** 2.5 for t in range(n2 + 1)]
+    sh2 = [
+        0.5 * (t / x4) ** 2.5 if t <= x4 else 1 - 0.5 * max(2 - t / x4, 0) ** 2.5
+        for t in range(n2 + 1)
+    ]
     queue1, queue2 = [0.0] * n1, [0.0] * n2
     s = r = 0.0
     flow = []
@@ -189,21 +206,35 @@ def test_gr4j_follows_perrin():
     parameters = any_parameters(truth_gr4j.BOUNDS, 6, ("TT", "CFMAX"))
     out = truth_gr4j.simulate(prcp, np.full(prcp.shape, 20.0), pet, parameters)
     for b in range(6):
-        expected = gr4j_scalar(prcp[b], pet[b], *(float(parameters[x][b]) for x in ("X1", "X2", "X3", "X4")))
+        expected = gr4j_scalar(
+            prcp[b], pet[b], *(float(parameters[x][b]) for x in ("X1", "X2", "X3", "X4"))
+        )
         np.testing.assert_allclose(out["streamflow"][b], expected, atol=1e-10)
 
 
 def test_snow_waits_for_warmth():
-    """10 mm at -5 degC on day 0, then 3 degC above the threshold: 2 mm/degC/d melt it in two days."""
+    """10 mm at -5 degC on day 0, then 3 degC above the threshold: 2 mm/degC/d melt it in two
+    days."""
     prcp = np.array([[10.0, 0, 0, 0]])
     tmean = np.array([[-5.0, 3, 3, 3]])
-    out = truth_gr4j.simulate(prcp, tmean, 0 * prcp, {
-        "TT": np.zeros((1, 1)), "CFMAX": np.full((1, 1), 2.0), "X1": np.array([300.0]), "X2": np.array([0.0]),
-        "X3": np.array([50.0]), "X4": np.array([1.5])})  # fmt: skip
+    out = truth_gr4j.simulate(
+        prcp,
+        tmean,
+        0 * prcp,
+        {
+            "TT": np.zeros((1, 1)),
+            "CFMAX": np.full((1, 1), 2.0),
+            "X1": np.array([300.0]),
+            "X2": np.array([0.0]),
+            "X3": np.array([50.0]),
+            "X4": np.array([1.5]),
+        },
+    )
     np.testing.assert_allclose(out["snow"], [[10, 4, 0, 0]])
 
 
-# Data set -------------------------------------------------------------------------------------------------
+# Data set
+# ---
 
 
 def test_is_a_catchment_data_set(both):
@@ -226,7 +257,8 @@ def test_repeats_and_seeds_differ(ds):
 
 
 def test_is_the_same_on_every_machine(both):
-    """Means written down once. A change of the recipe changes them: then every result on this data set is another."""
+    """Means written down once. A change of the recipe changes them: then every result on this data
+    set is another."""
     means = (3.1384, 1.3782, 1.7416) if "true_FC" in both else (3.1384, 1.3802, 1.7795)
     got = [float(both[name].mean()) for name in ("prcp", "streamflow", "true_et")]
     np.testing.assert_allclose(got, means, rtol=1e-3)
@@ -235,7 +267,16 @@ def test_is_the_same_on_every_machine(both):
 def test_few_open_the_many(ds):
     few = synthetic_catchments(n_basins=5, years=2)
     many = ds.sel(basin=few["basin"], time=few["time"])
-    for name in ("prcp", "tmin", "tmax", "srad", "vp", "pet", "true_streamflow", "true_soil_moisture"):
+    for name in (
+        "prcp",
+        "tmin",
+        "tmax",
+        "srad",
+        "vp",
+        "pet",
+        "true_streamflow",
+        "true_soil_moisture",
+    ):
         np.testing.assert_allclose(few[name], many[name], rtol=1e-5, atol=1e-5, err_msg=name)
     for name in ("true_FC", "slope_mean", "sand_frac", "lat"):
         np.testing.assert_array_equal(few[name], many[name])
@@ -246,15 +287,22 @@ def test_least_data_set():
     assert tiny.sizes == {"basin": 1, "time": 365}
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ({"n_basins": 0}, "n_basins = 0: .* at least 1"), ({"years": 0}, "years = 0"), ({"seed": -1}, "seed = -1"),
-    ({"truth": "gr4"}, "unknown truth 'gr4'; did you mean 'gr4j'")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_basins": 0}, "n_basins = 0: .* at least 1"),
+        ({"years": 0}, "years = 0"),
+        ({"seed": -1}, "seed = -1"),
+        ({"truth": "gr4"}, "unknown truth 'gr4'; did you mean 'gr4j'"),
+    ],
+)
 def test_refuses(arguments, message):
     with pytest.raises(ParameterError, match=message):
         synthetic_catchments(**arguments)
 
 
-# Likeness -------------------------------------------------------------------------------------------------
+# Likeness
+# ---
 
 
 def test_weather_hangs_together(ds):
@@ -272,14 +320,27 @@ def test_weather_hangs_together(ds):
 
 
 def test_is_within_what_camels_shows(both):
-    """Percentiles 0 to 100 of CAMELS' 671 basins (Addor et al. 2017) hold every synthetic catchment."""
+    """Percentiles 0 to 100 of CAMELS' 671 basins (Addor et al. 2017) hold every synthetic
+    catchment."""
     camels = {
-        "p_mean": (0.64, 8.94), "pet_mean": (1.6, 4.74), "aridity": (0.22, 5.7), "p_seasonality": (-1.44, 0.93),
-        "frac_snow": (0, 0.91), "high_prec_freq": (7.9, 32.7), "high_prec_dur": (1.07, 2.1),
-        "low_prec_freq": (169, 349), "low_prec_dur": (2.7, 36.6), "slope_mean": (0.8, 256),
-        "soil_porosity": (0.37, 0.6), "soil_conductivity": (0.44, 11), "max_water_content": (0.08, 0.88),
-        "lai_max": (0.3, 5.6), "gvf_max": (0.2, 0.95), "silt_frac": (2.9, 68), "area_gages2": (4, 2000),
-    }  # fmt: skip
+        "p_mean": (0.64, 8.94),
+        "pet_mean": (1.6, 4.74),
+        "aridity": (0.22, 5.7),
+        "p_seasonality": (-1.44, 0.93),
+        "frac_snow": (0, 0.91),
+        "high_prec_freq": (7.9, 32.7),
+        "high_prec_dur": (1.07, 2.1),
+        "low_prec_freq": (169, 349),
+        "low_prec_dur": (2.7, 36.6),
+        "slope_mean": (0.8, 256),
+        "soil_porosity": (0.37, 0.6),
+        "soil_conductivity": (0.44, 11),
+        "max_water_content": (0.08, 0.88),
+        "lai_max": (0.3, 5.6),
+        "gvf_max": (0.2, 0.95),
+        "silt_frac": (2.9, 68),
+        "area_gages2": (4, 2000),
+    }
     for name, (low, high) in camels.items():
         values = both[name].to_numpy()
         assert (values >= low).all() and (values <= high).all(), (name, values.min(), values.max())
@@ -298,13 +359,19 @@ def test_gaps_and_noise(both):
     best = (1 - (error**2).sum("time") / (spread**2).sum("time")).to_numpy()
     assert 0.91 < np.median(best) < 0.96
     assert best.min() > 0.82 and best.max() < 0.99, best
-    bias = both["streamflow"].mean("time") / both["true_streamflow"].where(error.notnull()).mean("time")
+    bias = both["streamflow"].mean("time") / both["true_streamflow"].where(error.notnull()).mean(
+        "time"
+    )
     assert float(np.abs(bias - 1).max()) < 0.12
 
 
 def test_kinds_differ_as_named(ds):
     ds = ds.assign(bfi=ds["true_baseflow"].mean("time") / ds["true_streamflow"].mean("time"))
-    kinds = ds[["aridity", "frac_snow", "p_mean", "bfi", "p_seasonality"]].groupby(ds["true_regime"]).mean()
+    kinds = (
+        ds[["aridity", "frac_snow", "p_mean", "bfi", "p_seasonality"]]
+        .groupby(ds["true_regime"])
+        .mean()
+    )
     assert kinds["aridity"].idxmax() == "arid flashy"
     assert kinds["frac_snow"].idxmax() == "snowy mountains"
     assert kinds["p_mean"].idxmax() == "maritime wet"
@@ -318,10 +385,18 @@ def test_kinds_differ_as_named(ds):
 def test_attributes_drive_the_truth():
     many = synthetic_catchments(n_basins=48, years=1)
     many["store"] = many["max_water_content"] * (1 + many["frac_forest"])
-    pairs = [("store", "FC"), ("slope_mean", "K0"), ("soil_depth_pelletier", "K2"),
-             ("geol_permeability", "PERC"), ("frac_forest", "UZL"), ("elev_mean", "TT"),
-             ("frac_forest", "CFMAX"), ("gvf_max", "LP"), ("soil_conductivity", "BETA"),
-             ("area_gages2", "ROUTE_A")]  # fmt: skip
+    pairs = [
+        ("store", "FC"),
+        ("slope_mean", "K0"),
+        ("soil_depth_pelletier", "K2"),
+        ("geol_permeability", "PERC"),
+        ("frac_forest", "UZL"),
+        ("elev_mean", "TT"),
+        ("frac_forest", "CFMAX"),
+        ("gvf_max", "LP"),
+        ("soil_conductivity", "BETA"),
+        ("area_gages2", "ROUTE_A"),
+    ]
     for attribute, parameter in pairs:
         correlation = stats.spearmanr(many[attribute], many[f"true_{parameter}"]).statistic
         assert abs(correlation) > 0.6, (attribute, parameter, correlation)
@@ -331,7 +406,8 @@ def test_attributes_drive_the_truth():
 
 
 def test_no_simple_model_does_well(both):
-    """Ridge regression on 60 days of rain and PET and the season, and the mean of each date, stay far below 0.9."""
+    """Ridge regression on 60 days of rain and PET and the season, and the mean of each date, stay
+    far below 0.9."""
     train, test = slice("1990-10-01", "1995-09-30"), slice("1995-10-01", "2001-09-30")
     scores = []
     for basin in both["basin"].to_numpy()[:6]:
@@ -343,7 +419,8 @@ def test_no_simple_model_does_well(both):
             for lag in range(60)
         }
         x = pd.DataFrame(
-            lags | {"one": 1.0, "cos": np.cos(angle), "sin": np.sin(angle)}, index=one.indexes["time"]
+            lags | {"one": 1.0, "cos": np.cos(angle), "sin": np.sin(angle)},
+            index=one.indexes["time"],
         )
         y = one["streamflow"].to_series()
         fit = x[train].join(y).dropna()
@@ -351,31 +428,46 @@ def test_no_simple_model_does_well(both):
         weights = np.linalg.solve(gram, fit[x.columns].T @ fit["streamflow"])
         pair = pd.DataFrame({"sim": x[test] @ weights, "obs": y[test]}).dropna()
         scores.append(
-            1 - ((pair["sim"] - pair["obs"]) ** 2).sum() / ((pair["obs"] - pair["obs"].mean()) ** 2).sum()
+            1
+            - ((pair["sim"] - pair["obs"]) ** 2).sum()
+            / ((pair["obs"] - pair["obs"].mean()) ** 2).sum()
         )
     assert max(scores) < 0.8, scores
     assert np.median(scores) < 0.65, scores
-    of_date = both["streamflow"].groupby("time.dayofyear").mean().sel(dayofyear=both["time.dayofyear"])
+    of_date = (
+        both["streamflow"].groupby("time.dayofyear").mean().sel(dayofyear=both["time.dayofyear"])
+    )
     error = ((both["streamflow"] - of_date) ** 2).sum("time")
     assert (
-        float((1 - error / ((both["streamflow"] - both["streamflow"].mean("time")) ** 2).sum("time")).max())
+        float(
+            (
+                1
+                - error / ((both["streamflow"] - both["streamflow"].mean("time")) ** 2).sum("time")
+            ).max()
+        )
         < 0.7
     )
 
 
-# Attributes -----------------------------------------------------------------------------------------------
+# Attributes
+# ---
 
 
 def climate(prcp: np.ndarray, tmean: np.ndarray, time: pd.DatetimeIndex) -> dict[str, float]:
-    made = xr.Dataset({n: (("basin", "time"), v[None]) for n, v in
-                       {"prcp": prcp, "tmean": tmean, "pet": np.full(len(time), 2.0)}.items()},
-                      coords={"basin": ["a"], "time": time})  # fmt: skip
+    made = xr.Dataset(
+        {
+            n: (("basin", "time"), v[None])
+            for n, v in {"prcp": prcp, "tmean": tmean, "pet": np.full(len(time), 2.0)}.items()
+        },
+        coords={"basin": ["a"], "time": time},
+    )
     return {name: float(values[0]) for name, values in climatic_attributes(made).items()}
 
 
 @pytest.mark.parametrize(("shift", "expected"), [(0, 0.6), (math.pi, -0.6), (math.pi / 3, 0.3)])
 def test_seasonality_of_sines(shift, expected):
-    """Woods (2009): amplitude 0.6 of the mean, in phase with temperature, against it, and two months off."""
+    """Woods (2009): amplitude 0.6 of the mean, in phase with temperature, against it, and two
+    months off."""
     time = pd.date_range("2001-10-01", "2005-09-30")
     angle = 2 * np.pi * time.day_of_year.to_numpy() / 365.25
     got = climate(3 * (1 + 0.6 * np.sin(angle - 1.8 - shift)), 10 + 8 * np.sin(angle - 1.8), time)
@@ -383,7 +475,8 @@ def test_seasonality_of_sines(shift, expected):
 
 
 def test_climatic_attributes_by_hand():
-    """A year of 73 five-day patterns 0, 0, 0, 0.5, 9.5 mm: mean 2, high from 10 mm on; every tenth day snowy."""
+    """A year of 73 five-day patterns 0, 0, 0, 0.5, 9.5 mm: mean 2, high from 10 mm on; every tenth
+    day snowy."""
     prcp = np.tile([0, 0, 0, 0.5, 9.5], 73)
     prcp[4] = 30
     tmean = np.where(np.arange(365) % 10 == 4, -1.0, 5.0)
@@ -401,8 +494,12 @@ def test_climatic_attributes_by_hand():
 def test_climatic_attributes_of_real_basins(real_data):
     """The nine on 18 basins' NLDAS, 1993 to 2009, against CAMELS' own from Daymet, 1989 to 2009."""
     folder = real_data / "camels_us"
-    own = pd.read_csv(folder / "camels_attributes_v2.0" / "camels_clim.txt", sep=";", dtype={"gauge_id": str},
-                      index_col="gauge_id")  # fmt: skip
+    own = pd.read_csv(
+        folder / "camels_attributes_v2.0" / "camels_clim.txt",
+        sep=";",
+        dtype={"gauge_id": str},
+        index_col="gauge_id",
+    )
     rows = {}
     for file in (folder / "basin_mean_forcing" / "nldas").rglob("*_forcing_leap.txt"):
         table = pd.read_csv(file, sep=r"\s+", skiprows=4, header=None)
@@ -419,5 +516,6 @@ def test_climatic_attributes_of_real_basins(real_data):
     }.items():
         assert ours[name].corr(own[name]) > least, (name, ours[name].corr(own[name]))
     assert (ours["p_seasonality"] - own["p_seasonality"]).abs().median() < 0.1
-    for name in ("high_prec_freq", "high_prec_dur", "low_prec_dur"):  # the products disagree on single days
+    # the products disagree on single days
+    for name in ("high_prec_freq", "high_prec_dur", "low_prec_dur"):
         assert (ours[name] / own[name]).median() == pytest.approx(1, abs=0.2), name

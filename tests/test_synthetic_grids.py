@@ -1,4 +1,5 @@
-"""Synthetic grids: water is conserved, the routing follows its closed forms, and the spatial pattern matters."""
+"""Synthetic grids: water is conserved, the routing follows its closed forms, and the spatial
+pattern matters."""
 
 import numpy as np
 import pytest
@@ -17,10 +18,13 @@ def ds() -> xr.Dataset:
 
 def nse(sim: np.ndarray, obs: np.ndarray) -> float:
     there = np.isfinite(obs)
-    return float(1 - ((sim - obs)[there] ** 2).sum() / ((obs - obs[there].mean())[there] ** 2).sum())
+    return float(
+        1 - ((sim - obs)[there] ** 2).sum() / ((obs - obs[there].mean())[there] ** 2).sum()
+    )
 
 
-# Water ----------------------------------------------------------------------------------------------------
+# Water
+# ---
 
 
 def test_water_is_conserved_every_day(ds):
@@ -31,7 +35,9 @@ def test_water_is_conserved_every_day(ds):
 
 def test_cells_average_to_the_basin(ds):
     for name in ("et", "snow", "soil_moisture", "groundwater"):
-        np.testing.assert_allclose(basin_mean(ds, f"true_{name}_cells"), ds[f"true_{name}"], rtol=2e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            basin_mean(ds, f"true_{name}_cells"), ds[f"true_{name}"], rtol=2e-5, atol=1e-5
+        )
         assert float(ds[f"true_{name}_cells"].min()) >= 0
     assert ds["true_et_cells"].isnull().any("time").equals(ds["mask"] == 0)
 
@@ -39,10 +45,16 @@ def test_cells_average_to_the_basin(ds):
 def test_one_cell_is_the_hidden_hbv_itself():
     """A basin of one cell against the model of the lumped catchments, without its routing."""
     rng = np.random.default_rng(0)
-    prcp, tmean, pet = rng.gamma(0.3, 10, (400, 1)), rng.normal(2, 8, (400, 1)), rng.random((400, 1)) * 3
+    prcp, tmean, pet = (
+        rng.gamma(0.3, 10, (400, 1)),
+        rng.normal(2, 8, (400, 1)),
+        rng.random((400, 1)) * 3,
+    )
     p = {name: np.array([(low + high) / 2]) for name, (low, high) in truth_hbv.BOUNDS.items()}
     factors = {name: np.ones((1, 400)) for name in ("BETA", "BETAET")}
-    elements = {name: value[:, None] if not name.startswith("ROUTE") else value for name, value in p.items()}
+    elements = {
+        name: value[:, None] if not name.startswith("ROUTE") else value for name, value in p.items()
+    }
     want = truth_hbv.simulate(prcp.T, tmean.T, pet.T, elements, factors)
     basin, cells = truth_grid.simulate(prcp, tmean, pet, p, np.ones(1), np.full(1, 1e-6))
     for name in ("et", "snow", "soil_moisture"):
@@ -56,9 +68,13 @@ def test_travel_times_are_distances():
     inside = np.ones((3, 5), dtype=bool)
     inside[1, 1:4] = False  # a ring: the far side is reached around the hole
     days = truth_grid.travel_time(inside, (1, 0), (10.0, 10.0), 10.0)
-    steps = np.array([[1, np.sqrt(2), np.sqrt(2) + 1, np.sqrt(2) + 2, np.sqrt(2) + 3],
-                      [0, np.nan, np.nan, np.nan, 2 * np.sqrt(2) + 2],
-                      [1, np.sqrt(2), np.sqrt(2) + 1, np.sqrt(2) + 2, np.sqrt(2) + 3]])  # fmt: skip
+    steps = np.array(
+        [
+            [1, np.sqrt(2), np.sqrt(2) + 1, np.sqrt(2) + 2, np.sqrt(2) + 3],
+            [0, np.nan, np.nan, np.nan, 2 * np.sqrt(2) + 2],
+            [1, np.sqrt(2), np.sqrt(2) + 1, np.sqrt(2) + 2, np.sqrt(2) + 3],
+        ]
+    )
     want = 10 * steps + 5
     np.testing.assert_allclose(days, 10 * want / np.nanmax(want))
 
@@ -70,7 +86,8 @@ def test_unit_hydrographs_sum_to_one_and_have_their_mean():
     np.testing.assert_allclose(lags @ middle, [0.5, 2.0, 6.0], atol=0.05)
 
 
-# What a grid is -------------------------------------------------------------------------------------------
+# What a grid is
+# ---
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -89,7 +106,8 @@ def test_any_shape_has_a_basin_of_one_piece(shape):
     found = synthetic_grid(shape, 1, 7)
     inside = (found["mask"] > 0).values
     assert inside.sum() >= 4
-    assert float(found["true_travel_time"].max()) == pytest.approx(LONGEST)  # finite: all cells reach the outlet
+    # finite: all cells reach the outlet
+    assert float(found["true_travel_time"].max()) == pytest.approx(LONGEST)
     np.testing.assert_array_equal(np.isfinite(found["true_travel_time"]), inside)
     assert float(found["true_streamflow"].min()) > 0
 
@@ -103,7 +121,11 @@ def test_deterministic_and_years_only_add(ds):
     xr.testing.assert_identical(synthetic_grid((16, 16), 6, 0), ds)
     fewer = synthetic_grid((16, 16), 2, 0)
     for name in ("prcp", "tmean", "true_streamflow", "true_et_cells", "mask", "elevation"):
-        same = ds[name].isel(time=slice(0, fewer.sizes["time"])) if "time" in ds[name].dims else ds[name]
+        same = (
+            ds[name].isel(time=slice(0, fewer.sizes["time"]))
+            if "time" in ds[name].dims
+            else ds[name]
+        )
         np.testing.assert_array_equal(fewer[name], same)
     assert not np.allclose(synthetic_grid((16, 16), 1, 1)["mask"], ds["mask"])
 
@@ -123,14 +145,15 @@ def test_storms_have_extent_and_move(ds):
     far = np.corrcoef(prcp[:, 8, 1], prcp[:, 8, 15])[0, 1]
     assert near > 0.75 > 0.4 > far
     west, east = prcp[:, :, 3].mean(axis=1), prcp[:, :, 12].mean(axis=1)
-    eastwards = np.corrcoef(west[:-1], east[1:])[0, 1]  # what falls in the west comes east a day later
+    # what falls in the west comes east a day later
+    eastwards = np.corrcoef(west[:-1], east[1:])[0, 1]
     assert eastwards > np.corrcoef(west[1:], east[:-1])[0, 1] + 0.1
     assert prcp.max() < 250 and 0.5 < (prcp < 0.1).mean() < 0.9
 
 
 def test_the_spatial_pattern_matters_to_the_hydrograph(monkeypatch):
-    """The same truth under the basin's mean precipitation, spread as in the long run, misses some of the variance,
-    and so it does when each day's precipitation falls on other cells."""
+    """The same truth under the basin's mean precipitation, spread as in the long run, misses some
+    of the variance, and so it does when each day's precipitation falls on other cells."""
     simulate, given = truth_grid.simulate, []
 
     def overheard(*arguments, cells):
@@ -142,13 +165,18 @@ def test_the_spatial_pattern_matters_to_the_hydrograph(monkeypatch):
     prcp, tmean, pet, parameters, weights, days = given[0]
 
     def flow(prcp: np.ndarray) -> np.ndarray:
-        return simulate(prcp, tmean, pet, parameters, weights, days, cells=False)[0]["streamflow"][-1096:]
+        return simulate(prcp, tmean, pet, parameters, weights, days, cells=False)[0]["streamflow"][
+            -1096:
+        ]
 
     mean = prcp.astype(float) @ weights
     pattern = prcp.mean(axis=0) / (prcp.mean(axis=0) @ weights)
     assert nse(flow(np.outer(mean, pattern)), flow(prcp)) < 0.95
     shuffled = prcp[:, np.random.default_rng(0).permutation(len(days))].astype(float)
-    assert nse(flow(shuffled * (mean / np.maximum(shuffled @ weights, 1e-9))[:, None]), flow(prcp)) < 0.95
+    assert (
+        nse(flow(shuffled * (mean / np.maximum(shuffled @ weights, 1e-9))[:, None]), flow(prcp))
+        < 0.95
+    )
 
 
 def test_the_gauge_errs_as_gauges_do(ds):
@@ -157,13 +185,16 @@ def test_the_gauge_errs_as_gauges_do(ds):
     assert not ds["et"].isnull().any() and nse(ds["true_et"].values, ds["et"].values) > 0.97
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (("yelow",), "unknown preset 'yelow'; did you mean 'yellow'"),
-    (((3, 8),), "at least 4 x 4"),
-    (((8,),), "rows and columns"),
-    (((8, 8), 0), "years = 0"),
-    (((8, 8), 1, -1), "seed = -1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("yelow",), "unknown preset 'yelow'; did you mean 'yellow'"),
+        (((3, 8),), "at least 4 x 4"),
+        (((8,),), "rows and columns"),
+        (((8, 8), 0), "years = 0"),
+        (((8, 8), 1, -1), "seed = -1"),
+    ],
+)
 def test_arguments_that_cannot_be(arguments, message):
     with pytest.raises(ParameterError, match=message):
         synthetic_grid(*arguments)

@@ -33,12 +33,23 @@ from hydronb.predict import predict
 from hydronb.train import train
 
 SETTINGS = {
-    "forcings": ["prcp", "tmean"], "attributes": ["slope", "forest", "rock"],
-    "train_period": ["2000-02-01", "2000-09-30"], "validation_period": ["2000-10-01", "2000-11-30"],
-    "test_period": ["2000-12-01", "2001-02-03"], "hidden": 6, "dropout": 0.3, "sequence_length": 20,
-    "predict_last": 4, "epochs": 3, "samples_per_epoch": 160, "batch_size": 32, "attribute_noise": 0.1,
-    "learning_rate": {1: 0.01, 3: 0.002}, "seed": 5, "device": "cpu",
-}  # fmt: skip
+    "forcings": ["prcp", "tmean"],
+    "attributes": ["slope", "forest", "rock"],
+    "train_period": ["2000-02-01", "2000-09-30"],
+    "validation_period": ["2000-10-01", "2000-11-30"],
+    "test_period": ["2000-12-01", "2001-02-03"],
+    "hidden": 6,
+    "dropout": 0.3,
+    "sequence_length": 20,
+    "predict_last": 4,
+    "epochs": 3,
+    "samples_per_epoch": 160,
+    "batch_size": 32,
+    "attribute_noise": 0.1,
+    "learning_rate": {1: 0.01, 3: 0.002},
+    "seed": 5,
+    "device": "cpu",
+}
 STEPS = 5
 """Steps an epoch, by these settings."""
 FILES = ["model.json", "model.safetensors", "progress.csv"]
@@ -77,9 +88,18 @@ def every_step_is_logged(monkeypatch):
 
 
 def test_a_model_learns_what_there_is_to_learn(ds, tmp_path):
-    """Streamflow is half of yesterday's precipitation and noise; the mean as a simulation has NSE 0."""
-    p = settings(hidden=8, epochs=8, samples_per_epoch=None, dropout=0.0, attribute_noise=0.0, predict_last=15,
-                 learning_rate={1: 0.03, 5: 0.01}, forget_bias=1.0)
+    """Streamflow is half of yesterday's precipitation and noise; the mean as a simulation has NSE
+    0."""
+    p = settings(
+        hidden=8,
+        epochs=8,
+        samples_per_epoch=None,
+        dropout=0.0,
+        attribute_noise=0.0,
+        predict_last=15,
+        learning_rate={1: 0.03, 5: 0.01},
+        forget_bias=1.0,
+    )
     model = train(ds, p, tmp_path)
     simulation = predict(model, ds, p.test_period, progress=False)
     score = metrics.nse(sim=simulation["streamflow"], obs=simulation["streamflow_obs"])
@@ -97,7 +117,9 @@ def test_what_a_training_leaves_behind(ds, tmp_path, name, loss):
     assert not model.training
     again = load(tmp_path)
     assert again.settings["model"] == name
-    assert list(again.scaling.attributes) == ([] if name == "lstm_no_static" else SETTINGS["attributes"])
+    assert list(again.scaling.attributes) == (
+        [] if name == "lstm_no_static" else SETTINGS["attributes"]
+    )
     for key, value in model.state_dict().items():
         assert torch.equal(again.state_dict()[key], value)
     description = json.loads((tmp_path / "model.json").read_text())
@@ -109,12 +131,17 @@ def test_progress_is_a_row_a_step_and_a_score_an_epoch(ds, tmp_path):
     train(ds, settings(), tmp_path)
     progress = pd.read_csv(tmp_path / "progress.csv")
     assert tuple(progress.columns) == hydronb.fit.COLUMNS
-    np.testing.assert_allclose(progress["epoch"], [k / STEPS for k in range(1, 3 * STEPS + 1)], atol=1e-4)
+    np.testing.assert_allclose(
+        progress["epoch"], [k / STEPS for k in range(1, 3 * STEPS + 1)], atol=1e-4
+    )
     assert (progress["epochs"] == 3).all() and progress["loss"].notna().all()
     whole = progress["epoch"] % 1 == 0
     assert progress["valid"].notna().equals(whole)
     assert progress["learning_rate"].tolist() == [0.01] * 2 * STEPS + [0.002] * STEPS
-    assert progress["seconds"].is_monotonic_increasing and progress["cpu_seconds"].is_monotonic_increasing
+    assert (
+        progress["seconds"].is_monotonic_increasing
+        and progress["cpu_seconds"].is_monotonic_increasing
+    )
 
 
 def test_validation_is_the_median_nse_of_the_model_at_hand(ds, tmp_path):
@@ -140,15 +167,19 @@ def test_validation_changes_no_weight(ds, tmp_path):
     assert log(tmp_path / "without")["valid"].isna().all()
 
 
-@pytest.mark.parametrize(("scores", "epochs", "best"), [
-    ([0.1, 0.5, 0.3, 0.2, 0.9, 0.9], 4, 2),
-    ([0.1, 0.2, 0.3, 0.3, 0.3, 0.9], 5, 3),
-    ([np.nan, 0.5, 0.3, np.nan, 0.9, 0.9], 4, 2),
-    ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], 6, 6),
-    ([np.nan] * 6, 6, 6),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("scores", "epochs", "best"),
+    [
+        ([0.1, 0.5, 0.3, 0.2, 0.9, 0.9], 4, 2),
+        ([0.1, 0.2, 0.3, 0.3, 0.3, 0.9], 5, 3),
+        ([np.nan, 0.5, 0.3, np.nan, 0.9, 0.9], 4, 2),
+        ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], 6, 6),
+        ([np.nan] * 6, 6, 6),
+    ],
+)
 def test_patience_stops_and_keeps_the_best_epoch(ds, tmp_path, monkeypatch, scores, epochs, best):
-    """A score that is no number is never the best; where no epoch has a score, the last weights stay."""
+    """A score that is no number is never the best; where no epoch has a score, the last weights
+    stay."""
     seen = []
 
     def scripted(*_):
@@ -204,18 +235,24 @@ def test_spread_of_each_basin_is_of_its_own_training_days(ds):
 # Complete, resumed, started anew
 
 
-@pytest.mark.parametrize("change", [{}, {"test_period": ["2000-12-15", "2001-01-31"]}, {"device": "auto"}])
+@pytest.mark.parametrize(
+    "change", [{}, {"test_period": ["2000-12-15", "2001-01-31"]}, {"device": "auto"}]
+)
 def test_a_complete_training_is_not_repeated(ds, tmp_path, monkeypatch, change):
     first = train(ds, settings(), tmp_path)
     before = {f: (tmp_path / f).stat().st_mtime_ns for f in FILES}
     monkeypatch.setattr(hydronb.train, "fit", lambda *_, **__: pytest.fail("trained again"))
     again = train(ds, settings(**change), tmp_path)
     assert {f: (tmp_path / f).stat().st_mtime_ns for f in FILES} == before
-    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True)
+    )
     assert not again.training
 
 
-@pytest.mark.parametrize("change", [{"seed": 6}, {"hidden": 7}, {"epochs": 4}, {"loss": "mse"}, {"dropout": 0.1}])
+@pytest.mark.parametrize(
+    "change", [{"seed": 6}, {"hidden": 7}, {"epochs": 4}, {"loss": "mse"}, {"dropout": 0.1}]
+)
 def test_other_parameters_start_anew(ds, tmp_path, change):
     train(ds, settings(), tmp_path / "used")
     for folder in ("used", "fresh"):
@@ -236,8 +273,9 @@ KILLED = {
     "within epochs": ({"validation_period": None}, 3, [5, 9, 0]),
     "with patience": ({"patience": 1, "learning_rate": 0.2, "epochs": 9}, 1000, [2 * STEPS + 3, 0]),
 }
-"""What is trained; which of the checkpoints written after each step are kept (each third; those after epochs alone);
-the loss of each attempt at which the process is killed, 0 for the attempt that ends. Steps are lost in both."""
+"""What is trained; which of the checkpoints written after each step are kept (each third; those
+after epochs alone); the loss of each attempt at which the process is killed, 0 for the attempt that
+ends. Steps are lost in both."""
 CHILD = """
     import json, os, signal, sys, torch
     sys.path.insert(0, sys.argv[1])
@@ -273,26 +311,38 @@ CHILD = """
     ends = []
     for attempt_of_one in json.load(sys.stdin):
         if child := os.fork():
-            ends.append((os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), sorted(os.listdir(attempt_of_one[0]))))
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            ends.append((code, sorted(os.listdir(attempt_of_one[0]))))
         else:
             attempt(*attempt_of_one)
     print(json.dumps(ends))
 """
-"""Forks a process for each attempt, so that imports, those of an optimiser's first step too, are paid for once; an
-attempt exits with the number of steps it made."""
+"""Forks a process for each attempt, so that imports, those of an optimiser's first step too, are
+paid for once; an attempt exits with the number of steps it made."""
 
 
 @pytest.fixture(scope="module")
 def attempts(tmp_path_factory):
     """By case: the folder, and of each attempt how it ended and which files were there then."""
     folders = {case: tmp_path_factory.mktemp("killed") / "run" for case in KILLED}
-    todo = [(str(folders[case]), settings(**change).plain(), every, die_at)
-            for case, (change, every, kills) in KILLED.items() for die_at in kills]
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(CHILD), str(Path(__file__).parent)],
-                          input=json.dumps(todo), capture_output=True, text=True, timeout=300, check=False)
+    todo = [
+        (str(folders[case]), settings(**change).plain(), every, die_at)
+        for case, (change, every, kills) in KILLED.items()
+        for die_at in kills
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(CHILD), str(Path(__file__).parent)],
+        input=json.dumps(todo),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     ends = iter(json.loads(done.stdout))
-    return {case: (folders[case], [next(ends) for _ in kills]) for case, (_, _, kills) in KILLED.items()}
+    return {
+        case: (folders[case], [next(ends) for _ in kills]) for case, (_, _, kills) in KILLED.items()
+    }
 
 
 @pytest.mark.parametrize("case", KILLED)
@@ -307,13 +357,15 @@ def test_killed_and_resumed_ends_with_the_same_bits(ds, tmp_path, attempts, case
     assert same_bits(folder, tmp_path)
     pd.testing.assert_frame_equal(log(folder), log(tmp_path))
     if case == "within epochs":
-        assert steps == STEPS  # the second kill came one step into the third epoch, and that step was lost
+        # the second kill came one step into the third epoch, and that step was lost
+        assert steps == STEPS
     else:
         assert 0 < steps == len(log(folder)) - 2 * STEPS  # patience was used up later than the kill
 
 
 def test_killed_before_the_description_is_written_is_not_complete(ds, tmp_path, monkeypatch):
-    """The weights are there, model.json is not: the training ends again from its checkpoint, at once."""
+    """The weights are there, model.json is not: the training ends again from its checkpoint, at
+    once."""
     train(ds, settings(), tmp_path / "undisturbed")
     folder = tmp_path / "killed"
     with monkeypatch.context() as patch:
@@ -335,7 +387,9 @@ def killed_at_the_description(path, content):
     path.write_bytes(content)
 
 
-def test_an_interrupted_training_with_other_parameters_leaves_no_old_model(ds, tmp_path, monkeypatch):
+def test_an_interrupted_training_with_other_parameters_leaves_no_old_model(
+    ds, tmp_path, monkeypatch
+):
     train(ds, settings(), tmp_path)
     monkeypatch.setattr(hydronb.train, "fit", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -364,7 +418,9 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_basins(ds, tmp_path):
 def test_a_broken_basin_is_among_those_named(ds, tmp_path):
     """A dataset that was changed after it was checked."""
     ds["prcp"][1, 100] = np.nan
-    with pytest.raises(TrainingError, match=r"loss became nan in epoch 1, .* of 1 basins \(x_00000002\)"):
+    with pytest.raises(
+        TrainingError, match=r"loss became nan in epoch 1, .* of 1 basins \(x_00000002\)"
+    ):
         train(ds, settings(batch_size=1), tmp_path)
 
 
@@ -401,7 +457,9 @@ def test_a_truncated_checkpoint(ds, tmp_path, monkeypatch):
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(TrainingError) as error:
         train(ds, settings(), tmp_path)
-    assert "checkpoint.safetensors" in one_line(error) and "delete it to start anew" in one_line(error)
+    assert "checkpoint.safetensors" in one_line(error) and "delete it to start anew" in one_line(
+        error
+    )
 
 
 @pytest.mark.parametrize("where", ["file", "file/run"])
@@ -434,17 +492,36 @@ def test_a_full_disk_leaves_nothing_half_written_and_goes_on_later(ds, tmp_path,
     assert same_bits(folder, tmp_path / "undisturbed")
 
 
-@pytest.mark.parametrize(("change", "error", "message"), [
-    ({"attributes": []}, ParameterError, "attributes is empty: an EA-LSTM needs static attributes"),
-    ({"attributes": ["slop"]}, DataError, "no attribute 'slop'; did you mean 'slope'"),
-    ({"attributes": "kratzert2019"}, DataError, "no attribute 'carbonate_rocks_frac'"),
-    ({"forcings": ["pcrp"]}, DataError, "no forcing 'pcrp'; did you mean 'prcp'"),
-    ({"targets": ["et"]}, DataError, "no target 'et'"),
-    ({"device": "cud"}, ParameterError, "device = 'cud'"),
-    ({"test_period": ["2000-12-01", "2011-02-03"]}, DataError, "period 2000-12-01 to 2011-02-03 is not within the"),
-    ({"validation_period": ["2000-01-03", "2000-01-31"]}, DataError, "needs 16 days of forcing before 2000-01-03"),
-    ({"sequence_length": 500}, DataError, "sequence_length 500 is longer than the data, which have 400 days"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (
+            {"attributes": []},
+            ParameterError,
+            "attributes is empty: an EA-LSTM needs static attributes",
+        ),
+        ({"attributes": ["slop"]}, DataError, "no attribute 'slop'; did you mean 'slope'"),
+        ({"attributes": "kratzert2019"}, DataError, "no attribute 'carbonate_rocks_frac'"),
+        ({"forcings": ["pcrp"]}, DataError, "no forcing 'pcrp'; did you mean 'prcp'"),
+        ({"targets": ["et"]}, DataError, "no target 'et'"),
+        ({"device": "cud"}, ParameterError, "device = 'cud'"),
+        (
+            {"test_period": ["2000-12-01", "2011-02-03"]},
+            DataError,
+            "period 2000-12-01 to 2011-02-03 is not within the",
+        ),
+        (
+            {"validation_period": ["2000-01-03", "2000-01-31"]},
+            DataError,
+            "needs 16 days of forcing before 2000-01-03",
+        ),
+        (
+            {"sequence_length": 500},
+            DataError,
+            "sequence_length 500 is longer than the data, which have 400 days",
+        ),
+    ],
+)
 def test_nothing_is_written_when_the_data_cannot_give_it(ds, tmp_path, change, error, message):
     with pytest.raises(error) as raised:
         train(ds, settings(**change), tmp_path / "run")
@@ -454,7 +531,9 @@ def test_nothing_is_written_when_the_data_cannot_give_it(ds, tmp_path, change, e
 
 def test_a_validation_period_without_observations(ds, tmp_path):
     ds["streamflow"].loc[{"time": slice("2000-10-01", "2000-11-30")}] = np.nan
-    with pytest.raises(DataError, match="no basin has streamflow in the validation_period 2000-10-01 to 2000-11-30"):
+    with pytest.raises(
+        DataError, match="no basin has streamflow in the validation_period 2000-10-01 to 2000-11-30"
+    ):
         train(ds, settings(), tmp_path / "run")
 
 
@@ -479,7 +558,13 @@ def test_the_command_trains_and_simulates_what_the_folder_says(ds, tmp_path, mon
     given = settings().plain() | {"data": {"kind": "file", "path": str(file)}}
     (folder / "params.yaml").write_text(yaml.safe_dump(given))
     as_a_command(monkeypatch, str(folder))
-    assert names(folder) == ["metrics.csv", *FILES[:2], "params.yaml", "progress.csv", "simulation.nc"]
+    assert names(folder) == [
+        "metrics.csv",
+        *FILES[:2],
+        "params.yaml",
+        "progress.csv",
+        "simulation.nc",
+    ]
     table = pd.read_csv(folder / "metrics.csv", dtype={"basin": str}, index_col="basin")
     with xr.open_dataset(folder / "simulation.nc") as simulation:
         assert list(simulation["basin"].values) == list(table.index) == list(ds["basin"].values)
@@ -491,13 +576,19 @@ def test_the_command_trains_and_simulates_what_the_folder_says(ds, tmp_path, mon
     assert same_bits(folder, tmp_path / "here")
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (None, "no such file: .*params.yaml"),
-    ("a: [", "params.yaml is not YAML"),
-    ("just words", "holds no parameters"),
-    ("hiden: 5", "unknown parameter 'hiden'; did you mean 'hidden'"),
-    ("model: ealstm\ndata: {kind: file, path: /nowhere.nc}", "no such file or folder: /nowhere.nc"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file: .*params.yaml"),
+        ("a: [", "params.yaml is not YAML"),
+        ("just words", "holds no parameters"),
+        ("hiden: 5", "unknown parameter 'hiden'; did you mean 'hidden'"),
+        (
+            "model: ealstm\ndata: {kind: file, path: /nowhere.nc}",
+            "no such file or folder: /nowhere.nc",
+        ),
+    ],
+)
 def test_the_command_says_in_one_line_what_it_cannot_use(tmp_path, monkeypatch, content, message):
     if content is not None:
         (tmp_path / "params.yaml").write_text(content)

@@ -26,7 +26,10 @@ def scaling(ds, targets=("streamflow",)):
 
 
 def days_of(ds, samples):
-    return [(samples.ids[b], ds["time"].values[t]) for b, t in zip(samples.basin, samples.last, strict=True)]
+    return [
+        (samples.ids[b], ds["time"].values[t])
+        for b, t in zip(samples.basin, samples.last, strict=True)
+    ]
 
 
 @pytest.mark.parametrize(("length", "last_days"), [(1, 1), (20, 1), (20, 5), (20, 20), (60, 3)])
@@ -51,14 +54,18 @@ def test_training_samples_are_all_with_an_observation_and_no_other(ds, last_days
     ds["streamflow"][1, 100:160] = np.nan
     samples = training_samples(ds, scaling(ds), TRAIN, 30, last_days)
     flow = ds["streamflow"].sel(time=slice("2000-03-01", "2000-09-30"))
-    expected = [(basin, flow["time"].values[k]) for basin in ds["basin"].values
-                for k in range(last_days - 1, flow.sizes["time"])
-                if flow.sel(basin=basin)[k - last_days + 1 : k + 1].notnull().any()]
+    expected = [
+        (basin, flow["time"].values[k])
+        for basin in ds["basin"].values
+        for k in range(last_days - 1, flow.sizes["time"])
+        if flow.sel(basin=basin)[k - last_days + 1 : k + 1].notnull().any()
+    ]
     assert days_of(ds, samples) == expected
 
 
 def test_targets_of_the_first_sample_begin_with_the_period(ds):
-    """The paper's 269 days before the first target: forcing of before the period is seen, streamflow is not."""
+    """The paper's 269 days before the first target: forcing of before the period is seen,
+    streamflow is not."""
     ds["streamflow"][:] = 1 + np.arange(ds.sizes["time"], dtype=np.float32)
     samples = training_samples(ds, scaling(ds), TRAIN, 60, 1)
     batch = samples.gather(torch.tensor([0]))
@@ -72,9 +79,12 @@ def test_a_sample_costs_eight_bytes_and_the_data_lie_there_once(ds):
     cells = ds.sizes["basin"] * ds.sizes["time"]
     for samples in (few, many):
         assert samples.nbytes == 4 * cells * 3 + 4 * 3 * ds.sizes["basin"] + 8 * len(samples)
-        storage = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes()
-                   for v in vars(samples).values() for t in (v if isinstance(v, tuple) else [v])
-                   if isinstance(t, torch.Tensor)}
+        storage = {
+            t.untyped_storage().data_ptr(): t.untyped_storage().nbytes()
+            for v in vars(samples).values()
+            for t in (v if isinstance(v, tuple) else [v])
+            if isinstance(t, torch.Tensor)
+        }
         assert sum(storage.values()) == samples.nbytes  # the windows are views of the data
 
 
@@ -87,14 +97,27 @@ def test_batches_hold_every_sample_once_in_order(ds):
     assert torch.equal(torch.cat([b.dynamic for b in batches]), everything.dynamic)
 
 
-@pytest.mark.parametrize(("length", "last_days", "days"), [
-    (10, 1, 50), (30, 10, 50), (30, 7, 50), (60, 60, 61), (60, 60, 60), (30, 10, 10), (30, 10, 9), (30, 10, 1),
-    (60, 50, 3),
-])
+@pytest.mark.parametrize(
+    ("length", "last_days", "days"),
+    [
+        (10, 1, 50),
+        (30, 10, 50),
+        (30, 7, 50),
+        (60, 60, 61),
+        (60, 60, 60),
+        (30, 10, 10),
+        (30, 10, 9),
+        (30, 10, 1),
+        (60, 50, 3),
+    ],
+)
 @pytest.mark.parametrize("at_the_end", [True, False])
-def test_prediction_covers_each_day_of_the_period_and_no_basin_sees_another(ds, length, last_days, days, at_the_end):
-    """The forcing spells out basin and day, so that a window that crossed into another basin would be seen. Periods
-    begin as early as they may, and periods shorter than `predict_last` are among them."""
+def test_prediction_covers_each_day_of_the_period_and_no_basin_sees_another(
+    ds, length, last_days, days, at_the_end
+):
+    """The forcing spells out basin and day, so that a window that crossed into another basin would
+    be seen. Periods begin as early as they may, and periods shorter than `predict_last` are among
+    them."""
     n = ds.sizes["time"]
     first = n - days if at_the_end else length - last_days
     ds["prcp"][:] = (np.arange(3)[:, None] * 1000 + np.arange(n)).astype(np.float32)
@@ -113,10 +136,18 @@ def test_prediction_covers_each_day_of_the_period_and_no_basin_sees_another(ds, 
 
 
 def linear_in_today(ds, length, last_days, model="ealstm"):
-    """A trained model's twin whose output is today's precipitation, so that every day's answer is known."""
+    """A trained model's twin whose output is today's precipitation, so that every day's answer is
+    known."""
     torch.manual_seed(0)
-    scaled = ScaledModel(model, scaling(ds), hidden=4, dropout=0.3, forget_bias=0.0, sequence_length=length,
-                         predict_last=last_days)
+    scaled = ScaledModel(
+        model,
+        scaling(ds),
+        hidden=4,
+        dropout=0.3,
+        forget_bias=0.0,
+        sequence_length=length,
+        predict_last=last_days,
+    )
     mean, std = scaled.scaling.forcings["prcp"]
     to_mean, to_std = scaled.scaling.targets["streamflow"]
 
@@ -128,15 +159,21 @@ def linear_in_today(ds, length, last_days, model="ealstm"):
     return scaled
 
 
-@pytest.mark.parametrize(("length", "last_days", "days"), [(10, 1, 40), (30, 7, 40), (30, 30, 40), (60, 50, 3)])
+@pytest.mark.parametrize(
+    ("length", "last_days", "days"), [(10, 1, 40), (30, 7, 40), (30, 30, 40), (60, 50, 3)]
+)
 def test_each_simulated_day_stands_at_its_date(ds, length, last_days, days):
     first = length - last_days
     asked = period(*(str(ds["time"].values[k])[:10] for k in (first, first + days - 1)))
     simulation = predict(linear_in_today(ds, length, last_days), ds, asked, progress=False)
     assert simulation["streamflow"].dims == ("basin", "time")
-    np.testing.assert_allclose(simulation["streamflow"], ds["prcp"][:, first : first + days], rtol=1e-4, atol=1e-4)
-    xr.testing.assert_equal(simulation["streamflow_obs"].drop_attrs(),
-                            ds["streamflow"][:, first : first + days].rename("streamflow_obs").drop_attrs())
+    np.testing.assert_allclose(
+        simulation["streamflow"], ds["prcp"][:, first : first + days], rtol=1e-4, atol=1e-4
+    )
+    xr.testing.assert_equal(
+        simulation["streamflow_obs"].drop_attrs(),
+        ds["streamflow"][:, first : first + days].rename("streamflow_obs").drop_attrs(),
+    )
     assert simulation["streamflow"].attrs["units"] == "mm/d"
     np.testing.assert_array_equal(simulation["lat"], ds["lat"])
 
@@ -146,7 +183,9 @@ def test_prediction_needs_no_streamflow(ds):
     bare = ds.drop_vars("streamflow")
     simulation = predict(model, bare, TRAIN, progress=False)
     assert list(simulation.data_vars) == ["streamflow"]
-    xr.testing.assert_equal(simulation["streamflow"], predict(model, ds, TRAIN, progress=False)["streamflow"])
+    xr.testing.assert_equal(
+        simulation["streamflow"], predict(model, ds, TRAIN, progress=False)["streamflow"]
+    )
 
 
 def test_a_simulation_below_zero_is_zero_and_the_model_stays_as_it_was(ds):
@@ -159,19 +198,39 @@ def test_a_simulation_below_zero_is_zero_and_the_model_stays_as_it_was(ds):
 
 def test_batch_size_changes_nothing(ds):
     torch.manual_seed(0)
-    model = ScaledModel("ealstm", scaling(ds), hidden=4, dropout=0.3, forget_bias=0.0, sequence_length=20,
-                        predict_last=3)
+    model = ScaledModel(
+        "ealstm",
+        scaling(ds),
+        hidden=4,
+        dropout=0.3,
+        forget_bias=0.0,
+        sequence_length=20,
+        predict_last=3,
+    )
     a, b = (predict(model, ds, TRAIN, batch_size=n, progress=False) for n in (7, None))
     xr.testing.assert_allclose(a, b, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("asked", "length", "last_days", "message"), [
-    (("2000-01-10", "2000-12-31"), 30, 1, "sequence_length 30 needs 29 days of forcing before 2000-01-10.*2000-01-30"),
-    (("2000-03-01", "2001-12-31"), 30, 1, "the period 2000-03-01 to 2001-12-31 is not within the data.*2001-02-03"),
-    (("1999-03-01", "2000-12-31"), 30, 1, "not within the data, which run from 2000-01-01"),
-    (("2000-03-01", "2000-03-05"), 30, 10, "shorter than predict_last"),
-    (("2000-12-01", "2000-12-31"), 401, 1, "sequence_length 401 is longer than the data"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("asked", "length", "last_days", "message"),
+    [
+        (
+            ("2000-01-10", "2000-12-31"),
+            30,
+            1,
+            "sequence_length 30 needs 29 days of forcing before 2000-01-10.*2000-01-30",
+        ),
+        (
+            ("2000-03-01", "2001-12-31"),
+            30,
+            1,
+            "the period 2000-03-01 to 2001-12-31 is not within the data.*2001-02-03",
+        ),
+        (("1999-03-01", "2000-12-31"), 30, 1, "not within the data, which run from 2000-01-01"),
+        (("2000-03-01", "2000-03-05"), 30, 10, "shorter than predict_last"),
+        (("2000-12-01", "2000-12-31"), 401, 1, "sequence_length 401 is longer than the data"),
+    ],
+)
 def test_what_the_data_cannot_give(ds, asked, length, last_days, message):
     with pytest.raises(DataError, match=message):
         training_samples(ds, scaling(ds), period(*asked), length, last_days)
@@ -182,6 +241,8 @@ def test_two_targets(ds):
     ds["et"] = ds["streamflow"].shift(time=1)
     both = scaling(ds, ("streamflow", "et"))
     samples = training_samples(ds, both, TRAIN, 10, 1)
-    flow, et = (ds[n].sel(time=slice("2000-03-01", "2000-09-30")).notnull() for n in ("streamflow", "et"))
+    flow, et = (
+        ds[n].sel(time=slice("2000-03-01", "2000-09-30")).notnull() for n in ("streamflow", "et")
+    )
     assert len(samples) == int((flow | et).sum())
     assert samples.gather(torch.arange(4)).target.shape == (4, 1, 2)

@@ -1,4 +1,5 @@
-"""Delta-HBV's runs scored as Feng et al. (2022, doi:10.1029/2022WR032404) score theirs: streamflow, baseflow, ET."""
+"""Delta-HBV's runs scored as Feng et al. (2022, doi:10.1029/2022WR032404) score theirs: streamflow,
+baseflow, ET."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +7,14 @@ import pandas as pd
 import xarray as xr
 
 from hydronb.analysis.baseflow import baseflow_index
-from hydronb.analysis.benchmark import SIMULATED, SYMBOLS, Group, Published, TrainedRun, read_published
+from hydronb.analysis.benchmark import (
+    SIMULATED,
+    SYMBOLS,
+    Group,
+    Published,
+    TrainedRun,
+    read_published,
+)
 from hydronb.analysis.ensembles import ENSEMBLE
 from hydronb.analysis.fluxes import STORES, compare_et, composites, read_et
 from hydronb.analysis.seasons import calendar_day, mean_year
@@ -19,13 +27,32 @@ WITHOUT_FLUXES = ("runoff_lstm",)
 """Models that know streamflow alone."""
 STATISTICS = ("nse", "kge", "bfi_correlation", "et_r", "et_rmse")
 
-FENG2022 = Published("CAMELS-US, daymet", 671, 1, (
-    "attributes", "train_period", "test_period", "hidden", "dropout", "warmup_days", "target_days", "epochs",
-    "samples_per_epoch", "batch_size", "optimiser", "learning_rate", "clip_norm", "loss"))
+FENG2022 = Published(
+    "CAMELS-US, daymet",
+    671,
+    1,
+    (
+        "attributes",
+        "train_period",
+        "test_period",
+        "hidden",
+        "dropout",
+        "warmup_days",
+        "target_days",
+        "epochs",
+        "samples_per_epoch",
+        "batch_size",
+        "optimiser",
+        "learning_rate",
+        "clip_norm",
+        "loss",
+    ),
+)
 
 
 def read_fluxes(run: TrainedRun) -> xr.Dataset | None:
-    """`fluxes.nc` of a run: fluxes (mm/d) and stores (mm), means over components, (basin, time); None for an LSTM.
+    """`fluxes.nc` of a run: fluxes (mm/d) and stores (mm), means over components, (basin, time);
+    None for an LSTM.
 
     Raises
     ------
@@ -36,7 +63,8 @@ def read_fluxes(run: TrainedRun) -> xr.Dataset | None:
 
 
 def read_hbv_parameters(run: TrainedRun) -> xr.Dataset | None:
-    """`parameters.nc` of a run: (basin, component), with `time` where dynamic, routing's (basin); None for an LSTM.
+    """`parameters.nc` of a run: (basin, component), with `time` where dynamic, routing's (basin);
+    None for an LSTM.
 
     Raises
     ------
@@ -51,17 +79,21 @@ def _read(run: TrainedRun, name: str) -> xr.Dataset:
         with xr.open_dataset(run.path / name) as ds:
             return ds.load()
     except FileNotFoundError:
-        raise TrainingError(f"{run.path} holds no {name}: not a complete run of delta_hbv_01_train") from None
+        raise TrainingError(
+            f"{run.path} holds no {name}: not a complete run of delta_hbv_01_train"
+        ) from None
 
 
 def open_catchments_of(group: Group) -> xr.Dataset:
     """The catchments that a group was trained on."""
-    return open_catchments(DataParameters.validate_parameters(group.parameters["data"], where=group.label))
+    return open_catchments(
+        DataParameters.validate_parameters(group.parameters["data"], where=group.label)
+    )
 
 
 def reference_et(ds: xr.Dataset, path: str | None) -> xr.DataArray | None:
-    """8-day composites to compare evapotranspiration with: the file's at `path`, else the hidden truth of synthetic
-    catchments, else None."""
+    """8-day composites to compare evapotranspiration with: the file's at `path`, else the hidden
+    truth of synthetic catchments, else None."""
     if path is not None:
         et = read_et(resolve(path))
         return et.assign_attrs(long_name=et.attrs.get("long_name", "observed evapotranspiration"))
@@ -69,7 +101,8 @@ def reference_et(ds: xr.Dataset, path: str | None) -> xr.DataArray | None:
 
 
 def reference_bfi(ds: xr.Dataset, observed: xr.DataArray) -> xr.DataArray:
-    """Baseflow index to compare with: CAMELS' attribute where `ds` has it, else the Lyne-Hollick filter of `observed`.
+    """Baseflow index to compare with: CAMELS' attribute where `ds` has it, else the Lyne-Hollick
+    filter of `observed`.
 
     Parameters
     ----------
@@ -84,7 +117,9 @@ def reference_bfi(ds: xr.Dataset, observed: xr.DataArray) -> xr.DataArray:
     return baseflow_index(observed)
 
 
-def score(run: TrainedRun, observed: xr.DataArray, bfi: xr.DataArray, et: xr.DataArray | None = None) -> pd.DataFrame:
+def score(
+    run: TrainedRun, observed: xr.DataArray, bfi: xr.DataArray, et: xr.DataArray | None = None
+) -> pd.DataFrame:
     """What Table 2 summarises, basin by basin, on the basins and days of `observed`.
 
     Parameters
@@ -99,16 +134,21 @@ def score(run: TrainedRun, observed: xr.DataArray, bfi: xr.DataArray, et: xr.Dat
     Returns
     -------
     pandas.DataFrame
-        Index `basin`; `nse`, `kge`; for a model with fluxes `bfi` (mean Q2 / mean Q) beside `bfi_reference`, and with
-        `et` also `et_r`, `et_rmse` (mm/8 d), and the means `et_simulated` and `et_reference` (mm/8 d).
+        Index `basin`; `nse`, `kge`; for a model with fluxes `bfi` (mean Q2 / mean Q) beside
+        `bfi_reference`, and with `et` also `et_r`, `et_rmse` (mm/8 d), and the means `et_simulated`
+        and `et_reference` (mm/8 d).
     """
     return score_ensemble([run], observed, bfi, et)
 
 
-def score_ensemble(runs: Sequence[TrainedRun], observed: xr.DataArray, bfi: xr.DataArray,
-                   et: xr.DataArray | None = None) -> pd.DataFrame:
-    """`score` of the runs' mean: simulations and fluxes are averaged day by day, then scored. Without fluxes where one
-    of the runs has none."""
+def score_ensemble(
+    runs: Sequence[TrainedRun],
+    observed: xr.DataArray,
+    bfi: xr.DataArray,
+    et: xr.DataArray | None = None,
+) -> pd.DataFrame:
+    """`score` of the runs' mean: simulations and fluxes are averaged day by day, then scored.
+    Without fluxes where one of the runs has none."""
     sim = _mean([run.simulation()[[SIMULATED]] for run in runs], observed)[SIMULATED]
     scores = table(sim, observed, ["nse", "kge"])
     each = [read_fluxes(run) for run in runs]
@@ -118,8 +158,15 @@ def score_ensemble(runs: Sequence[TrainedRun], observed: xr.DataArray, bfi: xr.D
     scores["bfi"] = baseflow_index(sim, fluxes["q2"]).to_series()
     scores["bfi_reference"] = bfi.to_series()
     if et is not None:
-        names = {"r": "et_r", "rmse": "et_rmse", "simulated": "et_simulated", "observed": "et_reference"}
-        scores = scores.join(compare_et(fluxes["et"], et).rename(columns=names)[list(names.values())])
+        names = {
+            "r": "et_r",
+            "rmse": "et_rmse",
+            "simulated": "et_simulated",
+            "observed": "et_reference",
+        }
+        scores = scores.join(
+            compare_et(fluxes["et"], et).rename(columns=names)[list(names.values())]
+        )
     return scores
 
 
@@ -129,23 +176,39 @@ def _mean(each: Sequence[xr.Dataset], observed: xr.DataArray) -> xr.Dataset:
     return sum(chosen[1:], chosen[0]) / len(chosen)
 
 
-def score_group(group: Group, observed: xr.DataArray, bfi: xr.DataArray, et: xr.DataArray | None = None,
-                ) -> pd.DataFrame:
+def score_group(
+    group: Group,
+    observed: xr.DataArray,
+    bfi: xr.DataArray,
+    et: xr.DataArray | None = None,
+) -> pd.DataFrame:
     """`score` of each run of a group: index (seed, basin)."""
     each = {r.parameters["seed"]: score(r, observed, bfi, et) for r in group.runs}
     return pd.concat(each, names=["seed", "basin"])
 
 
-def score_ensembles(groups: Sequence[Group], observed: xr.DataArray, bfi: xr.DataArray, et: xr.DataArray | None = None,
-                    ) -> dict[str, pd.DataFrame]:
-    """`score_ensemble` of the seeds of each group that has several, by label, in the form of `score_group`."""
-    each = {f"{g.label}, mean of {len(g.runs)}": score_ensemble(g.runs, observed, bfi, et)
-            for g in groups if len(g.runs) > 1}
-    return {label: pd.concat({ENSEMBLE: scored}, names=["seed", "basin"]) for label, scored in each.items()}
+def score_ensembles(
+    groups: Sequence[Group],
+    observed: xr.DataArray,
+    bfi: xr.DataArray,
+    et: xr.DataArray | None = None,
+) -> dict[str, pd.DataFrame]:
+    """`score_ensemble` of the seeds of each group that has several, by label, in the form of
+    `score_group`."""
+    each = {
+        f"{g.label}, mean of {len(g.runs)}": score_ensemble(g.runs, observed, bfi, et)
+        for g in groups
+        if len(g.runs) > 1
+    }
+    return {
+        label: pd.concat({ENSEMBLE: scored}, names=["seed", "basin"])
+        for label, scored in each.items()
+    }
 
 
 def statistics(scores: pd.DataFrame) -> pd.Series:
-    """A row of Table 2: medians over basins, and the spatial correlation of the baseflow index; means over seeds."""
+    """A row of Table 2: medians over basins, and the spatial correlation of the baseflow index;
+    means over seeds."""
     rows = []
     for _, one in scores.groupby(level="seed"):
         row = {name: one[name].median() for name in STATISTICS if name in one}
@@ -156,7 +219,8 @@ def statistics(scores: pd.DataFrame) -> pd.Series:
 
 
 def table2(scores: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The layout of Table 2 of Feng et al. (2022), ours and the published numbers beside each other.
+    """The layout of Table 2 of Feng et al. (2022), ours and the published numbers beside each
+    other.
 
     Parameters
     ----------
@@ -166,15 +230,20 @@ def table2(scores: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Index `model`; columns `STATISTICS` (`nse`, `kge`, `et_r`, `et_rmse` medians over basins), `nse_failures`
-        (basins with an NSE of 0 or less, mean over seeds), `seeds`, `basins`; `paper_*` where the paper has the model.
+        Index `model`; columns `STATISTICS` (`nse`, `kge`, `et_r`, `et_rmse` medians over basins),
+        `nse_failures` (basins with an NSE of 0 or less, mean over seeds), `seeds`, `basins`;
+        `paper_*` where the paper has the model.
     """
     published = read_published("feng2022_table2").set_index("model").add_prefix("paper_")
     rows = {}
     for label, scored in scores.items():
         seeds = scored.index.unique("seed").size
-        rows[label] = {**statistics(scored), "nse_failures": (scored["nse"] <= 0).sum() / seeds, "seeds": seeds,
-                       "basins": scored.index.unique("basin").size}
+        rows[label] = {
+            **statistics(scored),
+            "nse_failures": (scored["nse"] <= 0).sum() / seeds,
+            "seeds": seeds,
+            "basins": scored.index.unique("basin").size,
+        }
     made = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
     return made.join(published)
 
@@ -194,22 +263,32 @@ def days_shown(observed: xr.DataArray, period: Period | None) -> slice:
         None of the period's days was simulated.
     """
     last = observed.indexes["time"][-1]
-    start, end = (period.start, period.end) if period else (last - pd.DateOffset(years=2) + pd.Timedelta("1D"), last)
+    start, end = (
+        (period.start, period.end)
+        if period
+        else (last - pd.DateOffset(years=2) + pd.Timedelta("1D"), last)
+    )
     days = slice(str(start), str(end))
     if not observed.sel(time=days).sizes["time"]:
-        raise DataError(f"hydrograph_period {period} lies outside of what was simulated, "
-                        f"{observed.indexes['time'][0].date()} to {last.date()}")
+        raise DataError(
+            f"hydrograph_period {period} lies outside of what was simulated, "
+            f"{observed.indexes['time'][0].date()} to {last.date()}"
+        )
     return days
 
 
 def total_storage(fluxes: xr.Dataset) -> xr.DataArray:
     """All five stores together, mm."""
-    return sum(fluxes[name] for name in STORES).rename("storage").assign_attrs(units="mm", long_name="storage")
+    return (
+        sum(fluxes[name] for name in STORES)
+        .rename("storage")
+        .assign_attrs(units="mm", long_name="storage")
+    )
 
 
 def dynamic_sources(groups: Sequence[Group]) -> dict[str, Group]:
-    """For each dynamic parameter the group to take it from: of those that have it, the one with the fewest besides,
-    then with the most components. Beta and gamma first.
+    """For each dynamic parameter the group to take it from: of those that have it, the one with the
+    fewest besides, then with the most components. Beta and gamma first.
 
     Raises
     ------
@@ -217,9 +296,14 @@ def dynamic_sources(groups: Sequence[Group]) -> dict[str, Group]:
         No run has a dynamic parameter.
     """
     hbvs = [g for g in groups if g.parameters["model"] == "delta_hbv"]
-    names = sorted({n for g in hbvs for n in g.parameters["dynamic"]}, key=lambda n: (n not in SYMBOLS, n))
+    names = sorted(
+        {n for g in hbvs for n in g.parameters["dynamic"]}, key=lambda n: (n not in SYMBOLS, n)
+    )
     if not names:
-        raise DataError("none of the runs has a dynamic parameter; give runs with dynamic: [BETA], [BETAET] or both")
+        raise DataError(
+            "none of the runs has a dynamic parameter; give runs with dynamic: [BETA], [BETAET] or"
+            " both"
+        )
 
     def order(group: Group) -> tuple[int, int]:
         return len(group.parameters["dynamic"]), -group.parameters["components"]
@@ -228,7 +312,9 @@ def dynamic_sources(groups: Sequence[Group]) -> dict[str, Group]:
 
 
 def richest(groups: Sequence[Group]) -> Group:
-    """The delta-HBV with the most dynamic parameters, then components, then epochs; the first of equals."""
+    """The delta-HBV with the most dynamic parameters, then components, then epochs; the first of
+    equals."""
+
     def richness(group: Group) -> tuple[bool, int, int, int]:
         p = group.parameters
         return p["model"] == "delta_hbv", len(p["dynamic"]), p["components"], p["epochs"]
@@ -239,17 +325,22 @@ def richest(groups: Sequence[Group]) -> Group:
 def contrasting_basins(ds: xr.Dataset, run: TrainedRun) -> list[str]:
     """Among the better half of a run's basins (by NSE) the driest, the snowiest and the wettest.
 
-    Dry and wet by mean precipitation over mean PET, snowy by the share of precipitation below 0 degC.
+    Dry and wet by mean precipitation over mean PET, snowy by the share of precipitation below 0
+    degC.
     """
     simulated = run.simulation()
     nse = table(simulated[SIMULATED], simulated["streamflow_obs"], ["nse"])["nse"]
     days = ds.sel(basin=nse.index[nse >= nse.median()].to_numpy())
     wetness = (days["prcp"].mean("time") / days["pet"].mean("time")).to_series()
-    snow = (days["prcp"].where(days["tmean"] < 0, 0).mean("time") / days["prcp"].mean("time")).to_series()
+    snow = (
+        days["prcp"].where(days["tmean"] < 0, 0).mean("time") / days["prcp"].mean("time")
+    ).to_series()
     return list(dict.fromkeys(map(str, (wetness.idxmin(), snow.idxmax(), wetness.idxmax()))))
 
 
-def dynamics(parameter: xr.DataArray, storage: xr.DataArray, truth: xr.DataArray | None = None) -> pd.DataFrame:
+def dynamics(
+    parameter: xr.DataArray, storage: xr.DataArray, truth: xr.DataArray | None = None
+) -> pd.DataFrame:
     """What the median component of a dynamic parameter goes with, basin by basin.
 
     Parameters
@@ -264,9 +355,9 @@ def dynamics(parameter: xr.DataArray, storage: xr.DataArray, truth: xr.DataArray
     Returns
     -------
     pandas.DataFrame
-        Index `basin`; `mean`; `amplitude`, of the mean year smoothed over a month; `season_share` of the variance that
-        the mean year explains; `storage_r`; `storage_r_deseasoned`, with the mean years taken off both; and `true_r`,
-        of the components' mean, where the truth is known.
+        Index `basin`; `mean`; `amplitude`, of the mean year smoothed over a month; `season_share`
+        of the variance that the mean year explains; `storage_r`; `storage_r_deseasoned`, with the
+        mean years taken off both; and `true_r`, of the components' mean, where the truth is known.
     """
     means = parameter.mean("time")
     rank = means.argsort(axis=means.get_axis_num("component"))
@@ -275,11 +366,20 @@ def dynamics(parameter: xr.DataArray, storage: xr.DataArray, truth: xr.DataArray
     smooth = mean_year(median, window=31)
     day = xr.DataArray(calendar_day(median["time"]), dims="time", coords={"time": median["time"]})
     rest, rest_of_storage = (
-        da - mean_year(da, window=31).sel(day=day).drop_vars("day") for da in (median, storage))
-    columns = {"mean": median.mean("time"), "amplitude": smooth.max("day") - smooth.min("day"),
-               "season_share": 1 - rest.var("time") / median.var("time"), "storage_r": r(sim=median, obs=storage),
-               "storage_r_deseasoned": r(sim=rest, obs=rest_of_storage)}
+        da - mean_year(da, window=31).sel(day=day).drop_vars("day") for da in (median, storage)
+    )
+    columns = {
+        "mean": median.mean("time"),
+        "amplitude": smooth.max("day") - smooth.min("day"),
+        "season_share": 1 - rest.var("time") / median.var("time"),
+        "storage_r": r(sim=median, obs=storage),
+        "storage_r_deseasoned": r(sim=rest, obs=rest_of_storage),
+    }
     if truth is not None:
-        columns["true_r"] = r(sim=parameter.mean("component"),
-                              obs=truth.sel(basin=parameter["basin"], time=parameter["time"]))
-    return pd.DataFrame({name: da.to_series().astype(float) for name, da in columns.items()}).rename_axis("basin")
+        columns["true_r"] = r(
+            sim=parameter.mean("component"),
+            obs=truth.sel(basin=parameter["basin"], time=parameter["time"]),
+        )
+    return pd.DataFrame(
+        {name: da.to_series().astype(float) for name, da in columns.items()}
+    ).rename_axis("basin")

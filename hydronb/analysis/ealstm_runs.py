@@ -1,4 +1,5 @@
-"""Trained EA-LSTMs for the analyses that look inside them: the members of one ensemble, and their catchments."""
+"""Trained EA-LSTMs for the analyses that look inside them: the members of one ensemble, and their
+catchments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,15 +44,18 @@ def read_ealstms(paths: Sequence[Path]) -> list[TrainedEALSTM]:
     TrainingError
         A directory without a trained model, or one whose model is no EA-LSTM.
     DataError
-        No run, two of one seed, or runs that differ in anything but their seed: settings, periods, attributes, basins.
+        No run, two of one seed, or runs that differ in anything but their seed: settings, periods,
+        attributes, basins.
     """
     if not paths:
         raise DataError("no runs are given; name run directories of ealstm_01_train")
     runs = sorted((_read(path) for path in paths), key=lambda run: run.seed)
     for one, run in pairwise(runs):
         if run.seed == one.seed:
-            raise DataError(f"{one.path} and {run.path} both have the seed {run.seed}; the runs of one analysis differ "
-                            "in their seed alone")
+            raise DataError(
+                f"{one.path} and {run.path} both have the seed {run.seed}; the runs of one analysis"
+                " differ in their seed alone"
+            )
         _require_alike(one, run)
     return runs
 
@@ -60,13 +64,20 @@ def _require_alike(one: TrainedEALSTM, other: TrainedEALSTM) -> None:
     for name in TrainParameters.model_fields:
         a, b = (getattr(run.parameters, name) for run in (one, other))
         if name not in (*NOT_THE_MODEL, "data", "attributes") and a != b:
-            raise DataError(f"{one.path} has {name} {a}, {other.path} {b}; the runs of one analysis differ in their "
-                            "seed alone")
+            raise DataError(
+                f"{one.path} has {name} {a}, {other.path} {b}; the runs of one analysis differ in"
+                " their seed alone"
+            )
     if list(one.model.scaling.attributes) != list(other.model.scaling.attributes):
-        raise DataError(f"{one.path} and {other.path} were trained with other attributes; give runs with the same")
+        raise DataError(
+            f"{one.path} and {other.path} were trained with other attributes; give runs with the"
+            " same"
+        )
     if (here := set(one.basins)) != (there := set(other.basins)):
-        raise DataError(f"{one.path} and {other.path} were trained on other basins ({len(here)} and {len(there)}, "
-                        f"{len(here & there)} in common); give runs trained on the same")
+        raise DataError(
+            f"{one.path} and {other.path} were trained on other basins ({len(here)} and"
+            f" {len(there)}, {len(here & there)} in common); give runs trained on the same"
+        )
 
 
 def catchments_of(runs: Sequence[TrainedEALSTM]) -> xr.Dataset:
@@ -78,13 +89,18 @@ def catchments_of(runs: Sequence[TrainedEALSTM]) -> xr.Dataset:
         The data lack one of the basins.
     """
     ds = open_catchments(runs[0].parameters.data)
-    return ds.sel(basin=choose_basins(list(ds["basin"].values), runs[0].basins, where=f"the data of {runs[0].path}"))
+    return ds.sel(
+        basin=choose_basins(
+            list(ds["basin"].values), runs[0].basins, where=f"the data of {runs[0].path}"
+        )
+    )
 
 
-def window_days(samples: Samples, ds: xr.Dataset, period: Period
-                ) -> tuple[Int[Tensor, "window last"], Bool[Tensor, "window last"]]:
-    """The targets of one basin's windows (`prediction_samples`) as days of `period`, counted from 0, and which of them
-    to take: those within it that no later window has, as `predict` does."""
+def window_days(
+    samples: Samples, ds: xr.Dataset, period: Period
+) -> tuple[Int[Tensor, "window last"], Bool[Tensor, "window last"]]:
+    """The targets of one basin's windows (`prediction_samples`) as days of `period`, counted from
+    0, and which of them to take: those within it that no later window has, as `predict` does."""
     days = select_period(ds, period)
     first = ds.indexes["time"].get_loc(days.indexes["time"][0])
     end = samples.last[: len(samples) // len(samples.ids)].long()
@@ -97,7 +113,11 @@ def _read(path: Path) -> TrainedEALSTM:
     description = read_description(path)
     name = description.get("settings", {}).get("model")
     if name != "ealstm":
-        raise TrainingError(f"{path} holds a model {name!r}, which has no static input gate; give runs trained with "
-                            "model: ealstm")
-    p = TrainParameters.validate_parameters(read_parameters(path / "params.yaml"), where=str(path / "params.yaml"))
+        raise TrainingError(
+            f"{path} holds a model {name!r}, which has no static input gate; give runs trained with"
+            " model: ealstm"
+        )
+    p = TrainParameters.validate_parameters(
+        read_parameters(path / "params.yaml"), where=str(path / "params.yaml")
+    )
     return TrainedEALSTM(path, p, load(path), tuple(description["basins"]))

@@ -1,7 +1,8 @@
 """Seeds and configurations as dimensions: ensembles, and the tables over them.
 
-Scores lie in one Dataset, a variable a metric over (model, member, basin): `model` is a configuration, `member` a seed
-as text, or `ensemble` for the score of the members' mean simulation. Where a model lacks a member there is NaN.
+Scores lie in one Dataset, a variable a metric over (model, member, basin): `model` is a
+configuration, `member` a seed as text, or `ensemble` for the score of the members' mean simulation.
+Where a model lacks a member there is NaN.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,12 +34,14 @@ COUNTS = ("members", "basins", "undefined")
 
 
 def single(simulation: xr.DataArray, obs: xr.DataArray) -> xr.Dataset:
-    """A simulation (basin, time) without seeds, such as a baseline, in the form of a group's members."""
+    """A simulation (basin, time) without seeds, such as a baseline, in the form of a group's
+    members."""
     return xr.Dataset({SIMULATED: simulation.expand_dims(seed=["single"]), OBSERVED: obs})
 
 
 def stack(members: Mapping[str, xr.Dataset]) -> xr.Dataset:
-    """One Dataset of several models' members: `streamflow` (model, seed, basin, time), `streamflow_obs` (basin, time).
+    """One Dataset of several models' members: `streamflow` (model, seed, basin, time),
+    `streamflow_obs` (basin, time).
 
     Parameters
     ----------
@@ -59,12 +62,23 @@ def stack(members: Mapping[str, xr.Dataset]) -> xr.Dataset:
     for label, ds in others:
         for dim in ("basin", "time"):
             if not whole.indexes[dim].equals(ds.indexes[dim]):
-                raise DataError(f"{first} and {label} are not on the same {'basins' if dim == 'basin' else 'days'}; "
-                                "take what they have in common first (hydronb.analysis.benchmark.read_members)")
+                raise DataError(
+                    f"{first} and {label} are not on the same"
+                    f" {'basins' if dim == 'basin' else 'days'}; take what they have in common"
+                    " first (hydronb.analysis.benchmark.read_members)"
+                )
         if not np.allclose(whole[OBSERVED], ds[OBSERVED], rtol=1e-4, atol=1e-4, equal_nan=True):
-            raise DataError(f"{first} and {label} were scored against other observations; train both on the same data")
-    sims = xr.concat([ds[SIMULATED] for ds in members.values()], "model", join="outer", coords="minimal",
-                     compat="override").assign_coords(model=list(members))
+            raise DataError(
+                f"{first} and {label} were scored against other observations; train both on the"
+                " same data"
+            )
+    sims = xr.concat(
+        [ds[SIMULATED] for ds in members.values()],
+        "model",
+        join="outer",
+        coords="minimal",
+        compat="override",
+    ).assign_coords(model=list(members))
     return xr.Dataset({SIMULATED: sims, OBSERVED: whole[OBSERVED]})
 
 
@@ -82,12 +96,16 @@ def spread(members: xr.Dataset) -> xr.DataArray:
         Fewer than two seeds: one has no spread.
     """
     if (n := members.sizes.get("seed", 0)) < 2:
-        raise DataError(f"an ensemble of {n} {'seed' if n == 1 else 'seeds'} has no spread; train two seeds or more")
+        raise DataError(
+            f"an ensemble of {n} {'seed' if n == 1 else 'seeds'} has no spread; train two seeds or"
+            " more"
+        )
     return members[SIMULATED].std("seed", keep_attrs=True)
 
 
 def with_mean(members: xr.Dataset) -> Iterator[tuple[str, xr.DataArray]]:
-    """Each seed as text with its simulation, and `ensemble` with their mean, one at a time to keep memory low."""
+    """Each seed as text with its simulation, and `ensemble` with their mean, one at a time to keep
+    memory low."""
     for seed in members["seed"].values:
         yield str(seed), members[SIMULATED].sel(seed=seed, drop=True)
     yield ENSEMBLE, mean_simulation(members)
@@ -99,12 +117,14 @@ def score(members: xr.Dataset, metrics: Sequence[str]) -> xr.Dataset:
     Parameters
     ----------
     members
-        `streamflow` over `seed`, `basin`, `time` and perhaps `model`, `streamflow_obs` over basin and time.
+        `streamflow` over `seed`, `basin`, `time` and perhaps `model`, `streamflow_obs` over basin
+        and time.
 
     Returns
     -------
     xarray.Dataset
-        A variable a metric, over `member` (each seed as text, and `ensemble`), `basin` and perhaps `model`.
+        A variable a metric, over `member` (each seed as text, and `ensemble`), `basin` and perhaps
+        `model`.
 
     Raises
     ------
@@ -114,15 +134,24 @@ def score(members: xr.Dataset, metrics: Sequence[str]) -> xr.Dataset:
     for name in metrics:
         if name not in METRICS:
             raise ParameterError(f"unknown metric {name!r}{nearest(name, METRICS)}")
-    made = {member: xr.Dataset({name: METRICS[name](sim=sim, obs=members[OBSERVED]) for name in metrics})
-            for member, sim in with_mean(members)}
+    made = {
+        member: xr.Dataset(
+            {name: METRICS[name](sim=sim, obs=members[OBSERVED]) for name in metrics}
+        )
+        for member, sim in with_mean(members)
+    }
     return _over_members(made)
 
 
 def bootstrap(members: xr.Dataset, *, draws: int = DRAWS, seed: int = 0) -> xr.Dataset:
-    """NSE and KGE in draws of water years (`hydronb.analysis.significance.bootstrap`), over member, draw and basin."""
-    return _over_members({member: significance.bootstrap(sim, members[OBSERVED], draws=draws, seed=seed)
-                          for member, sim in with_mean(members)})
+    """NSE and KGE in draws of water years (`hydronb.analysis.significance.bootstrap`), over member,
+    draw and basin."""
+    return _over_members(
+        {
+            member: significance.bootstrap(sim, members[OBSERVED], draws=draws, seed=seed)
+            for member, sim in with_mean(members)
+        }
+    )
 
 
 def _over_members(made: Mapping[str, xr.Dataset]) -> xr.Dataset:
@@ -140,35 +169,42 @@ def models(made: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """
     if not made:
         raise DataError("no model to compare; give the run directories of trained models")
-    joined = xr.concat(list(made.values()), "model", join="outer", coords="minimal", compat="override")
+    joined = xr.concat(
+        list(made.values()), "model", join="outer", coords="minimal", compat="override"
+    )
     return joined.assign_coords(model=list(made))
 
 
-def summary(scores: xr.Dataset, statistics: Mapping[str, Sequence[str]] = TABLE2,
-            draws: xr.Dataset | None = None) -> pd.DataFrame:
+def summary(
+    scores: xr.Dataset,
+    statistics: Mapping[str, Sequence[str]] = TABLE2,
+    draws: xr.Dataset | None = None,
+) -> pd.DataFrame:
     """Tables 2 and 3 of Kratzert et al. (2019), from the scores of every basin.
 
-    A statistic over basins is taken of each seed; `single` is the mean of these over seeds, with their standard
-    deviation (ddof 0), `ensemble` the statistic of the mean simulation's scores. Failures are basins with NSE <= 0.
-    A basin without a score is left out of that metric alone.
+    A statistic over basins is taken of each seed; `single` is the mean of these over seeds, with
+    their standard deviation (ddof 0), `ensemble` the statistic of the mean simulation's scores.
+    Failures are basins with NSE <= 0. A basin without a score is left out of that metric alone.
 
     Parameters
     ----------
     scores
-        Over (model, member, basin); without `model`, one model; without `member`, a model of one row (kind `single`).
+        Over (model, member, basin); without `model`, one model; without `member`, a model of one
+        row (kind `single`).
     statistics
-        `TABLE2` or `TABLE3`, or for each metric which of mean, median, failures. Metrics that are not in `scores` are
-        passed over.
+        `TABLE2` or `TABLE3`, or for each metric which of mean, median, failures. Metrics that are
+        not in `scores` are passed over.
     draws
-        The same scores in draws of water years, over `draw` besides (`hydronb.analysis.significance.bootstrap`): each
-        statistic of a metric that is in it gets its interval.
+        The same scores in draws of water years, over `draw` besides
+        (`hydronb.analysis.significance.bootstrap`): each statistic of a metric that is in it gets
+        its interval.
 
     Returns
     -------
     pandas.DataFrame
-        Index (model, kind), columns `METRIC_STATISTIC` (for failures `failures`), each with `_std` and, given draws,
-        `_low` and `_high`; `members`, `basins` with a score, and `undefined`, the most basins without a value in a
-        metric that others have one for.
+        Index (model, kind), columns `METRIC_STATISTIC` (for failures `failures`), each with `_std`
+        and, given draws, `_low` and `_high`; `members`, `basins` with a score, and `undefined`, the
+        most basins without a value in a metric that others have one for.
 
     Raises
     ------
@@ -182,7 +218,10 @@ def summary(scores: xr.Dataset, statistics: Mapping[str, Sequence[str]] = TABLE2
             raise DataError(f"a table of scores needs one {dim} or more, and there is none")
     names = [name for name in statistics if name in scores]
     if not names:
-        raise DataError(f"none of {', '.join(statistics)} is among the scores, {', '.join(map(str, scores.data_vars))}")
+        raise DataError(
+            f"none of {', '.join(statistics)} is among the scores,"
+            f" {', '.join(map(str, scores.data_vars))}"
+        )
     statistics = {name: statistics[name] for name in names}
     valid = scores[names].notnull().to_dataarray("metric")
     there = valid.any(["metric", "basin"])
@@ -190,25 +229,41 @@ def summary(scores: xr.Dataset, statistics: Mapping[str, Sequence[str]] = TABLE2
     over = _over_basins(scores, statistics).where(there)
     kinds = _kinds(over, n_seeds)
     columns = dict(kinds.data_vars)
-    columns |= {f"{name}_std": values.where(n_seeds > 1).expand_dims(kind=["single"])
-                for name, values in _seeds(over).std("member").items()}
+    columns |= {
+        f"{name}_std": values.where(n_seeds > 1).expand_dims(kind=["single"])
+        for name, values in _seeds(over).std("member").items()
+    }
     if draws is not None:
         drawn = _over_basins(draws, {n: s for n, s in statistics.items() if n in draws})
         for name, values in _kinds(drawn.where(there), n_seeds).items():
             bounds = interval(values)
-            columns |= {f"{name}_{bound}": bounds.sel(bound=bound, drop=True) for bound in ("low", "high")}
+            columns |= {
+                f"{name}_{bound}": bounds.sel(bound=bound, drop=True) for bound in ("low", "high")
+            }
     counts = valid.any("metric").sum("basin")
-    columns |= {"members": n_seeds, "basins": counts.max("member"),
-                "undefined": (counts - valid.sum("basin").min("metric")).max("member")}
-    frame = xr.Dataset(columns).to_dataframe(dim_order=["model", "kind"]).dropna(how="all", subset=list(over.data_vars))
+    columns |= {
+        "members": n_seeds,
+        "basins": counts.max("member"),
+        "undefined": (counts - valid.sum("basin").min("metric")).max("member"),
+    }
+    frame = (
+        xr.Dataset(columns)
+        .to_dataframe(dim_order=["model", "kind"])
+        .dropna(how="all", subset=list(over.data_vars))
+    )
     order = [(m, k) for m in scores["model"].values for k in KINDS if (m, k) in frame.index]
     ordered = [c for n in over for c in (n, f"{n}_std", f"{n}_low", f"{n}_high") if c in frame]
     return frame.loc[order, [*ordered, *COUNTS]].astype(dict.fromkeys(COUNTS, int))
 
 
 def _over_basins(scores: xr.Dataset, statistics: Mapping[str, Sequence[str]]) -> xr.Dataset:
-    return xr.Dataset({what if what == "failures" else f"{name}_{what}": OVER_BASINS[what](scores[name])
-                       for name, wanted in statistics.items() for what in wanted})
+    return xr.Dataset(
+        {
+            what if what == "failures" else f"{name}_{what}": OVER_BASINS[what](scores[name])
+            for name, wanted in statistics.items()
+            for what in wanted
+        }
+    )
 
 
 def _seeds(table: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
@@ -216,15 +271,19 @@ def _seeds(table: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
 
 
 def _kinds(table: xr.Dataset, n_seeds: xr.DataArray) -> xr.Dataset:
-    """`member` replaced by `kind`: the mean over seeds, and the ensemble where there is not just one seed."""
+    """`member` replaced by `kind`: the mean over seeds, and the ensemble where there is not just
+    one seed."""
     kinds = [_seeds(table).mean("member").expand_dims(kind=["single"])]
     if ENSEMBLE in table["member"].values:
-        kinds.append(table.sel(member=ENSEMBLE, drop=True).where(n_seeds != 1).expand_dims(kind=[ENSEMBLE]))
+        kinds.append(
+            table.sel(member=ENSEMBLE, drop=True).where(n_seeds != 1).expand_dims(kind=[ENSEMBLE])
+        )
     return xr.concat(kinds, "kind")
 
 
 def common_basins(scores: xr.Dataset, metric: str = "nse") -> list[str]:
-    """The basins in which every model has a score, by any member: the subset on which models are compared.
+    """The basins in which every model has a score, by any member: the subset on which models are
+    compared.
 
     Raises
     ------
@@ -235,17 +294,25 @@ def common_basins(scores: xr.Dataset, metric: str = "nse") -> list[str]:
     values = values.any("member") if "member" in values.dims else values
     basins = scores["basin"].values[values.all("model").values].tolist()
     if not basins:
-        raise DataError(f"no basin has the score {metric} of all models {', '.join(map(str, scores['model'].values))}; "
-                        "compare models of the same basins")
+        raise DataError(
+            f"no basin has the score {metric} of all models"
+            f" {', '.join(map(str, scores['model'].values))}; compare models of the same basins"
+        )
     return basins
 
 
-HEADINGS = {"nse_mean": "NSE mean", "nse_median": "NSE median", "failures": "NSE \u2264 0",
-            "alpha_nse_median": "alpha", "beta_nse_median": "beta"}
+HEADINGS = {
+    "nse_mean": "NSE mean",
+    "nse_median": "NSE median",
+    "failures": "NSE \u2264 0",
+    "alpha_nse_median": "alpha",
+    "beta_nse_median": "beta",
+}
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """`summary` to be read: `0.712 \u00b1 0.005 (0.68 to 0.74)`, the deviation over seeds, the interval over years."""
+    """`summary` to be read: `0.712 \u00b1 0.005 (0.68 to 0.74)`, the deviation over seeds, the
+    interval over years."""
     names = [c for c in table if c not in COUNTS and not c.endswith(("_std", "_low", "_high"))]
     text = {}
     for name in names:
@@ -253,7 +320,9 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         digits = 1 if name in ("failures", "fhv_median", "fms_median", "flv_median") else 3
         none = pd.Series(np.nan, table.index)
         std, low, high = (table.get(f"{name}_{part}", none) for part in ("std", "low", "high"))
-        text[heading] = [_cell(*row, digits) for row in zip(table[name], std, low, high, strict=True)]
+        text[heading] = [
+            _cell(*row, digits) for row in zip(table[name], std, low, high, strict=True)
+        ]
     counts = {"seeds": table["members"].map(str), "basins": table["basins"].map(str)}
     return pd.DataFrame(text | counts, index=table.index)
 
@@ -262,11 +331,16 @@ def _cell(value: float, std: float, low: float, high: float, digits: int) -> str
     if pd.isna(value):
         return "-"
     text = f"{value:.{digits}f}" + ("" if pd.isna(std) else f" \u00b1 {std:.{digits}f}")
-    return text + ("" if pd.isna(low) else f" ({low:.{max(digits - 1, 0)}f} to {high:.{max(digits - 1, 0)}f})")
+    return text + (
+        "" if pd.isna(low) else f" ({low:.{max(digits - 1, 0)}f} to {high:.{max(digits - 1, 0)}f})"
+    )
 
 
-def by_settings(scores: xr.Dataset, settings: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> xr.Dataset:
-    """`model` unfolded into one dimension a setting: scores over (hidden, dropout, ..., member, basin).
+def by_settings(
+    scores: xr.Dataset, settings: Mapping[str, Mapping[str, Any]], names: Sequence[str]
+) -> xr.Dataset:
+    """`model` unfolded into one dimension a setting: scores over (hidden, dropout, ..., member,
+    basin).
 
     Parameters
     ----------
@@ -290,7 +364,9 @@ def by_settings(scores: xr.Dataset, settings: Mapping[str, Mapping[str, Any]], n
     keys = [tuple(_hashable(settings[label][n]) for n in names) for label in labels]
     if len(set(keys)) < len(keys):
         alike = [label for label, key in zip(labels, keys, strict=True) if keys.count(key) > 1]
-        raise DataError(f"{alike[0]} and {alike[1]} are alike in {', '.join(names)}; name another setting")
+        raise DataError(
+            f"{alike[0]} and {alike[1]} are alike in {', '.join(names)}; name another setting"
+        )
     index = pd.MultiIndex.from_tuples(keys, names=list(names))
     coords = xr.Coordinates.from_pandas_multiindex(index, "model")
     return scores.drop_vars("model").assign_coords(coords).unstack("model")  # noqa: PD010 (xarray's)

@@ -1,11 +1,12 @@
 """How sure a score is: a bootstrap over water years, and paired tests over basins.
 
-A score of ten years depends on which ten years they were. The bootstrap draws whole water years (with replacement, as
-many as there are), so that floods and droughts stay together, and scores each draw: Clark et al. (2021),
-doi:10.1029/2020WR029001. NSE and KGE are functions of six sums, which are taken once a year and added up in each draw;
-no series is resampled. All basins and models see the same years, so that differences of models are paired and medians
-over basins keep what rivers have in common in a wet year. It says nothing about other basins, other seeds or another
-climate, and with few years its intervals are too narrow.
+A score of ten years depends on which ten years they were. The bootstrap draws whole water years
+(with replacement, as many as there are), so that floods and droughts stay together, and scores each
+draw: Clark et al. (2021), doi:10.1029/2020WR029001. NSE and KGE are functions of six sums, which
+are taken once a year and added up in each draw; no series is resampled. All basins and models see
+the same years, so that differences of models are paired and medians over basins keep what rivers
+have in common in a wet year. It says nothing about other basins, other seeds or another climate,
+and with few years its intervals are too narrow.
 """
 
 import itertools
@@ -42,14 +43,15 @@ def yearly_sums(sim: xr.DataArray, obs: xr.DataArray, *, first_month: int = 10) 
     Parameters
     ----------
     sim, obs
-        Over `time` and whatever else (basin, seed, ...), joined by their labels. A day counts where both are there.
+        Over `time` and whatever else (basin, seed, ...), joined by their labels. A day counts where
+        both are there.
 
     Returns
     -------
     xarray.Dataset
-        Over `year` and the other dimensions: `n`, the days; `s`, `o`, `ss`, `oo`, `so`, sums of simulation and
-        observation and of their squares and product, both less the constant `level` of their series (the mean of the
-        observation, so that nothing cancels).
+        Over `year` and the other dimensions: `n`, the days; `s`, `o`, `ss`, `oo`, `so`, sums of
+        simulation and observation and of their squares and product, both less the constant `level`
+        of their series (the mean of the observation, so that nothing cancels).
 
     Raises
     ------
@@ -64,7 +66,9 @@ def yearly_sums(sim: xr.DataArray, obs: xr.DataArray, *, first_month: int = 10) 
     level = obs.mean("time").fillna(0.0)
     year = water_year(obs["time"], first_month).rename("year")
     years = np.unique(year)
-    member = xr.DataArray((year.values == years[:, None]).astype(float), dims=("year", "time"), coords={"year": years})
+    member = xr.DataArray(
+        (year.values == years[:, None]).astype(float), dims=("year", "time"), coords={"year": years}
+    )
 
     def per_year(da: xr.DataArray) -> xr.DataArray:
         return xr.dot(da, member, dim="time")
@@ -72,37 +76,55 @@ def yearly_sums(sim: xr.DataArray, obs: xr.DataArray, *, first_month: int = 10) 
     s, o = sim.astype(float) - level, obs - level
     both = s.notnull() & o.notnull()
     s, o = s.where(both, 0.0), o.where(both, 0.0)
-    sums = {"n": per_year(both.astype(float)), "s": per_year(s), "o": per_year(o), "ss": per_year(s * s),
-            "oo": per_year(o * o), "so": per_year(s * o)}
+    sums = {
+        "n": per_year(both.astype(float)),
+        "s": per_year(s),
+        "o": per_year(o),
+        "ss": per_year(s * s),
+        "oo": per_year(o * o),
+        "so": per_year(s * o),
+    }
     return xr.Dataset(sums | {"level": level})
 
 
 def scores_of_sums(sums: xr.Dataset) -> xr.Dataset:
-    """`nse` and `kge` of sums over days, as `hydronb.metrics` defines them; NaN where they are undefined there."""
+    """`nse` and `kge` of sums over days, as `hydronb.metrics` defines them; NaN where they are
+    undefined there."""
     n = sums["n"].where(sums["n"] > 0)
     ms, mo = sums["s"] / n, sums["o"] / n
     var_s, var_o = sums["ss"] / n - ms**2, sums["oo"] / n - mo**2
-    tiny = 1e-12 * (sums["level"] ** 2 + var_s + var_o)  # a series that never changes, but for rounding
+    # a series that never changes, but for rounding
+    tiny = 1e-12 * (sums["level"] ** 2 + var_s + var_o)
     var_s, var_o = var_s.where(var_s > tiny), var_o.where(var_o > tiny)
     r = (sums["so"] / n - ms * mo) / np.sqrt(var_s * var_o)
     bias = (ms + sums["level"]) / (mo + sums["level"])
     nse = 1 - (sums["ss"] - 2 * sums["so"] + sums["oo"]) / n / var_o
-    return xr.Dataset({"nse": nse, "kge": 1 - np.sqrt((r - 1) ** 2 + (np.sqrt(var_s / var_o) - 1) ** 2
-                                                      + (bias - 1) ** 2)})
+    return xr.Dataset(
+        {
+            "nse": nse,
+            "kge": 1 - np.sqrt((r - 1) ** 2 + (np.sqrt(var_s / var_o) - 1) ** 2 + (bias - 1) ** 2),
+        }
+    )
 
 
-def bootstrap(sim: xr.DataArray, obs: xr.DataArray, *, draws: int = DRAWS, seed: int = 0,
-              first_month: int = 10) -> xr.Dataset:
+def bootstrap(
+    sim: xr.DataArray,
+    obs: xr.DataArray,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+    first_month: int = 10,
+) -> xr.Dataset:
     """NSE and KGE of every series in each of `draws` draws of water years.
 
-    The draws depend on nothing but the number of years, `draws` and `seed`: results for two models over the same days
-    are paired, draw by draw.
+    The draws depend on nothing but the number of years, `draws` and `seed`: results for two models
+    over the same days are paired, draw by draw.
 
     Returns
     -------
     xarray.Dataset
-        `nse` and `kge` over (draw, ...), float32, with the scalar coordinate `years`, how many were drawn from; NaN in
-        series with fewer than two years of observations.
+        `nse` and `kge` over (draw, ...), float32, with the scalar coordinate `years`, how many were
+        drawn from; NaN in series with fewer than two years of observations.
 
     Raises
     ------
@@ -113,31 +135,46 @@ def bootstrap(sim: xr.DataArray, obs: xr.DataArray, *, draws: int = DRAWS, seed:
     n_years = sums.sizes["year"]
     if n_years < 2:
         first, last = (str(day)[:10] for day in obs["time"].values[[0, -1]])
-        raise DataError(f"a bootstrap over water years needs two or more, and {first} to {last} lies in one; take a "
-                        "longer test_period")
+        raise DataError(
+            f"a bootstrap over water years needs two or more, and {first} to {last} lies in one;"
+            " take a longer test_period"
+        )
     rng = np.random.default_rng(seed)
-    times = xr.DataArray(rng.multinomial(n_years, np.full(n_years, 1 / n_years), size=draws).astype(float),
-                         dims=("draw", "year"), coords={"year": sums["year"]})
+    times = xr.DataArray(
+        rng.multinomial(n_years, np.full(n_years, 1 / n_years), size=draws).astype(float),
+        dims=("draw", "year"),
+        coords={"year": sums["year"]},
+    )
     parts = []
     for start in range(0, draws, AT_ONCE):
-        drawn = {name: xr.dot(times[start : start + AT_ONCE], sums[name], dim="year") for name in SUMS}
-        parts.append(scores_of_sums(xr.Dataset(drawn | {"level": sums["level"]})).astype(np.float32))
-    made = xr.concat(parts, "draw").where((sums["n"] > 0).sum("year") >= 2).assign_coords(years=n_years)
+        drawn = {
+            name: xr.dot(times[start : start + AT_ONCE], sums[name], dim="year") for name in SUMS
+        }
+        parts.append(
+            scores_of_sums(xr.Dataset(drawn | {"level": sums["level"]})).astype(np.float32)
+        )
+    made = (
+        xr.concat(parts, "draw")
+        .where((sums["n"] > 0).sum("year") >= 2)
+        .assign_coords(years=n_years)
+    )
     return made.transpose("draw", *[d for d in sim.dims if d in made.dims])
 
 
 def interval(draws: xr.DataArray, level: float = LEVEL) -> xr.DataArray:
-    """The interval of a score, over `bound` (`low`, `high`) in place of `draw`; NaN where a draw is.
+    """The interval of a score, over `bound` (`low`, `high`) in place of `draw`; NaN where a draw
+    is.
 
     Percentiles of the draws, taken further out the fewer years were drawn from (Hesterberg, 2015,
-    doi:10.1080/00031305.2015.1089789, expanded percentile interval). Where years differ much, a 90 % interval of ten
-    years still holds the truth in some 80 % of cases only, one of three years in 65 %.
+    doi:10.1080/00031305.2015.1089789, expanded percentile interval). Where years differ much, a 90
+    % interval of ten years still holds the truth in some 80 % of cases only, one of three years in
+    65 %.
 
     Parameters
     ----------
     draws
-        Over `draw` and other dimensions, with the coordinate `years`, from `bootstrap`: a score, a difference of two
-        models' scores, a median over basins.
+        Over `draw` and other dimensions, with the coordinate `years`, from `bootstrap`: a score, a
+        difference of two models' scores, a median over basins.
     """
     from scipy import stats
 
@@ -148,7 +185,8 @@ def interval(draws: xr.DataArray, level: float = LEVEL) -> xr.DataArray:
 
 
 def paired(a: pd.Series, b: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Two scores by basin on the basins that both have, in one order; ids match with or without their prefix.
+    """Two scores by basin on the basins that both have, in one order; ids match with or without
+    their prefix.
 
     Raises
     ------
@@ -158,7 +196,9 @@ def paired(a: pd.Series, b: pd.Series) -> tuple[pd.Series, pd.Series]:
     a, b = (x.rename(index=lambda i: bare_id(str(i))).dropna() for x in (a, b))
     for x in (a, b):
         if x.index.has_duplicates:
-            raise DataError(f"basin {x.index[x.index.duplicated()][0]} is scored twice, so pairs cannot be made")
+            raise DataError(
+                f"basin {x.index[x.index.duplicated()][0]} is scored twice, so pairs cannot be made"
+            )
     both = a.index.intersection(b.index)
     if both.empty:
         raise DataError("the two models have no basin in common that both have a score for")
@@ -166,7 +206,8 @@ def paired(a: pd.Series, b: pd.Series) -> tuple[pd.Series, pd.Series]:
 
 
 def wilcoxon(a: pd.Series, b: pd.Series) -> float:
-    """p of the paired, two-sided signed-rank test of Wilcoxon (1945) over basins; 1 where no pair differs.
+    """p of the paired, two-sided signed-rank test of Wilcoxon (1945) over basins; 1 where no pair
+    differs.
 
     It takes basins for independent, which neighbours are not: p is too small.
     """
@@ -177,7 +218,8 @@ def wilcoxon(a: pd.Series, b: pd.Series) -> float:
 
 
 def cohens_d(a: pd.Series, b: pd.Series) -> float:
-    """|mean(a) - mean(b)| over the pooled standard deviation: the unpaired form of Kratzert et al. (2019), with ddof 0.
+    """|mean(a) - mean(b)| over the pooled standard deviation: the unpaired form of Kratzert et al.
+    (2019), with ddof 0.
 
     NaN where neither varies. Rule of thumb (Cohen, 1988): 0.2 small, 0.5 medium, 0.8 large.
     """
@@ -201,9 +243,10 @@ def differences(draws: xr.DataArray, scores: xr.DataArray, *, level: float = LEV
     Returns
     -------
     pandas.DataFrame
-        Index (better, than), ordered by the median score; `basins` both have; `difference`, the median over basins of
-        the pairwise difference, with its interval `low`, `high` over draws of years; `surely_better`, `surely_worse`:
-        basins whose own interval lies on one side of zero; `wilcoxon_p`, `cohens_d`.
+        Index (better, than), ordered by the median score; `basins` both have; `difference`, the
+        median over basins of the pairwise difference, with its interval `low`, `high` over draws of
+        years; `surely_better`, `surely_worse`: basins whose own interval lies on one side of zero;
+        `wilcoxon_p`, `cohens_d`.
     """
     order = scores.median("basin").to_series().sort_values(ascending=False, kind="stable").index
     rows = {}
@@ -212,11 +255,16 @@ def differences(draws: xr.DataArray, scores: xr.DataArray, *, level: float = LEV
         first, second = paired(*pair)
         apart = draws.sel(model=a, drop=True) - draws.sel(model=b, drop=True)
         whole, each = interval(apart.median("basin"), level), interval(apart, level)
-        rows[a, b] = {"basins": len(first), "difference": (first - second).median(),
-                      "low": float(whole.sel(bound="low")), "high": float(whole.sel(bound="high")),
-                      "surely_better": int((each.sel(bound="low") > 0).sum()),
-                      "surely_worse": int((each.sel(bound="high") < 0).sum()),
-                      "wilcoxon_p": wilcoxon(*pair), "cohens_d": cohens_d(*pair)}
+        rows[a, b] = {
+            "basins": len(first),
+            "difference": (first - second).median(),
+            "low": float(whole.sel(bound="low")),
+            "high": float(whole.sel(bound="high")),
+            "surely_better": int((each.sel(bound="low") > 0).sum()),
+            "surely_worse": int((each.sel(bound="high") < 0).sum()),
+            "wilcoxon_p": wilcoxon(*pair),
+            "cohens_d": cohens_d(*pair),
+        }
     frame = pd.DataFrame.from_dict(rows, orient="index")
     frame.index = pd.MultiIndex.from_tuples(rows, names=["better", "than"])
     return frame

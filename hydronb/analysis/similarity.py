@@ -1,8 +1,10 @@
-"""Catchment similarity as an EA-LSTM sees it: clusters of input gates, and what they say about streamflow.
+"""Catchment similarity as an EA-LSTM sees it: clusters of input gates, and what they say about
+streamflow.
 
-Kratzert et al. (2019), Sects. 2.7 and 3.4 (2.6.3 in the discussion paper), doi:10.5194/hess-23-5089-2019. A *space* is
-a set of points, one a basin: the `embedding` (input gates, Eq. 7, a cell each dimension) or the `attributes`
-(standardised, as they are before the network has seen a river). All tables are tidy; `seed` is empty for attributes.
+Kratzert et al. (2019), Sects. 2.7 and 3.4 (2.6.3 in the discussion paper),
+doi:10.5194/hess-23-5089-2019. A *space* is a set of points, one a basin: the `embedding` (input
+gates, Eq. 7, a cell each dimension) or the `attributes` (standardised, as they are before the
+network has seen a river). All tables are tidy; `seed` is empty for attributes.
 """
 
 import os
@@ -36,12 +38,14 @@ def input_gates(runs: Sequence[TrainedEALSTM], ds: xr.Dataset) -> xr.DataArray:
 
 
 def read_embedding(path: str | Path) -> xr.DataArray:
-    """`input_gate` (seed, basin, cell) of a NetCDF file: the published one, or `embedding.nc` of a run.
+    """`input_gate` (seed, basin, cell) of a NetCDF file: the published one, or `embedding.nc` of a
+    run.
 
     Raises
     ------
     DataError
-        No such file, no `input_gate`, other dimensions, ids that are no text or repeat, or values outside 0 to 1.
+        No such file, no `input_gate`, other dimensions, ids that are no text or repeat, or values
+        outside 0 to 1.
     """
     try:
         with xr.open_dataset(path) as ds:
@@ -53,24 +57,38 @@ def read_embedding(path: str | Path) -> xr.DataArray:
     if "seed" not in gate.dims:
         gate = gate.expand_dims(seed=[int(gate["seed"]) if "seed" in gate.coords else 0])
     if set(gate.dims) != {"seed", "basin", "cell"} or not {"seed", "basin"} <= set(gate.coords):
-        raise DataError(f"{path}: input_gate is over {gate.dims}; it needs seed, basin and cell, with ids and seeds")
+        raise DataError(
+            f"{path}: input_gate is over {gate.dims}; it needs seed, basin and cell, with ids and"
+            " seeds"
+        )
     basins = [str(b) for b in gate["basin"].values]
     if gate["basin"].dtype.kind not in "UOT" or len(set(basins)) < len(basins):
-        raise DataError(f"{path}: basin ids must be text, each once; numbers lose their leading zeros")
+        raise DataError(
+            f"{path}: basin ids must be text, each once; numbers lose their leading zeros"
+        )
     gate = gate.transpose("seed", "basin", "cell")
     if not bool(((gate >= 0) & (gate <= 1)).all()):
-        raise DataError(f"{path}: input_gate is not within 0 to 1 everywhere; give it after the sigmoid (Eq. 7)")
+        raise DataError(
+            f"{path}: input_gate is not within 0 to 1 everywhere; give it after the sigmoid (Eq. 7)"
+        )
     return _described(gate.values, [int(s) for s in gate["seed"].values], np.array(basins, object))
 
 
 def _described(values: np.ndarray, seeds: Sequence[int], basins: np.ndarray) -> xr.DataArray:
-    return xr.DataArray(values, dims=("seed", "basin", "cell"), name="input_gate",
-                        coords={"seed": list(seeds), "basin": basins, "cell": np.arange(values.shape[2])},
-                        attrs={"units": "1", "long_name": "input gate"})
+    return xr.DataArray(
+        values,
+        dims=("seed", "basin", "cell"),
+        name="input_gate",
+        coords={"seed": list(seeds), "basin": basins, "cell": np.arange(values.shape[2])},
+        attrs={"units": "1", "long_name": "input gate"},
+    )
 
 
-def standardised(ds: xr.Dataset, names: Sequence[str], *, fill_missing: bool = False) -> xr.DataArray:
-    """Attributes with zero mean and unit standard deviation (ddof 1) over the basins of `ds`: (basin, attribute).
+def standardised(
+    ds: xr.Dataset, names: Sequence[str], *, fill_missing: bool = False
+) -> xr.DataArray:
+    """Attributes with zero mean and unit standard deviation (ddof 1) over the basins of `ds`:
+    (basin, attribute).
 
     A constant attribute is zero throughout, and so is a missing one with `fill_missing`.
 
@@ -80,18 +98,27 @@ def standardised(ds: xr.Dataset, names: Sequence[str], *, fill_missing: bool = F
         An attribute that is not there, or missing in a basin.
     """
     if lacking := [n for n in names if n not in ds]:
-        raise DataError(f"the data have no attribute {lacking[0]!r}, which the model was trained with")
+        raise DataError(
+            f"the data have no attribute {lacking[0]!r}, which the model was trained with"
+        )
     values = attribute_matrix(ds, list(names), categories(ds, list(names)))
     if (missing := np.isnan(values)).any() and not fill_missing:
         b, a = np.argwhere(missing)[0]
-        raise DataError(f"attribute {names[a]} of basin {ds['basin'].values[b]} is missing; leave the basin out")
+        raise DataError(
+            f"attribute {names[a]} of basin {ds['basin'].values[b]} is missing; leave the basin out"
+        )
     mean, std = np.nanmean(values, axis=0), np.nanstd(values, axis=0, ddof=1)
-    return xr.DataArray(np.nan_to_num((values - mean) / np.where(std > 0, std, 1)), dims=("basin", "attribute"),
-                        coords={"basin": ds["basin"].values, "attribute": list(names)}, name="attributes")
+    return xr.DataArray(
+        np.nan_to_num((values - mean) / np.where(std > 0, std, 1)),
+        dims=("basin", "attribute"),
+        coords={"basin": ds["basin"].values, "attribute": list(names)},
+        name="attributes",
+    )
 
 
 def select_basins(ds: xr.Dataset, basins: Iterable[str], *, where: str) -> xr.Dataset:
-    """The rows of `ds` for `basins`, joined by the part of the id after the source's prefix, under the ids given.
+    """The rows of `ds` for `basins`, joined by the part of the id after the source's prefix, under
+    the ids given.
 
     Raises
     ------
@@ -102,19 +129,25 @@ def select_basins(ds: xr.Dataset, basins: Iterable[str], *, where: str) -> xr.Da
     basins = list(basins)
     if lacking := [b for b in basins if bare_id(b) not in position]:
         more = f" (nor {len(lacking) - 1} others)" if len(lacking) > 1 else ""
-        raise DataError(f"{where} has no basin {lacking[0]!r}{more} of the embedding; give the `attributes` of these")
+        raise DataError(
+            f"{where} has no basin {lacking[0]!r}{more} of the embedding; give the `attributes` of"
+            " these"
+        )
     chosen = ds.isel(basin=[position[bare_id(b)] for b in basins])
     return chosen.assign_coords(basin=np.array(basins, object))
 
 
-# Clusters -------------------------------------------------------------------------------------------------
+# Clusters
+# ---
 
 
-def clusters(points: xr.DataArray, ks: Sequence[int] = KS, *, n_init: int = 10, random_state: int = 0) -> xr.DataArray:
+def clusters(
+    points: xr.DataArray, ks: Sequence[int] = KS, *, n_init: int = 10, random_state: int = 0
+) -> xr.DataArray:
     """k-means of points (basin, anything) for each k: labels (k, basin), the largest cluster is 0.
 
-    scikit-learn's k-means++ with Euclidean distances. `n_init` restarts, the best of them is kept; the paper's
-    silhouettes have 10, its maps 200.
+    scikit-learn's k-means++ with Euclidean distances. `n_init` restarts, the best of them is kept;
+    the paper's silhouettes have 10, its maps 200.
 
     Raises
     ------
@@ -127,11 +160,22 @@ def clusters(points: xr.DataArray, ks: Sequence[int] = KS, *, n_init: int = 10, 
     basins = points["basin"].values
     for k in ks:
         if not 2 <= k < len(basins):
-            raise DataError(f"k = {k} clusters of {len(basins)} basins: choose k from 2 to {len(basins) - 1}")
+            raise DataError(
+                f"k = {k} clusters of {len(basins)} basins: choose k from 2 to {len(basins) - 1}"
+            )
     values = points.transpose("basin", ...).values
-    with threadpool_limits(1):  # so few points are clustered fastest by one thread, and always alike
-        labels = [_by_size(KMeans(k, n_init=n_init, random_state=random_state).fit_predict(values)) for k in ks]
-    return xr.DataArray(np.stack(labels), dims=("k", "basin"), coords={"k": list(ks), "basin": basins}, name="cluster")
+    # so few points are clustered fastest by one thread, and always alike
+    with threadpool_limits(1):
+        labels = [
+            _by_size(KMeans(k, n_init=n_init, random_state=random_state).fit_predict(values))
+            for k in ks
+        ]
+    return xr.DataArray(
+        np.stack(labels),
+        dims=("k", "basin"),
+        coords={"k": list(ks), "basin": basins},
+        name="cluster",
+    )
 
 
 def _by_size(labels: np.ndarray) -> np.ndarray:
@@ -145,8 +189,8 @@ def _by_size(labels: np.ndarray) -> np.ndarray:
 def silhouettes(points: xr.DataArray, labels: xr.DataArray) -> pd.DataFrame:
     """Mean and minimum over basins of the silhouette (Rousseeuw, 1987): columns k, mean, min.
 
-    A basin's silhouette is (b - a) / max(a, b): a is its mean distance to the others of its cluster, b that to the
-    basins of the nearest other cluster; 0 for a basin that is alone.
+    A basin's silhouette is (b - a) / max(a, b): a is its mean distance to the others of its
+    cluster, b that to the basins of the nearest other cluster; 0 for a basin that is alone.
     """
     from sklearn.metrics import pairwise_distances, silhouette_samples
 
@@ -154,11 +198,16 @@ def silhouettes(points: xr.DataArray, labels: xr.DataArray) -> pd.DataFrame:
     distance = pairwise_distances(values)
     np.fill_diagonal(distance, 0)
     each = [silhouette_samples(distance, of_k.values, metric="precomputed") for of_k in labels]
-    return pd.DataFrame({"k": labels["k"].values, "mean": [s.mean() for s in each], "min": [s.min() for s in each]})
+    return pd.DataFrame(
+        {"k": labels["k"].values, "mean": [s.mean() for s in each], "min": [s.min() for s in each]}
+    )
 
 
-def all_spaces(embedding: xr.DataArray, attributes: xr.DataArray) -> dict[tuple[str, int | None], xr.DataArray]:
-    """Points (basin, ...) by space and seed: each seed's embedding, then the attributes, whose seed is None.
+def all_spaces(
+    embedding: xr.DataArray, attributes: xr.DataArray
+) -> dict[tuple[str, int | None], xr.DataArray]:
+    """Points (basin, ...) by space and seed: each seed's embedding, then the attributes, whose seed
+    is None.
 
     Raises
     ------
@@ -167,15 +216,25 @@ def all_spaces(embedding: xr.DataArray, attributes: xr.DataArray) -> dict[tuple[
     """
     here, there = set(embedding["basin"].values), set(attributes["basin"].values)
     if here != there:
-        raise DataError(f"basin {sorted(here ^ there)[0]} is not in both, embedding and attributes; join them first")
-    spaces = {("embedding", int(s)): embedding.sel(seed=s, drop=True) for s in embedding["seed"].values}
+        raise DataError(
+            f"basin {sorted(here ^ there)[0]} is not in both, embedding and attributes; join them"
+            " first"
+        )
+    spaces = {
+        ("embedding", int(s)): embedding.sel(seed=s, drop=True) for s in embedding["seed"].values
+    }
     return spaces | {("attributes", None): attributes.sel(basin=embedding["basin"])}
 
 
 def tidy(tables: dict[tuple[str, int | None], pd.DataFrame]) -> pd.DataFrame:
     """Tables by space and seed below each other, with columns `space` and `seed` in front."""
-    made = pd.concat([t.assign(space=space, seed=pd.array([seed] * len(t), dtype="Int64"))
-                      for (space, seed), t in tables.items()], ignore_index=True)
+    made = pd.concat(
+        [
+            t.assign(space=space, seed=pd.array([seed] * len(t), dtype="Int64"))
+            for (space, seed), t in tables.items()
+        ],
+        ignore_index=True,
+    )
     return made[["space", "seed", *(c for c in made.columns if c not in ("space", "seed"))]]
 
 
@@ -187,7 +246,9 @@ def cluster_table(labels: xr.DataArray) -> pd.DataFrame:
 def best_k(silhouette: pd.DataFrame) -> dict[str, int]:
     """The k with the largest mean silhouette, averaged over seeds, by space."""
     means = silhouette.groupby(["space", "k"])["mean"].mean()
-    return {str(space): int(of_space.idxmax()[1]) for space, of_space in means.groupby(level="space")}
+    return {
+        str(space): int(of_space.idxmax()[1]) for space, of_space in means.groupby(level="space")
+    }
 
 
 def best_k_of_seeds(silhouette: pd.DataFrame) -> dict[int, int]:
@@ -198,30 +259,53 @@ def best_k_of_seeds(silhouette: pd.DataFrame) -> dict[int, int]:
 
 
 def stability(labels: dict[tuple[str, int | None], xr.DataArray]) -> pd.DataFrame:
-    """How far two clusterings agree: columns k, one, other, adjusted_rand; 1 is the same clusters, 0 chance.
+    """How far two clusterings agree: columns k, one, other, adjusted_rand; 1 is the same clusters,
+    0 chance.
 
-    `one` and `other` are a seed as text or `attributes`. Adjusted Rand index of Hubert and Arabie (1985).
+    `one` and `other` are a seed as text or `attributes`. Adjusted Rand index of Hubert and Arabie
+    (1985).
     """
     from sklearn.metrics import adjusted_rand_score
 
-    named = {space if seed is None else str(seed): of_seed for (space, seed), of_seed in labels.items()}
-    rows = [(int(k), one, other, adjusted_rand_score(named[one].sel(k=k), named[other].sel(k=k)))
-            for one, other in combinations(named, 2) for k in named[one]["k"].values]
+    named = {
+        space if seed is None else str(seed): of_seed for (space, seed), of_seed in labels.items()
+    }
+    rows = [
+        (int(k), one, other, adjusted_rand_score(named[one].sel(k=k), named[other].sel(k=k)))
+        for one, other in combinations(named, 2)
+        for k in named[one]["k"].values
+    ]
     return pd.DataFrame(rows, columns=["k", "one", "other", "adjusted_rand"])
 
 
-def agreement(labels: dict[tuple[str, int | None], xr.DataArray], truth: xr.DataArray) -> pd.DataFrame:
-    """Adjusted Rand index of every clustering against a classification that is known: space, seed, k, adjusted_rand."""
+def agreement(
+    labels: dict[tuple[str, int | None], xr.DataArray], truth: xr.DataArray
+) -> pd.DataFrame:
+    """Adjusted Rand index of every clustering against a classification that is known: space, seed,
+    k, adjusted_rand."""
     from sklearn.metrics import adjusted_rand_score
 
-    return tidy({key: pd.DataFrame({"k": of_seed["k"].values, "adjusted_rand": [
-        adjusted_rand_score(truth.sel(basin=of_seed["basin"]).values.astype(str), of_k.values) for of_k in of_seed]})
-        for key, of_seed in labels.items()})
+    return tidy(
+        {
+            key: pd.DataFrame(
+                {
+                    "k": of_seed["k"].values,
+                    "adjusted_rand": [
+                        adjusted_rand_score(
+                            truth.sel(basin=of_seed["basin"]).values.astype(str), of_k.values
+                        )
+                        for of_k in of_seed
+                    ],
+                }
+            )
+            for key, of_seed in labels.items()
+        }
+    )
 
 
 def aligned(labels: xr.DataArray, reference: xr.DataArray) -> xr.DataArray:
-    """Labels (basin) renamed so that as many basins as can be have the label they have in `reference`, for maps that
-    are to be compared by colour."""
+    """Labels (basin) renamed so that as many basins as can be have the label they have in
+    `reference`, for maps that are to be compared by colour."""
     from scipy.optimize import linear_sum_assignment
 
     n = int(max(labels.max(), reference.max())) + 1
@@ -230,11 +314,13 @@ def aligned(labels: xr.DataArray, reference: xr.DataArray) -> xr.DataArray:
     return labels.copy(data=linear_sum_assignment(-shared)[1][labels.values])
 
 
-# What clusters explain ------------------------------------------------------------------------------------
+# What clusters explain
+# ---
 
 
 def signatures_of(ds: xr.Dataset) -> xr.Dataset:
-    """The 13 signatures of CAMELS: its own table's where `ds` has them, else made from streamflow and precipitation.
+    """The 13 signatures of CAMELS: its own table's where `ds` has them, else made from streamflow
+    and precipitation.
 
     Raises
     ------
@@ -246,7 +332,10 @@ def signatures_of(ds: xr.Dataset) -> xr.Dataset:
     if all(name in ds for name in SIGNATURES):
         return ds[list(SIGNATURES)]
     if lacking := [n for n in ("streamflow", "prcp") if n not in ds]:
-        raise DataError(f"no signatures: the data have neither camels_hydro's nor {lacking[0]} to make them from")
+        raise DataError(
+            f"no signatures: the data have neither camels_hydro's nor {lacking[0]} to make them"
+            " from"
+        )
     return signatures(ds["streamflow"], ds["prcp"])
 
 
@@ -266,18 +355,20 @@ def require_signatures(signatures: xr.Dataset, *, missing: str = "error") -> xr.
         if (lacking := np.isnan(values)).any():
             names = signatures["basin"].values[lacking.values]
             more = f" (nor have {len(names) - 1} others)" if len(names) > 1 else ""
-            raise DataError(f"basin {names[0]} has no {name}{more}; leave out the basin or the signature, or set "
-                            "missing_signatures: skip")
+            raise DataError(
+                f"basin {names[0]} has no {name}{more}; leave out the basin or the signature, or"
+                " set missing_signatures: skip"
+            )
     return signatures
 
 
 def variance_reduction(labels: xr.DataArray, signatures: xr.Dataset) -> pd.DataFrame:
     """Share of each signature's variance over basins that goes when the clusters are known.
 
-    Weighting `cluster`, the paper's: 1 - mean over clusters of var(in the cluster) / var(of all), ddof 1; a cluster of
-    five basins counts as one of two hundred. Weighting `size`: 1 - sum of squares within / sum of squares in all, the
-    explained variance as it is usually meant, never below 0. A cluster of one basin has no variance and is left out of
-    the first.
+    Weighting `cluster`, the paper's: 1 - mean over clusters of var(in the cluster) / var(of all),
+    ddof 1; a cluster of five basins counts as one of two hundred. Weighting `size`: 1 - sum of
+    squares within / sum of squares in all, the explained variance as it is usually meant, never
+    below 0. A cluster of one basin has no variance and is left out of the first.
 
     Parameters
     ----------
@@ -295,7 +386,9 @@ def variance_reduction(labels: xr.DataArray, signatures: xr.Dataset) -> pd.DataF
     for name, of_all in signatures.sel(basin=labels["basin"]).data_vars.items():
         y = of_all.values.astype(np.float64)
         for k, of_k in zip(labels["k"].values, labels.values, strict=True):
-            for weighting, value in zip(WEIGHTINGS, _reductions(y[~np.isnan(y)], of_k[~np.isnan(y)]), strict=True):
+            for weighting, value in zip(
+                WEIGHTINGS, _reductions(y[~np.isnan(y)], of_k[~np.isnan(y)]), strict=True
+            ):
                 rows.append((int(k), str(name), weighting, value))
     return pd.DataFrame(rows, columns=["k", "signature", "weighting", "value"])
 
@@ -310,14 +403,18 @@ def _reductions(y: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     return float(by_cluster), float(1 - within / ((y - y.mean()) ** 2).sum())
 
 
-# In two dimensions, and on disk ---------------------------------------------------------------------------
+# In two dimensions, and on disk
+# ---
 
 
-def project(points: xr.DataArray, *, n_neighbors: int = 10, min_dist: float = 0.1, random_state: int = 0
-            ) -> pd.DataFrame:
-    """UMAP (McInnes et al., 2018) of points (basin, ...) onto a plane: columns basin, x, y; with the paper's settings.
+def project(
+    points: xr.DataArray, *, n_neighbors: int = 10, min_dist: float = 0.1, random_state: int = 0
+) -> pd.DataFrame:
+    """UMAP (McInnes et al., 2018) of points (basin, ...) onto a plane: columns basin, x, y; with
+    the paper's settings.
 
-    Coordinates depend on the library's version and on the machine: look at neighbours, not at numbers.
+    Coordinates depend on the library's version and on the machine: look at neighbours, not at
+    numbers.
     """
     import warnings
 
@@ -327,8 +424,9 @@ def project(points: xr.DataArray, *, n_neighbors: int = 10, min_dist: float = 0.
 
         values = points.transpose("basin", ...).values
         n = min(n_neighbors, len(values) - 1)
-        plane = umap.UMAP(n_neighbors=n, min_dist=min_dist, random_state=random_state, init=_init(len(values))
-                          ).fit_transform(values)
+        plane = umap.UMAP(
+            n_neighbors=n, min_dist=min_dist, random_state=random_state, init=_init(len(values))
+        ).fit_transform(values)
     return pd.DataFrame({"basin": points["basin"].values, "x": plane[:, 0], "y": plane[:, 1]})
 
 
@@ -337,14 +435,29 @@ def _init(n_points: int) -> str:
     return "spectral" if n_points > 10 else "random"
 
 
-def save_embedding(folder: Path, embedding: xr.DataArray, catchments: xr.Dataset, signatures: xr.Dataset,
-                   names: Sequence[str]) -> None:
-    """Write `embedding.nc`: input gates, and over basin the attributes `names`, the signatures, where the gauges lie,
-    and a true regime where it is known: what it takes to draw every figure again."""
+def save_embedding(
+    folder: Path,
+    embedding: xr.DataArray,
+    catchments: xr.Dataset,
+    signatures: xr.Dataset,
+    names: Sequence[str],
+) -> None:
+    """Write `embedding.nc`: input gates, and over basin the attributes `names`, the signatures,
+    where the gauges lie, and a true regime where it is known: what it takes to draw every figure
+    again."""
     over_basin = [n for n in (*names, "true_regime") if n in catchments]
-    whole = xr.merge([embedding.astype(np.float32), catchments[over_basin].reset_coords(drop=True),
-                      signatures.reset_coords(drop=True)], compat="override", join="exact")
-    whole = whole.assign_coords({c: catchments[c] for c in ("lat", "lon", "gauge_name") if c in catchments.coords})
+    whole = xr.merge(
+        [
+            embedding.astype(np.float32),
+            catchments[over_basin].reset_coords(drop=True),
+            signatures.reset_coords(drop=True),
+        ],
+        compat="override",
+        join="exact",
+    )
+    whole = whole.assign_coords(
+        {c: catchments[c] for c in ("lat", "lon", "gauge_name") if c in catchments.coords}
+    )
     partial = folder / "embedding.nc.partial"
     whole.to_netcdf(partial, encoding={"input_gate": {"zlib": True, "complevel": 1}})
     os.replace(partial, folder / "embedding.nc")

@@ -1,4 +1,5 @@
-"""The app: pages that show what runs have made. `hydronb app OUTPUTS` serves it, `page` puts one in a notebook."""
+"""The app: pages that show what runs have made. `hydronb app OUTPUTS` serves it, `page` puts one in
+a notebook."""
 
 from pathlib import Path
 from typing import Any

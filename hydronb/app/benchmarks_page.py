@@ -14,9 +14,20 @@ from hydronb.app.view import Page, heading, html_table, note, on_click, row
 from hydronb.errors import DataError
 from hydronb.plots.live import plots_of
 
-METRICS = {"NSE": "nse", "KGE": "kge", "correlation": "r", "alpha of NSE": "alpha_nse", "beta of NSE": "beta_nse",
-           "RMSE (mm/d)": "rmse", "FHV (%)": "fhv", "FMS (%)": "fms", "FLV (%)": "flv", "peak bias (mm/d)": "bpv",
-           "mid bias (mm/d)": "bmv", "low bias (mm/d)": "blv"}
+METRICS = {
+    "NSE": "nse",
+    "KGE": "kge",
+    "correlation": "r",
+    "alpha of NSE": "alpha_nse",
+    "beta of NSE": "beta_nse",
+    "RMSE (mm/d)": "rmse",
+    "FHV (%)": "fhv",
+    "FMS (%)": "fms",
+    "FLV (%)": "flv",
+    "peak bias (mm/d)": "bpv",
+    "mid bias (mm/d)": "bmv",
+    "low bias (mm/d)": "blv",
+}
 
 
 def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
@@ -37,27 +48,80 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
     time = ["runs", "basin", "since", "years"]
     return pn.Column(
         heading("Benchmarks"),
-        row(page.choice("runs", "Runs", runs, many=True, width=760,
-                        default=lambda: list(catchment.compared(state, outputs).values()))),
-        row(page.choice("metric", "Metric", lambda: METRICS, width=170),
-            page.choice("across", "Scatter, across", runs, width=380, on=["runs", "metric"],
-                        default=lambda: _pair(state, outputs).across),
-            page.choice("up", "Scatter, up", runs, width=380, on=["runs", "metric", "across"],
-                        default=lambda: _pair(state, outputs).up)),
-        row(page.part(lambda: _cdf(state, outputs), shown, table=lambda: _scores(state, outputs), name="scores"),
-            page.part(lambda: _scatter(state, outputs), [*shown, "across", "up"], drawn=listen,
-                      table=lambda: _pair(state, outputs).table, name="scatter")),
+        row(
+            page.choice(
+                "runs",
+                "Runs",
+                runs,
+                many=True,
+                width=760,
+                default=lambda: list(catchment.compared(state, outputs).values()),
+            )
+        ),
+        row(
+            page.choice("metric", "Metric", lambda: METRICS, width=170),
+            page.choice(
+                "across",
+                "Scatter, across",
+                runs,
+                width=380,
+                on=["runs", "metric"],
+                default=lambda: _pair(state, outputs).across,
+            ),
+            page.choice(
+                "up",
+                "Scatter, up",
+                runs,
+                width=380,
+                on=["runs", "metric", "across"],
+                default=lambda: _pair(state, outputs).up,
+            ),
+        ),
+        row(
+            page.part(
+                lambda: _cdf(state, outputs),
+                shown,
+                table=lambda: _scores(state, outputs),
+                name="scores",
+            ),
+            page.part(
+                lambda: _scatter(state, outputs),
+                [*shown, "across", "up"],
+                drawn=listen,
+                table=lambda: _pair(state, outputs).table,
+                name="scatter",
+            ),
+        ),
         row(page.part(lambda: _medians(state, outputs), ["runs", "selection"], width=700)),
-        row(page.slider("since", "From", lambda: catchment.first_and_last(state, outputs), on=["runs", "basin"]),
-            page.slider("years", "Years", lambda: (1, 30))),
-        row(page.part(lambda: _hydrograph(state, outputs), time, width=700,
-                      table=lambda: catchment.flow_table(state, outputs), name="hydrograph")),
-        row(page.part(lambda: _regime(state, outputs), ["runs", "basin"]),
-            page.part(lambda: _of_basin(state, outputs), ["runs", "basin"])),
+        row(
+            page.slider(
+                "since",
+                "From",
+                lambda: catchment.first_and_last(state, outputs),
+                on=["runs", "basin"],
+            ),
+            page.slider("years", "Years", lambda: (1, 30)),
+        ),
+        row(
+            page.part(
+                lambda: _hydrograph(state, outputs),
+                time,
+                width=700,
+                table=lambda: catchment.flow_table(state, outputs),
+                name="hydrograph",
+            )
+        ),
+        row(
+            page.part(lambda: _regime(state, outputs), ["runs", "basin"]),
+            page.part(lambda: _of_basin(state, outputs), ["runs", "basin"]),
+        ),
         heading("The papers' tables"),
-        page.choice("table", "Made by", tables, default=lambda: _made_by(state, outputs), width=420),
+        page.choice(
+            "table", "Made by", tables, default=lambda: _made_by(state, outputs), width=420
+        ),
         row(page.part(lambda: _tables(state, outputs), ["table"], width=700)),
-        sizing_mode="stretch_width")
+        sizing_mode="stretch_width",
+    )
 
 
 def _named(metric: str) -> str:
@@ -78,7 +142,9 @@ def _scores(state: State, outputs: Outputs) -> pd.DataFrame:
 class _Pair:
     """Two runs' scores, joined by catchment."""
 
-    def __init__(self, across: str, up: str, labels: dict[str, str], scores: dict[str, pd.Series]) -> None:
+    def __init__(
+        self, across: str, up: str, labels: dict[str, str], scores: dict[str, pd.Series]
+    ) -> None:
         self.across, self.up = across, up
         x, y = self.x, self.y = labels[across], labels[up]
         self.table = pd.DataFrame({x: scores[x], y: scores[y]}).dropna()
@@ -90,7 +156,9 @@ def _pair(state: State, outputs: Outputs) -> _Pair:
     runs = state.runs or list(catchment.compared(state, outputs).values())
     extra = State(runs=list(dict.fromkeys([*runs, *wanted])), selection=state.selection)
     scores = catchment.scores(extra, outputs, state.metric)
-    labels = {name: label for label, name in catchment.compared(extra, outputs).items() if label in scores}
+    labels = {
+        name: label for label, name in catchment.compared(extra, outputs).items() if label in scores
+    }
     if missing := [n for n in wanted if n not in labels]:
         raise DataError(f"{missing[0][:120]} has no {state.metric} or is not there; choose another")
     if len(labels) < 2:
@@ -106,18 +174,23 @@ def _scatter(state: State, outputs: Outputs) -> hv.Overlay:
         raise DataError("these two runs have no catchment in common; choose others")
     name = _named(state.metric)
     better = (pair.table[pair.y] > pair.table[pair.x]).mean()
-    return plots.one_to_one(pair.table[pair.x], pair.table[pair.y], x=f"{name}, {pair.x}", y=f"{name}, {pair.y}").opts(
-        title=f"above the line: {better:.0%} of {len(pair.table)} catchments; click one")
+    return plots.one_to_one(
+        pair.table[pair.x], pair.table[pair.y], x=f"{name}, {pair.x}", y=f"{name}, {pair.y}"
+    ).opts(title=f"above the line: {better:.0%} of {len(pair.table)} catchments; click one")
 
 
 def _medians(state: State, outputs: Outputs) -> str:
     rows = {}
     for label, name in catchment.compared(state, outputs).items():
         table = outputs.table(name, "metrics.csv", ["basin"]).set_index("basin")
-        inside = table[catchment.chosen_basins(table.index, state.selection)].select_dtypes("number")
+        inside = table[catchment.chosen_basins(table.index, state.selection)].select_dtypes(
+            "number"
+        )
         rows[label] = inside.median().to_dict() | {"catchments": len(inside)}
     table = pd.DataFrame(rows).T.rename(columns={name: label for label, name in METRICS.items()})
-    return note("Medians over catchments" + (", of the selected ones" if state.selection else "")) + html_table(table)
+    return note(
+        "Medians over catchments" + (", of the selected ones" if state.selection else "")
+    ) + html_table(table)
 
 
 def _hydrograph(state: State, outputs: Outputs) -> object:
@@ -136,7 +209,11 @@ def _regime(state: State, outputs: Outputs) -> object:
 def _of_basin(state: State, outputs: Outputs) -> str | None:
     if not state.basin:
         return None
-    return html_table(catchment.metrics_of(state, outputs).T.rename(index={n: label for label, n in METRICS.items()}))
+    return html_table(
+        catchment.metrics_of(state, outputs).T.rename(
+            index={n: label for label, n in METRICS.items()}
+        )
+    )
 
 
 def _tables(state: State, outputs: Outputs) -> str:
@@ -155,6 +232,10 @@ def _with_tables(outputs: Outputs) -> list[str]:
 def _made_by(state: State, outputs: Outputs) -> str:
     there = _with_tables(outputs)
     if not there and not state.table:
-        raise DataError("no table here yet; the notebooks ealstm_02_benchmark and delta_hbv_02_benchmark make them: "
-                        "`hydronb run params/demo.yaml`")
-    return state.table or max(there, key=lambda n: (not n.startswith(catchment.BY_HAND), "benchmark" in n, n))
+        raise DataError(
+            "no table here yet; the notebooks ealstm_02_benchmark and delta_hbv_02_benchmark make"
+            " them: `hydronb run params/demo.yaml`"
+        )
+    return state.table or max(
+        there, key=lambda n: (not n.startswith(catchment.BY_HAND), "benchmark" in n, n)
+    )

@@ -16,7 +16,12 @@ from hydronb.errors import DataError, HydronbError
 MOST = 4
 """Runs that are compared where the visitor has chosen none."""
 
-PARTS = (lambda _: "", lambda n: n.split("/")[-1], lambda n: f"{n.split('/')[0]}/{n.split('/')[-1]}", lambda n: n)
+PARTS = (
+    lambda _: "",
+    lambda n: n.split("/")[-1],
+    lambda n: f"{n.split('/')[0]}/{n.split('/')[-1]}",
+    lambda n: n,
+)
 """More and more of a run's folder."""
 
 BY_HAND = "notebooks/"
@@ -24,7 +29,8 @@ BY_HAND = "notebooks/"
 
 
 def run_labels(outputs: Outputs, names: Sequence[str]) -> dict[str, str]:
-    """Name of each run by what figures call it: its model, with as much of its folder as tells it from its like."""
+    """Name of each run by what figures call it: its model, with as much of its folder as tells it
+    from its like."""
     models = {name: _model(outputs, name) for name in names}
     made = {}
     for name, model in models.items():
@@ -53,11 +59,15 @@ def compared(state: State, outputs: Outputs) -> dict[str, str]:
     """
     there = outputs.trained()
     if not there:
-        raise DataError("no trained run here yet; `make demo` (or `hydronb run params/demo.yaml`) makes some")
+        raise DataError(
+            "no trained run here yet; `make demo` (or `hydronb run params/demo.yaml`) makes some"
+        )
     if state.runs:
         gone = [n for n in state.runs if n not in there]
         if len(gone) == len(state.runs):
-            raise DataError(f"there is no run {gone[0][:120]!r} in this outputs folder; choose others")
+            raise DataError(
+                f"there is no run {gone[0][:120]!r} in this outputs folder; choose others"
+            )
         return run_labels(outputs, [n for n in state.runs if n in there])
     plan = _plan(state, outputs, there)
     apart = {_model(outputs, n): n for n in reversed(plan)}
@@ -66,7 +76,8 @@ def compared(state: State, outputs: Outputs) -> dict[str, str]:
 
 
 def _plan(state: State, outputs: Outputs, there: Sequence[str]) -> list[str]:
-    """The runs of the newest plan, of those that simulate the visitor's catchment where there is one that does."""
+    """The runs of the newest plan, of those that simulate the visitor's catchment where there is
+    one that does."""
     plans: dict[str, list[str]] = {}
     for name in newest_first(outputs, there, "metrics.csv"):
         plans.setdefault(name.split("/")[0], []).append(name)
@@ -85,6 +96,7 @@ def _of_most_basins(outputs: Outputs, names: Sequence[str]) -> list[str]:
 
 def newest_first(outputs: Outputs, names: Sequence[str], file: str) -> list[str]:
     """Runs by the age of a file of theirs, those that were made by hand last."""
+
     def age(name: str) -> tuple[bool, float]:
         path = outputs.root / name / file
         return name.startswith(BY_HAND), -path.stat().st_mtime if path.exists() else 0.0
@@ -106,7 +118,8 @@ def scores(state: State, outputs: Outputs, metric: str) -> dict[str, pd.Series]:
 
 
 def chosen_basins(ids: pd.Index, selection: Sequence[str]) -> pd.Series:
-    """Which of `ids` are in the selection; all where nothing is selected, or nothing that is here."""
+    """Which of `ids` are in the selection; all where nothing is selected, or nothing that is
+    here."""
     wanted = {bare_id(b) for b in selection}
     inside = pd.Series([bare_id(str(b)) in wanted for b in ids], index=ids, dtype=bool)
     return inside if inside.any() else pd.Series(True, index=ids)
@@ -122,8 +135,10 @@ def metrics_of(state: State, outputs: Outputs) -> pd.DataFrame:
         except DataError:
             continue
     if not rows:
-        raise DataError(f"none of the compared runs has the catchment {state.basin[:60]!r}; choose other runs on the "
-                        "page Benchmarks")
+        raise DataError(
+            f"none of the compared runs has the catchment {state.basin[:60]!r}; choose other runs"
+            " on the page Benchmarks"
+        )
     return pd.DataFrame(rows).T.astype(float)
 
 
@@ -139,7 +154,9 @@ def flows(state: State, outputs: Outputs) -> tuple[xr.DataArray | None, dict[str
     obs, simulations, problems = None, {}, []
     for label, name in compared(state, outputs).items():
         try:
-            ds = outputs.read(name, "simulation.nc", ("streamflow", "streamflow_obs"), basin=state.basin)
+            ds = outputs.read(
+                name, "simulation.nc", ("streamflow", "streamflow_obs"), basin=state.basin
+            )
         except HydronbError as error:
             problems.append(str(error))
             continue
@@ -149,7 +166,9 @@ def flows(state: State, outputs: Outputs) -> tuple[xr.DataArray | None, dict[str
         simulations[label] = ds["streamflow"]
         obs = ds.get("streamflow_obs") if obs is None else obs
     if not simulations:
-        raise DataError(problems[0] if problems else "these runs simulate no streamflow; choose others")
+        raise DataError(
+            problems[0] if problems else "these runs simulate no streamflow; choose others"
+        )
     return obs, simulations
 
 
@@ -168,8 +187,10 @@ def flow_table(state: State, outputs: Outputs) -> pd.DataFrame:
 def first_and_last(state: State, outputs: Outputs) -> tuple[int, int]:
     """Years in which the compared runs begin, and end."""
     try:
-        times = [outputs.still(n, "simulation.nc", ["time"]).indexes["time"]
-                 for n in compared(state, outputs).values()]
+        times = [
+            outputs.still(n, "simulation.nc", ["time"]).indexes["time"]
+            for n in compared(state, outputs).values()
+        ]
         return min(t[0].year for t in times), max(t[-1].year for t in times)
     except (HydronbError, ValueError):
         return 0, 1

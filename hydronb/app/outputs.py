@@ -1,10 +1,12 @@
-"""What lies in an outputs folder: its run directories, and single files of theirs when a page asks for them.
+"""What lies in an outputs folder: its run directories, and single files of theirs when a page asks
+for them.
 
-Nothing is read that lies elsewhere, and nothing that is not a table, YAML, JSON or NetCDF. What was read is kept
-until the file changes, a few files at most; of series one basin is read at a time.
+Nothing is read that lies elsewhere, and nothing that is not a table, YAML, JSON or NetCDF. What was
+read is kept until the file changes, a few files at most; of series one basin is read at a time.
 
-No NetCDF file stays open: HDF5 crashes on one that holds text and is open twice, once its first handle is closed
-(https://github.com/HDFGroup/hdf5/issues/5359), and a crash would end the server for all visitors.
+No NetCDF file stays open: HDF5 crashes on one that holds text and is open twice, once its first
+handle is closed (https://github.com/HDFGroup/hdf5/issues/5359), and a crash would end the server
+for all visitors.
 """
 
 import json
@@ -25,7 +27,8 @@ from hydronb.errors import DataError, HydronbError, ParameterError
 from hydronb.parameters import read_parameters
 
 DEPTH = 5
-"""How deep below the folder run directories lie: PLAN/NOTEBOOK/RUN, and runs that a notebook made for itself."""
+"""How deep below the folder run directories lie: PLAN/NOTEBOOK/RUN, and runs that a notebook made
+for itself."""
 MARKS = ("run.json", "params.yaml")
 """A folder that holds one of these is a run directory."""
 PASSED_OVER = (".", "superseded", "checkpoints")
@@ -50,7 +53,8 @@ class Outputs:
         self._files: Kept[xr.Dataset] = OrderedDict()
 
     def names(self) -> list[str]:
-        """Run directories by their path below the folder, those being written with `.partial` at the end."""
+        """Run directories by their path below the folder, those being written with `.partial` at
+        the end."""
         found: list[str] = []
         self._walk(self.root, DEPTH, found)
         return sorted(found)
@@ -87,7 +91,9 @@ class Outputs:
         """
         path = (self.root / name).resolve()
         if not name or not path.is_relative_to(self.root) or not path.is_dir():
-            raise DataError(f"there is no run {name[:120]!r} in this outputs folder; choose one from the list")
+            raise DataError(
+                f"there is no run {name[:120]!r} in this outputs folder; choose one from the list"
+            )
         return path
 
     def file(self, name: str, file: str) -> Path:
@@ -100,11 +106,14 @@ class Outputs:
         """
         path = (self.folder(name) / file).resolve()
         if not path.is_relative_to(self.root) or not path.is_file():
-            raise DataError(f"{name} holds no {file}, or no longer; run what made it again: {again(name)}")
+            raise DataError(
+                f"{name} holds no {file}, or no longer; run what made it again: {again(name)}"
+            )
         return path
 
-    def table(self, name: str, file: str, columns: Sequence[str] = (), *, ids: Sequence[str] = ("basin",)
-              ) -> pd.DataFrame:
+    def table(
+        self, name: str, file: str, columns: Sequence[str] = (), *, ids: Sequence[str] = ("basin",)
+    ) -> pd.DataFrame:
         """A CSV file of a run; columns `ids` are text.
 
         Raises
@@ -118,17 +127,22 @@ class Outputs:
             try:
                 return pd.read_csv(path, dtype=dict.fromkeys(ids, str))
             except (ValueError, OSError) as error:
-                raise DataError(f"{name}/{file} cannot be read as a table ({_first_line(error)}); {again(name)} "
-                                "writes it anew") from None
+                raise DataError(
+                    f"{name}/{file} cannot be read as a table ({_first_line(error)}); {again(name)}"
+                    " writes it anew"
+                ) from None
 
         made = self._kept(self._tables, KEPT_TABLES, path, read)
         if lacking := [c for c in columns if c not in made.columns]:
-            raise DataError(f"{name}/{file} has no column {lacking[0]!r}: another version wrote it; {again(name)} "
-                            "writes it anew")
+            raise DataError(
+                f"{name}/{file} has no column {lacking[0]!r}: another version wrote it;"
+                f" {again(name)} writes it anew"
+            )
         return made
 
     def parameters(self, name: str) -> dict[str, Any]:
-        """What the run's `params.yaml` says, unchecked; empty where there is none that can be read."""
+        """What the run's `params.yaml` says, unchecked; empty where there is none that can be
+        read."""
         try:
             path = self.file(name, "params.yaml")
             return self._kept(self._tables, KEPT_TABLES, path, lambda: read_parameters(path))
@@ -160,12 +174,17 @@ class Outputs:
 
         ds = self._kept(self._files, KEPT_FILES, path, read)
         if lacking := [v for v in variables if v not in ds.variables and v not in ds.attrs[SERIES]]:
-            raise DataError(f"{name}/{file} has no {lacking[0]!r}: another version wrote it; {again(name)} writes it "
-                            "anew")
+            raise DataError(
+                f"{name}/{file} has no {lacking[0]!r}: another version wrote it; {again(name)}"
+                " writes it anew"
+            )
         return ds
 
-    def read(self, name: str, file: str, variables: Sequence[str] = (), *, basin: str = "") -> xr.Dataset:
-        """A NetCDF file, or one catchment of it, read now; with `variables`, those of them that are there.
+    def read(
+        self, name: str, file: str, variables: Sequence[str] = (), *, basin: str = ""
+    ) -> xr.Dataset:
+        """A NetCDF file, or one catchment of it, read now; with `variables`, those of them that are
+        there.
 
         Raises
         ------
@@ -182,7 +201,9 @@ class Outputs:
         try:
             stat = path.stat()
         except OSError:
-            raise DataError(f"{path.relative_to(self.root)} has just gone; choose another run") from None
+            raise DataError(
+                f"{path.relative_to(self.root)} has just gone; choose another run"
+            ) from None
         stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
         if str(path) not in store or store[str(path)][0] != stamp:
             store[str(path)] = (stamp, read())
@@ -198,8 +219,10 @@ def _opened(path: Path, called: str, name: str) -> Iterator[xr.Dataset]:
         with _ONE_AT_A_TIME, xr.open_dataset(path, engine="netcdf4", cache=False) as ds:
             yield ds
     except (OSError, ValueError, RuntimeError) as error:
-        raise DataError(f"{called} cannot be read ({_first_line(error)}); if its run is going on, wait, else "
-                        f"{again(name)} writes it anew") from None
+        raise DataError(
+            f"{called} cannot be read ({_first_line(error)}); if its run is going on, wait, else "
+            f"{again(name)} writes it anew"
+        ) from None
 
 
 def find_basin(basins: np.ndarray, basin: str, where: str) -> str:
@@ -220,7 +243,11 @@ def again(name: str) -> str:
     """The command that makes a run anew, as far as its folder's name says."""
     parts = name.removesuffix(PARTIAL).split("/")
     plan = parts[0]
-    return f"`hydronb run PLAN`, PLAN being the file whose name is {plan}," if len(parts) == 3 else "its notebook"
+    return (
+        f"`hydronb run PLAN`, PLAN being the file whose name is {plan},"
+        if len(parts) == 3
+        else "its notebook"
+    )
 
 
 def open_outputs(folder: str | Path) -> Outputs:
@@ -231,7 +258,9 @@ def open_outputs(folder: str | Path) -> Outputs:
     """
     path = Path(folder).expanduser()
     if path.exists() and not path.is_dir():
-        raise ParameterError(f"{folder} is not a folder; name the outputs folder, `hydronb app OUTPUTS`")
+        raise ParameterError(
+            f"{folder} is not a folder; name the outputs folder, `hydronb app OUTPUTS`"
+        )
     return Outputs(path)
 
 

@@ -1,4 +1,5 @@
-"""The page of runs: what has been made and with what, what is running and how far, what failed and why."""
+"""The page of runs: what has been made and with what, what is running and how far, what failed and
+why."""
 
 from pathlib import Path
 
@@ -25,12 +26,22 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
 
     choose = page.choice("run", "Run", names, default=lambda: chosen(state, outputs), width=420)
     view = pn.Column(
-        heading("Runs"), row(page.part(lambda: _overview(outputs), [], width=900)),
+        heading("Runs"),
+        row(page.part(lambda: _overview(outputs), [], width=900)),
         choose,
-        row(page.part(lambda: _loss(outputs, chosen(state, outputs)), ["run"], width=620, grow=2,
-                      table=lambda: _progress(outputs, chosen(state, outputs)), name="progress"),
-            page.part(lambda: _about(outputs, chosen(state, outputs)), ["run"], width=380)),
-        sizing_mode="stretch_width")
+        row(
+            page.part(
+                lambda: _loss(outputs, chosen(state, outputs)),
+                ["run"],
+                width=620,
+                grow=2,
+                table=lambda: _progress(outputs, chosen(state, outputs)),
+                name="progress",
+            ),
+            page.part(lambda: _about(outputs, chosen(state, outputs)), ["run"], width=380),
+        ),
+        sizing_mode="stretch_width",
+    )
     seen = {"was": _moment(outputs, state)}
 
     def look_again() -> None:
@@ -47,14 +58,17 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
 
 
 def chosen(state: State, outputs: Outputs) -> str:
-    """The run to show: the visitor's, else one that is running, else the newest with a loss curve, else the newest."""
+    """The run to show: the visitor's, else one that is running, else the newest with a loss curve,
+    else the newest."""
     if state.run:
         return state.run
     names = sorted(outputs.names(), key=lambda n: _changed(outputs.root / n))
     running = [n for n in names if _state(outputs, n)[0] == "running"]
     trained = [n for n in names if (outputs.root / n / "progress.csv").is_file()]
     if not names:
-        raise DataError("no runs yet; `make demo` (or `hydronb run params/demo.yaml`) makes some within minutes")
+        raise DataError(
+            "no runs yet; `make demo` (or `hydronb run params/demo.yaml`) makes some within minutes"
+        )
     return (running or trained or names)[-1]
 
 
@@ -64,20 +78,37 @@ def overview(outputs: Outputs) -> pd.DataFrame:
     for name in outputs.names():
         state, about = _state(outputs, name)
         record, last = outputs.record(name), _last(outputs, name)
-        rows.append({
-            "run": name, "state": state, "finished": str(record.get("finished", ""))[:16].replace("T", " "),
-            "time": took(float(record["seconds"])) if isinstance(record.get("seconds"), int | float) else "",
-            "hydronb": str(_versions(record).get("hydronb", "")), "epoch": last, "about": about})
-    return pd.DataFrame(rows, columns=["run", "state", "epoch", "finished", "time", "hydronb", "about"])
+        rows.append(
+            {
+                "run": name,
+                "state": state,
+                "finished": str(record.get("finished", ""))[:16].replace("T", " "),
+                "time": (
+                    took(float(record["seconds"]))
+                    if isinstance(record.get("seconds"), int | float)
+                    else ""
+                ),
+                "hydronb": str(_versions(record).get("hydronb", "")),
+                "epoch": last,
+                "about": about,
+            }
+        )
+    return pd.DataFrame(
+        rows, columns=["run", "state", "epoch", "finished", "time", "hydronb", "about"]
+    )
 
 
 def _overview(outputs: Outputs) -> str:
     table = overview(outputs)
     if table.empty:
-        return message(f"No runs in {outputs.root.name}/ yet. `make demo` (or `hydronb run params/demo.yaml`) makes "
-                       "some within minutes; this page shows them as they come.")
+        return message(
+            f"No runs in {outputs.root.name}/ yet. `make demo` (or `hydronb run params/demo.yaml`)"
+            " makes some within minutes; this page shows them as they come."
+        )
     counts = table["state"].value_counts()
-    return note(", ".join(f"{n} {state}" for state, n in counts.items())) + html_table(table, index=False)
+    return note(", ".join(f"{n} {state}" for state, n in counts.items())) + html_table(
+        table, index=False
+    )
 
 
 def _state(outputs: Outputs, name: str) -> tuple[str, str]:
@@ -104,7 +135,11 @@ def _state(outputs: Outputs, name: str) -> tuple[str, str]:
 def _below(outputs: Outputs, path: str) -> str:
     """Name of a run directory by its path, wherever the outputs folder has been moved to."""
     full = Path(path)
-    return full.relative_to(outputs.root).as_posix() if full.is_relative_to(outputs.root) else "/".join(full.parts[-3:])
+    return (
+        full.relative_to(outputs.root).as_posix()
+        if full.is_relative_to(outputs.root)
+        else "/".join(full.parts[-3:])
+    )
 
 
 def _versions(record: dict[str, object]) -> dict[str, object]:
@@ -129,7 +164,9 @@ def _progress(outputs: Outputs, name: str) -> pd.DataFrame:
 
 def _loss(outputs: Outputs, name: str) -> object:
     if not (outputs.folder(name) / "progress.csv").is_file():
-        return note(f"{name} trained no model of its own, or has not begun: there is no loss curve.")
+        return note(
+            f"{name} trained no model of its own, or has not begun: there is no loss curve."
+        )
     table = _progress(outputs, name)
     if table.empty:
         return note(f"{name} has begun, and no epoch has been written yet; this page looks again.")
@@ -141,9 +178,15 @@ def _about(outputs: Outputs, name: str) -> str:
     state, about = _state(outputs, name)
     lines = {"state": f"{state}{': ' if about else ''}{about}"}
     lines |= {f"version of {n}": str(v)[:12] for n, v in _versions(record).items()}
-    lines |= {n: str(v) for n, v in record.items() if n not in LEFT_OUT and isinstance(v, str | int | float)}
-    lines |= {n: yaml.safe_dump(v, default_flow_style=True, width=1000).strip().removesuffix("\n...")
-              for n, v in parameters.items()}
+    lines |= {
+        n: str(v)
+        for n, v in record.items()
+        if n not in LEFT_OUT and isinstance(v, str | int | float)
+    }
+    lines |= {
+        n: yaml.safe_dump(v, default_flow_style=True, width=1000).strip().removesuffix("\n...")
+        for n, v in parameters.items()
+    }
     table = pd.DataFrame({"": lines.values()}, index=[str(n) for n in lines])
     with pd.option_context("display.max_colwidth", 300):
         return f"<h3>{name_of(name)}</h3>" + html_table(table)

@@ -16,11 +16,19 @@ if TYPE_CHECKING:
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 PASSWORD = "HYDRONB_PASSWORD"
-"""Environment variable with the password, in place of `--password`, which other users of the machine can see."""
+"""Environment variable with the password, in place of `--password`, which other users of the
+machine can see."""
 
 
-def serve(outputs: Path, *, port: int = 5006, address: str = "127.0.0.1", password: str = "",
-          origins: Sequence[str] = (), show: bool = False) -> None:
+def serve(
+    outputs: Path,
+    *,
+    port: int = 5006,
+    address: str = "127.0.0.1",
+    password: str = "",
+    origins: Sequence[str] = (),
+    show: bool = False,
+) -> None:
     """Serve until interrupted.
 
     Raises
@@ -39,14 +47,21 @@ def serve(outputs: Path, *, port: int = 5006, address: str = "127.0.0.1", passwo
         print("\nstopped")
 
 
-def server(outputs: Path, *, port: int = 5006, address: str = "127.0.0.1", password: str = "",
-           origins: Sequence[str] = ()) -> "Server":
+def server(
+    outputs: Path,
+    *,
+    port: int = 5006,
+    address: str = "127.0.0.1",
+    password: str = "",
+    origins: Sequence[str] = (),
+) -> "Server":
     """A started server; port 0 takes any that is free.
 
     Raises
     ------
     ParameterError
-        Another address than this machine's own without a password; a port that is taken; outputs that are no folder.
+        Another address than this machine's own without a password; a port that is taken; outputs
+        that are no folder.
     """
     password = password or os.environ.get(PASSWORD, "")
     check_address(address, password)
@@ -63,11 +78,19 @@ def server(outputs: Path, *, port: int = 5006, address: str = "127.0.0.1", passw
     pn.config.inline = True
     safe = {"basic_auth": password, "cookie_secret": secrets.token_hex(32)} if password else {}
     try:
-        made = pn.io.server.get_server({"/": lambda: session(folder)}, port=port, address=address, title="hydronb",
-                                       websocket_origin=list(origins) or allowed(address, port), **safe)
+        made = pn.io.server.get_server(
+            {"/": lambda: session(folder)},
+            port=port,
+            address=address,
+            title="hydronb",
+            websocket_origin=list(origins) or allowed(address, port),
+            **safe,
+        )
     except OSError as error:
-        raise ParameterError(f"port {port} of {address} cannot be used ({error.strerror}); choose another with --port"
-                             ) from None
+        raise ParameterError(
+            f"port {port} of {address} cannot be used ({error.strerror}); choose another with"
+            " --port"
+        ) from None
     made.start()
     made.io_loop.asyncio_loop.set_exception_handler(_unless_left)
     logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)
@@ -95,13 +118,18 @@ def check_address(address: str, password: str) -> None:
         Whoever can reach the address could read the outputs.
     """
     if address not in LOCAL and not password:
-        raise ParameterError(f"{address} can be reached from other machines, so it needs a password: set {PASSWORD}, "
-                             "or leave out --address")
+        raise ParameterError(
+            f"{address} can be reached from other machines, so it needs a password: set {PASSWORD},"
+            " or leave out --address"
+        )
 
 
 def allowed(address: str, port: int) -> list[str]:
     """Hosts whose pages may open a connection: this one, by the names it is reached by."""
-    names = [*LOCAL[:2], *([] if address in LOCAL else [address, socket.gethostname(), socket.getfqdn()])]
+    names = [
+        *LOCAL[:2],
+        *([] if address in LOCAL else [address, socket.gethostname(), socket.getfqdn()]),
+    ]
     return [f"{name}:{port}" for name in dict.fromkeys(names) if name != "0.0.0.0"]
 
 

@@ -1,4 +1,5 @@
-"""The page of similar catchments: embedding, clusters and map, linked; and the one catchment that was clicked."""
+"""The page of similar catchments: embedding, clusters and map, linked; and the one catchment that
+was clicked."""
 
 import holoviews as hv
 import numpy as np
@@ -14,8 +15,12 @@ from hydronb.data.dataset import bare_id
 from hydronb.errors import DataError
 from hydronb.plots import linked, similarity
 
-LOOKS = {"Silhouettes (Fig. 9)": "silhouettes", "Input gates (Fig. 8)": "gates",
-         "Variance explained (Fig. 10)": "variance", "Sensitivity (Fig. 7)": "sensitivity"}
+LOOKS = {
+    "Silhouettes (Fig. 9)": "silhouettes",
+    "Input gates (Fig. 8)": "gates",
+    "Variance explained (Fig. 10)": "variance",
+    "Sensitivity (Fig. 7)": "sensitivity",
+}
 SPACES = {"embedding": "embedding", "raw attributes": "attributes"}
 NEIGHBOURS = 8
 
@@ -29,29 +34,74 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
     clear.on_click(lambda _: state.param.update(selection=[]))
     return pn.Column(
         heading("Catchment similarity"),
-        row(page.choice("embedding", "Analysis", lambda: {n: n for n in outputs.having("embedding.nc")},
-                        default=lambda: of.name, width=330),
-            page.choice("seed", "Seed", of.seeds, on=["embedding"], default=lambda: of.seed, width=90),
+        row(
+            page.choice(
+                "embedding",
+                "Analysis",
+                lambda: {n: n for n in outputs.having("embedding.nc")},
+                default=lambda: of.name,
+                width=330,
+            ),
+            page.choice(
+                "seed", "Seed", of.seeds, on=["embedding"], default=lambda: of.seed, width=90
+            ),
             page.choice("space", "Clusters of", lambda: SPACES, width=130),
             page.slider("k", "k, number of clusters", of.ks, on=["embedding"], width=200),
-            page.choice("colour", "Colour by", of.colours, on=["embedding"], width=180), clear),
-        row(page.part(lambda: _plane(of), colours, drawn=links.listen("plane"), width=380,
-                      table=lambda: of.plane().assign(cluster=of.clusters().reindex(of.plane()["basin"]).to_numpy()),
-                      name="umap"),
-            page.part(lambda: _map(of), colours, drawn=links.listen("map"), width=440, grow=2,
-                      table=lambda: of.values()[0].to_frame(), name="colours")),
+            page.choice("colour", "Colour by", of.colours, on=["embedding"], width=180),
+            clear,
+        ),
+        row(
+            page.part(
+                lambda: _plane(of),
+                colours,
+                drawn=links.listen("plane"),
+                width=380,
+                table=lambda: of.plane().assign(
+                    cluster=of.clusters().reindex(of.plane()["basin"]).to_numpy()
+                ),
+                name="umap",
+            ),
+            page.part(
+                lambda: _map(of),
+                colours,
+                drawn=links.listen("map"),
+                width=440,
+                grow=2,
+                table=lambda: of.values()[0].to_frame(),
+                name="colours",
+            ),
+        ),
         row(page.part(lambda: _selected(of), ["selection", "embedding"], width=700)),
-        row(page.part(lambda: _hydrograph(state, outputs), time, width=700,
-                      table=lambda: catchment.flow_table(state, outputs), name="hydrograph")),
-        row(page.part(lambda: _standing(of), ["basin", "embedding"], width=480),
-            column(page.part(lambda: _strip(of), ["basin", "embedding"]),
-                   page.part(lambda: _neighbours(of), ["basin", "embedding", "seed", "space", "k"]))),
+        row(
+            page.part(
+                lambda: _hydrograph(state, outputs),
+                time,
+                width=700,
+                table=lambda: catchment.flow_table(state, outputs),
+                name="hydrograph",
+            )
+        ),
+        row(
+            page.part(lambda: _standing(of), ["basin", "embedding"], width=480),
+            column(
+                page.part(lambda: _strip(of), ["basin", "embedding"]),
+                page.part(lambda: _neighbours(of), ["basin", "embedding", "seed", "space", "k"]),
+            ),
+        ),
         row(page.part(lambda: _metrics(state, outputs), ["basin", "runs"], width=700)),
         heading("All catchments"),
         row(page.choice("look", "Figure", lambda: LOOKS, width=260)),
-        row(page.part(lambda: _look(of), ["look", "embedding", "seed", "k", "selection"], width=700,
-                      table=lambda: _look_table(of), name="figure")),
-        sizing_mode="stretch_width")
+        row(
+            page.part(
+                lambda: _look(of),
+                ["look", "embedding", "seed", "k", "selection"],
+                width=700,
+                table=lambda: _look_table(of),
+                name="figure",
+            )
+        ),
+        sizing_mode="stretch_width",
+    )
 
 
 class Embedding:
@@ -66,8 +116,10 @@ class Embedding:
             return self.state.embedding
         there = self.outputs.having("embedding.nc")
         if not there:
-            raise DataError("no similarity analysis here yet; the notebook ealstm_05_similarity makes one: "
-                            "`hydronb run params/demo.yaml`")
+            raise DataError(
+                "no similarity analysis here yet; the notebook ealstm_05_similarity makes one: "
+                "`hydronb run params/demo.yaml`"
+            )
         return catchment.newest_first(self.outputs, there, "embedding.nc")[0]
 
     @property
@@ -101,13 +153,17 @@ class Embedding:
         """Those that are numbers, a row a basin."""
         ds = self.open()
         numbers = [n for n in self.over_basin() if ds[n].dtype.kind in "fiu"]
-        return pd.DataFrame({n: ds[n].values for n in numbers}, index=ds["basin"].values.astype(str))
+        return pd.DataFrame(
+            {n: ds[n].values for n in numbers}, index=ds["basin"].values.astype(str)
+        )
 
     def units(self) -> dict[str, str]:
         return {n: str(self.open()[n].attrs.get("units", "")) for n in self.over_basin()}
 
     def silhouettes(self) -> pd.DataFrame:
-        return self.outputs.table(self.name, "silhouettes.csv", ["space", "seed", "k", "mean", "min"])
+        return self.outputs.table(
+            self.name, "silhouettes.csv", ["space", "seed", "k", "mean", "min"]
+        )
 
     def _of_seed(self, table: pd.DataFrame, space: str) -> pd.DataFrame:
         mine = table["space"] == space
@@ -124,8 +180,12 @@ class Embedding:
     def clusters(self) -> pd.Series:
         """Number of each basin's cluster as text, from 1 on, the largest first."""
         if self.state.space not in SPACES.values():
-            raise DataError(f"clusters are of {' or '.join(SPACES.values())}, not of {self.state.space[:40]!r}")
-        table = self.outputs.table(self.name, "clusters.csv", ["space", "seed", "k", "basin", "cluster"])
+            raise DataError(
+                f"clusters are of {' or '.join(SPACES.values())}, not of {self.state.space[:40]!r}"
+            )
+        table = self.outputs.table(
+            self.name, "clusters.csv", ["space", "seed", "k", "basin", "cluster"]
+        )
         mine = self._of_seed(table, self.state.space)
         mine = mine[mine["k"] == self.state.k].set_index("basin")["cluster"]
         if mine.empty:
@@ -138,9 +198,14 @@ class Embedding:
             return self.clusters().rename("cluster"), "cluster"
         ds = self.open()
         if self.state.colour not in self.over_basin():
-            raise DataError(f"{self.name} has no attribute or signature {self.state.colour[:40]!r}; choose another")
+            raise DataError(
+                f"{self.name} has no attribute or signature {self.state.colour[:40]!r}; choose"
+                " another"
+            )
         of_all = ds[self.state.colour]
-        values = pd.Series(of_all.values, index=ds["basin"].values.astype(str), name=self.state.colour)
+        values = pd.Series(
+            of_all.values, index=ds["basin"].values.astype(str), name=self.state.colour
+        )
         unit = str(of_all.attrs.get("units", ""))
         return values, self.state.colour + (f" ({unit})" if unit not in ("", "1", "-") else "")
 
@@ -170,7 +235,9 @@ def _map(of: Embedding) -> hv.Overlay:
     ds = of.open()
     if lacking := [c for c in ("lat", "lon") if c not in ds.coords]:
         raise DataError(f"{of.name}/embedding.nc has no {lacking[0]}, so there is no map")
-    frame = pd.DataFrame({"basin": ds["basin"].values.astype(str), "lon": ds["lon"].values, "lat": ds["lat"].values})
+    frame = pd.DataFrame(
+        {"basin": ds["basin"].values.astype(str), "lon": ds["lon"].values, "lat": ds["lat"].values}
+    )
     return linked.gauges(frame, values, label=label, title=label)
 
 
@@ -178,7 +245,10 @@ def _selected(of: Embedding) -> str:
     table = of.attributes()
     inside = [b for b in of.state.selection if b in table.index]
     if not inside:
-        return note("Draw a box (or choose the lasso) on either plot to select catchments; click one to see it below.")
+        return note(
+            "Draw a box (or choose the lasso) on either plot to select catchments; click one to see"
+            " it below."
+        )
     both = pd.DataFrame({"selected": table.loc[inside].median(), "all": table.median()})
     return note(f"{len(inside)} of {len(table)} catchments selected; medians:") + html_table(both.T)
 
@@ -199,21 +269,31 @@ def _strip(of: Embedding) -> object:
 
 
 def neighbours(of: Embedding) -> pd.DataFrame:
-    """Nearest catchments in embedding space (Euclidean distance of the input gates), nearest first."""
+    """Nearest catchments in embedding space (Euclidean distance of the input gates), nearest
+    first."""
     gates = of.gates().transpose("basin", "cell")
     here = of.basin()
-    distance = np.sqrt(((gates - gates.sel(basin=here)) ** 2).sum("cell")).to_series().drop(here).nsmallest(NEIGHBOURS)
+    distance = (
+        np.sqrt(((gates - gates.sel(basin=here)) ** 2).sum("cell"))
+        .to_series()
+        .drop(here)
+        .nsmallest(NEIGHBOURS)
+    )
     ds = of.open()
     shown = {"distance": distance}
     if "gauge_name" in ds.coords:
         shown["name"] = ds["gauge_name"].sel(basin=distance.index).to_series().astype(str)
-    return pd.DataFrame(shown | {"cluster": of.clusters().reindex(distance.index)}).rename_axis("basin")
+    return pd.DataFrame(shown | {"cluster": of.clusters().reindex(distance.index)}).rename_axis(
+        "basin"
+    )
 
 
 def _neighbours(of: Embedding) -> str | None:
     if not of.knows():
         return None
-    return note("Nearest neighbours in embedding space") + html_table(neighbours(of).reset_index(), index=False)
+    return note("Nearest neighbours in embedding space") + html_table(
+        neighbours(of).reset_index(), index=False
+    )
 
 
 def _metrics(state: State, outputs: Outputs) -> str | None:
@@ -249,15 +329,21 @@ def _look_table(of: Embedding) -> pd.DataFrame:
         if of.state.k not in set(table["k"]):
             raise DataError(f"{of.name} has no clusters for k = {of.state.k}; move the slider")
         return table
-    return of.outputs.table(_gradients(of), "sensitivities.csv") if look == "sensitivity" else of.silhouettes()
+    return (
+        of.outputs.table(_gradients(of), "sensitivities.csv")
+        if look == "sensitivity"
+        else of.silhouettes()
+    )
 
 
 def _gradients(of: Embedding) -> str:
     """The sensitivity analysis of the same plan, else any."""
     there = of.outputs.having("sensitivities.csv")
     if not there:
-        raise DataError("no sensitivity analysis here yet; the notebook ealstm_04_sensitivity makes one: "
-                        "`hydronb run params/demo.yaml`")
+        raise DataError(
+            "no sensitivity analysis here yet; the notebook ealstm_04_sensitivity makes one: "
+            "`hydronb run params/demo.yaml`"
+        )
     plan = of.name.split("/")[0]
     return next((n for n in there if n.split("/")[0] == plan), there[0])
 
@@ -272,10 +358,19 @@ def _sensitivity(of: Embedding) -> hv.Layout:
     places = {bare_id(str(b)): (x, y) for b, x, y in places}
     first = first[[bare_id(b) in places for b in first.index]]
     if first.empty:
-        raise DataError(f"{name} and {of.name} have no catchment in common, so there is no map of the sensitivities")
+        raise DataError(
+            f"{name} and {of.name} have no catchment in common, so there is no map of the"
+            " sensitivities"
+        )
     lon, lat = np.array([places[bare_id(b)] for b in first.index]).T
     frame = pd.DataFrame({"basin": first.index, "lon": lon, "lat": lat})
     ranks = of.outputs.table(name, "rankings.csv", ["attribute", "sensitivity"])
-    here = linked.gauges(frame, first, label="most sensitive to", title="the attribute that streamflow answers to most")
-    return hv.Layout([here, similarity.ranking(ranks, title="all catchments; a dot is a seed", width=520)]).opts(
-        shared_axes=False)
+    here = linked.gauges(
+        frame,
+        first,
+        label="most sensitive to",
+        title="the attribute that streamflow answers to most",
+    )
+    return hv.Layout(
+        [here, similarity.ranking(ranks, title="all catchments; a dot is a seed", width=520)]
+    ).opts(shared_axes=False)

@@ -8,7 +8,10 @@ import param
 from hydronb.errors import nearest
 
 PAGES = {
-    "similarity": "Similarity", "dynamics": "Dynamic parameters", "benchmarks": "Benchmarks", "probes": "Probes",
+    "similarity": "Similarity",
+    "dynamics": "Dynamic parameters",
+    "benchmarks": "Benchmarks",
+    "probes": "Probes",
     "runs": "Runs",
 }
 """Name of each page in links, and its title."""
@@ -21,7 +24,9 @@ class State(param.Parameterized):
 
     page = param.Selector(objects=list(PAGES), default="similarity")
     basin = param.String("", doc="The catchment that was clicked.")
-    runs = param.List([], item_type=str, doc="Trained runs that are compared, by their folders' names.")
+    runs = param.List(
+        [], item_type=str, doc="Trained runs that are compared, by their folders' names."
+    )
     metric = param.String("nse")
     across = param.String("", doc="Run on the x axis of the scatter.")
     up = param.String("", doc="Run on its y axis.")
@@ -34,7 +39,9 @@ class State(param.Parameterized):
     look = param.String("silhouettes", doc="Which figure stands below the two planes.")
     model = param.String("", doc="Folder of the delta-HBV that is looked into.")
     other = param.String("", doc="Folder of the one beside it.")
-    since = param.Integer(0, bounds=(0, 9999), doc="First year of the time axis; 0: the first there is.")
+    since = param.Integer(
+        0, bounds=(0, 9999), doc="First year of the time axis; 0: the first there is."
+    )
     years = param.Integer(3, bounds=(1, 100), doc="Years on the time axis.")
     parameter = param.String("", doc="Parameter on the map.")
     probes = param.String("", doc="Folder of the probes.")
@@ -43,19 +50,27 @@ class State(param.Parameterized):
     split = param.String("test", doc="On which days a probe is scored.")
     series = param.String("", doc="File of a probed series.")
     run = param.String("", doc="Folder whose parameters and loss curve are shown.")
-    selection = param.List([], item_type=str, doc="Catchments in the box or lasso; not part of a link.")
+    selection = param.List(
+        [], item_type=str, doc="Catchments in the box or lasso; not part of a link."
+    )
 
     def query(self) -> str:
-        """What differs from the defaults, as the part of a link after `?`; empty where nothing does."""
-        changed = {n: v for n, v in self._linked().items() if v != self.param[n].default or n == "page"}
+        """What differs from the defaults, as the part of a link after `?`; empty where nothing
+        does."""
+        changed = {
+            n: v for n, v in self._linked().items() if v != self.param[n].default or n == "page"
+        }
         return urlencode({n: ",".join(v) if isinstance(v, list) else v for n, v in changed.items()})
 
     def read(self, query: str) -> list[str]:
-        """Take what a link says; give back a line for each thing in it that means nothing, and leave that as it was."""
+        """Take what a link says; give back a line for each thing in it that means nothing, and
+        leave that as it was."""
         problems, taken = [], {}
         for name, text in parse_qsl(query.lstrip("?")[:LONGEST]):
             if name not in self._linked():
-                problems.append(f"the link's {_cut(name)!r} means nothing here{nearest(name, self._linked())}")
+                problems.append(
+                    f"the link's {_cut(name)!r} means nothing here{nearest(name, self._linked())}"
+                )
                 continue
             try:
                 taken[name] = self._value(name, text)
@@ -71,13 +86,17 @@ class State(param.Parameterized):
         kind = self.param[name]
         if isinstance(kind, param.Integer):
             low, high = kind.bounds
-            if not (text.isascii() and text.isdigit() and len(text) < 9 and low <= int(text) <= high):
+            if not (
+                text.isascii() and text.isdigit() and len(text) < 9 and low <= int(text) <= high
+            ):
                 raise ValueError(f"give a whole number from {low} to {high}")
             return int(text)
         if isinstance(kind, param.List):
             return [part for part in text.split(",") if part]
         if isinstance(kind, param.Selector) and text not in kind.objects:
-            raise ValueError(f"there is no such page{nearest(text, PAGES)}; {', '.join(PAGES)} are there")
+            raise ValueError(
+                f"there is no such page{nearest(text, PAGES)}; {', '.join(PAGES)} are there"
+            )
         return text
 
 

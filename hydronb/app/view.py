@@ -1,4 +1,5 @@
-"""How a page is put together: parts that draw themselves when what they show has changed, and widgets of the state."""
+"""How a page is put together: parts that draw themselves when what they show has changed, and
+widgets of the state."""
 
 import html
 import io
@@ -23,7 +24,8 @@ NEAR = 18
 
 
 BREATH = 20
-"""Milliseconds between two parts, in which the first goes to the browser: at once, the next would be drawn before."""
+"""Milliseconds between two parts, in which the first goes to the browser: at once, the next would
+be drawn before."""
 
 
 class Part:
@@ -43,9 +45,17 @@ class Part:
         Called with the bokeh model after each drawing, to listen to it.
     """
 
-    def __init__(self, draw: Callable[[], Any], on: Sequence[str], *, table: Callable[[], pd.DataFrame] | None = None,
-                 name: str = "table", width: int = 420, grow: int = 1,
-                 drawn: Callable[[LayoutDOM], None] | None = None) -> None:
+    def __init__(
+        self,
+        draw: Callable[[], Any],
+        on: Sequence[str],
+        *,
+        table: Callable[[], pd.DataFrame] | None = None,
+        name: str = "table",
+        width: int = 420,
+        grow: int = 1,
+        drawn: Callable[[LayoutDOM], None] | None = None,
+    ) -> None:
         self.draw, self.on, self.drawn = draw, frozenset(on), drawn
         self.stale = True
         self.problem = ""
@@ -68,11 +78,19 @@ class Part:
         except (HydronbError, OSError) as error:
             self.problem = str(error)
             made = message(self.problem)
-        except (LookupError, TypeError, ValueError) as error:  # a file that is whole, and of another make
+        # a file that is whole, and of another make
+        except (LookupError, TypeError, ValueError) as error:
             log.exception("a part of the page cannot be drawn")
-            made = message(f"this cannot be drawn of what the files hold ({type(error).__name__}: {error}); if another "
-                           "version of hydronb wrote them, `hydronb run PLAN --redo-stale` writes them anew")
-        if self.model is not None and self.structure is not None and structure(made) == self.structure:
+            made = message(
+                f"this cannot be drawn of what the files hold ({type(error).__name__}: {error}); if"
+                " another version of hydronb wrote them, `hydronb run PLAN --redo-stale` writes"
+                " them anew"
+            )
+        if (
+            self.model is not None
+            and self.structure is not None
+            and structure(made) == self.structure
+        ):
             refill(self.model, made)
             return
         self.model, self.structure = None, None
@@ -80,7 +98,8 @@ class Part:
             self.body.clear()
         elif isinstance(made, str):
             self.text.object = made
-            if self.text not in self.body.objects:  # a new child would have the browser lay out the whole page anew
+            # a new child would have the browser lay out the whole page anew
+            if self.text not in self.body.objects:
                 self.body[:] = [self.text]
         elif isinstance(made, pn.viewable.Viewable):
             self.body[:] = [made]
@@ -89,7 +108,9 @@ class Part:
             self.model = fitted(_render(made))
             if self.drawn:
                 self.drawn(self.model)
-            self.body[:] = [pn.pane.Bokeh(self.model, theme=THEME, sizing_mode="stretch_width", margin=0)]
+            self.body[:] = [
+                pn.pane.Bokeh(self.model, theme=THEME, sizing_mode="stretch_width", margin=0)
+            ]
         self.view.visible = made is not None
         if self.download:
             self.download.visible = True
@@ -108,11 +129,22 @@ class Page:
         self.parts.append(Part(draw, on, **how))
         return self.parts[-1]
 
-    def choice(self, name: str, label: str, options: Callable[[], dict[str, Any]], *, on: Sequence[str] = (),
-               default: Callable[[], Any] = lambda: "", meant: Callable[[], Any] | None = None, many: bool = False,
-               width: int = 240) -> pn.widgets.Widget:
-        """A widget of the state's parameter `name`; `options` are asked for again when a parameter in `on` changes,
-        `default` says what the page shows where the state is empty, `meant` what it makes of the state."""
+    def choice(
+        self,
+        name: str,
+        label: str,
+        options: Callable[[], dict[str, Any]],
+        *,
+        on: Sequence[str] = (),
+        default: Callable[[], Any] = lambda: "",
+        meant: Callable[[], Any] | None = None,
+        many: bool = False,
+        width: int = 240,
+    ) -> pn.widgets.Widget:
+        """A widget of the state's parameter `name`; `options` are asked for again when a parameter
+        in `on` changes, `default` says what the page shows where the state is empty, `meant` what
+        it makes of the state.
+        """
         kind = pn.widgets.MultiChoice if many else pn.widgets.Select
         widget = kind(name=label, width=width, margin=(4, 10))
         busy = []
@@ -144,20 +176,36 @@ class Page:
         self.refreshers.append((frozenset([name, *on]), show))
         return widget
 
-    def slider(self, name: str, label: str, ends: Callable[[], tuple[int, int]], *, on: Sequence[str] = (),
-               width: int = 240) -> pn.widgets.Widget:
+    def slider(
+        self,
+        name: str,
+        label: str,
+        ends: Callable[[], tuple[int, int]],
+        *,
+        on: Sequence[str] = (),
+        width: int = 240,
+    ) -> pn.widgets.Widget:
         """A slider of a whole number."""
         low, high = ends()
-        widget = pn.widgets.IntSlider(name=label, start=low, end=max(high, low + 1), width=width, margin=(4, 14),
-                                      value=int(min(max(getattr(self.state, name), low), max(high, low + 1))))
+        widget = pn.widgets.IntSlider(
+            name=label,
+            start=low,
+            end=max(high, low + 1),
+            width=width,
+            margin=(4, 14),
+            value=int(min(max(getattr(self.state, name), low), max(high, low + 1))),
+        )
         busy = []
 
         def show() -> None:
             low, high = ends()
             busy.append(1)
             try:
-                widget.param.update(start=low, end=max(high, low + 1),
-                                    value=int(min(max(getattr(self.state, name), low), max(high, low + 1))))
+                widget.param.update(
+                    start=low,
+                    end=max(high, low + 1),
+                    value=int(min(max(getattr(self.state, name), low), max(high, low + 1))),
+                )
             finally:
                 busy.pop()
 
@@ -170,7 +218,8 @@ class Page:
         return widget
 
     def changed(self, names: set[str]) -> None:
-        """Parameters of the state have changed; draw what depends on them, now or when the page is shown."""
+        """Parameters of the state have changed; draw what depends on them, now or when the page is
+        shown."""
         for on, refresh in self.refreshers:
             if on & names:
                 refresh()
@@ -180,8 +229,8 @@ class Page:
             self.show()
 
     def show(self) -> None:
-        """Draw what is stale. A browser gets the page with its first part, and the others one by one when it has
-        loaded that: drawing earlier, this process would keep it waiting."""
+        """Draw what is stale. A browser gets the page with its first part, and the others one by
+        one when it has loaded that: drawing earlier, this process would keep it waiting."""
         served = pn.state.curdoc is not None and pn.state.curdoc.session_context is not None
         stale = [part for part in self.parts if part.stale]
         for part in stale[: int(not pn.state.loaded) if served else None]:
@@ -218,13 +267,24 @@ def row(*children: Any) -> pn.FlexBox:
     for child in children:
         if isinstance(child, Part):
             child.view.styles = child.basis
-    return pn.FlexBox(*map(_view, children), flex_wrap="wrap", align_items="flex-start", sizing_mode="stretch_width",
-                      margin=0, styles={"gap": "12px"})
+    return pn.FlexBox(
+        *map(_view, children),
+        flex_wrap="wrap",
+        align_items="flex-start",
+        sizing_mode="stretch_width",
+        margin=0,
+        styles={"gap": "12px"},
+    )
 
 
 def column(*children: Any, width: int = 420) -> pn.Column:
     """Below each other, within a row."""
-    return pn.Column(*map(_view, children), sizing_mode="stretch_width", margin=0, styles={"flex": f"1 1 {width}px"})
+    return pn.Column(
+        *map(_view, children),
+        sizing_mode="stretch_width",
+        margin=0,
+        styles={"flex": f"1 1 {width}px"},
+    )
 
 
 def _view(child: Any) -> Any:
@@ -247,8 +307,15 @@ def heading(text: str) -> pn.pane.HTML:
 
 def html_table(table: pd.DataFrame, *, index: bool = True, digits: int = 3) -> str:
     """A table whose cells are plain text."""
-    made = table.to_html(index=index, border=0, classes="plain", escape=True, na_rep="", justify="left",
-                         float_format=lambda v: f"{round(v, digits) + 0.0:.{digits}f}".rstrip("0").rstrip("."))
+    made = table.to_html(
+        index=index,
+        border=0,
+        classes="plain",
+        escape=True,
+        na_rep="",
+        justify="left",
+        float_format=lambda v: f"{round(v, digits) + 0.0:.{digits}f}".rstrip("0").rstrip("."),
+    )
     return f'<div class="scroll">{made}</div>'
 
 
@@ -268,44 +335,63 @@ def _download(table: Callable[[], pd.DataFrame], name: str) -> pn.widgets.FileDo
         except (HydronbError, OSError) as error:
             return io.StringIO(f"{error}\n")
 
-    return pn.widgets.FileDownload(callback=made, filename=f"{name}.csv", label="CSV", button_type="light",
-                                   width=80, height=26, margin=(0, 0, 4, 6), align="end", css_classes=["download"],
-                                   visible=False)
+    return pn.widgets.FileDownload(
+        callback=made,
+        filename=f"{name}.csv",
+        label="CSV",
+        button_type="light",
+        width=80,
+        height=26,
+        margin=(0, 0, 4, 6),
+        align="end",
+        css_classes=["download"],
+        visible=False,
+    )
 
 
 def fitted(model: LayoutDOM) -> LayoutDOM:
     """As wide as its place, with tools to select and to save that can be seen."""
     model.sizing_mode = "stretch_width"
-    for hidden in (True, False):  # what is its default already counts as set by nobody, and the theme would hide it
+    # what is its default already counts as set by nobody, and the theme would hide it
+    for hidden in (True, False):
         model.toolbar.autohide = hidden
     plots = plots_of(model)
     if isinstance(model, GridPlot):
         across = 1 + max(column for _, _, column, *_ in model.children)
         for plot in plots:
-            plot.min_border_left = max(plot.min_border_left or 0, 74) if across == 1 else plot.min_border_left
+            plot.min_border_left = (
+                max(plot.min_border_left or 0, 74) if across == 1 else plot.min_border_left
+            )
     for plot in plots:
         plot.sizing_mode = "stretch_width"
         plot.output_backend = "canvas"
     return model
 
 
-# Points that can be clicked and selected ------------------------------------------------------------------
+# Points that can be clicked and selected
+# ---
 
 
 def points_of(plot: Plot) -> GlyphRenderer | None:
     """The points of a plot that stand for catchments."""
-    found = [r for r in plot.renderers if isinstance(r, GlyphRenderer) and "basin" in r.data_source.data]
+    found = [
+        r for r in plot.renderers if isinstance(r, GlyphRenderer) and "basin" in r.data_source.data
+    ]
     return found[-1] if found else None
 
 
 def on_click(plot: Plot, chosen: Callable[[str], None]) -> None:
-    """Call back with the catchment nearest to a click, if one is near. A tap tool would undo the box selection."""
+    """Call back with the catchment nearest to a click, if one is near. A tap tool would undo the
+    box selection."""
+
     def tapped(event: Tap) -> None:
         points = points_of(plot)
         if points is None or event.x is None or event.y is None:
             return
         data, glyph = points.data_source.data, points.glyph
-        x, y = (pd.to_numeric(pd.Series(data[getattr(glyph, a)])).to_numpy(float) for a in ("x", "y"))
+        x, y = (
+            pd.to_numeric(pd.Series(data[getattr(glyph, a)])).to_numpy(float) for a in ("x", "y")
+        )
         dx = (x - event.x) * (plot.inner_width or 400) / abs(plot.x_range.end - plot.x_range.start)
         dy = (y - event.y) * (plot.inner_height or 300) / abs(plot.y_range.end - plot.y_range.start)
         away = pd.Series(dx**2 + dy**2)
@@ -316,7 +402,8 @@ def on_click(plot: Plot, chosen: Callable[[str], None]) -> None:
 
 
 class Linked:
-    """Plots of the same catchments: a selection in one is one in all, a click rings the catchment in all."""
+    """Plots of the same catchments: a selection in one is one in all, a click rings the catchment
+    in all."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -326,17 +413,28 @@ class Linked:
 
     def listen(self, name: str) -> Callable[[LayoutDOM], None]:
         """For `Part(drawn=)` of the plot `name`."""
+
         def drawn(model: LayoutDOM) -> None:
             plot = plots_of(model)[0]
             points = points_of(plot)
             if points is None:
                 return
             self.plots[name], self.rings[name] = plot, ColumnDataSource({"x": [], "y": []})
-            plot.scatter("x", "y", source=self.rings[name], size=18, fill_color=None, line_color=COLOURS["LSTM"],
-                         line_width=3, name="ring")
+            plot.scatter(
+                "x",
+                "y",
+                source=self.rings[name],
+                size=18,
+                fill_color=None,
+                line_color=COLOURS["LSTM"],
+                line_width=3,
+                name="ring",
+            )
             on_click(plot, self._clicked)
             basins = [str(b) for b in points.data_source.data["basin"]]
-            points.data_source.selected.on_change("indices", lambda _attr, _old, new: self._selected(basins, new))
+            points.data_source.selected.on_change(
+                "indices", lambda _attr, _old, new: self._selected(basins, new)
+            )
             self.show()
 
         return drawn
@@ -357,4 +455,6 @@ class Linked:
             if list(points.data_source.selected.indices) != inside:
                 points.data_source.selected.indices = inside
             at = [i for i, b in enumerate(data["basin"]) if b == self.state.basin][:1]
-            self.rings[name].data = {a: [data[getattr(points.glyph, a)][i] for i in at] for a in ("x", "y")}
+            self.rings[name].data = {
+                a: [data[getattr(points.glyph, a)][i] for i in at] for a in ("x", "y")
+            }

@@ -1,8 +1,9 @@
 """The hydrological models that Kratzert et al. (2019) compare with: their released simulations.
 
-Source: Kratzert (2019), CAMELS benchmark models, HydroShare 474ecc37e7db45baa425cdb4fc1b61e1: one NetCDF file a basin,
-`GAUGE_benchmark_models.nc`, with a variable a model and the observation `QObs`, mm/d, daily, 1989-10-01 to 1999-09-30.
-Who made which simulation stands in the paper, Sect. 2.5 and Table 3.
+Source: Kratzert (2019), CAMELS benchmark models, HydroShare 474ecc37e7db45baa425cdb4fc1b61e1: one
+NetCDF file a basin, `GAUGE_benchmark_models.nc`, with a variable a model and the observation
+`QObs`, mm/d, daily, 1989-10-01 to 1999-09-30. Who made which simulation stands in the paper, Sect.
+2.5 and Table 3.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,8 +32,9 @@ OBSERVED = "QObs"
 ENDING = "_benchmark_models.nc"
 
 
-def open_benchmark_models(folder: str | Path, *, basins: Iterable[str] | None = None,
-                          models: Sequence[str] | None = None) -> xr.Dataset:
+def open_benchmark_models(
+    folder: str | Path, *, basins: Iterable[str] | None = None, models: Sequence[str] | None = None
+) -> xr.Dataset:
     """Simulations of the benchmark models.
 
     Parameters
@@ -47,20 +49,25 @@ def open_benchmark_models(folder: str | Path, *, basins: Iterable[str] | None = 
     Returns
     -------
     xarray.Dataset
-        `streamflow` (model, basin, time), models by their labels, NaN where a basin's file lacks a model, and
-        `streamflow_obs` (basin, time), mm/d; negative values, which stand for missing, are NaN.
+        `streamflow` (model, basin, time), models by their labels, NaN where a basin's file lacks a
+        model, and `streamflow_obs` (basin, time), mm/d; negative values, which stand for missing,
+        are NaN.
 
     Raises
     ------
     ParameterError
         A model that is not one of `MODELS`.
     DataError
-        No such folder or basin, or a file that cannot be read, lacks the observation, or has no dates.
+        No such folder or basin, or a file that cannot be read, lacks the observation, or has no
+        dates.
     """
     folder = Path(folder).expanduser()
     files = {path.name.removesuffix(ENDING): path for path in sorted(folder.glob(f"*{ENDING}"))}
     if not files:
-        raise DataError(f"{folder} holds no file GAUGE{ENDING}; give the folder of the unpacked benchmark models")
+        raise DataError(
+            f"{folder} holds no file GAUGE{ENDING}; give the folder of the unpacked benchmark"
+            " models"
+        )
     for name in models or ():
         if name not in MODELS:
             raise ParameterError(f"unknown benchmark model {name!r}{nearest(name, MODELS)}")
@@ -83,9 +90,13 @@ def _read(path: Path, wanted: list[str]) -> xr.Dataset:
         with xr.open_dataset(path) as file:
             ds = file.load()
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} is no NetCDF file that xarray can read ({str(error).splitlines()[0]})") from None
+        raise DataError(
+            f"{path} is no NetCDF file that xarray can read ({str(error).splitlines()[0]})"
+        ) from None
     if OBSERVED not in ds:
-        raise DataError(f"{path} has no variable {OBSERVED}{nearest(OBSERVED, map(str, ds.data_vars))}")
+        raise DataError(
+            f"{path} has no variable {OBSERVED}{nearest(OBSERVED, map(str, ds.data_vars))}"
+        )
     dims = ds[OBSERVED].dims
     if len(dims) != 1 or not isinstance(ds.indexes.get(dims[0]), pd.DatetimeIndex):
         raise DataError(f"{path}: {OBSERVED} has the dimensions {dims}, not one of dates")

@@ -1,15 +1,17 @@
-"""CAMELS-US from its own text files: basin-mean forcing, USGS streamflow and attributes of 671 catchments.
+"""CAMELS-US from its own text files: basin-mean forcing, USGS streamflow and attributes of 671
+catchments.
 
 Source: Newman et al. (2015), doi:10.5194/hess-19-209-2015; attributes: Addor et al. (2017),
-doi:10.5194/hess-21-5293-2017; data: doi:10.5065/D6MW2F4D (CC-BY-4.0). Expected below the root, or one or two
-folders further down, as the archive unpacks:
+doi:10.5194/hess-21-5293-2017; data: doi:10.5065/D6MW2F4D (CC-BY-4.0). Expected below the root, or
+one or two folders further down, as the archive unpacks:
 
     basin_mean_forcing/PRODUCT/HUC/GAUGE_lump_TAG_forcing_leap.txt
     usgs_streamflow/HUC/GAUGE_streamflow_qc.txt
     camels_attributes_v2.0/camels_*.txt         (here, or beside any of the folders above)
 
-Days are real calendar days. Products label them differently: Daymet's precipitation falls about a day later
-than that of Maurer and NLDAS, so scores on different products are not comparable day by day.
+Days are real calendar days. Products label them differently: Daymet's precipitation falls about a
+day later than that of Maurer and NLDAS, so scores on different products are not comparable day by
+day.
 """
 
 import csv
@@ -41,14 +43,16 @@ PRODUCTS = {
     "maurer_extended": "HydroShare 17c896843cf940339c3c3496d0c1c077",
     "nldas_extended": "HydroShare 0a68bfd7ddf642a8be9041d60f40868c",
 }
-"""Forcing products by their folder, and where they are. The extended ones have real Tmin and Tmax."""
+"""Forcing products by their folder, and where they are. The extended ones have real Tmin and
+Tmax."""
 
 FT3 = 0.3048**3
 """m3 in a cubic foot, exactly."""
 AREA_TOLERANCE = 0.10
 """Areas that differ by more are warned about."""
 EQUAL_SHARE = 0.5
-"""Share of days with Tmin equal to Tmax from which the two are taken for one temperature; it is 0 or 1."""
+"""Share of days with Tmin equal to Tmax from which the two are taken for one temperature; it is 0
+or 1."""
 
 
 class AreaWarning(UserWarning):
@@ -94,12 +98,12 @@ def open_camels_us(
         See `hydronb.data.pet.choose_pet`; CAMELS-US has no PET of its own among the forcings.
 
     Returns
-    -------
-    Dataset over basin and time: `prcp`, `srad`, `vp`, `dayl`, `tmean`; `tmin` and `tmax` where the product
-    has real ones; `swe` where it is not zero throughout; `pet`; `streamflow` in mm/d, by the area in the
-    header of the forcing file as in Kratzert et al. (2019), NaN where it is negative or has no value; all
-    attributes; the coordinates `lat`, `lon`, `area` (the header's) and `gauge_name`. What a product only
-    pretends to have is explained in the dataset's attributes `note_tmin`, `note_tmax`, `note_swe`.
+    ------- Dataset over basin and time: `prcp`, `srad`, `vp`, `dayl`, `tmean`; `tmin` and `tmax`
+    where the product has real ones; `swe` where it is not zero throughout; `pet`; `streamflow` in
+    mm/d, by the area in the header of the forcing file as in Kratzert et al. (2019), NaN where it
+    is negative or has no value; all attributes; the coordinates `lat`, `lon`, `area` (the header's)
+    and `gauge_name`. What a product only pretends to have is explained in the dataset's attributes
+    `note_tmin`, `note_tmax`, `note_swe`.
 
     Raises
     ------
@@ -124,7 +128,9 @@ def open_camels_us(
         key={"reader": READER, "forcing": forcing, "basins": list(pairs)},
         sources=[path for pair in pairs.values() for path in pair],
     )
-    ds = _without_placeholders(ds, forcing).merge(attributes, join="exact", combine_attrs="override")
+    ds = _without_placeholders(ds, forcing).merge(
+        attributes, join="exact", combine_attrs="override"
+    )
     if problem := area_problem(ds):
         warnings.warn(problem, AreaWarning, stacklevel=2)
     return check(choose_pet(ds, pet, where=str(source.base)), where=str(source.base))
@@ -142,21 +148,22 @@ def _available(
     where = source.base / "basin_mean_forcing" / forcing
     if not known & set(files):
         raise DataError(
-            f"no gauge in {where} is in the attribute tables of {source.attributes}; ids have eight digits, "
-            "leading zeros kept"
+            f"no gauge in {where} is in the attribute tables of {source.attributes}; ids have eight"
+            " digits, leading zeros kept"
         )
     if basins is not None and not isinstance(basins, str):
         basins = list(basins)
         for basin in basins:
             if basin in known - set(files):
                 raise DataError(
-                    f"{where} has no forcing file of basin {basin}, only the attribute tables know it; "
-                    "download the file or leave the basin out"
+                    f"{where} has no forcing file of basin {basin}, only the attribute tables know"
+                    " it; download the file or leave the basin out"
                 )
     return choose_basins(sorted(known & set(files)), basins, where=str(where))
 
 
-# Folders and files ----------------------------------------------------------------------------------------
+# Folders and files
+# ---
 
 
 def camels_us_base(root: Path) -> Path | None:
@@ -164,7 +171,9 @@ def camels_us_base(root: Path) -> Path | None:
     if root.name == "basin_mean_forcing":
         return root.parent
     for pattern in ("", "*/", "*/*/"):
-        if found := [path for path in sorted(root.glob(f"{pattern}basin_mean_forcing")) if path.is_dir()]:
+        if found := [
+            path for path in sorted(root.glob(f"{pattern}basin_mean_forcing")) if path.is_dir()
+        ]:
             return found[0].parent
     return None
 
@@ -183,16 +192,16 @@ def find_camels_us(root: str | Path) -> Source:
     base = camels_us_base(root)
     if base is None:
         raise DataError(
-            f"{root} is not CAMELS-US: looked for basin_mean_forcing/PRODUCT there and up to two folders "
-            "below; give the folder that holds basin_mean_forcing"
+            f"{root} is not CAMELS-US: looked for basin_mean_forcing/PRODUCT there and up to two"
+            " folders below; give the folder that holds basin_mean_forcing"
         )
     for folder in (root, base, base.parent, base.parent.parent):
         for candidate in (folder / "camels_attributes_v2.0", folder):
             if any(candidate.glob("camels_*.txt")):
                 return Source(base, candidate)
     raise DataError(
-        f"no attribute tables: looked for camels_attributes_v2.0/camels_*.txt in {root} and beside {base}; "
-        "download them with the time series and put them there"
+        f"no attribute tables: looked for camels_attributes_v2.0/camels_*.txt in {root} and beside"
+        f" {base}; download them with the time series and put them there"
     )
 
 
@@ -202,7 +211,8 @@ def products(base: Path) -> list[str]:
 
 
 def forcing_files(base: Path, product: str) -> dict[str, list[Path]]:
-    """Forcing files of a product by gauge id. By name, since the HUC folder does not follow from the id.
+    """Forcing files of a product by gauge id. By name, since the HUC folder does not follow from
+    the id.
 
     Raises
     ------
@@ -216,11 +226,14 @@ def forcing_files(base: Path, product: str) -> dict[str, list[Path]]:
     folder = base / "basin_mean_forcing" / product
     if not folder.is_dir():
         raise DataError(
-            f"no forcing {product!r} in {base / 'basin_mean_forcing'}, which holds "
-            f"{', '.join(products(base)) or 'none'}; choose one of these or download it ({PRODUCTS[product]})"
+            f"no forcing {product!r} in {base / 'basin_mean_forcing'}, which holds"
+            f" {', '.join(products(base)) or 'none'}; choose one of these or download it"
+            f" ({PRODUCTS[product]})"
         )
     if not (files := _by_gauge(folder, "forcing_leap.txt")):
-        raise DataError(f"{folder} holds no file GAUGE_lump_TAG_forcing_leap.txt; unpack the archive again")
+        raise DataError(
+            f"{folder} holds no file GAUGE_lump_TAG_forcing_leap.txt; unpack the archive again"
+        )
     return files
 
 
@@ -254,7 +267,9 @@ def one_file(files: dict[str, list[Path]], basin: str, huc: str, *, where: Path)
     return found[0]
 
 
-def _pairs(base: Path, files: dict[str, list[Path]], attributes: xr.Dataset) -> dict[str, tuple[Path, Path]]:
+def _pairs(
+    base: Path, files: dict[str, list[Path]], attributes: xr.Dataset
+) -> dict[str, tuple[Path, Path]]:
     """Forcing file and streamflow file of each basin."""
     flow = streamflow_files(base)
     folder = base / "usgs_streamflow"
@@ -266,7 +281,8 @@ def _pairs(base: Path, files: dict[str, list[Path]], attributes: xr.Dataset) -> 
     }
 
 
-# Attributes -----------------------------------------------------------------------------------------------
+# Attributes
+# ---
 
 
 def open_camels_attributes(folder: str | Path, basins: Iterable[str] | None = None) -> xr.Dataset:
@@ -280,22 +296,24 @@ def open_camels_attributes(folder: str | Path, basins: Iterable[str] | None = No
         Gauge ids; all, sorted, where None.
 
     Returns
-    -------
-    Dataset over basin: numbers as float64 with NaN for missing, categories as stripped text with "" for
-    missing, each with `units`, `long_name` and `group` (its table); coordinates `lat`, `lon`, `gauge_name`.
+    ------- Dataset over basin: numbers as float64 with NaN for missing, categories as stripped text
+    with "" for missing, each with `units`, `long_name` and `group` (its table); coordinates `lat`,
+    `lon`, `gauge_name`.
 
     Raises
     ------
     DataError
-        No such folder, no table in it, a table without ids, an id or a column that is there twice, an unknown
-        basin.
+        No such folder, no table in it, a table without ids, an id or a column that is there twice,
+        an unknown basin.
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise DataError(f"no such folder: {folder}")
     paths = sorted(folder.glob("camels_*.txt"))
     if not paths:
-        raise DataError(f"{folder} holds no attribute table; looked for camels_*.txt, such as camels_clim.txt")
+        raise DataError(
+            f"{folder} holds no attribute table; looked for camels_*.txt, such as camels_clim.txt"
+        )
     tables = {path.stem.removeprefix("camels_"): attribute_table(path) for path in paths}
     groups = _groups(tables, folder)
     joined = pd.concat(tables.values(), axis=1)
@@ -304,7 +322,9 @@ def open_camels_attributes(folder: str | Path, basins: Iterable[str] | None = No
         {name: _attribute(joined[name], groups[name]) for name in joined.columns},
         coords={"basin": joined.index.to_numpy(dtype=object)},
     )
-    ds = ds.rename({old: new for old, new in (("gauge_lat", "lat"), ("gauge_lon", "lon")) if old in ds})
+    ds = ds.rename(
+        {old: new for old, new in (("gauge_lat", "lat"), ("gauge_lon", "lon")) if old in ds}
+    )
     return ds.set_coords([name for name in ("lat", "lon", "gauge_name") if name in ds])
 
 
@@ -319,12 +339,19 @@ def attribute_table(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, sep=";", dtype={"gauge_id": str, "huc_02": str})
     except (ValueError, OSError) as error:
-        raise DataError(f"{path} is no table with ';' between columns ({error}); download it again") from None
+        raise DataError(
+            f"{path} is no table with ';' between columns ({error}); download it again"
+        ) from None
     if "gauge_id" not in table.columns:
-        raise DataError(f"{path}:1: no column gauge_id among {', '.join(table.columns[:5])}; download it again")
+        raise DataError(
+            f"{path}:1: no column gauge_id among {', '.join(table.columns[:5])}; download it again"
+        )
     table = table.assign(gauge_id=table["gauge_id"].str.strip()).set_index("gauge_id")
     if table.index.has_duplicates:
-        raise DataError(f"{path}: basin {table.index[table.index.duplicated()][0]} is there twice; remove a line")
+        raise DataError(
+            f"{path}: basin {table.index[table.index.duplicated()][0]} is there twice; remove a"
+            " line"
+        )
     return table
 
 
@@ -335,8 +362,8 @@ def _groups(tables: dict[str, pd.DataFrame], folder: Path) -> dict[str, str]:
         for name in table.columns:
             if name in groups:
                 raise DataError(
-                    f"attribute {name!r} is in camels_{groups[name]}.txt and camels_{group}.txt of {folder}; "
-                    "remove one of them"
+                    f"attribute {name!r} is in camels_{groups[name]}.txt and camels_{group}.txt of"
+                    f" {folder}; remove one of them"
                 )
             groups[name] = group
     return groups
@@ -354,15 +381,21 @@ def _attribute(column: pd.Series, group: str) -> xr.DataArray:
 @cache
 def described() -> dict[str, tuple[str, str]]:
     """Units and long name of each attribute, after Addor et al. (2017)."""
-    with Path(__file__).with_name("camels_us_attributes.csv").open(encoding="utf-8", newline="") as lines:
+    with (
+        Path(__file__)
+        .with_name("camels_us_attributes.csv")
+        .open(encoding="utf-8", newline="") as lines
+    ):
         return {row["name"]: (row["units"], row["long_name"]) for row in csv.DictReader(lines)}
 
 
-# Series ---------------------------------------------------------------------------------------------------
+# Series
+# ---
 
 
 def _read_all(pairs: dict[str, tuple[Path, Path]], product: str) -> xr.Dataset:
-    """Forcing and streamflow of all basins over the days of the forcing, as `(basin, time)` float32.
+    """Forcing and streamflow of all basins over the days of the forcing, as `(basin, time)`
+    float32.
 
     In one thread: the parser holds the interpreter, two threads were measured to be no faster.
     """
@@ -400,7 +433,11 @@ def _attrs(name: str) -> dict[str, str]:
 def span_problem(spans: dict[str, tuple[np.datetime64, np.datetime64]]) -> str:
     """Basins whose forcing covers other days than most, in one line; empty where all agree."""
     (first, last), agree = Counter(spans.values()).most_common(1)[0]
-    odd = [f"{b} {start} to {end}" for b, (start, end) in spans.items() if (start, end) != (first, last)]
+    odd = [
+        f"{b} {start} to {end}"
+        for b, (start, end) in spans.items()
+        if (start, end) != (first, last)
+    ]
     if agree == len(spans):
         return ""
     return (
@@ -410,8 +447,9 @@ def span_problem(spans: dict[str, tuple[np.datetime64, np.datetime64]]) -> str:
 
 
 def _without_placeholders(ds: xr.Dataset, product: str) -> xr.Dataset:
-    """With `tmean`, and without variables that only stand in: Tmin and Tmax that are one temperature, as in
-    stock Maurer and NLDAS, and snow that is zero throughout. Decided for the product, never basin by basin.
+    """With `tmean`, and without variables that only stand in: Tmin and Tmax that are one
+    temperature, as in stock Maurer and NLDAS, and snow that is zero throughout. Decided for the
+    product, never basin by basin.
     """
     notes = {}
     method = "mean of tmin and tmax"
@@ -435,15 +473,21 @@ def _without_placeholders(ds: xr.Dataset, product: str) -> xr.Dataset:
 
 
 def area_problem(ds: xr.Dataset) -> str:
-    """Basins whose `area` and `area_gages2` (km2) differ by more than 10 %, in one line; empty for none."""
+    """Basins whose `area` and `area_gages2` (km2) differ by more than 10 %, in one line; empty for
+    none."""
     if "area_gages2" not in ds:
         return ""
-    areas = pd.DataFrame({"header": ds["area"].to_series(), "gages2": ds["area_gages2"].to_series()}).dropna()
+    areas = pd.DataFrame(
+        {"header": ds["area"].to_series(), "gages2": ds["area_gages2"].to_series()}
+    ).dropna()
     off = areas[(areas["header"] / areas["gages2"] - 1).abs() > AREA_TOLERANCE]
     if off.empty:
         return ""
-    shown = [f"{b} ({header:.0f} against {gages2:.0f} km2)" for b, header, gages2 in off.itertuples()]
+    shown = [
+        f"{b} ({header:.0f} against {gages2:.0f} km2)" for b, header, gages2 in off.itertuples()
+    ]
     return (
-        "the forcing header's area, by which streamflow becomes mm/d, is more than 10 % off area_gages2 "
-        f"in {len(off)} of {len(areas)} basins: {', '.join(shown[:10])}{', ...' if len(shown) > 10 else ''}"
+        "the forcing header's area, by which streamflow becomes mm/d, is more than 10 % off"
+        f" area_gages2 in {len(off)} of {len(areas)} basins:"
+        f" {', '.join(shown[:10])}{', ...' if len(shown) > 10 else ''}"
     )

@@ -1,7 +1,9 @@
-"""The two kinds of text file in which CAMELS-US keeps its series, and what can be wrong with a line of them.
+"""The two kinds of text file in which CAMELS-US keeps its series, and what can be wrong with a line
+of them.
 
-Forcing: three lines of latitude, elevation (m) and area (m2), one of column names, then a line a day; spaces
-between the first fields, tabs or spaces after. Streamflow: no header, `gauge year month day cfs flag`.
+Forcing: three lines of latitude, elevation (m) and area (m2), one of column names, then a line a
+day; spaces between the first fields, tabs or spaces after. Streamflow: no header, `gauge year month
+day cfs flag`.
 """
 
 import re
@@ -18,8 +20,17 @@ from hydronb.errors import DataError
 HEADER_LINES = 4
 DATE = ("year", "mnth", "day")
 COLUMNS = (*DATE, "hr", "dayl", "prcp", "srad", "swe", "tmax", "tmin", "vp")
-"""Columns of a forcing file, by lower-case name without the unit, in the order all products share."""
-UNITS = {"dayl": "s", "prcp": "mm/day", "srad": "w/m2", "swe": "mm", "tmax": "c", "tmin": "c", "vp": "pa"}
+"""Columns of a forcing file, by lower-case name without the unit, in the order all products
+share."""
+UNITS = {
+    "dayl": "s",
+    "prcp": "mm/day",
+    "srad": "w/m2",
+    "swe": "mm",
+    "tmax": "c",
+    "tmin": "c",
+    "vp": "pa",
+}
 """Units in the header line, lower case; all are the convention's own."""
 FLOW_COLUMNS = ("gauge", *DATE, "streamflow")
 FLAGS = (-999.0, -9999.0)
@@ -37,13 +48,14 @@ class Forcing(NamedTuple):
 
 
 def read_forcing(path: Path) -> Forcing:
-    """A forcing file, parsed in one go; only where something is off is it searched line by line to say where.
+    """A forcing file, parsed in one go; only where something is off is it searched line by line to
+    say where.
 
     Raises
     ------
     DataError
-        The first problem, with its line: the header, a field missing or not a number, a day that repeats or
-        is missing, a value out of physical range.
+        The first problem, with its line: the header, a field missing or not a number, a day that
+        repeats or is missing, a value out of physical range.
     """
     header = _header(path)
     area, columns = _area(path, header), _columns(path, header)
@@ -55,9 +67,11 @@ def read_forcing(path: Path) -> Forcing:
 
 
 def read_streamflow(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Days (datetime64[D], increasing, with gaps) and streamflow in cubic feet per second of a USGS file.
+    """Days (datetime64[D], increasing, with gaps) and streamflow in cubic feet per second of a USGS
+    file.
 
-    Missing is NaN: -999 in the file, and whatever else is negative, as Kratzert et al. (2019) read it.
+    Missing is NaN: -999 in the file, and whatever else is negative, as Kratzert et al. (2019) read
+    it.
 
     Raises
     ------
@@ -77,11 +91,15 @@ def _refusal(path: Path, problems: Iterator[str]) -> DataError:
     return DataError(f"{problem}; download the file again or leave the basin out")
 
 
-# The whole file at once -----------------------------------------------------------------------------------
+# The whole file at once
+# ---
 
 
-def _parse(path: Path, columns: Sequence[str], skip: int, *, more: bool = False) -> dict[str, np.ndarray] | None:
-    """The columns as float64, None where a field is not a number. `more`: others may follow and are left."""
+def _parse(
+    path: Path, columns: Sequence[str], skip: int, *, more: bool = False
+) -> dict[str, np.ndarray] | None:
+    """The columns as float64, None where a field is not a number. `more`: others may follow and are
+    left."""
     which = range(len(columns))
     try:
         table = pd.read_csv(
@@ -118,10 +136,13 @@ def _complete(days: np.ndarray) -> bool:
 
 def _plausible(table: dict[str, np.ndarray]) -> bool:
     """Whether all values are within physical bounds; NaN is not."""
-    return all(VARIABLES[n].low <= table[n].min() and table[n].max() <= VARIABLES[n].high for n in UNITS)
+    return all(
+        VARIABLES[n].low <= table[n].min() and table[n].max() <= VARIABLES[n].high for n in UNITS
+    )
 
 
-# The header -----------------------------------------------------------------------------------------------
+# The header
+# ---
 
 
 def _lines(path: Path) -> list[str]:
@@ -149,36 +170,49 @@ def _area(path: Path, header: list[str]) -> float:
     except ValueError:
         area = np.nan
     if not 0 < area < np.inf:
-        raise DataError(f"{path}:3: {header[2]!r} is not a catchment area in m2; download the file again")
+        raise DataError(
+            f"{path}:3: {header[2]!r} is not a catchment area in m2; download the file again"
+        )
     return area
 
 
 def _columns(path: Path, header: list[str]) -> list[str]:
-    """Names of the columns in the file's order: by line 4, or by position where that line is cut short."""
+    """Names of the columns in the file's order: by line 4, or by position where that line is cut
+    short."""
     fields = header[HEADER_LINES - 1].lower().split()
     names = [field.split("(")[0] for field in fields]
     for name, field in zip(names, fields, strict=True):
         unit = re.search(r"\((.*)\)", field)
         if unit and name in UNITS and unit[1] != UNITS[name]:
-            raise DataError(f"{path}:{HEADER_LINES}: {name} is in {unit[1]}, not in {UNITS[name]}; convert it first")
+            raise DataError(
+                f"{path}:{HEADER_LINES}: {name} is in {unit[1]}, not in {UNITS[name]}; convert it"
+                " first"
+            )
     if sorted(names) == sorted(COLUMNS):
         return names
     if _is_cut_short(names):
         return list(COLUMNS)
     odd = next((name for name in names if name not in COLUMNS), names[-1])
-    raise DataError(f"{path}:{HEADER_LINES}: unexpected column {odd!r}; a forcing file has {' '.join(COLUMNS)}")
+    raise DataError(
+        f"{path}:{HEADER_LINES}: unexpected column {odd!r}; a forcing file has {' '.join(COLUMNS)}"
+    )
 
 
 def _is_cut_short(names: list[str]) -> bool:
-    """Whether the names are the beginning of `COLUMNS`, the last of them perhaps cut. Four stock Maurer files
-    (02108000, 05120500, 07067000, 09492400) have such a header above whole data."""
+    """Whether the names are the beginning of `COLUMNS`, the last of them perhaps cut. Four stock
+    Maurer files (02108000, 05120500, 07067000, 09492400) have such a header above whole data."""
     if not names:
         return True
     *whole, last = names
-    return len(names) <= len(COLUMNS) and tuple(whole) == COLUMNS[: len(whole)] and COLUMNS[len(whole)].startswith(last)
+    return (
+        len(names) <= len(COLUMNS)
+        and tuple(whole) == COLUMNS[: len(whole)]
+        and COLUMNS[len(whole)].startswith(last)
+    )
 
 
-# Line by line ---------------------------------------------------------------------------------------------
+# Line by line
+# ---
 
 
 def forcing_problems(path: Path) -> Iterator[str]:
@@ -196,11 +230,16 @@ def forcing_problems(path: Path) -> Iterator[str]:
         if problem := problem or _step_problem(last, day):
             yield f"{at} {problem}"
         last = day
-        yield from (f"{at} {out}" for name in UNITS if name in row and (out := _value_problem(name, row[name])))
+        yield from (
+            f"{at} {out}"
+            for name in UNITS
+            if name in row and (out := _value_problem(name, row[name]))
+        )
 
 
 def streamflow_problems(path: Path) -> Iterator[str]:
-    """Everything wrong with a streamflow file, each as `path:line: what`; missing days are no problem."""
+    """Everything wrong with a streamflow file, each as `path:line: what`; missing days are no
+    problem."""
     try:
         lines = _lines(path)
     except DataError as error:
@@ -216,7 +255,8 @@ def streamflow_problems(path: Path) -> Iterator[str]:
 def _rows(
     path: Path, lines: list[str], columns: Sequence[str], skip: int, *, most: int
 ) -> Iterator[tuple[str, dict[str, float], np.datetime64 | None, str]]:
-    """Of each line where it is, its numbers, its day, and what is wrong with it (empty where nothing is)."""
+    """Of each line where it is, its numbers, its day, and what is wrong with it (empty where
+    nothing is)."""
     found = False
     for number, line in enumerate(lines[skip:], start=skip + 1):
         if not (fields := line.split()):
@@ -232,7 +272,9 @@ def _rows(
         yield f"{path}:{len(lines) + 1}:", {}, None, "the file holds no day"
 
 
-def _numbers(columns: Sequence[str], fields: Sequence[str], most: int) -> tuple[dict[str, float], str]:
+def _numbers(
+    columns: Sequence[str], fields: Sequence[str], most: int
+) -> tuple[dict[str, float], str]:
     if not len(columns) <= len(fields) <= most:
         return {}, f"{len(fields)} fields instead of {len(columns)}, the line is cut or damaged"
     row = {}
@@ -244,7 +286,9 @@ def _numbers(columns: Sequence[str], fields: Sequence[str], most: int) -> tuple[
     return row, ""
 
 
-def _step_problem(last: np.datetime64 | None, day: np.datetime64 | None, *, gaps: bool = False) -> str:
+def _step_problem(
+    last: np.datetime64 | None, day: np.datetime64 | None, *, gaps: bool = False
+) -> str:
     """What is wrong with `day` after `last`; nothing where one of them could not be read."""
     step = 1 if last is None or day is None else int((day - last) / np.timedelta64(1, "D"))
     if step == 1 or (step > 1 and gaps):
@@ -265,4 +309,7 @@ def _value_problem(name: str, value: float) -> str:
         return f"{spec.long_name} ({name}) is missing ({value:g}), forcing must be complete"
     if value < 0 == spec.low:
         return f"negative {spec.long_name} ({name}): {value:g} {spec.units}"
-    return f"{spec.long_name} ({name}) is {value:g} {spec.units}, outside {spec.low:g} to {spec.high:g}"
+    return (
+        f"{spec.long_name} ({name}) is {value:g} {spec.units}, outside {spec.low:g} to"
+        f" {spec.high:g}"
+    )

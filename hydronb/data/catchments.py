@@ -13,15 +13,21 @@ def open_catchments(data: DataParameters) -> xr.Dataset:
     if data.kind == "caravan":
         from hydronb.data.caravan import open_caravan
 
-        return open_caravan(resolve(data.path), source=data.source, basins=basins, pet=data.pet,
-                            attributes=resolve(data.attributes) if data.attributes else None)
+        return open_caravan(
+            resolve(data.path),
+            source=data.source,
+            basins=basins,
+            pet=data.pet,
+            attributes=resolve(data.attributes) if data.attributes else None,
+        )
     if data.kind == "camels_us":
         from hydronb.data.camels_us import open_camels_us
 
         return open_camels_us(resolve(data.path), forcing=data.forcing, basins=basins, pet=data.pet)
     if data.kind == "file":
         ds = open_dataset(resolve(data.path))
-        if data.pet != "auto" or ("pet" not in ds and "lat" in ds.coords):  # its own is taken as it is
+        # its own is taken as it is
+        if data.pet != "auto" or ("pet" not in ds and "lat" in ds.coords):
             ds = choose_pet(ds, data.pet, where=str(data.path))
     else:
         from hydronb.data.synthetic import synthetic_catchments
@@ -29,4 +35,8 @@ def open_catchments(data: DataParameters) -> xr.Dataset:
         ds = synthetic_catchments(data.n_basins, data.years, data.seed, data.truth)
     if basins is None:
         return ds
-    return ds.sel(basin=choose_basins(list(ds["basin"].values), basins, where=data.path or "the synthetic dataset"))
+    return ds.sel(
+        basin=choose_basins(
+            list(ds["basin"].values), basins, where=data.path or "the synthetic dataset"
+        )
+    )

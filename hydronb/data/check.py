@@ -1,6 +1,8 @@
-"""What a folder or file of catchment data holds, and what is wrong with it: `hydronb data check PATH`.
+"""What a folder or file of catchment data holds, and what is wrong with it: `hydronb data check
+PATH`.
 
-Unlike opening, which stops at the first problem, a report goes through every file and lists them all.
+Unlike opening, which stops at the first problem, a report goes through every file and lists them
+all.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,9 +16,21 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from hydronb.data import camels_us, caravan
-from hydronb.data.camels_us_text import forcing_problems, read_forcing, read_streamflow, streamflow_problems
+from hydronb.data.camels_us_text import (
+    forcing_problems,
+    read_forcing,
+    read_streamflow,
+    streamflow_problems,
+)
 from hydronb.data.dataset import TARGETS, VARIABLES, attribute_names, check
-from hydronb.data.gridded import as_catchment, check_grid, grid_problems, is_gridded, open_lazily, read_grid
+from hydronb.data.gridded import (
+    as_catchment,
+    check_grid,
+    grid_problems,
+    is_gridded,
+    open_lazily,
+    read_grid,
+)
 from hydronb.data.pet import HIGHEST_RATIO, IMPOSSIBLE_NAMES, radiation_ratio
 from hydronb.errors import DataError
 
@@ -25,13 +39,15 @@ PER_FILE = 3
 SHOWN = 5
 """Names in a line; of more, the first."""
 THINNED = 7
-"""Days from one to the next that a mean PET is judged by; a week apart they are all seasons still."""
+"""Days from one to the next that a mean PET is judged by; a week apart they are all seasons
+still."""
 DATASET_SUFFIXES = (".nc", ".nc4", ".zarr")
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
 
 
 class Report(list[str]):
-    """Lines to print. Among them `problems`, which have to be put right; empty where nothing is wrong."""
+    """Lines to print. Among them `problems`, which have to be put right; empty where nothing is
+    wrong."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +93,12 @@ class Series:
             if len(there):
                 low, high, total, n = self.ranges.get(name, np.array([np.inf, -np.inf, 0.0, 0]))
                 self.ranges[name] = np.array(
-                    [min(low, there.min()), max(high, there.max()), total + there.sum(), n + len(there)]
+                    [
+                        min(low, there.min()),
+                        max(high, there.max()),
+                        total + there.sum(),
+                        n + len(there),
+                    ]
                 )
 
     def describe(self, report: Report) -> None:
@@ -100,7 +121,10 @@ class Series:
             return
         gaps = shares[shares > 0].sort_values(ascending=False)
         most = f", most in {gaps.index[0]} ({gaps.iloc[0]:.1%})" if len(gaps) else ""
-        report.append(f"  no streamflow on {shares.mean():.1%} of days, in {len(gaps)} of {len(shares)} basins{most}")
+        report.append(
+            f"  no streamflow on {shares.mean():.1%} of days, in {len(gaps)} of {len(shares)}"
+            f" basins{most}"
+        )
         if len(empty := shares[shares == 1].index):
             report.problem(f"no streamflow at all in {_some(empty)}; leave out for training")
 
@@ -111,7 +135,8 @@ def report(path: str | Path) -> Report:
     Parameters
     ----------
     path
-        Folder of Caravan or CAMELS-US or of attribute tables, or a NetCDF or Zarr dataset in the convention.
+        Folder of Caravan or CAMELS-US or of attribute tables, or a NetCDF or Zarr dataset in the
+        convention.
 
     Raises
     ------
@@ -132,7 +157,10 @@ def _sources(path: Path) -> list[Callable[[Report], None]]:
     if _is_dataset(path):
         return [lambda out: _report_dataset(path, out)]
     if not path.is_dir():
-        raise DataError(f"{path} is a file, but neither NetCDF (.nc) nor Zarr; give the folder of Caravan or CAMELS-US")
+        raise DataError(
+            f"{path} is a file, but neither NetCDF (.nc) nor Zarr; give the folder of Caravan or"
+            " CAMELS-US"
+        )
     sources: list[Callable[[Report], None]] = []
     if base := camels_us.camels_us_base(path):
         sources.append(lambda out: _report_camels_us(path, base, out))
@@ -141,11 +169,16 @@ def _sources(path: Path) -> list[Callable[[Report], None]]:
     if not sources and any(path.glob("camels_*.txt")):
         sources.append(lambda out: _report_attributes(path, out))
     if not sources:
-        sources = [lambda out, p=p: _report_dataset(p, out) for p in sorted(path.iterdir()) if _is_dataset(p)]
+        sources = [
+            lambda out, p=p: _report_dataset(p, out)
+            for p in sorted(path.iterdir())
+            if _is_dataset(p)
+        ]
     if not sources:
         raise DataError(
-            f"{path} holds nothing known; looked for basin_mean_forcing/ (CAMELS-US), timeseries/netcdf/ or "
-            "timeseries/csv/ (Caravan), camels_*.txt (attributes), *.nc and *.zarr"
+            f"{path} holds nothing known; looked for basin_mean_forcing/ (CAMELS-US),"
+            " timeseries/netcdf/ or timeseries/csv/ (Caravan), camels_*.txt (attributes), *.nc and"
+            " *.zarr"
         )
     return sources
 
@@ -181,12 +214,14 @@ def _list_implausible(path: Path, series: pd.DataFrame, out: Report) -> None:
         wrong = values[(values < spec.low) | (values > spec.high)]
         if len(wrong):
             out.problem(
-                f"{path}: {name} is {wrong.iloc[0]:g} {spec.units} on {wrong.index[0]:%Y-%m-%d}, outside "
-                f"{spec.low:g} to {spec.high:g} ({len(wrong)} such days); correct it or leave the basin out"
+                f"{path}: {name} is {wrong.iloc[0]:g} {spec.units} on {wrong.index[0]:%Y-%m-%d},"
+                f" outside {spec.low:g} to {spec.high:g} ({len(wrong)} such days); correct it or"
+                " leave the basin out"
             )
 
 
-# CAMELS-US ------------------------------------------------------------------------------------------------
+# CAMELS-US
+# ---
 
 
 def _report_camels_us(root: Path, base: Path, out: Report) -> None:
@@ -198,12 +233,18 @@ def _report_camels_us(root: Path, base: Path, out: Report) -> None:
         out.problem(str(error))
     flow = camels_us.streamflow_files(base)
     if not flow:
-        out.problem(f"{base / 'usgs_streamflow'} holds no file GAUGE_streamflow_qc.txt; download usgs_streamflow")
+        out.problem(
+            f"{base / 'usgs_streamflow'} holds no file GAUGE_streamflow_qc.txt; download"
+            " usgs_streamflow"
+        )
     for product in camels_us.products(base):
         if product in camels_us.PRODUCTS:
             _report_product(base, product, flow, attributes, out)
         else:
-            out.note(f"{base / 'basin_mean_forcing' / product} is no forcing product known here; it is passed over")
+            out.note(
+                f"{base / 'basin_mean_forcing' / product} is no forcing product known here; it is"
+                " passed over"
+            )
 
 
 def _report_attributes(folder: Path, out: Report) -> xr.Dataset | None:
@@ -221,7 +262,10 @@ def _report_attributes(folder: Path, out: Report) -> xr.Dataset | None:
         missing = f", missing values in {_names(gaps)}" if len(gaps) else ""
         out.append(f"    {path.name}: {len(table)} basins, {table.shape[1]} attributes{missing}")
     if len(set(sizes.values())) > 1:
-        out.problem(f"{folder}: the tables do not list the same number of basins; download the shorter ones again")
+        out.problem(
+            f"{folder}: the tables do not list the same number of basins; download the shorter ones"
+            " again"
+        )
     try:
         return camels_us.open_camels_attributes(folder)
     except DataError as error:
@@ -230,7 +274,11 @@ def _report_attributes(folder: Path, out: Report) -> xr.Dataset | None:
 
 
 def _report_product(
-    base: Path, product: str, flow: dict[str, list[Path]], attributes: xr.Dataset | None, out: Report
+    base: Path,
+    product: str,
+    flow: dict[str, list[Path]],
+    attributes: xr.Dataset | None,
+    out: Report,
 ) -> None:
     """Every forcing file of a product, with the streamflow of its basin."""
     try:
@@ -239,7 +287,11 @@ def _report_product(
         out.problem(str(error))
         return
     out.append(f"forcing {product}: {len(files)} basins, {min(files)} to {max(files)}")
-    hucs = {} if attributes is None or "huc_02" not in attributes else attributes["huc_02"].to_series().to_dict()
+    hucs = (
+        {}
+        if attributes is None or "huc_02" not in attributes
+        else attributes["huc_02"].to_series().to_dict()
+    )
     series, areas, equal = Series(), {}, []
     for basin in tqdm(files, desc=f"checking {product}", unit="basin", delay=1, leave=False):
         forcing = None
@@ -261,15 +313,24 @@ def _report_product(
         series.add(basin, forcing.days, values)
     series.describe(out)
     if problem := camels_us.span_problem(series.spans) if series.spans else "":
-        out.problem(f"{base / 'basin_mean_forcing' / product}: {problem}; download them again or leave them out")
+        out.problem(
+            f"{base / 'basin_mean_forcing' / product}: {problem}; download them again or leave"
+            " them out"
+        )
     if equal and np.mean(equal) > camels_us.EQUAL_SHARE:
-        out.note(f"{product}: tmin equals tmax in {sum(equal)} of {len(equal)} files; only tmean is offered")
+        out.note(
+            f"{product}: tmin equals tmax in {sum(equal)} of {len(equal)} files; only tmean is"
+            " offered"
+        )
     if attributes is not None:
         _compare_with_attributes(product, files, areas, attributes, out)
 
 
-def _list_file(error: DataError, paths: list[Path], problems: Callable[[Path], Iterator[str]], out: Report) -> None:
-    """All problems of the files of a basin; where line by line none is found, the error as it stands."""
+def _list_file(
+    error: DataError, paths: list[Path], problems: Callable[[Path], Iterator[str]], out: Report
+) -> None:
+    """All problems of the files of a basin; where line by line none is found, the error as it
+    stands."""
     before = len(out.problems)
     for path in paths:
         _list_problems(path, problems(path), out)
@@ -277,7 +338,9 @@ def _list_file(error: DataError, paths: list[Path], problems: Callable[[Path], I
         out.problem(str(error))
 
 
-def _streamflow(base: Path, flow: dict[str, list[Path]], basin: str, huc: str, out: Report) -> pd.Series | None:
+def _streamflow(
+    base: Path, flow: dict[str, list[Path]], basin: str, huc: str, out: Report
+) -> pd.Series | None:
     """Streamflow in cubic feet per second by day, None where it cannot be read."""
     if not flow:
         return None
@@ -291,25 +354,42 @@ def _streamflow(base: Path, flow: dict[str, list[Path]], basin: str, huc: str, o
 
 
 def _compare_with_attributes(
-    product: str, files: dict[str, list[Path]], areas: dict[str, float], attributes: xr.Dataset, out: Report
+    product: str,
+    files: dict[str, list[Path]],
+    areas: dict[str, float],
+    attributes: xr.Dataset,
+    out: Report,
 ) -> None:
     known = {str(b) for b in attributes["basin"].to_numpy()}
     if lacking := sorted(set(files) - known):
-        out.problem(f"{product}: no attributes of {_some(lacking)}; they are left out, check the ids' leading zeros")
+        out.problem(
+            f"{product}: no attributes of {_some(lacking)}; they are left out, check the ids'"
+            " leading zeros"
+        )
     if without := len(known - set(files)):
-        out.note(f"{product}: {without} of the {len(known)} basins with attributes have no forcing file")
+        out.note(
+            f"{product}: {without} of the {len(known)} basins with attributes have no forcing file"
+        )
     both = [b for b in areas if b in known]
     area = ("basin", np.array([areas[b] for b in both]))
-    if problem := camels_us.area_problem(attributes.sel(basin=both).assign_coords(area=area)) if both else "":
+    if problem := (
+        camels_us.area_problem(attributes.sel(basin=both).assign_coords(area=area)) if both else ""
+    ):
         out.note(problem)
 
 
-# Caravan --------------------------------------------------------------------------------------------------
+# Caravan
+# ---
 
 
 def _caravan_folders(root: Path) -> list[Path]:
     """Every `timeseries/{netcdf,csv}/SOURCE` at the root or one folder below."""
-    kinds = [d for p in ("", "*/") for kind in ("netcdf", "csv") for d in sorted(root.glob(f"{p}timeseries/{kind}"))]
+    kinds = [
+        d
+        for p in ("", "*/")
+        for kind in ("netcdf", "csv")
+        for d in sorted(root.glob(f"{p}timeseries/{kind}"))
+    ]
     return [folder for kind in kinds for folder in sorted(kind.iterdir()) if folder.is_dir()]
 
 
@@ -318,7 +398,9 @@ def _report_caravan(folder: Path, out: Report) -> None:
     kind = folder.parent.name
     files = {f.stem: f for f in sorted(folder.glob("*.nc" if kind == "netcdf" else "*.csv"))}
     if not files:
-        out.problem(f"{folder} holds no {'.nc' if kind == 'netcdf' else '.csv'} file; download it again")
+        out.problem(
+            f"{folder} holds no {'.nc' if kind == 'netcdf' else '.csv'} file; download it again"
+        )
         return
     out.append(
         f"{folder.parents[2]}: Caravan, sub-source {folder.name} ({kind}), {len(files)} basins, "
@@ -327,19 +409,25 @@ def _report_caravan(folder: Path, out: Report) -> None:
     tables = _report_caravan_tables(folder, list(files), out)
     series = Series()
     ratios: dict[str, dict[str, float]] = {}
-    for basin, path in tqdm(files.items(), desc=f"checking {folder.name}", unit="basin", delay=1, leave=False):
+    for basin, path in tqdm(
+        files.items(), desc=f"checking {folder.name}", unit="basin", delay=1, leave=False
+    ):
         try:
             frame = caravan.read_timeseries(path)
         except DataError as error:
             out.problem(f"{error}; download the file again or leave the basin out")
             continue
-        series.add(basin, frame.index.to_numpy(), {str(n): frame[n].to_numpy() for n in frame.columns})
+        series.add(
+            basin, frame.index.to_numpy(), {str(n): frame[n].to_numpy() for n in frame.columns}
+        )
         _list_implausible(path, frame, out)
         for name in frame.columns.intersection(list(caravan.PETS)):
             ratios.setdefault(name, {})[basin] = _ratio(frame[name], tables, basin)
     series.describe(out)
     if len(set(series.spans.values())) > 1:
-        out.note(f"{folder}: files cover different days; opening them together keeps the days they share")
+        out.note(
+            f"{folder}: files cover different days; opening them together keeps the days they share"
+        )
     for name, by_basin in ratios.items():
         _judge_pet(name, by_basin, out)
 
@@ -364,14 +452,17 @@ def _report_caravan_tables(folder: Path, ids: list[str], out: Report) -> pd.Data
             f"{f', {gaps} of them with missing values' if gaps else ''}"
         )
         if lacking := sorted(set(ids) - set(table.index)):
-            out.problem(f"{path} lacks {_some(lacking)}; leave them out or download the table again")
+            out.problem(
+                f"{path} lacks {_some(lacking)}; leave them out or download the table again"
+            )
         if "gauge_lat" in table:
             places = table
     return places
 
 
 def _ratio(pet: pd.Series, places: pd.DataFrame, basin: str) -> float:
-    """A basin's mean PET over the equivalent of its radiation, NaN where its latitude is not known."""
+    """A basin's mean PET over the equivalent of its radiation, NaN where its latitude is not
+    known."""
     if basin not in places.index:
         return np.nan
     thin = pet.iloc[::THINNED]
@@ -387,28 +478,35 @@ def _judge_pet(name: str, ratios: dict[str, float], out: Report) -> None:
     if name in IMPOSSIBLE_NAMES or median > HIGHEST_RATIO:
         above = int((known > HIGHEST_RATIO).sum())
         out.note(
-            f"{name} is impossible as potential evapotranspiration: the median basin has {median:.2f} times "
-            f"what all of the sun's radiation could evaporate, {above} of {len(known)} basins more than the "
-            f"plausible {HIGHEST_RATIO:.2f}; opening replaces it (pet='auto')"
+            f"{name} is impossible as potential evapotranspiration: the median basin has"
+            f" {median:.2f} times what all of the sun's radiation could evaporate, {above} of"
+            f" {len(known)} basins more than the plausible {HIGHEST_RATIO:.2f}; opening replaces it"
+            " (pet='auto')"
         )
 
 
-# Datasets in the convention -------------------------------------------------------------------------------
+# Datasets in the convention
+# ---
 
 
 def _report_dataset(path: Path, out: Report) -> None:
-    """A NetCDF or Zarr dataset; each variable is checked by itself, so that one does not hide another."""
+    """A NetCDF or Zarr dataset; each variable is checked by itself, so that one does not hide
+    another."""
     try:
         with open_lazily(path) as ds:
             ds = ds if is_gridded(ds) else ds.load()
     except (OSError, ValueError, KeyError) as error:
         out.append(f"{path}: cannot be read")
-        out.problem(f"{path} is neither NetCDF nor Zarr that xarray can read ({error}); write it again")
+        out.problem(
+            f"{path} is neither NetCDF nor Zarr that xarray can read ({error}); write it again"
+        )
         return
     if is_gridded(ds):
         _report_grid(read_grid(path), path, out)
         return
-    out.append(f"{path}: a dataset of {ds.sizes.get('basin', 0)} basins and {ds.sizes.get('time', 0)} days")
+    out.append(
+        f"{path}: a dataset of {ds.sizes.get('basin', 0)} basins and {ds.sizes.get('time', 0)} days"
+    )
     try:
         check(ds.drop_vars(list(ds.data_vars)), where=str(path))
     except DataError as error:
@@ -424,11 +522,16 @@ def _report_dataset(path: Path, out: Report) -> None:
 
 def _describe_dataset(ds: xr.Dataset, out: Report) -> None:
     series = Series()
-    names = [str(n) for n in VARIABLES if n in ds and set(ds[n].dims) == {"basin", "time"}
-             and ds[n].dtype.kind in "fiu"]  # fmt: skip
+    names = [
+        str(n)
+        for n in VARIABLES
+        if n in ds and set(ds[n].dims) == {"basin", "time"} and ds[n].dtype.kind in "fiu"
+    ]
     for basin in ds["basin"].to_numpy():
         one = ds[names].sel(basin=basin)
-        series.add(str(basin), ds["time"].to_numpy(), {n: one[n].to_numpy().astype(float) for n in names})
+        series.add(
+            str(basin), ds["time"].to_numpy(), {n: one[n].to_numpy().astype(float) for n in names}
+        )
     series.describe(out)
     if not any(n in ds for n in TARGETS):
         out.note("no target (streamflow, et): enough to simulate, not to train")
@@ -449,8 +552,10 @@ def _report_grid(ds: xr.Dataset, path: Path, out: Report) -> None:
     ds = check_grid(ds, where=str(path))
     lumped = as_catchment(ds)
     share = float((ds["mask"] > 0).mean())
-    out.append(f"{path}: a gridded catchment, {ds.attrs['basin']}, of {ds.sizes['y']} x {ds.sizes['x']} cells and "
-               f"{ds.sizes['time']} days")
+    out.append(
+        f"{path}: a gridded catchment, {ds.attrs['basin']}, of {ds.sizes['y']} x {ds.sizes['x']}"
+        f" cells and {ds.sizes['time']} days"
+    )
     out.append(f"  {share:.0%} of the cells lie in the basin, wholly or in part")
     _describe_dataset(lumped, out)
     if "streamflow" in lumped:
@@ -458,4 +563,7 @@ def _report_grid(ds: xr.Dataset, path: Path, out: Report) -> None:
         ratio = float(both["streamflow"].mean() / both["prcp"].mean())
         out.append(f"  runoff over precipitation: {ratio:.2f}")
         if ratio > 1:
-            out.note(f"{path}: more runoff than precipitation ({ratio:.2f}); are area, units and days right?")
+            out.note(
+                f"{path}: more runoff than precipitation ({ratio:.2f}); are area, units and days"
+                " right?"
+            )

@@ -1,8 +1,9 @@
-"""Get a published data set: which there are, where they lie, and what a folder holds of them already.
+"""Get a published data set: which there are, where they lie, and what a folder holds of them
+already.
 
 An archive is checked against its published md5 and unpacked, or single basins are read out of it;
-`hydronb_data.json`, written last, says what the folder holds. Whatever stops on the way, the same call again
-goes on from there.
+`hydronb_data.json`, written last, says what the folder holds. Whatever stops on the way, the same
+call again goes on from there.
 """
 
 import hashlib
@@ -17,7 +18,16 @@ import requests
 
 from hydronb.data.archives import RemoteArchive, basin_files, is_whole, unpack
 from hydronb.data.dataset import bare_id, choose_basins
-from hydronb.data.transfer import CHUNK, MIRROR, fetch, open_session, progress_bar, require_room, write, writing
+from hydronb.data.transfer import (
+    CHUNK,
+    MIRROR,
+    fetch,
+    open_session,
+    progress_bar,
+    require_room,
+    write,
+    writing,
+)
 from hydronb.errors import DataError, nearest
 
 
@@ -40,22 +50,41 @@ class Source(NamedTuple):
 
 SOURCES = {
     "camels-us": Source(
-        record=15529996, archive="basin_timeseries_v1p2_metForcing_obsFlow.zip",
-        md5="8e9a466710e8270b58f01d332a87184f", size="3.4 GB",
+        record=15529996,
+        archive="basin_timeseries_v1p2_metForcing_obsFlow.zip",
+        md5="8e9a466710e8270b58f01d332a87184f",
+        size="3.4 GB",
         folders=("basin_mean_forcing", "usgs_streamflow"),
-        attributes=("camels_clim.txt", "camels_geol.txt", "camels_hydro.txt", "camels_name.txt",
-                    "camels_soil.txt", "camels_topo.txt", "camels_vege.txt"),
-        doi="10.5065/D6MW2F4D", licence="CC-BY-4.0"),
+        attributes=(
+            "camels_clim.txt",
+            "camels_geol.txt",
+            "camels_hydro.txt",
+            "camels_name.txt",
+            "camels_soil.txt",
+            "camels_topo.txt",
+            "camels_vege.txt",
+        ),
+        doi="10.5065/D6MW2F4D",
+        licence="CC-BY-4.0",
+    ),
     "caravan": Source(
-        record=15529786, archive="Caravan-nc.tar.gz", md5="ad3a7767db059f218380e9cce5f72452", size="24.8 GB",
-        folders=("timeseries", "attributes"), attributes=(),
-        doi="10.5281/zenodo.6522634", licence="CC-BY-4.0"),
+        record=15529786,
+        archive="Caravan-nc.tar.gz",
+        md5="ad3a7767db059f218380e9cce5f72452",
+        size="24.8 GB",
+        folders=("timeseries", "attributes"),
+        attributes=(),
+        doi="10.5281/zenodo.6522634",
+        licence="CC-BY-4.0",
+    ),
 }
 ATTRIBUTE_FOLDER = "camels_attributes_v2.0"
 RECORD = "hydronb_data.json"
 
 
-def get(name: str, dest: str | Path, *, basins: list[str] | None = None, base_url: str | None = None) -> Path:
+def get(
+    name: str, dest: str | Path, *, basins: list[str] | None = None, base_url: str | None = None
+) -> Path:
     """Download a published data set into `dest`, ready for `open_camels_us` or `open_caravan`.
 
     Parameters
@@ -78,15 +107,17 @@ def get(name: str, dest: str | Path, *, basins: list[str] | None = None, base_ur
     Raises
     ------
     DataError
-        An unknown name or basin, a server that cannot be reached or sends something else, a disk that is full
-        or cannot be written.
+        An unknown name or basin, a server that cannot be reached or sends something else, a disk
+        that is full or cannot be written.
     """
     if name not in SOURCES:
         raise DataError(f"no data set {name!r} to download{nearest(name, SOURCES)}")
     source, dest = SOURCES[name], Path(dest).expanduser()
     if basins is not None and source.archive.endswith(".tar.gz"):
-        raise DataError(f"{name} is one {source.size} tar.gz, which cannot be read in part; leave "
-                        "--basins out and choose basins when you open it, or get camels-us with --basins")
+        raise DataError(
+            f"{name} is one {source.size} tar.gz, which cannot be read in part; leave "
+            "--basins out and choose basins when you open it, or get camels-us with --basins"
+        )
     if dest.exists() and not dest.is_dir():
         raise DataError(f"{dest} is a file; name a folder to download {name} into")
     held = _held(name, dest, source)
@@ -111,7 +142,9 @@ def _held(name: str, dest: Path, source: Source) -> list[str] | str:
         record = json.loads(path.read_text(encoding="utf-8"))
         held, dataset = record["basins"], record["dataset"]
     except (ValueError, KeyError, TypeError):
-        raise DataError(f"{path} cannot be read; delete it and run the same command again") from None
+        raise DataError(
+            f"{path} cannot be read; delete it and run the same command again"
+        ) from None
     if dataset != name:
         raise DataError(f"{dest} already holds {dataset}; choose another folder for {name}")
     if held == "all" and not all((dest / folder).is_dir() for folder in source.folders):
@@ -120,9 +153,15 @@ def _held(name: str, dest: Path, source: Source) -> list[str] | str:
 
 
 def _write_record(name: str, source: Source, dest: Path, basins: list[str] | str) -> None:
-    record = {"dataset": name, "basins": basins, "archive": source.archive, "md5": source.md5,
-              "record": f"https://zenodo.org/records/{source.record}", "doi": source.doi,
-              "licence": source.licence}
+    record = {
+        "dataset": name,
+        "basins": basins,
+        "archive": source.archive,
+        "md5": source.md5,
+        "record": f"https://zenodo.org/records/{source.record}",
+        "doi": source.doi,
+        "licence": source.licence,
+    }
     write(dest / RECORD, json.dumps(record, indent=1).encode())
 
 
@@ -132,31 +171,56 @@ def _addresses(source: Source, base_url: str | None) -> Callable[[str], str]:
     if not mirror:
         return lambda file: f"https://zenodo.org/records/{source.record}/files/{file}?download=1"
     if not mirror.startswith(("http://", "https://")):
-        raise DataError(f"the mirror {mirror!r} ({MIRROR}) is no http:// or https:// address; an archive on "
-                        f"this machine can be put into the folder as {source.archive} instead")
+        raise DataError(
+            f"the mirror {mirror!r} ({MIRROR}) is no http:// or https:// address; an archive on "
+            f"this machine can be put into the folder as {source.archive} instead"
+        )
     return lambda file: f"{mirror.rstrip('/')}/{file}"
 
 
-def _get_whole(source: Source, dest: Path, address: Callable[[str], str], session: requests.Session) -> None:
+def _get_whole(
+    source: Source, dest: Path, address: Callable[[str], str], session: requests.Session
+) -> None:
     archive = dest / source.archive
     if archive.exists():
         if complaint := _wrong_md5(archive, source.md5):
-            raise DataError(f"{archive}: {complaint}; delete or move it and run the same command again")
+            raise DataError(
+                f"{archive}: {complaint}; delete or move it and run the same command again"
+            )
     else:
-        fetch(address(source.archive), archive, session=session, unpacks=True,
-              complaint=lambda part: _wrong_md5(part, source.md5))
+        fetch(
+            address(source.archive),
+            archive,
+            session=session,
+            unpacks=True,
+            complaint=lambda part: _wrong_md5(part, source.md5),
+        )
     _get_attributes(source, dest, address, session)
     unpack(archive, dest, source.folders)
 
 
-def _get_basins(source: Source, dest: Path, basins: list[str], address: Callable[[str], str],
-                session: requests.Session) -> list[str]:
+def _get_basins(
+    source: Source,
+    dest: Path,
+    basins: list[str],
+    address: Callable[[str], str],
+    session: requests.Session,
+) -> list[str]:
     with closing(RemoteArchive(address(source.archive), session)) as archive:
         members = basin_files(archive.zip, archive.url)
-        chosen = choose_basins(sorted({basin for basin, _ in members.values()}), [bare_id(b) for b in basins],
-                               where=source.archive)
-        missing = {b: {target: info for target, (basin, info) in members.items()
-                       if basin == b and not is_whole(dest / target, info)} for b in chosen}
+        chosen = choose_basins(
+            sorted({basin for basin, _ in members.values()}),
+            [bare_id(b) for b in basins],
+            where=source.archive,
+        )
+        missing = {
+            b: {
+                target: info
+                for target, (basin, info) in members.items()
+                if basin == b and not is_whole(dest / target, info)
+            }
+            for b in chosen
+        }
         size = sum(info.file_size for files in missing.values() for info in files.values())
         require_room(dest, size)
         with progress_bar(f"{len(chosen)} basins", size) as bar:
@@ -172,17 +236,22 @@ def _get_basins(source: Source, dest: Path, basins: list[str], address: Callable
     return chosen
 
 
-def _get_attributes(source: Source, dest: Path, address: Callable[[str], str],
-                    session: requests.Session) -> None:
+def _get_attributes(
+    source: Source, dest: Path, address: Callable[[str], str], session: requests.Session
+) -> None:
     for file in source.attributes:
         if not (path := dest / ATTRIBUTE_FOLDER / file).exists():
-            path.with_name(path.name + ".part").unlink(missing_ok=True)  # small, and without a checksum
+            # small, and without a checksum
+            path.with_name(path.name + ".part").unlink(missing_ok=True)
             fetch(address(file), path, session=session, complaint=_not_a_table)
 
 
 def _wrong_md5(path: Path, published: str) -> str | None:
     digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file, progress_bar(f"checksum of {path.name}", path.stat().st_size) as bar:
+    with (
+        path.open("rb") as file,
+        progress_bar(f"checksum of {path.name}", path.stat().st_size) as bar,
+    ):
         while block := file.read(CHUNK):
             digest.update(block)
             bar.update(len(block))
@@ -193,4 +262,8 @@ def _wrong_md5(path: Path, published: str) -> str | None:
 
 def _not_a_table(path: Path) -> str | None:
     with path.open("rb") as file:
-        return None if file.read(9) == b"gauge_id;" else "this is no CAMELS attribute table (gauge_id;...)"
+        return (
+            None
+            if file.read(9) == b"gauge_id;"
+            else "this is no CAMELS attribute table (gauge_id;...)"
+        )

@@ -1,7 +1,7 @@
 """K-fold over basins: train on all but one part of them, simulate that part, as if it had no gauge.
 
-The split depends on the ids, the number of folds and `fold_seed` alone, neither on their order nor on the seed of the
-training, so that all seeds and settings of an experiment see the same one.
+The split depends on the ids, the number of folds and `fold_seed` alone, neither on their order nor
+on the seed of the training, so that all seeds and settings of an experiment see the same one.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,9 @@ def fold_of(basins: Sequence[str], folds: int, seed: int = 0) -> dict[str, int]:
         More folds than basins.
     """
     if folds > len(basins):
-        raise DataError(f"folds = {folds} is more than the {len(basins)} basins; choose fewer folds")
+        raise DataError(
+            f"folds = {folds} is more than the {len(basins)} basins; choose fewer folds"
+        )
     order = np.random.default_rng(seed).permutation(len(basins))
     ids = sorted(map(str, basins))
     return {ids[k]: n % folds + 1 for n, k in enumerate(order)}
@@ -45,4 +47,10 @@ def _part(ds: xr.Dataset, p: FitParameters, *, inside: bool) -> xr.Dataset:
     if not (folds := getattr(p, "folds", None)):
         return ds
     fold = fold_of(ds["basin"].values.tolist(), folds, p.fold_seed)
-    return ds.isel(basin=[k for k, basin in enumerate(ds["basin"].values) if (fold[str(basin)] == p.fold) == inside])
+    return ds.isel(
+        basin=[
+            k
+            for k, basin in enumerate(ds["basin"].values)
+            if (fold[str(basin)] == p.fold) == inside
+        ]
+    )

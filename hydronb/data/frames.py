@@ -1,7 +1,8 @@
-"""A gridded catchment's forcing as frames, one a day, in ONE copy; samples are index ranges into it.
+"""A gridded catchment's forcing as frames, one a day, in ONE copy; samples are index ranges into
+it.
 
-No window of frames is stored: a sample is its last day, a batch a table of days, and each distinct day of a batch
-is cut out of the grid once, when it is encoded.
+No window of frames is stored: a sample is its last day, a batch a table of days, and each distinct
+day of a batch is cut out of the grid once, when it is encoded.
 """
 
 from dataclasses import dataclass
@@ -24,8 +25,8 @@ from hydronb.parameters import Period
 class Frames:
     """Raw forcing of every day, and what never changes.
 
-    A channel is `(time, y, x)` for a network that sees the grid and `(time)` for one that sees the basin's means; on
-    the CPU it shares the dataset's memory.
+    A channel is `(time, y, x)` for a network that sees the grid and `(time)` for one that sees the
+    basin's means; on the CPU it shares the dataset's memory.
     """
 
     channels: tuple[Tensor, ...]
@@ -66,12 +67,22 @@ class FrameSamples:
 
     def gather(self, index: Int[Tensor, " batch"]) -> FrameBatch:
         """The samples numbered `index`."""
-        days = self.last[index][:, None] + torch.arange(1 - self.sequence_length, 1, device=self.last.device)
-        return FrameBatch(self.frames, days, self.target[days[:, -self.predict_last:]], torch.zeros_like(days[:, 0]))
+        days = self.last[index][:, None] + torch.arange(
+            1 - self.sequence_length, 1, device=self.last.device
+        )
+        return FrameBatch(
+            self.frames,
+            days,
+            self.target[days[:, -self.predict_last :]],
+            torch.zeros_like(days[:, 0]),
+        )
 
 
-def open_frames(ds: xr.Dataset, scaling: Scaling, *, means: bool, device: str | torch.device = "cpu") -> Frames:
-    """The forcing of the gridded catchment `ds` as a network takes it: the grid, or the basin's means.
+def open_frames(
+    ds: xr.Dataset, scaling: Scaling, *, means: bool, device: str | torch.device = "cpu"
+) -> Frames:
+    """The forcing of the gridded catchment `ds` as a network takes it: the grid, or the basin's
+    means.
 
     Raises
     ------
@@ -79,8 +90,10 @@ def open_frames(ds: xr.Dataset, scaling: Scaling, *, means: bool, device: str | 
         A static field that `scaling` names is not there, or is missing in a cell.
     """
     channels = tuple(_tensor(ds, name, means).to(device) for name in scaling.forcings)
-    static = [(torch.from_numpy(static_field(ds, name)) - mean) / (std or 1.0)
-              for name, (mean, std) in scaling.attributes.items()]
+    static = [
+        (torch.from_numpy(static_field(ds, name)) - mean) / (std or 1.0)
+        for name, (mean, std) in scaling.attributes.items()
+    ]
     shape = (0, *channels[0].shape[1:])
     return Frames(channels, (torch.stack(static) if static else torch.empty(shape)).to(device))
 
@@ -104,34 +117,43 @@ def static_field(ds: xr.Dataset, name: str) -> np.ndarray:
         raise DataError(f"the grid has no static field {name!r}{nearest(name, fields)}")
     field = ds[name].transpose("y", "x").to_numpy().astype(np.float32)
     if np.isnan(field).any():
-        raise DataError(f"static field {name} is missing in {int(np.isnan(field).sum())} cells; fill it, or "
-                        "leave it out")
+        raise DataError(
+            f"static field {name} is missing in {int(np.isnan(field).sum())} cells; fill it, or "
+            "leave it out"
+        )
     return field
 
 
-def fit_frame_scaling(ds: xr.Dataset, targets: list[str], static: list[str], period: Period, *, means: bool) -> Scaling:
-    """Mean and standard deviation (ddof 0) of each forcing over all cells of the grid (or of its basin mean) and all
-    days of `period`, of each static field over its cells, and of each target over the period's observed days.
+def fit_frame_scaling(
+    ds: xr.Dataset, targets: list[str], static: list[str], period: Period, *, means: bool
+) -> Scaling:
+    """Mean and standard deviation (ddof 0) of each forcing over all cells of the grid (or of its
+    basin mean) and all days of `period`, of each static field over its cells, and of each target
+    over the period's observed days.
 
     Raises
     ------
     DataError
-        A target or field that is not there, a period outside the data or without an observation, a forcing that
-        never changes.
+        A target or field that is not there, a period outside the data or without an observation, a
+        forcing that never changes.
     """
     inside = select_period(ds, period)
     forcings = {name: _mean_std(_tensor(inside, name, means).numpy()) for name in FORCING}
     for name, (mean, std) in forcings.items():
         if std == 0:
-            raise DataError(f"forcing {name} is {mean:g} everywhere and on every day in {period}; a network learns "
-                            "nothing from it")
+            raise DataError(
+                f"forcing {name} is {mean:g} everywhere and on every day in {period}; a network"
+                " learns nothing from it"
+            )
     fields = {} if means else {name: _mean_std(static_field(ds, name)) for name in static}
     observed = {name: _observed(ds, name) for name in targets}
     scaled = {}
     for name, series in observed.items():
         values = series.sel(time=inside["time"]).to_numpy()
         if not np.isfinite(values).any():
-            raise DataError(f"{ds.attrs['basin']} has no {name} in {period}; choose another period or target")
+            raise DataError(
+                f"{ds.attrs['basin']} has no {name} in {period}; choose another period or target"
+            )
         scaled[name] = _mean_std(values[np.isfinite(values)])
     return Scaling(forcings, fields, scaled, {})
 
@@ -139,8 +161,10 @@ def fit_frame_scaling(ds: xr.Dataset, targets: list[str], static: list[str], per
 def _observed(ds: xr.Dataset, name: str) -> xr.DataArray:
     have = [n for n in TARGETS if n in ds]
     if name not in have:
-        raise DataError(f"the gridded catchment {ds.attrs['basin']} has no target {name!r}"
-                        f"{nearest(name, have) or ', nor any other, so nothing can be trained on it'}")
+        raise DataError(
+            f"the gridded catchment {ds.attrs['basin']} has no target {name!r}"
+            f"{nearest(name, have) or ', nor any other, so nothing can be trained on it'}"
+        )
     return ds[name]
 
 
@@ -156,22 +180,40 @@ def _mean_std(values: np.ndarray) -> tuple[float, float]:
     return shift + float(mean), std if std > 1e-12 * abs(shift + mean) else 0.0
 
 
-def frame_samples(ds: xr.Dataset, frames: Frames, targets: list[str], period: Period, sequence_length: int,
-                  predict_last: int) -> FrameSamples:
+def frame_samples(
+    ds: xr.Dataset,
+    frames: Frames,
+    targets: list[str],
+    period: Period,
+    sequence_length: int,
+    predict_last: int,
+) -> FrameSamples:
     """Every sample whose targets lie in `period` and hold an observation.
 
     Raises
     ------
     DataError
-        The period is shorter than `predict_last`, or the data do not start early enough for the first sample.
+        The period is shorter than `predict_last`, or the data do not start early enough for the
+        first sample.
     """
     target = np.stack([_observed(ds, name).to_numpy() for name in targets], 1).astype(np.float32)
-    last = training_days(ds, np.isfinite(target).any(1)[None], period, sequence_length, predict_last)[1]
+    last = training_days(
+        ds, np.isfinite(target).any(1)[None], period, sequence_length, predict_last
+    )[1]
     device = frames.static.device
-    return FrameSamples(frames, torch.from_numpy(target).to(device), torch.from_numpy(last).to(device),
-                        sequence_length, predict_last, (str(ds.attrs["basin"]),))
+    return FrameSamples(
+        frames,
+        torch.from_numpy(target).to(device),
+        torch.from_numpy(last).to(device),
+        sequence_length,
+        predict_last,
+        (str(ds.attrs["basin"]),),
+    )
 
 
-def frame_days(ds: xr.Dataset, period: Period, sequence_length: int, predict_last: int) -> Int[Tensor, " sample"]:
-    """The last days of the samples whose targets cover `period`; see `windows.prediction_samples`."""
+def frame_days(
+    ds: xr.Dataset, period: Period, sequence_length: int, predict_last: int
+) -> Int[Tensor, " sample"]:
+    """The last days of the samples whose targets cover `period`; see
+    `windows.prediction_samples`."""
     return torch.from_numpy(prediction_days(ds, period, sequence_length, predict_last))

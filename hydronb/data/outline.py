@@ -1,4 +1,5 @@
-"""Where a basin is: a polygon (GeoJSON) or a mask on some grid, and how much of another grid's cells lies in it."""
+"""Where a basin is: a polygon (GeoJSON) or a mask on some grid, and how much of another grid's
+cells lies in it."""
 
 import json
 from pathlib import Path
@@ -22,15 +23,25 @@ class PolygonOutline:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             shapes = [shapely.geometry.shape(geometry) for geometry in _geometries(found)]
-        except (ValueError, KeyError, TypeError, AttributeError, shapely.errors.ShapelyError) as error:
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            shapely.errors.ShapelyError,
+        ) as error:
             raise DataError(f"{path} is not GeoJSON ({str(error).splitlines()[0]})") from None
         self.polygon = shapely.make_valid(shapely.union_all([s for s in shapes if s.area > 0]))
         if self.polygon.is_empty:
-            raise DataError(f"{path} holds no polygon; the outline of the basin is needed, not its gauge")
+            raise DataError(
+                f"{path} holds no polygon; the outline of the basin is needed, not its gauge"
+            )
         self.box = tuple(float(edge) for edge in self.polygon.bounds)
         if max(map(abs, self.box[::2])) > 360 or max(map(abs, self.box[1::2])) > 90:
-            raise DataError(f"{path}: coordinates up to {max(map(abs, self.box)):.0f} are not degrees; reproject to "
-                            "WGS84, for example with `ogr2ogr -t_srs EPSG:4326`")
+            raise DataError(
+                f"{path}: coordinates up to {max(map(abs, self.box)):.0f} are not degrees;"
+                " reproject to WGS84, for example with `ogr2ogr -t_srs EPSG:4326`"
+            )
 
     def share(self, axes: Axes) -> np.ndarray:
         """Share of each cell of a grid that lies in the basin, 0 to 1, `(row, col)`."""
@@ -52,24 +63,36 @@ class MaskOutline:
         with opened(path) as ds:
             da = plain(ds, choose_variable(ds, "mask", variable, path), path)
             if da.dims != ("lat", "lon"):
-                raise DataError(f"{path}: mask is over {', '.join(map(str, da.dims))}; give one over latitude and "
-                                "longitude alone")
+                raise DataError(
+                    f"{path}: mask is over {', '.join(map(str, da.dims))}; give one over latitude"
+                    " and longitude alone"
+                )
             da = da.load().sortby("lat", ascending=False).sortby("lon").fillna(0).astype(np.float64)
         self.values = da.to_numpy()
         if not (self.values > 0).any():
             raise DataError(f"{path}: mask is empty, no cell lies in the basin")
         if self.values.min() < 0 or self.values.max() > 1:
-            raise DataError(f"{path}: mask has values outside 0 to 1; it is the share of each cell that lies in the "
-                            "basin")
-        self.axes = Axes(da["lat"].to_numpy().astype(np.float64), da["lon"].to_numpy().astype(np.float64))
+            raise DataError(
+                f"{path}: mask has values outside 0 to 1; it is the share of each cell that lies in"
+                " the basin"
+            )
+        self.axes = Axes(
+            da["lat"].to_numpy().astype(np.float64), da["lon"].to_numpy().astype(np.float64)
+        )
         rows, cols = (np.flatnonzero(self.values.any(axis=axis)) for axis in (1, 0))
         high, wide = self.axes.cell
-        self.box = (float(self.axes.lon[cols[0]]) - wide / 2, float(self.axes.lat[rows[-1]]) - high / 2,
-                    float(self.axes.lon[cols[-1]]) + wide / 2, float(self.axes.lat[rows[0]]) + high / 2)  # fmt: skip
+        self.box = (
+            float(self.axes.lon[cols[0]]) - wide / 2,
+            float(self.axes.lat[rows[-1]]) - high / 2,
+            float(self.axes.lon[cols[-1]]) + wide / 2,
+            float(self.axes.lat[rows[0]]) + high / 2,
+        )
 
     def share(self, axes: Axes) -> np.ndarray:
         """Share of each cell of a grid that lies in the basin, 0 to 1, `(row, col)`."""
-        return self.values if axes.same_as(self.axes) else share_of_cells(self.values, self.axes, axes)
+        return (
+            self.values if axes.same_as(self.axes) else share_of_cells(self.values, self.axes, axes)
+        )
 
 
 def read_outline(path: Path, variable: str | None = None) -> PolygonOutline | MaskOutline:
@@ -83,8 +106,10 @@ def read_outline(path: Path, variable: str | None = None) -> PolygonOutline | Ma
     if not path.exists():
         raise DataError(f"outline: no file {path}")
     if path.suffix.lower() in OTHER_POLYGONS:
-        raise DataError(f"outline: {path} is not GeoJSON; convert it, for example with "
-                        f"`ogr2ogr -t_srs EPSG:4326 {path.stem}.geojson {path.name}`")
+        raise DataError(
+            f"outline: {path} is not GeoJSON; convert it, for example with "
+            f"`ogr2ogr -t_srs EPSG:4326 {path.stem}.geojson {path.name}`"
+        )
     return PolygonOutline(path) if path.suffix.lower() in GEOJSON else MaskOutline(path, variable)
 
 
@@ -92,8 +117,10 @@ def _shapely() -> Any:
     try:
         import shapely
     except ImportError:
-        raise DataError("basin polygons need shapely, which is not installed; pip install 'hydronb[grid]', or give a "
-                        "mask on a grid") from None
+        raise DataError(
+            "basin polygons need shapely, which is not installed; pip install 'hydronb[grid]', or"
+            " give a mask on a grid"
+        ) from None
     return shapely
 
 

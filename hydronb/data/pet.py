@@ -14,27 +14,29 @@ MM_PER_MJ = 0.408
 """Water that 1 MJ/m2 evaporates, mm (latent heat 2.45 MJ/kg; FAO-56, Eq. 20)."""
 
 HIGHEST_RATIO = 0.77 * 0.75
-"""Highest plausible mean PET over `MM_PER_MJ` times the extraterrestrial radiation, median over the basins.
+"""Highest plausible mean PET over `MM_PER_MJ` times the extraterrestrial radiation, median over the
+basins.
 
-What a reference crop absorbs (albedo 0.23) under a sky that is clear on every day (0.75 of the radiation
-gets through), with no loss by long waves: more energy than there ever is. CAMELS' `pet_mean` is 0.18 to 0.37
-of the radiation's equivalent, with a median of 0.23 over 671 basins; Caravan's ERA5-Land PET has a median of
-1.19 over 402 basins, and 2.3 in one."""
+What a reference crop absorbs (albedo 0.23) under a sky that is clear on every day (0.75 of the
+radiation gets through), with no loss by long waves: more energy than there ever is. CAMELS'
+`pet_mean` is 0.18 to 0.37 of the radiation's equivalent, with a median of 0.23 over 671 basins;
+Caravan's ERA5-Land PET has a median of 1.19 over 402 basins, and 2.3 in one."""
 
 LOWEST_RATIO = 0.02
 """Lowest plausible ratio. Below it the sign is turned, or the unit is not mm/d."""
 
 IMPOSSIBLE_NAMES = ("potential_evaporation_sum", "potential_evaporation_sum_ERA5_LAND")
-"""Caravan's names, up to version 1.4 and since, of ERA5-Land PET: refused by name, because a few of its
-basins alone may look plausible."""
+"""Caravan's names, up to version 1.4 and since, of ERA5-Land PET: refused by name, because a few of
+its basins alone may look plausible."""
 
 
 class PetWarning(UserWarning):
     """A source's own PET is impossible and another one stands in for it."""
 
 
-def extraterrestrial_radiation(lat: xr.DataArray | float,
-                               time: xr.DataArray | pd.DatetimeIndex) -> xr.DataArray:
+def extraterrestrial_radiation(
+    lat: xr.DataArray | float, time: xr.DataArray | pd.DatetimeIndex
+) -> xr.DataArray:
     """Daily radiation at the top of the atmosphere, MJ/m2/d, never below 0 (FAO-56, Eqs. 21 to 25).
 
     Parameters
@@ -50,37 +52,59 @@ def extraterrestrial_radiation(lat: xr.DataArray | float,
         The dims of `lat`, then `time`. 0 in the polar night; the sun may stay up all day.
     """
     angle, latitude, declination, sunset = _sun(lat, time)
-    distance = 1 + 0.033 * np.cos(angle)                                                      # Eq. 23
-    sun = (sunset * np.sin(latitude) * np.sin(declination)
-           + np.cos(latitude) * np.cos(declination) * np.sin(sunset))
-    radiation = (24 * 60 / np.pi * 0.0820 * distance * sun).clip(min=0)                       # Eq. 21
-    return _basin_first(radiation).rename("ra").assign_attrs(
-        units="MJ m-2 d-1", long_name="extraterrestrial radiation")
+    # Eq. 23
+    distance = 1 + 0.033 * np.cos(angle)
+    sun = sunset * np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(
+        declination
+    ) * np.sin(sunset)
+    # Eq. 21
+    radiation = (24 * 60 / np.pi * 0.0820 * distance * sun).clip(min=0)
+    return (
+        _basin_first(radiation)
+        .rename("ra")
+        .assign_attrs(units="MJ m-2 d-1", long_name="extraterrestrial radiation")
+    )
 
 
 def day_length(lat: xr.DataArray | float, time: xr.DataArray | pd.DatetimeIndex) -> xr.DataArray:
-    """Time from sunrise to sunset, s (FAO-56, Eq. 34); arguments and dims as `extraterrestrial_radiation`."""
+    """Time from sunrise to sunset, s (FAO-56, Eq. 34); arguments and dims as
+    `extraterrestrial_radiation`."""
     *_, sunset = _sun(lat, time)
-    return _basin_first(86400 / np.pi * sunset).rename("dayl").assign_attrs(units="s", long_name="day length")
+    return (
+        _basin_first(86400 / np.pi * sunset)
+        .rename("dayl")
+        .assign_attrs(units="s", long_name="day length")
+    )
 
 
 def _sun(lat: xr.DataArray | float, time: xr.DataArray | pd.DatetimeIndex) -> tuple:
-    """Angles in radians: of the year, of latitude, of the sun's declination, and its hour angle at sunset."""
-    days = time if isinstance(time, xr.DataArray) else xr.DataArray(time, dims="time", coords={"time": time})
+    """Angles in radians: of the year, of latitude, of the sun's declination, and its hour angle at
+    sunset."""
+    days = (
+        time
+        if isinstance(time, xr.DataArray)
+        else xr.DataArray(time, dims="time", coords={"time": time})
+    )
     angle = 2 * np.pi / 365 * days.dt.dayofyear.astype(np.float64)
-    declination = 0.409 * np.sin(angle - 1.39)                                                # Eq. 24
+    # Eq. 24
+    declination = 0.409 * np.sin(angle - 1.39)
     latitude = np.deg2rad(lat)
-    sunset = np.arccos(np.clip(-np.tan(latitude) * np.tan(declination), -1, 1))               # Eq. 25
+    # Eq. 25
+    sunset = np.arccos(np.clip(-np.tan(latitude) * np.tan(declination), -1, 1))
     return angle, latitude, declination, sunset
 
 
-def hargreaves(tmin: xr.DataArray, tmax: xr.DataArray, lat: xr.DataArray | float,
-               tmean: xr.DataArray | None = None) -> xr.DataArray:
+def hargreaves(
+    tmin: xr.DataArray,
+    tmax: xr.DataArray,
+    lat: xr.DataArray | float,
+    tmean: xr.DataArray | None = None,
+) -> xr.DataArray:
     """PET after Hargreaves (1994), mm/d, as Feng et al. (2022) use it.
 
     `0.0023 x 0.408 Ra (tmean + 17.8) sqrt(max(tmax - tmin, 0))`, not below 0; temperatures in degC
-    `(basin, time)`, `lat` in degrees north `(basin)`, `tmean` the mean of `tmin` and `tmax` where not given.
-    Doi 10.1061/(ASCE)0733-9437(1994)120:6(1132).
+    `(basin, time)`, `lat` in degrees north `(basin)`, `tmean` the mean of `tmin` and `tmax` where
+    not given. Doi 10.1061/(ASCE)0733-9437(1994)120:6(1132).
     """
     tmean = (tmin + tmax) / 2 if tmean is None else tmean
     radiation = MM_PER_MJ * extraterrestrial_radiation(lat, tmin["time"])
@@ -91,14 +115,16 @@ def hargreaves(tmin: xr.DataArray, tmax: xr.DataArray, lat: xr.DataArray | float
 def oudin(tmean: xr.DataArray, lat: xr.DataArray | float) -> xr.DataArray:
     """PET after Oudin et al. (2005), mm/d: `0.408 Ra (tmean + 5) / 100`, 0 below -5 degC.
 
-    `tmean` in degC `(basin, time)`, `lat` in degrees north `(basin)`. Doi 10.1016/j.jhydrol.2004.08.026.
+    `tmean` in degC `(basin, time)`, `lat` in degrees north `(basin)`. Doi
+    10.1016/j.jhydrol.2004.08.026.
     """
     radiation = MM_PER_MJ * extraterrestrial_radiation(lat, tmean["time"])
     return _named(radiation * (tmean + 5) / 100, "oudin")
 
 
 def radiation_ratio(pet: xr.DataArray, lat: xr.DataArray) -> float:
-    """Mean PET over the mean radiation's equivalent `0.408 Ra` of the same days, median over the basins.
+    """Mean PET over the mean radiation's equivalent `0.408 Ra` of the same days, median over the
+    basins.
 
     A day without PET counts in neither mean; NaN where there is no value at all.
     """
@@ -106,8 +132,14 @@ def radiation_ratio(pet: xr.DataArray, lat: xr.DataArray) -> float:
     return float((pet.mean("time") / (MM_PER_MJ * radiation.mean("time"))).median())
 
 
-def choose_pet(ds: xr.Dataset, pet: str = "auto", *, own: xr.DataArray | None = None, own_name: str = "",
-               where: str = "dataset") -> xr.Dataset:
+def choose_pet(
+    ds: xr.Dataset,
+    pet: str = "auto",
+    *,
+    own: xr.DataArray | None = None,
+    own_name: str = "",
+    where: str = "dataset",
+) -> xr.Dataset:
     """`ds` with its variable `pet`; which PET it is stands in the attribute `method`.
 
     Decided once for the whole source, never basin by basin.
@@ -115,12 +147,12 @@ def choose_pet(ds: xr.Dataset, pet: str = "auto", *, own: xr.DataArray | None = 
     Parameters
     ----------
     ds
-        Catchments with the coordinate `lat` and what there is of `tmean`, `tmin`, `tmax`. `tmean` is taken as
-        the mean of the other two where absent.
+        Catchments with the coordinate `lat` and what there is of `tmean`, `tmin`, `tmax`. `tmean`
+        is taken as the mean of the other two where absent.
     pet
-        `auto`: the source's own where plausible, else Hargreaves where `tmin` and `tmax` exist and differ,
-        else Oudin, else (no temperature) none. `source`: the source's own, even when impossible.
-        `hargreaves`, `oudin`: that one. `none`: no PET.
+        `auto`: the source's own where plausible, else Hargreaves where `tmin` and `tmax` exist and
+        differ, else Oudin, else (no temperature) none. `source`: the source's own, even when
+        impossible. `hargreaves`, `oudin`: that one. `none`: no PET.
     own
         The source's own PET in mm/d, `ds["pet"]` where not given. Values below 0 (dew) become 0.
     own_name
@@ -149,7 +181,9 @@ def choose_pet(ds: xr.Dataset, pet: str = "auto", *, own: xr.DataArray | None = 
         return ds
     if pet == "source":
         if own is None:
-            raise DataError(f"{where} has no PET of its own; choose pet 'auto', 'hargreaves' or 'oudin'")
+            raise DataError(
+                f"{where} has no PET of its own; choose pet 'auto', 'hargreaves' or 'oudin'"
+            )
         return ds.assign(pet=_from_source(own, own_name))
     if pet == "hargreaves":
         return ds.assign(pet=_hargreaves(ds, where))
@@ -165,9 +199,14 @@ def choose_pet(ds: xr.Dataset, pet: str = "auto", *, own: xr.DataArray | None = 
     else:
         chosen = None
     if refusal:
-        instead = "no PET is left" if chosen is None else f"{chosen.attrs['method']} stands in for it"
-        warnings.warn(f"{where}: {refusal}; {instead} (pet 'source' takes it all the same)", PetWarning,
-                      stacklevel=2)
+        instead = (
+            "no PET is left" if chosen is None else f"{chosen.attrs['method']} stands in for it"
+        )
+        warnings.warn(
+            f"{where}: {refusal}; {instead} (pet 'source' takes it all the same)",
+            PetWarning,
+            stacklevel=2,
+        )
         chosen = chosen if chosen is None else chosen.assign_attrs(note=refusal)
     return ds if chosen is None else ds.assign(pet=chosen)
 
@@ -178,15 +217,21 @@ def _refusal(own: xr.DataArray, name: str, ds: xr.Dataset) -> str:
     ratio = radiation_ratio(own, ds["lat"]) if "lat" in ds.coords else np.nan
     if name in IMPOSSIBLE_NAMES or ratio > HIGHEST_RATIO:
         mean = float(own.mean("time").median())
-        measured = "" if np.isnan(ratio) else f", {ratio:.2f} times what the sun's radiation evaporates"
+        measured = (
+            "" if np.isnan(ratio) else f", {ratio:.2f} times what the sun's radiation evaporates"
+        )
         return f"{shown} is impossible: {mean:.1f} mm/d{measured} (median over basins)"
     if ratio < LOWEST_RATIO:
-        return f"{shown} is next to nothing or negative ({ratio:.3f} of the radiation): wrong unit or sign"
+        return (
+            f"{shown} is next to nothing or negative ({ratio:.3f} of the radiation): wrong unit or"
+            " sign"
+        )
     return ""
 
 
 def _ranges(ds: xr.Dataset) -> bool:
-    """Whether tmin and tmax exist and differ; stock Maurer and NLDAS store the mean under both names."""
+    """Whether tmin and tmax exist and differ; stock Maurer and NLDAS store the mean under both
+    names."""
     return "tmin" in ds and "tmax" in ds and float((ds["tmax"] > ds["tmin"]).mean()) > 0.5
 
 
@@ -198,10 +243,14 @@ def _tmean(ds: xr.Dataset) -> xr.DataArray | None:
 
 def _hargreaves(ds: xr.Dataset, where: str) -> xr.DataArray:
     if "tmin" not in ds or "tmax" not in ds:
-        raise DataError(f"{where}: Hargreaves needs tmin and tmax; choose pet 'oudin', which takes tmean")
+        raise DataError(
+            f"{where}: Hargreaves needs tmin and tmax; choose pet 'oudin', which takes tmean"
+        )
     if not _ranges(ds):
-        raise DataError(f"{where}: Hargreaves needs the day's range, but tmin and tmax are equal; "
-                        "choose pet 'oudin', which takes tmean")
+        raise DataError(
+            f"{where}: Hargreaves needs the day's range, but tmin and tmax are equal; "
+            "choose pet 'oudin', which takes tmean"
+        )
     return hargreaves(ds["tmin"], ds["tmax"], _latitude(ds, where), ds.get("tmean"))
 
 
@@ -217,8 +266,10 @@ def _latitude(ds: xr.Dataset, where: str) -> xr.DataArray:
         raise DataError(f"{where}: PET needs the coordinate lat over basin, degrees north")
     missing = np.isnan(ds["lat"].to_numpy())
     if missing.any():
-        raise DataError(f"{where}: the latitude of basin {ds['basin'].to_numpy()[missing][0]} is missing; "
-                        "PET needs it")
+        raise DataError(
+            f"{where}: the latitude of basin {ds['basin'].to_numpy()[missing][0]} is missing; "
+            "PET needs it"
+        )
     return ds["lat"]
 
 

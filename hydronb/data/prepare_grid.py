@@ -1,9 +1,9 @@
 """One basin's products made a gridded catchment: `hydronb data grid RECIPE.yaml BASIN.zarr`.
 
-Precipitation defines the grid; temperature is brought to it, evaporation is averaged over the basin, runoff comes
-from a table. Days are made block by block, each block read, aggregated, checked and written before the next, so
-that a grid of decades in steps of hours never lies in memory. What was stopped goes on where it stopped, and the
-result is there whole or not at all."""
+Precipitation defines the grid; temperature is brought to it, evaporation is averaged over the
+basin, runoff comes from a table. Days are made block by block, each block read, aggregated, checked
+and written before the next, so that a grid of decades in steps of hours never lies in memory. What
+was stopped goes on where it stopped, and the result is there whole or not at all."""
 
 import hashlib
 import json
@@ -30,7 +30,8 @@ from hydronb.errors import DataError, ParameterError
 from hydronb.parameters.base import Parameters, Period, Positive, read_parameters, resolve
 
 BLOCK_BYTES = 32_000_000
-"""What the steps of a block take in memory; a few times as much is in use while they are aggregated."""
+"""What the steps of a block take in memory; a few times as much is in use while they are
+aggregated."""
 LONGEST_BLOCK = 366
 LEAST_ET_SHARE = 0.5
 """Part of the basin that must have evaporation for a day to have a mean."""
@@ -59,7 +60,8 @@ class Recipe(Parameters):
     basin: str = Field(min_length=1)
     """Its name."""
     outline: str
-    """GeoJSON with the basin's polygon, or NetCDF or Zarr with a mask over latitude and longitude."""
+    """GeoJSON with the basin's polygon, or NetCDF or Zarr with a mask over latitude and
+    longitude."""
     prcp: Product
     tmean: Product
     et: Product | None = None
@@ -70,7 +72,8 @@ class Recipe(Parameters):
     margin: Annotated[int, Field(ge=0)] = 0
     """Cells around the basin's box."""
     utc_offset: Annotated[int, Field(ge=-12, le=14)] = 0
-    """Hours that local time is ahead of UTC; days are cut at local midnight from products in steps below a day."""
+    """Hours that local time is ahead of UTC; days are cut at local midnight from products in steps
+    below a day."""
 
 
 def read_recipe(path: str | Path) -> Recipe:
@@ -86,7 +89,9 @@ def read_recipe(path: str | Path) -> Recipe:
     return Recipe.validate_parameters(read_parameters(file), where=str(path))
 
 
-def prepare_grid(recipe: Recipe | Mapping[str, Any], destination: str | Path, *, progress: bool = True) -> Path:
+def prepare_grid(
+    recipe: Recipe | Mapping[str, Any], destination: str | Path, *, progress: bool = True
+) -> Path:
     """Make the gridded catchment that `recipe` describes, as a Zarr folder for `open_gridded`.
 
     Parameters
@@ -94,8 +99,8 @@ def prepare_grid(recipe: Recipe | Mapping[str, Any], destination: str | Path, *,
     recipe
         A `Recipe`, or its names and values.
     destination
-        Folder to write, which must not be there yet. Until it is whole it is called `NAME.partial`; the same call
-        goes on from the last block in there.
+        Folder to write, which must not be there yet. Until it is whole it is called `NAME.partial`;
+        the same call goes on from the last block in there.
     progress
         Show bars.
 
@@ -111,8 +116,11 @@ def prepare_grid(recipe: Recipe | Mapping[str, Any], destination: str | Path, *,
         raise ParameterError(f"{folder} is there already; remove it or choose another name")
     outline = read_outline(resolve(recipe.outline))
     centre = (outline.box[0] + outline.box[2]) / 2
-    sources = {name: Source(name, product, centre, progress=progress)
-               for name, product in (("prcp", recipe.prcp), ("tmean", recipe.tmean), ("et", recipe.et)) if product}
+    sources = {
+        name: Source(name, product, centre, progress=progress)
+        for name, product in (("prcp", recipe.prcp), ("tmean", recipe.tmean), ("et", recipe.et))
+        if product
+    }
     prcp = sources["prcp"].cut(_widened(outline.box, sources["prcp"].axes.cell, recipe.margin))
     for name, source in sources.items():
         if name != "prcp":
@@ -124,7 +132,9 @@ def prepare_grid(recipe: Recipe | Mapping[str, Any], destination: str | Path, *,
         _fill(partial, recipe, sources, outline, static, days, progress=progress)
         os.replace(partial, folder)
     except OSError as error:
-        raise DataError(f"{folder} cannot be written ({error.strerror or error}); choose another folder") from None
+        raise DataError(
+            f"{folder} cannot be written ({error.strerror or error}); choose another folder"
+        ) from None
     return folder
 
 
@@ -140,22 +150,32 @@ def _days(recipe: Recipe, sources: dict[str, Source]) -> pd.DatetimeIndex:
     for name, days in covered.items():
         if not len(days):
             raise DataError(f"{name} does not cover a single day from its first to its last step")
-    first, last = (pick(covered[name][end] for name in ("prcp", "tmean")) for pick, end in ((max, 0), (min, -1)))
-    spans = ", ".join(f"{name} {days[0].date()} to {days[-1].date()}" for name, days in covered.items())
+    first, last = (
+        pick(covered[name][end] for name in ("prcp", "tmean"))
+        for pick, end in ((max, 0), (min, -1))
+    )
+    spans = ", ".join(
+        f"{name} {days[0].date()} to {days[-1].date()}" for name, days in covered.items()
+    )
     if recipe.period:
         asked_first, asked_last = pd.Timestamp(recipe.period.start), pd.Timestamp(recipe.period.end)
         if asked_first < first or asked_last > last:
-            raise DataError(f"period {recipe.period} is not covered ({spans}); shorten it or add files")
+            raise DataError(
+                f"period {recipe.period} is not covered ({spans}); shorten it or add files"
+            )
         first, last = asked_first, asked_last
     if first > last:
         raise DataError(f"prcp and tmean share no day ({spans})")
     days = pd.date_range(first, last, freq="D")
     if "et" in covered and not len(days.intersection(covered["et"])):
-        raise DataError(f"et does not overlap the forcing in time ({spans}); leave it out or add files")
+        raise DataError(
+            f"et does not overlap the forcing in time ({spans}); leave it out or add files"
+        )
     return days
 
 
-# Static fields and runoff ---------------------------------------------------------------------------------
+# Static fields and runoff
+# ---
 
 
 def _static(
@@ -166,10 +186,18 @@ def _static(
     area = float((mask * cell_area(axes.lat, axes.lon)).sum())
     ds = xr.Dataset(
         {"mask": (("y", "x"), mask.astype(np.float32))},
-        coords={"time": days, "lat": ("y", axes.lat, {"units": "degrees_north"}),
-                "lon": ("x", axes.lon, {"units": "degrees_east"}), "area": ((), area, {"units": "km2"})},
-        attrs={"basin": recipe.basin, "source": "hydronb.data.prepare_grid", "recipe": json.dumps(recipe.plain())},
-    )  # fmt: skip
+        coords={
+            "time": days,
+            "lat": ("y", axes.lat, {"units": "degrees_north"}),
+            "lon": ("x", axes.lon, {"units": "degrees_east"}),
+            "area": ((), area, {"units": "km2"}),
+        },
+        attrs={
+            "basin": recipe.basin,
+            "source": "hydronb.data.prepare_grid",
+            "recipe": json.dumps(recipe.plain()),
+        },
+    )
     if recipe.elevation:
         ds["elevation"] = (("y", "x"), _elevation(recipe.elevation, axes))
     if recipe.streamflow:
@@ -185,12 +213,19 @@ def _elevation(product: Product, axes: Axes) -> np.ndarray:
         da = da.isel(time=0) if "time" in da.dims else da
         da = da.assign_coords(lon=(da["lon"] - centre + 180) % 360 - 180 + centre)
         da = da.sortby("lat", ascending=False).sortby("lon")
-        (high, wide), (west, south, east, north) = Axes(da["lat"].to_numpy(), da["lon"].to_numpy()).cell, axes.box
-        da = da.sel(lat=slice(north + high, south - high), lon=slice(west - wide, east + wide)).load()
+        (high, wide), (west, south, east, north) = (
+            Axes(da["lat"].to_numpy(), da["lon"].to_numpy()).cell,
+            axes.box,
+        )
+        da = da.sel(
+            lat=slice(north + high, south - high), lon=slice(west - wide, east + wide)
+        ).load()
     if min(da.shape) < 2:
         raise DataError(f"{path}: elevation does not reach over the basin's box")
     source = Axes(da["lat"].to_numpy().astype(np.float64), da["lon"].to_numpy().astype(np.float64))
-    return (product.factor * regrid(da.to_numpy().astype(np.float64), source, axes)).astype(np.float32)
+    return (product.factor * regrid(da.to_numpy().astype(np.float64), source, axes)).astype(
+        np.float32
+    )
 
 
 def _runoff(runoff: Runoff, days: pd.DatetimeIndex, area: float) -> np.ndarray:
@@ -202,32 +237,52 @@ def _runoff(runoff: Runoff, days: pd.DatetimeIndex, area: float) -> np.ndarray:
         table = pd.read_csv(path, sep=None, engine="python", comment="#", index_col=0)
         table.index = pd.to_datetime(table.index).normalize()
     except (ValueError, TypeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is no table with dates in its first column ({str(error).splitlines()[0]})") from None
+        raise DataError(
+            f"{path} is no table with dates in its first column ({str(error).splitlines()[0]})"
+        ) from None
     column = runoff.column or (table.columns[0] if len(table.columns) == 1 else None)
     if column not in table.columns:
-        raise DataError(f"{path}: which column is the runoff? it has {', '.join(map(str, table.columns))}; set column")
+        raise DataError(
+            f"{path}: which column is the runoff? it has {', '.join(map(str, table.columns))}; set"
+            " column"
+        )
     series = pd.to_numeric(table[column], errors="coerce")
     if (words := series.isna() & table[column].notna()).any():
-        raise DataError(f"{path}: {table[column][words].iloc[0]!r} in column {column} is no number; missing is empty")
+        raise DataError(
+            f"{path}: {table[column][words].iloc[0]!r} in column {column} is no number; missing is"
+            " empty"
+        )
     if series.index.has_duplicates:
-        raise DataError(f"{path}: {series.index[series.index.duplicated()][0].date()} is there twice; give daily means")
+        raise DataError(
+            f"{path}: {series.index[series.index.duplicated()][0].date()} is there twice; give"
+            " daily means"
+        )
     if (series < 0).any():
-        raise DataError(f"{path}: runoff of {series.min():g} on {series.idxmin().date()}; missing is empty, never a "
-                        "flag")
+        raise DataError(
+            f"{path}: runoff of {series.min():g} on {series.idxmin().date()}; missing is empty,"
+            " never a flag"
+        )
     if runoff.area and not abs(area / runoff.area - 1) <= AREAS_DIFFER:
-        warnings.warn(f"{path}: the basin's area is given as {runoff.area:g} km2, its outline has {area:.0f} km2",
-                      GridWarning, stacklevel=4)
+        warnings.warn(
+            f"{path}: the basin's area is given as {runoff.area:g} km2, its outline has"
+            f" {area:.0f} km2",
+            GridWarning,
+            stacklevel=4,
+        )
     found = series.reindex(days)
     if not found.notna().any():
-        raise DataError(f"{path}: no runoff from {days[0].date()} to {days[-1].date()}, the time of the forcing; the "
-                        f"table has {series.index.min().date()} to {series.index.max().date()}")
+        raise DataError(
+            f"{path}: no runoff from {days[0].date()} to {days[-1].date()}, the time of the"
+            f" forcing; the table has {series.index.min().date()} to {series.index.max().date()}"
+        )
     if runoff.units == "m3/s":
         found = found * 86.4 / (runoff.area or area)
     judge("streamflow", float(found.min()), float(found.max()), str(path))
     return found.to_numpy(dtype=np.float32)
 
 
-# Blocks ---------------------------------------------------------------------------------------------------
+# Blocks
+# ---
 
 
 def _fill(
@@ -240,7 +295,9 @@ def _fill(
     *,
     progress: bool,
 ) -> None:
-    length = int(np.clip(BLOCK_BYTES // max(s.bytes_a_day() for s in sources.values()), 1, LONGEST_BLOCK))
+    length = int(
+        np.clip(BLOCK_BYTES // max(s.bytes_a_day() for s in sources.values()), 1, LONGEST_BLOCK)
+    )
     identity = _identity(recipe, sources, static, length)
     done = _done(partial, identity)
     if done is None:
@@ -249,7 +306,14 @@ def _fill(
         done = 0
     share = outline.share(sources["et"].axes) if "et" in sources else None
     store = zarr.open_group(partial, mode="r+")
-    with tqdm(total=len(days), initial=done, unit="day", desc=recipe.basin, leave=False, disable=not progress) as bar:
+    with tqdm(
+        total=len(days),
+        initial=done,
+        unit="day",
+        desc=recipe.basin,
+        leave=False,
+        disable=not progress,
+    ) as bar:
         for start in range(done, len(days), length):
             block = slice(start, min(start + length, len(days)))
             for name, values in _block(recipe, sources, share, static, days[block]).items():
@@ -257,27 +321,41 @@ def _fill(
             _mark(partial, identity, block.stop)
             bar.update(block.stop - start)
     if "et" in sources and not np.isfinite(store["et"][:]).any():
-        raise DataError("et has no value in the basin at the time of the forcing; leave it out or see its files")
+        raise DataError(
+            "et has no value in the basin at the time of the forcing; leave it out or see its files"
+        )
     (partial / "progress.json").unlink()
 
 
 def _block(
-    recipe: Recipe, sources: dict[str, Source], share: np.ndarray | None, static: xr.Dataset, days: pd.DatetimeIndex
+    recipe: Recipe,
+    sources: dict[str, Source],
+    share: np.ndarray | None,
+    static: xr.Dataset,
+    days: pd.DatetimeIndex,
 ) -> dict[str, np.ndarray]:
     """A block's series, checked as opening checks a whole grid."""
     prcp = sources["prcp"]
     out = {"prcp": prcp.daily(days, recipe.utc_offset)}
     tmean = sources["tmean"]
-    out["tmean"] = regrid(tmean.daily(days, recipe.utc_offset), tmean.axes, prcp.axes).astype(np.float32)
+    out["tmean"] = regrid(tmean.daily(days, recipe.utc_offset), tmean.axes, prcp.axes).astype(
+        np.float32
+    )
     made = {name: (("time", "y", "x"), values) for name, values in out.items()}
-    check_grid(static[["mask"]].assign_coords(time=days).assign(made), where=f"{recipe.basin}, {days[0].date()} on")
+    check_grid(
+        static[["mask"]].assign_coords(time=days).assign(made),
+        where=f"{recipe.basin}, {days[0].date()} on",
+    )
     if share is not None:
         out["et"] = _basin_et(sources["et"], share, days, recipe.utc_offset)
     return out
 
 
-def _basin_et(source: Source, share: np.ndarray, days: pd.DatetimeIndex, utc_offset: int) -> np.ndarray:
-    """Mean over the basin, mm/d; NaN on days that the product does not cover, or not in half of the basin."""
+def _basin_et(
+    source: Source, share: np.ndarray, days: pd.DatetimeIndex, utc_offset: int
+) -> np.ndarray:
+    """Mean over the basin, mm/d; NaN on days that the product does not cover, or not in half of the
+    basin."""
     et = np.full(len(days), np.nan, dtype=np.float32)
     covered = days.intersection(source.days(utc_offset))
     if not len(covered):
@@ -291,29 +369,43 @@ def _basin_et(source: Source, share: np.ndarray, days: pd.DatetimeIndex, utc_off
     if len(mean):
         judge("et", float(mean.min()), float(mean.max()), str(source.paths[0]))
         if mean.mean() < 0 and len(days) >= LONG_ENOUGH:
-            raise DataError(f"{source.paths[0]}: et is {mean.mean():.2g} mm/d on average from {days[0].date()} on; "
-                            "where evaporation counts as negative, set factor to -1")
+            raise DataError(
+                f"{source.paths[0]}: et is {mean.mean():.2g} mm/d on average from {days[0].date()}"
+                " on; where evaporation counts as negative, set factor to -1"
+            )
     et[days.get_indexer(covered[enough])] = mean
     return et
 
 
-def _write_empty(partial: Path, sources: dict[str, Source], static: xr.Dataset, length: int) -> None:
+def _write_empty(
+    partial: Path, sources: dict[str, Source], static: xr.Dataset, length: int
+) -> None:
     """The store with all that is known before, and room for the series."""
     static.to_zarr(partial, mode="w", zarr_format=3, consolidated=False)
     store = zarr.open_group(partial, mode="r+")
     n_days, rows, cols = (static.sizes[dim] for dim in ("time", "y", "x"))
     for name in sources:
-        dims, shape = (["time"], (n_days,)) if name == "et" else (["time", "y", "x"], (n_days, rows, cols))
-        store.create_array(name, shape=shape, chunks=(length, *shape[1:]), dtype="float32", fill_value=np.nan,
-                           dimension_names=dims, attributes={"units": VARIABLES[name].units,
-                                                             "long_name": VARIABLES[name].long_name})  # fmt: skip
+        dims, shape = (
+            (["time"], (n_days,)) if name == "et" else (["time", "y", "x"], (n_days, rows, cols))
+        )
+        store.create_array(
+            name,
+            shape=shape,
+            chunks=(length, *shape[1:]),
+            dtype="float32",
+            fill_value=np.nan,
+            dimension_names=dims,
+            attributes={"units": VARIABLES[name].units, "long_name": VARIABLES[name].long_name},
+        )
 
 
 def _identity(recipe: Recipe, sources: dict[str, Source], static: xr.Dataset, length: int) -> str:
     """What a partial result must have been made from to go on with it."""
     stats = [(str(path), path.stat()) for source in sources.values() for path in source.paths]
     files = [[path, stat.st_size, stat.st_mtime_ns] for path, stat in stats]
-    fixed = [np.asarray(static[name]).tobytes().hex() for name in sorted(map(str, static.variables))]
+    fixed = [
+        np.asarray(static[name]).tobytes().hex() for name in sorted(map(str, static.variables))
+    ]
     return hashlib.sha256(json.dumps([recipe.plain(), files, fixed, length]).encode()).hexdigest()
 
 
@@ -328,5 +420,7 @@ def _done(partial: Path, identity: str) -> int | None:
 
 def _mark(partial: Path, identity: str, days_done: int) -> None:
     mark = partial / "progress.json"
-    mark.with_suffix(".tmp").write_text(json.dumps({"identity": identity, "days_done": days_done}), encoding="utf-8")
+    mark.with_suffix(".tmp").write_text(
+        json.dumps({"identity": identity, "days_done": days_done}), encoding="utf-8"
+    )
     os.replace(mark.with_suffix(".tmp"), mark)

@@ -1,4 +1,5 @@
-"""From one regular grid of latitudes and longitudes to another, by two small matrices, one an axis."""
+"""From one regular grid of latitudes and longitudes to another, by two small matrices, one an
+axis."""
 
 from dataclasses import dataclass
 
@@ -24,22 +25,30 @@ class Axes:
     def box(self) -> tuple[float, float, float, float]:
         """West, south, east, north."""
         high, wide = self.cell
-        return (float(self.lon[0] - wide / 2), float(self.lat[-1] - high / 2),
-                float(self.lon[-1] + wide / 2), float(self.lat[0] + high / 2))  # fmt: skip
+        return (
+            float(self.lon[0] - wide / 2),
+            float(self.lat[-1] - high / 2),
+            float(self.lon[-1] + wide / 2),
+            float(self.lat[0] + high / 2),
+        )
 
     def same_as(self, other: "Axes") -> bool:
         """Whether both are the same grid, up to `SAME` of a cell."""
         pairs = ((self.lat, other.lat), (self.lon, other.lon))
-        return all(len(a) == len(b) and np.allclose(a, b, rtol=0, atol=SAME * spacing(a)) for a, b in pairs)
+        return all(
+            len(a) == len(b) and np.allclose(a, b, rtol=0, atol=SAME * spacing(a)) for a, b in pairs
+        )
 
 
 def spacing(centres: np.ndarray) -> float:
-    """Distance of neighbouring centres; the usual one, where a file has a gap far from the basin."""
+    """Distance of neighbouring centres; the usual one, where a file has a gap far from the
+    basin."""
     return float(np.median(np.abs(np.diff(centres))))
 
 
 def regrid(values: np.ndarray, source: Axes, target: Axes) -> np.ndarray:
-    """Values `(..., row, col)` on another grid: means by area of finer cells, linear between coarser ones."""
+    """Values `(..., row, col)` on another grid: means by area of finer cells, linear between
+    coarser ones."""
     if source.same_as(target):
         return values
     rows = _weights(target.lat, source.lat, by_area=True)
@@ -52,22 +61,29 @@ def _weights(target: np.ndarray, source: np.ndarray, *, by_area: bool) -> np.nda
         shared = overlap(target, source, by_area=by_area)
         return shared / shared.sum(axis=1, keepdims=True)
     order = np.argsort(source)
-    return np.stack([np.interp(target, source[order], unit[order]) for unit in np.eye(len(source))], axis=1)
+    return np.stack(
+        [np.interp(target, source[order], unit[order]) for unit in np.eye(len(source))], axis=1
+    )
 
 
 def share_of_cells(values: np.ndarray, source: Axes, target: Axes) -> np.ndarray:
-    """Part of each target cell's area that lies in a mask, whose `values` are the same of the source cells."""
-    rows, cols = (overlap(t, s, by_area=by_area) / np.diag(overlap(t, t, by_area=by_area))[:, None]
-                  for t, s, by_area in ((target.lat, source.lat, True), (target.lon, source.lon, False)))  # fmt: skip
+    """Part of each target cell's area that lies in a mask, whose `values` are the same of the
+    source cells."""
+    rows, cols = (
+        overlap(t, s, by_area=by_area) / np.diag(overlap(t, t, by_area=by_area))[:, None]
+        for t, s, by_area in ((target.lat, source.lat, True), (target.lon, source.lon, False))
+    )
     return np.clip(rows @ values @ cols.T, 0, 1)
 
 
 def overlap(target: np.ndarray, source: np.ndarray, *, by_area: bool) -> np.ndarray:
-    """Extent that each pair of cells shares, `(target, source)`: degrees, or sines of latitude where it counts by
-    area."""
+    """Extent that each pair of cells shares, `(target, source)`: degrees, or sines of latitude
+    where it counts by area."""
     low, high = _bounds(target, by_area)
     source_low, source_high = _bounds(source, by_area)
-    return np.clip(np.minimum(high[:, None], source_high) - np.maximum(low[:, None], source_low), 0, None)
+    return np.clip(
+        np.minimum(high[:, None], source_high) - np.maximum(low[:, None], source_low), 0, None
+    )
 
 
 def _bounds(centres: np.ndarray, by_area: bool) -> tuple[np.ndarray, np.ndarray]:

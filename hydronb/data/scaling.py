@@ -15,7 +15,8 @@ from hydronb.parameters import Period
 
 @dataclass(frozen=True)
 class Scaling:
-    """Means and standard deviations by name, in the variables' own units, and codes of text attributes."""
+    """Means and standard deviations by name, in the variables' own units, and codes of text
+    attributes."""
 
     forcings: dict[str, tuple[float, float]]
     attributes: dict[str, tuple[float, float]]
@@ -37,8 +38,10 @@ class Scaling:
         KeyError, TypeError
             Something else was stored.
         """
-        pairs = {role: {n: (mean, std) for n, (mean, std) in stored[role].items()}
-                 for role in ("forcings", "attributes", "targets")}
+        pairs = {
+            role: {n: (mean, std) for n, (mean, std) in stored[role].items()}
+            for role in ("forcings", "attributes", "targets")
+        }
         return cls(**stored | pairs)
 
     def static(self, ds: xr.Dataset) -> np.ndarray:
@@ -57,18 +60,27 @@ class Scaling:
         return np.where(missing, means, matrix)
 
 
-def fit_scaling(ds: xr.Dataset, forcings: Sequence[str], attributes: Sequence[str], targets: Sequence[str],
-                period: Period, *, missing_attributes: str = "error") -> Scaling:
+def fit_scaling(
+    ds: xr.Dataset,
+    forcings: Sequence[str],
+    attributes: Sequence[str],
+    targets: Sequence[str],
+    period: Period,
+    *,
+    missing_attributes: str = "error",
+) -> Scaling:
     """Statistics over all basins of `ds` and the days of `period`.
 
-    One mean and one standard deviation for all basins together, as Kratzert et al. (2019): ddof 0 for series and 1
-    for attributes, which are those of its code. A constant attribute scales to zero, with a warning.
+    One mean and one standard deviation for all basins together, as Kratzert et al. (2019): ddof 0
+    for series and 1 for attributes, which are those of its code. A constant attribute scales to
+    zero, with a warning.
 
     Raises
     ------
     DataError
-        Names that are not there, an attribute that is missing (unless `missing_attributes` is `mean`), a target that
-        a basin has no observation of in the period, or a forcing that never changes.
+        Names that are not there, an attribute that is missing (unless `missing_attributes` is
+        `mean`), a target that a basin has no observation of in the period, or a forcing that never
+        changes.
     """
     require(ds, forcings, "forcing")
     require(ds, targets, "target")
@@ -79,23 +91,37 @@ def fit_scaling(ds: xr.Dataset, forcings: Sequence[str], attributes: Sequence[st
     if (missing := np.isnan(matrix)).any() and missing_attributes != "mean":
         raise _missing_attribute(ds, attributes, missing)
     if (empty := missing.all(axis=0)).any():
-        raise DataError(f"attribute {attributes[int(empty.argmax())]} is missing in every basin; leave it out")
+        raise DataError(
+            f"attribute {attributes[int(empty.argmax())]} is missing in every basin; leave it out"
+        )
     for name in targets:
         if (none := days[name].isnull().all("time")).any():
             lacking = ds["basin"].values[none.values]
-            raise DataError(f"basin {lacking[0]} has no {name} in {period}"
-                            f"{f' (nor have {len(lacking) - 1} others)' if len(lacking) > 1 else ''}; "
-                            "leave it out of `basins` or choose another period")
+            raise DataError(
+                f"basin {lacking[0]} has no {name} in {period}"
+                f"{f' (nor have {len(lacking) - 1} others)' if len(lacking) > 1 else ''}; "
+                "leave it out of `basins` or choose another period"
+            )
     series = {n: _mean_std(days[n].values, ddof=0) for n in (*forcings, *targets)}
     for name in forcings:
         if series[name][1] == 0:
-            raise DataError(f"forcing {name} is {series[name][0]:g} on every day in {period}; leave it out")
+            raise DataError(
+                f"forcing {name} is {series[name][0]:g} on every day in {period}; leave it out"
+            )
     statics = {n: _mean_std(matrix[:, k], ddof=1) for k, n in enumerate(attributes)}
     if constant := [n for n, (_, std) in statics.items() if std == 0]:
-        warnings.warn(f"attributes that are alike in all basins tell the model nothing: {', '.join(constant)}",
-                      stacklevel=2)
-    return Scaling({n: series[n] for n in forcings}, statics, {n: series[n] for n in targets}, codes,
-                   missing_attributes == "mean")
+        warnings.warn(
+            "attributes that are alike in all basins tell the model nothing:"
+            f" {', '.join(constant)}",
+            stacklevel=2,
+        )
+    return Scaling(
+        {n: series[n] for n in forcings},
+        statics,
+        {n: series[n] for n in targets},
+        codes,
+        missing_attributes == "mean",
+    )
 
 
 def select_period(ds: xr.Dataset, period: Period) -> xr.Dataset:
@@ -108,19 +134,28 @@ def select_period(ds: xr.Dataset, period: Period) -> xr.Dataset:
     """
     first, last = (str(ds["time"].values[k])[:10] for k in (0, -1))
     if str(period.start) < first or str(period.end) > last:
-        raise DataError(f"the period {period} is not within the data, which run from {first} to {last}")
+        raise DataError(
+            f"the period {period} is not within the data, which run from {first} to {last}"
+        )
     return ds.sel(time=slice(str(period.start), str(period.end)))
 
 
 def require(ds: xr.Dataset, names: Sequence[str], role: str) -> None:
-    """Raise, with the nearest name, for the first of `names` that `ds` does not have in the `role` asked for."""
+    """Raise, with the nearest name, for the first of `names` that `ds` does not have in the `role`
+    asked for."""
     table = {"forcing": FORCINGS, "target": TARGETS}.get(role)
     for name in names:
         dims = ("basin",) if role == "attribute" else ("basin", "time")
         if name not in ds or ds[name].dims != dims or (table is not None and name not in table):
-            have = [str(n) for n, v in ds.data_vars.items() if v.dims == dims and (table is None or n in table)]
+            have = [
+                str(n)
+                for n, v in ds.data_vars.items()
+                if v.dims == dims and (table is None or n in table)
+            ]
             why = ds.attrs.get(f"note_{name}", "")
-            raise DataError(f"the data have no {role} {name!r}{f' ({why})' if why else ''}{nearest(name, have)}")
+            raise DataError(
+                f"the data have no {role} {name!r}{f' ({why})' if why else ''}{nearest(name, have)}"
+            )
 
 
 def _mean_std(values: np.ndarray, ddof: int) -> tuple[float, float]:
@@ -132,5 +167,7 @@ def _mean_std(values: np.ndarray, ddof: int) -> tuple[float, float]:
 
 def _missing_attribute(ds: xr.Dataset, names: Sequence[str], missing: np.ndarray) -> DataError:
     b, k = np.argwhere(missing)[0]
-    return DataError(f"attribute {names[k]} of basin {ds['basin'].values[b]} is missing ({int(missing.sum())} values "
-                     "in all); leave it out, or set missing_attributes: mean")
+    return DataError(
+        f"attribute {names[k]} of basin {ds['basin'].values[b]} is missing ({int(missing.sum())}"
+        " values in all); leave it out, or set missing_attributes: mean"
+    )

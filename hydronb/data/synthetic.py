@@ -1,8 +1,10 @@
-"""Synthetic catchments: a data set that costs seconds, whose truth is known, and that looks like CAMELS-US.
+"""Synthetic catchments: a data set that costs seconds, whose truth is known, and that looks like
+CAMELS-US.
 
-Six kinds of catchment, from arid to snowy, have climates, landscapes and attributes within CAMELS' ranges.
-The landscape sets the parameters of a hidden model, the hidden model makes the streamflow, and a gauge
-measures it with errors and gaps. Everything that is hidden in nature travels along as `true_*`."""
+Six kinds of catchment, from arid to snowy, have climates, landscapes and attributes within CAMELS'
+ranges. The landscape sets the parameters of a hidden model, the hidden model makes the streamflow,
+and a gauge measures it with errors and gaps. Everything that is hidden in nature travels along as
+`true_*`."""
 
 from statistics import NormalDist
 from typing import NamedTuple
@@ -23,7 +25,14 @@ START = "1989-10-01"
 """First day of every synthetic data set; `years` water years follow."""
 
 TRUTHS = ("hbv", "gr4j")
-REGIMES = ("arid flashy", "dry plains", "snowy mountains", "humid forest", "humid baseflow", "maritime wet")
+REGIMES = (
+    "arid flashy",
+    "dry plains",
+    "snowy mountains",
+    "humid forest",
+    "humid baseflow",
+    "maritime wet",
+)
 
 ELEMENTS = 8
 """Parts of a catchment, equal in size, that have parameters of their own."""
@@ -69,7 +78,14 @@ RANGES = {  # a pair of low and high for each of REGIMES, in their order
     "wet_share": ((0.08, 0.15), (0.16, 0.25), (0.22, 0.35), (0.26, 0.36), (0.2, 0.3), (0.36, 0.5)),
     "persistence": ((0.25, 0.4), (0.15, 0.3), (0.25, 0.4), (0.1, 0.25), (0.2, 0.35), (0.5, 0.65)),
     "amount_shape": ((0.45, 0.6), (0.6, 0.75), (0.7, 0.9), (0.7, 0.85), (0.65, 0.8), (0.8, 1)),
-    "year_spread": ((0.25, 0.35), (0.18, 0.25), (0.15, 0.22), (0.1, 0.15), (0.12, 0.18), (0.12, 0.18)),
+    "year_spread": (
+        (0.25, 0.35),
+        (0.18, 0.25),
+        (0.15, 0.22),
+        (0.1, 0.15),
+        (0.12, 0.18),
+        (0.12, 0.18),
+    ),
     "t_mean": ((11, 17.5), (7, 13), (-1, 4), (5, 10), (16, 20), (7, 10.5)),
     "t_amplitude": ((9, 12), (13, 16), (10.5, 13), (12.5, 15), (8.5, 11), (6, 8)),
     "t_range": ((14, 17), (12, 14), (13, 16), (10.5, 12.5), (10.5, 12.5), (7.5, 10)),
@@ -78,7 +94,8 @@ RANGES = {  # a pair of low and high for each of REGIMES, in their order
 
 
 class Model(NamedTuple):
-    """What a hidden model gives: series of shape (basin, time), and the parameters' means, (basin)."""
+    """What a hidden model gives: series of shape (basin, time), and the parameters' means,
+    (basin)."""
 
     series: dict[str, np.ndarray]
     parameters: dict[str, np.ndarray]
@@ -90,10 +107,10 @@ def synthetic_catchments(
 ) -> xr.Dataset:
     """Catchments whose streamflow comes from a hidden model, deterministic for given arguments.
 
-    `years` water years from `START`, 1989-10-01: 12 of them end on 2001-09-30. Catchment k is of kind
-    `REGIMES[k % 6]` and has the same landscape and weather however many there are. The record of a shorter
-    data set opens that of a longer one, but for measurement errors and the climatic attributes, which are
-    those of the record.
+    `years` water years from `START`, 1989-10-01: 12 of them end on 2001-09-30. Catchment k is of
+    kind `REGIMES[k % 6]` and has the same landscape and weather however many there are. The record
+    of a shorter data set opens that of a longer one, but for measurement errors and the climatic
+    attributes, which are those of the record.
 
     Parameters
     ----------
@@ -102,19 +119,19 @@ def synthetic_catchments(
     seed
         From 0; another seed is another country.
     truth
-        `hbv`: eight elements a catchment, seasonal beta and gamma, gamma routing (`truth_hbv`). `gr4j`: GR4J
-        and degree-day snow in eight bands, with groundwater exchange (`truth_gr4j`).
+        `hbv`: eight elements a catchment, seasonal beta and gamma, gamma routing (`truth_hbv`).
+        `gr4j`: GR4J and degree-day snow in eight bands, with groundwater exchange (`truth_gr4j`).
 
     Returns
     -------
     xr.Dataset
-        The convention of `hydronb.data.dataset`, ids `syn_0001` on: all forcings but `swe`, measured
-        `streamflow` with gaps, `et` as a satellite product gives it, and the 27 attributes of Kratzert et al. (2019).
-        Besides, over (basin, time): `true_streamflow` before measurement, `true_et`, mm/d; `true_snow`,
-        `true_soil_moisture`, `true_storage` (all water in the catchment), mm at the day's end; for `hbv`
-        `true_groundwater`, mm, `true_baseflow`, `true_BETA_daily`, `true_BETAET_daily`; for `gr4j`
-        `true_exchange`. Over basin: `true_regime` and each parameter's mean over elements (and time), such as
-        `true_FC`.
+        The convention of `hydronb.data.dataset`, ids `syn_0001` on: all forcings but `swe`,
+        measured `streamflow` with gaps, `et` as a satellite product gives it, and the 27 attributes
+        of Kratzert et al. (2019). Besides, over (basin, time): `true_streamflow` before
+        measurement, `true_et`, mm/d; `true_snow`, `true_soil_moisture`, `true_storage` (all water
+        in the catchment), mm at the day's end; for `hbv` `true_groundwater`, mm, `true_baseflow`,
+        `true_BETA_daily`, `true_BETAET_daily`; for `gr4j` `true_exchange`. Over basin:
+        `true_regime` and each parameter's mean over elements (and time), such as `true_FC`.
 
     Raises
     ------
@@ -123,7 +140,9 @@ def synthetic_catchments(
     """
     for name, value, least in (("n_basins", n_basins, 1), ("years", years, 1), ("seed", seed, 0)):
         if value < least:
-            raise ParameterError(f"{name} = {value}: synthetic catchments need {name} of at least {least}")
+            raise ParameterError(
+                f"{name} = {value}: synthetic catchments need {name} of at least {least}"
+            )
     if truth not in TRUTHS:
         raise ParameterError(f"unknown truth {truth!r}{nearest(truth, TRUTHS)}")
     land = _landscape(n_basins, seed)
@@ -144,7 +163,9 @@ def synthetic_catchments(
         }
     )
     ds = ds.sel(time=slice(START, None))
-    ds["streamflow"] = ds["true_streamflow"].copy(data=measured(ds["true_streamflow"].to_numpy(), seed))
+    ds["streamflow"] = ds["true_streamflow"].copy(
+        data=measured(ds["true_streamflow"].to_numpy(), seed)
+    )
     ds["et"] = ds["true_et"].copy(data=estimated(ds["true_et"].to_numpy(), seed))
     for name in ("streamflow", "et"):
         ds[name].attrs = {}
@@ -155,13 +176,17 @@ def synthetic_catchments(
         {"units": "category", "long_name": "kind of catchment"},
     )
     ds.attrs = {
-        "title": f"{n_basins} synthetic catchments, {years} years from {START}, seed {seed}, truth {truth}",
+        "title": (
+            f"{n_basins} synthetic catchments, {years} years from {START}, seed {seed}, truth"
+            f" {truth}"
+        ),
         "source": "hydronb.data.synthetic",
     }
     return check(ds, where="the synthetic dataset")
 
 
-# Landscape ------------------------------------------------------------------------------------------------
+# Landscape
+# ---
 
 
 def _regime(basin: int) -> str:
@@ -169,8 +194,8 @@ def _regime(basin: int) -> str:
 
 
 def _landscape(n_basins: int, seed: int) -> dict[str, np.ndarray]:
-    """Landscape and climate of each catchment, arrays of shape (basin): the names of `RANGES` and what
-    follows."""
+    """Landscape and climate of each catchment, arrays of shape (basin): the names of `RANGES` and
+    what follows."""
     luck = np.stack([stream(seed, b, 0).random(len(RANGES) + 5) for b in range(n_basins)])
     kind = np.arange(n_basins) % len(REGIMES)
     land = {}
@@ -179,7 +204,9 @@ def _landscape(n_basins: int, seed: int) -> dict[str, np.ndarray]:
         land[name] = low + (high - low) * luck[:, column]
     spare = dict(
         zip(
-            ("porosity", "conductivity", "water", "lai", "gvf"), 2 * luck[:, len(RANGES) :].T - 1, strict=True
+            ("porosity", "conductivity", "water", "lai", "gvf"),
+            2 * luck[:, len(RANGES) :].T - 1,
+            strict=True,
         )
     )
     sand, clay, forest = land["sand_frac"], land["clay_frac"], land["frac_forest"]
@@ -205,7 +232,9 @@ def _forcing(land: dict[str, np.ndarray], time: pd.DatetimeIndex, seed: int) -> 
     climate = Climate(**{name: land[name] for name in Climate._fields})
     n_basins = len(land["lat"])
     lat = np.round(land["lat"], 4)
-    names = np.array([f"Synthetic catchment {b + 1} ({_regime(b)})" for b in range(n_basins)], dtype=object)
+    names = np.array(
+        [f"Synthetic catchment {b + 1} ({_regime(b)})" for b in range(n_basins)], dtype=object
+    )
     ds = xr.Dataset(
         {
             name: (("basin", "time"), values.astype(np.float32))
@@ -223,7 +252,8 @@ def _forcing(land: dict[str, np.ndarray], time: pd.DatetimeIndex, seed: int) -> 
     return ds.assign(pet=hargreaves(ds["tmin"], ds["tmax"], ds["lat"]))
 
 
-# Hidden models --------------------------------------------------------------------------------------------
+# Hidden models
+# ---
 
 
 def _part(values: np.ndarray, low: float | int, high: float | int) -> np.ndarray:
@@ -248,7 +278,8 @@ def _traits(land: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _hbv_parameters(land: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """HBV's parameters as the landscape sets them, (basin): the law a regional model has to find."""
+    """HBV's parameters as the landscape sets them, (basin): the law a regional model has to
+    find."""
     t = _traits(land)
     return {
         "FC": 60 + 650 * land["max_water_content"] * (0.5 + 0.5 * t["forest"]),
@@ -300,12 +331,16 @@ ELEMENT_SPREAD = {
 
 
 def _with_elements(
-    law: dict[str, np.ndarray], land: dict[str, np.ndarray], seed: int, bounds: dict[str, tuple[float, float]]
+    law: dict[str, np.ndarray],
+    land: dict[str, np.ndarray],
+    seed: int,
+    bounds: dict[str, tuple[float, float]],
 ) -> dict[str, np.ndarray]:
-    """Parameters of shape (basin, element) where elements differ, else (basin), within their bounds.
+    """Parameters of shape (basin, element) where elements differ, else (basin), within their
+    bounds.
 
-    Elements lie at the quantiles of their distribution, in an order drawn for each parameter. `TT` differs by
-    the relief: a higher element is a colder one."""
+    Elements lie at the quantiles of their distribution, in an order drawn for each parameter. `TT`
+    differs by the relief: a higher element is a colder one."""
     n_basins = len(land["lat"])
     quantiles = _normal_quantiles(ELEMENTS)
     relief = 0.2 + 1.0 * _part(land["slope_mean"], 0, 190)
@@ -330,8 +365,11 @@ def _normal_quantiles(n: int) -> np.ndarray:
     return np.array([NormalDist().inv_cdf((k + 0.5) / n) for k in range(n)])
 
 
-def _hbv(land: dict[str, np.ndarray], forcing: list[np.ndarray], time: pd.DatetimeIndex, seed: int) -> Model:
-    """HBV with beta higher and gamma lower in summer: cracks and roots let less water by, and more out."""
+def _hbv(
+    land: dict[str, np.ndarray], forcing: list[np.ndarray], time: pd.DatetimeIndex, seed: int
+) -> Model:
+    """HBV with beta higher and gamma lower in summer: cracks and roots let less water by, and more
+    out."""
     parameters = _with_elements(_hbv_parameters(land), land, seed, truth_hbv.BOUNDS)
     clayey = _part(land["clay_frac"], 5, 40)[:, None]
     leafy = _part(land["gvf_diff"], 0, 0.6)[:, None]
@@ -345,21 +383,33 @@ def _hbv(land: dict[str, np.ndarray], forcing: list[np.ndarray], time: pd.Dateti
         for element in parameters[name].T:
             daily += np.clip(element[:, None] * factor, *truth_hbv.BOUNDS[name]) / ELEMENTS
         series[f"{name}_daily"] = daily
-    means = {name: values.mean(axis=1) if values.ndim == 2 else values for name, values in parameters.items()}
+    means = {
+        name: values.mean(axis=1) if values.ndim == 2 else values
+        for name, values in parameters.items()
+    }
     means |= {name: series[f"{name}_daily"].mean(axis=1) for name in factors}
     return Model(series, means, truth_hbv.UNITS)
 
 
-def _gr4j(land: dict[str, np.ndarray], forcing: list[np.ndarray], time: pd.DatetimeIndex, seed: int) -> Model:
+def _gr4j(
+    land: dict[str, np.ndarray], forcing: list[np.ndarray], time: pd.DatetimeIndex, seed: int
+) -> Model:
     parameters = _with_elements(_gr4j_parameters(land), land, seed, truth_gr4j.BOUNDS)
     series = truth_gr4j.simulate(*forcing, parameters)
-    means = {name: values.mean(axis=1) if values.ndim == 2 else values for name, values in parameters.items()}
+    means = {
+        name: values.mean(axis=1) if values.ndim == 2 else values
+        for name, values in parameters.items()
+    }
     return Model(series, means, truth_gr4j.UNITS)
 
 
 def _true_parameters(model: Model) -> dict[str, tuple]:
     return {
-        f"true_{name}": ("basin", values, {"units": model.units[name], "long_name": f"true {name}, mean"})
+        f"true_{name}": (
+            "basin",
+            values,
+            {"units": model.units[name], "long_name": f"true {name}, mean"},
+        )
         for name, values in model.parameters.items()
     }
 
@@ -374,14 +424,19 @@ def _describe(name: str) -> dict[str, str]:
         "storage": "all water stored",
         "exchange": "groundwater gained from outside",
     }
-    return {"units": units.get(name, "mm/d"), "long_name": f"true {words.get(name, name.replace('_', ' '))}"}
+    return {
+        "units": units.get(name, "mm/d"),
+        "long_name": f"true {words.get(name, name.replace('_', ' '))}",
+    }
 
 
-# Gauge ----------------------------------------------------------------------------------------------------
+# Gauge
+# ---
 
 
 def measured(flow: np.ndarray, seed: int) -> np.ndarray:
-    """Streamflow as a gauge reports it: factors that drift as a rating curve does, three decimals, gaps.
+    """Streamflow as a gauge reports it: factors that drift as a rating curve does, three decimals,
+    gaps.
 
     The factors' spread is such that the truth itself scores an NSE of about 1 - `NOISE` against the
     measurement."""
@@ -399,8 +454,8 @@ def measured(flow: np.ndarray, seed: int) -> np.ndarray:
 
 
 def estimated(et: np.ndarray, seed: int) -> np.ndarray:
-    """Evapotranspiration as a satellite product has it: errors that last some days, three decimals, no gaps.
-    Shape (basin, time)."""
+    """Evapotranspiration as a satellite product has it: errors that last some days, three decimals,
+    no gaps. Shape (basin, time)."""
     shocks = normals(seed, len(et), 70, et.shape[1])
     errors = np.exp(ET_NOISE * autoregressive(shocks, 0.7) - ET_NOISE**2 / 2)
     return np.round(et.astype(np.float64) * errors, 3).astype(np.float32)
@@ -414,7 +469,8 @@ def _gaps(n_days: int, rng: np.random.Generator) -> np.ndarray:
     return (starts[:, None] + np.arange(length)).ravel()
 
 
-# Attributes -----------------------------------------------------------------------------------------------
+# Attributes
+# ---
 
 
 def _attributes(land: dict[str, np.ndarray], ds: xr.Dataset) -> dict[str, tuple]:
@@ -430,10 +486,11 @@ def _attributes(land: dict[str, np.ndarray], ds: xr.Dataset) -> dict[str, tuple]
 
 
 def climatic_attributes(ds: xr.Dataset) -> dict[str, np.ndarray]:
-    """CAMELS' nine climatic attributes of the forcing, arrays of shape (basin) (Addor et al. 2017, Table 2).
+    """CAMELS' nine climatic attributes of the forcing, arrays of shape (basin) (Addor et al. 2017,
+    Table 2).
 
-    `ds` has `prcp`, `tmean` and `pet` over whole years. A day is snowy below 0 degC, high in precipitation
-    from five times the mean on, low below 1 mm. Doi 10.5194/hess-21-5293-2017."""
+    `ds` has `prcp`, `tmean` and `pet` over whole years. A day is snowy below 0 degC, high in
+    precipitation from five times the mean on, low below 1 mm. Doi 10.5194/hess-21-5293-2017."""
     prcp, tmean, pet = (ds[name].to_numpy().astype(np.float64) for name in ("prcp", "tmean", "pet"))
     time = ds.indexes["time"]
     p_mean, pet_mean = prcp.mean(axis=1), pet.mean(axis=1)
@@ -452,11 +509,13 @@ def climatic_attributes(ds: xr.Dataset) -> dict[str, np.ndarray]:
 
 
 def _seasonality(prcp: np.ndarray, tmean: np.ndarray, time: pd.DatetimeIndex) -> np.ndarray:
-    """Relative amplitude of precipitation's sine, positive in phase with temperature's (Woods 2009, Eq.
-    14)."""
+    """Relative amplitude of precipitation's sine, positive in phase with temperature's (Woods 2009,
+    Eq. 14)."""
     angle = 2 * np.pi * time.day_of_year.to_numpy() / 365.25
     design = np.stack([np.ones_like(angle), np.cos(angle), np.sin(angle)], axis=1)
-    (p0, pc, ps), (_, tc, ts) = (np.linalg.lstsq(design, series.T, rcond=None)[0] for series in (prcp, tmean))
+    (p0, pc, ps), (_, tc, ts) = (
+        np.linalg.lstsq(design, series.T, rcond=None)[0] for series in (prcp, tmean)
+    )
     in_phase = (pc * tc + ps * ts) / np.hypot(tc, ts)
     return in_phase / p0
 

@@ -1,8 +1,10 @@
-"""Synthetic gridded catchments: moving storms over a mountain basin whose hidden HBV runs in every cell.
+"""Synthetic gridded catchments: moving storms over a mountain basin whose hidden HBV runs in every
+cell.
 
-The grids have the shapes of the three basins of Li et al. (2023), doi 10.1016/j.jhydrol.2023.129401, or any other.
-Where rain falls matters: near cells answer in hours and far ones in days, high ones keep it as snow, and soils
-differ. Everything that is hidden in nature travels along as `true_*`."""
+The grids have the shapes of the three basins of Li et al. (2023), doi
+10.1016/j.jhydrol.2023.129401, or any other. Where rain falls matters: near cells answer in hours
+and far ones in days, high ones keep it as snow, and soils differ. Everything that is hidden in
+nature travels along as `true_*`."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -57,28 +59,34 @@ ANYWHERE = Preset((16, 16), 36.0, 100.0, (800.0, 4300.0), 750.0, 5.5, 0.5)
 
 
 def synthetic_grid(
-    preset_or_shape: str | Sequence[int] = (16, 16), years: int = 12, seed: int = 0, *, cells: bool = True
+    preset_or_shape: str | Sequence[int] = (16, 16),
+    years: int = 12,
+    seed: int = 0,
+    *,
+    cells: bool = True,
 ) -> xr.Dataset:
-    """A gridded catchment whose streamflow and evapotranspiration come from a hidden distributed model,
-    deterministic for given arguments; 16 x 16 cells and 12 years take about two seconds.
+    """A gridded catchment whose streamflow and evapotranspiration come from a hidden distributed
+    model, deterministic for given arguments; 16 x 16 cells and 12 years take about two seconds.
 
     Parameters
     ----------
     preset_or_shape
-        `yellow` (41 x 77), `yangtze` (34 x 71), `lancang` (84 x 59), or rows and columns, at least 4 x 4.
+        `yellow` (41 x 77), `yangtze` (34 x 71), `lancang` (84 x 59), or rows and columns, at least
+        4 x 4.
     years
-        Calendar years from 1983 on. More years leave the first ones as they are, but for the gauge's errors.
+        Calendar years from 1983 on. More years leave the first ones as they are, but for the
+        gauge's errors.
     seed
         Any integer from 0; terrain, basin, soils and weather follow from it.
     cells
         Whether to keep the truth of each cell, which takes twice the memory of the forcing.
 
     Returns
-    -------
-    Dataset in the convention of `hydronb.data.gridded`, with `elevation`, and with
-    `true_streamflow`, `true_et` mm/d, `true_snow`, `true_soil_moisture`, `true_groundwater`, `true_storage` mm
-    `(time)`, float64, basin means, where `P - true_et - true_streamflow` is the change of `true_storage`;
-    `true_et_cells` and so on `(time, y, x)`, NaN outside the basin; `true_travel_time` d `(y, x)`.
+    ------- Dataset in the convention of `hydronb.data.gridded`, with `elevation`, and with
+    `true_streamflow`, `true_et` mm/d, `true_snow`, `true_soil_moisture`, `true_groundwater`,
+    `true_storage` mm `(time)`, float64, basin means, where `P - true_et - true_streamflow` is the
+    change of `true_storage`; `true_et_cells` and so on `(time, y, x)`, NaN outside the basin;
+    `true_travel_time` d `(y, x)`.
 
     Raises
     ------
@@ -88,17 +96,24 @@ def synthetic_grid(
     place, name = _place(preset_or_shape)
     for argument, value, least in (("years", years, 1), ("seed", seed, 0)):
         if value < least:
-            raise ParameterError(f"{argument} = {value}: a synthetic grid needs {argument} of at least {least}")
+            raise ParameterError(
+                f"{argument} = {value}: a synthetic grid needs {argument} of at least {least}"
+            )
     start = pd.Timestamp(START)
-    time = pd.date_range(start - pd.DateOffset(years=WARMUP_YEARS), start + pd.DateOffset(years=years),
-                         freq="D", inclusive="left")  # fmt: skip
+    time = pd.date_range(
+        start - pd.DateOffset(years=WARMUP_YEARS),
+        start + pd.DateOffset(years=years),
+        freq="D",
+        inclusive="left",
+    )
     warmup = int((time < start).sum())
     land = _land(place, seed)
     elevation, lat = land["elevation"].to_numpy(), land["lat"].to_numpy()
     prcp = precipitation(elevation, time, place.prcp / 365.25, place.seasonality, warmup, seed)
     tmean = temperature(elevation, lat, prcp, time, place.tmean, seed)
     ds = land.assign_coords(time=time).assign(
-        prcp=(("time", "y", "x"), prcp, {"units": "mm/d"}), tmean=(("time", "y", "x"), tmean, {"units": "degC"})
+        prcp=(("time", "y", "x"), prcp, {"units": "mm/d"}),
+        tmean=(("time", "y", "x"), tmean, {"units": "degC"}),
     )
     ds = ds.assign(_truth(ds, seed, cells)).isel(time=slice(warmup, None))
     ds = ds.assign(_observed(ds, seed))
@@ -113,16 +128,21 @@ def synthetic_grid(
 def _place(preset_or_shape: str | Sequence[int]) -> tuple[Preset, str]:
     if isinstance(preset_or_shape, str):
         if preset_or_shape not in PRESETS:
-            raise ParameterError(f"unknown preset {preset_or_shape!r}{nearest(preset_or_shape, PRESETS)}")
+            raise ParameterError(
+                f"unknown preset {preset_or_shape!r}{nearest(preset_or_shape, PRESETS)}"
+            )
         return PRESETS[preset_or_shape], preset_or_shape
     shape = tuple(int(n) for n in preset_or_shape)
     if len(shape) != 2 or min(shape) < SMALLEST:
-        raise ParameterError(f"shape = {list(preset_or_shape)}: rows and columns of a grid, "
-                             f"at least {SMALLEST} x {SMALLEST}")
+        raise ParameterError(
+            f"shape = {list(preset_or_shape)}: rows and columns of a grid, "
+            f"at least {SMALLEST} x {SMALLEST}"
+        )
     return ANYWHERE._replace(shape=shape), f"{shape[0]}x{shape[1]}"
 
 
-# Terrain --------------------------------------------------------------------------------------------------
+# Terrain
+# ---
 
 
 def _noise(shape: tuple[int, int], wave: float | int, seed: int, process: int) -> np.ndarray:
@@ -137,7 +157,9 @@ def _land(place: Preset, seed: int) -> xr.Dataset:
     reach = max(place.shape)
     fall = stream(seed, 0, 60).uniform(0, 2 * np.pi)
     y, x = np.linspace(-1, 1, rows)[:, None], np.linspace(-1, 1, cols)[None, :]
-    rough = _noise(place.shape, reach / 8, seed, 61) + 0.5 * _noise(place.shape, reach / 20, seed, 62)
+    rough = _noise(place.shape, reach / 8, seed, 61) + 0.5 * _noise(
+        place.shape, reach / 20, seed, 62
+    )
     height = np.cos(fall) * x - np.sin(fall) * y + 0.5 * rough
     low, high = place.elevation
     elevation = low + (high - low) * (height - height.min()) / (height.max() - height.min())
@@ -146,16 +168,22 @@ def _land(place: Preset, seed: int) -> xr.Dataset:
     mask = _mask(place.shape, seed)
     return xr.Dataset(
         {"mask": (("y", "x"), mask), "elevation": (("y", "x"), np.round(elevation, 1))},
-        coords={"lat": ("y", lat, {"units": "degrees_north"}), "lon": ("x", lon, {"units": "degrees_east"}),
-                "area": ((), float((mask * cell_area(lat, lon)).sum()), {"units": "km2"})},
-    )  # fmt: skip
+        coords={
+            "lat": ("y", lat, {"units": "degrees_north"}),
+            "lon": ("x", lon, {"units": "degrees_east"}),
+            "area": ((), float((mask * cell_area(lat, lon)).sum()), {"units": "km2"}),
+        },
+    )
 
 
 def _mask(shape: tuple[int, int], seed: int) -> np.ndarray:
-    """Share of each cell that lies in the basin: an ellipse with a ragged edge, in one piece and without holes."""
+    """Share of each cell that lies in the basin: an ellipse with a ragged edge, in one piece and
+    without holes."""
     fine = (shape[0] * PARTS, shape[1] * PARTS)
     y, x = (np.linspace(-1, 1, n) for n in fine)
-    ragged = 0.16 * _noise(fine, max(fine) / 12, seed, 63) + 0.05 * _noise(fine, max(fine) / 40, seed, 64)
+    ragged = 0.16 * _noise(fine, max(fine) / 12, seed, 63) + 0.05 * _noise(
+        fine, max(fine) / 40, seed, 64
+    )
     inside = np.hypot(y[:, None], x[None, :]) + ragged < 0.92
     pieces, _ = label(inside)
     largest = np.argmax(np.bincount(pieces[pieces > 0])) if inside.any() else 0
@@ -163,7 +191,8 @@ def _mask(shape: tuple[int, int], seed: int) -> np.ndarray:
     return whole.reshape(shape[0], PARTS, shape[1], PARTS).mean(axis=(1, 3)).astype(np.float32)
 
 
-# Truth ----------------------------------------------------------------------------------------------------
+# Truth
+# ---
 
 
 def _truth(ds: xr.Dataset, seed: int, cells: bool) -> dict[str, tuple]:
@@ -171,12 +200,21 @@ def _truth(ds: xr.Dataset, seed: int, cells: bool) -> dict[str, tuple]:
     days = _travel_days(ds, inside)
     prcp, tmean = (ds[name].to_numpy()[:, inside] for name in ("prcp", "tmean"))
     years = ds["time"].dt.year
-    pet = np.concatenate([_pet(ds.isel(time=np.flatnonzero(years == year)), inside) for year in np.unique(years)])
+    pet = np.concatenate(
+        [_pet(ds.isel(time=np.flatnonzero(years == year)), inside) for year in np.unique(years)]
+    )
     basin, by_cell = truth_grid.simulate(
-        prcp, tmean, pet, {name: values[inside] for name, values in _parameters(ds, seed).items()},
-        cell_weights(ds).to_numpy()[inside], days[inside], cells=cells,
-    )  # fmt: skip
-    out: dict[str, tuple] = {f"true_{name}": ("time", values, _describe(name)) for name, values in basin.items()}
+        prcp,
+        tmean,
+        pet,
+        {name: values[inside] for name, values in _parameters(ds, seed).items()},
+        cell_weights(ds).to_numpy()[inside],
+        days[inside],
+        cells=cells,
+    )
+    out: dict[str, tuple] = {
+        f"true_{name}": ("time", values, _describe(name)) for name, values in basin.items()
+    }
     for name in list(by_cell):
         full = np.full((len(prcp), *inside.shape), np.nan, dtype=np.float32)
         full[:, inside] = by_cell.pop(name)
@@ -187,8 +225,12 @@ def _truth(ds: xr.Dataset, seed: int, cells: bool) -> dict[str, tuple]:
 
 def _describe(name: str) -> dict[str, str]:
     units = {"streamflow": "mm/d", "storage": "mm"} | truth_grid.CELL_FLUXES
-    words = {"et": "actual evapotranspiration", "snow": "snowpack and its melt water", "storage": "all water stored",
-             "groundwater": "water in the upper and lower zone"}  # fmt: skip
+    words = {
+        "et": "actual evapotranspiration",
+        "snow": "snowpack and its melt water",
+        "storage": "all water stored",
+        "groundwater": "water in the upper and lower zone",
+    }
     return {"units": units[name], "long_name": f"true {words.get(name, name.replace('_', ' '))}"}
 
 
@@ -203,11 +245,14 @@ def _travel_days(ds: xr.Dataset, inside: np.ndarray) -> np.ndarray:
     edge = np.where(inside & ~enclosed, ds["elevation"].to_numpy(), np.inf)
     row, col = (int(i) for i in np.unravel_index(edge.argmin(), edge.shape))
     km = 111.2 * CELL
-    return truth_grid.travel_time(inside, (row, col), (km, km * float(np.cos(np.deg2rad(ds["lat"].mean())))), LONGEST)
+    return truth_grid.travel_time(
+        inside, (row, col), (km, km * float(np.cos(np.deg2rad(ds["lat"].mean())))), LONGEST
+    )
 
 
 def _parameters(ds: xr.Dataset, seed: int) -> dict[str, np.ndarray]:
-    """HBV's parameters, `(y, x)`: shallow, quick soils on high and steep ground, and patches that differ."""
+    """HBV's parameters, `(y, x)`: shallow, quick soils on high and steep ground, and patches that
+    differ."""
     shape = ds["mask"].shape
     elevation = ds["elevation"].to_numpy().astype(np.float64)
     high = (elevation - elevation.min()) / (elevation.max() - elevation.min())
@@ -231,7 +276,8 @@ def _parameters(ds: xr.Dataset, seed: int) -> dict[str, np.ndarray]:
 
 
 def _observed(ds: xr.Dataset, seed: int) -> dict[str, tuple]:
-    """What a gauge and a satellite product make of the truth: `streamflow` with gaps, `et` without."""
+    """What a gauge and a satellite product make of the truth: `streamflow` with gaps, `et`
+    without."""
     flow = measured(ds["true_streamflow"].to_numpy()[None], seed)[0]
     et = estimated(ds["true_et"].to_numpy()[None], seed)[0]
     return {"streamflow": ("time", flow, {"units": "mm/d"}), "et": ("time", et, {"units": "mm/d"})}

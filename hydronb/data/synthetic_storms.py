@@ -1,9 +1,10 @@
 """Weather on a grid that never was: storms that move, and temperature that falls with height.
 
-Storms are ellipses that arrive by chance, more in the wet season, drift, grow and die within days; a noise of
-neighbouring cells roughens them and high ground gets more of them. Temperature is a season, spells of warm and
-cold days and a front across the basin, less the height's lapse. Every process draws from a stream of its own in
-the order of time, so that the years two grids share are the same however many years follow."""
+Storms are ellipses that arrive by chance, more in the wet season, drift, grow and die within days;
+a noise of neighbouring cells roughens them and high ground gets more of them. Temperature is a
+season, spells of warm and cold days and a front across the basin, less the height's lapse. Every
+process draws from a stream of its own in the order of time, so that the years two grids share are
+the same however many years follow."""
 
 from typing import NamedTuple
 
@@ -69,10 +70,14 @@ def precipitation(
     seed
         Any integer from 0.
     """
-    prcp = _storm_field(_storms(elevation.shape, time, seasonality, seed), elevation.shape, len(time))
+    prcp = _storm_field(
+        _storms(elevation.shape, time, seasonality, seed), elevation.shape, len(time)
+    )
     rng = stream(seed, 0, 30)
     for day in prcp:  # a draw a day: the same days whatever comes after
-        rough = gaussian_filter(rng.standard_normal(day.shape), 1.0, mode="wrap") * np.sqrt(4 * np.pi)
+        rough = gaussian_filter(rng.standard_normal(day.shape), 1.0, mode="wrap") * np.sqrt(
+            4 * np.pi
+        )
         day *= np.exp(ROUGHNESS * rough - ROUGHNESS**2 / 2)
     height = (elevation - elevation.mean()) / elevation.std()
     prcp *= np.exp(UPHILL * height).astype(np.float32)
@@ -83,7 +88,9 @@ def precipitation(
     return np.round(prcp, 2)
 
 
-def _storms(shape: tuple[int, int], time: pd.DatetimeIndex, seasonality: float | int, seed: int) -> Storms:
+def _storms(
+    shape: tuple[int, int], time: pd.DatetimeIndex, seasonality: float | int, seed: int
+) -> Storms:
     n_a_day = stream(seed, 0, 31).poisson(ARRIVALS * (1 + seasonality * season(time)))
     n = int(n_a_day.sum())
     reach = max(shape)
@@ -109,7 +116,9 @@ def _storm_field(storms: Storms, shape: tuple[int, int], n_days: int) -> np.ndar
     """Sum of all storms' ellipses, smeared along a day's drift; float32 `(time, row, col)`."""
     field = np.zeros((n_days, *shape), dtype=np.float32)
     rows, cols = (np.arange(n) + 0.5 for n in shape)
-    for first, days, row, col, drift_row, drift_col, long, short, angle, peak in zip(*storms, strict=True):
+    for first, days, row, col, drift_row, drift_col, long, short, angle, peak in zip(
+        *storms, strict=True
+    ):
         cosine, sine = np.cos(angle), np.sin(angle)
         a = (long * sine) ** 2 + (short * cosine) ** 2 + drift_row**2 / 12
         b = (long**2 - short**2) * sine * cosine + drift_row * drift_col / 12
@@ -125,17 +134,28 @@ def _storm_field(storms: Storms, shape: tuple[int, int], n_days: int) -> np.ndar
 
 
 def temperature(
-    elevation: np.ndarray, lat: np.ndarray, prcp: np.ndarray, time: pd.DatetimeIndex, mean: float | int, seed: int
+    elevation: np.ndarray,
+    lat: np.ndarray,
+    prcp: np.ndarray,
+    time: pd.DatetimeIndex,
+    mean: float | int,
+    seed: int,
 ) -> np.ndarray:
-    """Daily mean temperature, degC, float32 `(time, row, col)`; `mean` is the grid's, `lat` over rows, and `prcp`
-    cools summer days."""
+    """Daily mean temperature, degC, float32 `(time, row, col)`; `mean` is the grid's, `lat` over
+    rows, and `prcp` cools summer days."""
     cosine = season(time)
-    spells, east, north = (autoregressive(stream(seed, 0, process).standard_normal((1, len(time))), memory)[0]
-                           for process, memory in ((50, 0.75), (51, 0.6), (52, 0.6)))  # fmt: skip
+    spells, east, north = (
+        autoregressive(stream(seed, 0, process).standard_normal((1, len(time))), memory)[0]
+        for process, memory in ((50, 0.75), (51, 0.6), (52, 0.6))
+    )
     daily = SEASON * cosine + 2.5 * (1 - 0.35 * cosine) * spells
     across = np.linspace(-1, 1, elevation.shape[1])[None, :]
     along = np.linspace(1, -1, elevation.shape[0])[:, None]
-    place = mean - LAPSE * (elevation - elevation.mean()) / 1000 - BY_LATITUDE * (lat - lat.mean())[:, None]
+    place = (
+        mean
+        - LAPSE * (elevation - elevation.mean()) / 1000
+        - BY_LATITUDE * (lat - lat.mean())[:, None]
+    )
     tmean = np.empty(prcp.shape, dtype=np.float32)
     for day, rain in enumerate(prcp):
         cooling = (0.3 + 1.2 * max(cosine[day], 0)) * (1 - np.exp(-rain / 5))

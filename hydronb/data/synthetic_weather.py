@@ -1,11 +1,12 @@
-"""Daily weather that never was: seasons, spells of wet days, and temperature and light that go with them.
+"""Daily weather that never was: seasons, spells of wet days, and temperature and light that go with
+them.
 
-Wet and dry days are a two-state Markov chain whose chances follow the season, amounts are gamma distributed,
-years differ; temperature is a season plus a first-order autoregression, lower on wet summer days; the daily
-range, and with it radiation and vapour pressure, follow the wetness (Richardson 1981, doi
-10.1029/WR017i001p00182, in outline). Every catchment and every process draws from a stream of its own, so
-that a catchment's weather depends neither on how many catchments there are nor, for the years they share, on
-how many years."""
+Wet and dry days are a two-state Markov chain whose chances follow the season, amounts are gamma
+distributed, years differ; temperature is a season plus a first-order autoregression, lower on wet
+summer days; the daily range, and with it radiation and vapour pressure, follow the wetness
+(Richardson 1981, doi 10.1029/WR017i001p00182, in outline). Every catchment and every process draws
+from a stream of its own, so that a catchment's weather depends neither on how many catchments there
+are nor, for the years they share, on how many years."""
 
 from typing import NamedTuple
 
@@ -31,7 +32,8 @@ class Climate(NamedTuple):
     persistence: np.ndarray
     """Correlation of wet days with the day before."""
     amount_shape: np.ndarray
-    """Shape of the gamma distribution of amounts; the smaller, the more of the rain falls in few storms."""
+    """Shape of the gamma distribution of amounts; the smaller, the more of the rain falls in few
+    storms."""
     year_spread: np.ndarray
     """Standard deviation of the logarithm of a year's wetness."""
     t_mean: np.ndarray
@@ -69,9 +71,11 @@ def autoregressive(shocks: np.ndarray, memory: float) -> np.ndarray:
     return out.T
 
 
-def weather(climate: Climate, lat: np.ndarray, time: pd.DatetimeIndex, seed: int) -> dict[str, np.ndarray]:
-    """Daily weather of shape (basin, time), float64: prcp mm/d, tmin, tmax, tmean degC, srad W/m2 (mean of
-    the daylight hours, as in CAMELS), vp Pa, dayl s; rounded as gauges and CAMELS are.
+def weather(
+    climate: Climate, lat: np.ndarray, time: pd.DatetimeIndex, seed: int
+) -> dict[str, np.ndarray]:
+    """Daily weather of shape (basin, time), float64: prcp mm/d, tmin, tmax, tmean degC, srad W/m2
+    (mean of the daylight hours, as in CAMELS), vp Pa, dayl s; rounded as gauges and CAMELS are.
 
     Parameters
     ----------
@@ -119,19 +123,25 @@ def _wet_days(climate: Climate, time: pd.DatetimeIndex, seed: int) -> np.ndarray
 
 
 def _amounts(climate: Climate, wet: np.ndarray, time: pd.DatetimeIndex, seed: int) -> np.ndarray:
-    mean = climate.p_mean[:, None] * np.maximum(1 + climate.p_seasonality[:, None] * season(time), 0.03)
+    mean = climate.p_mean[:, None] * np.maximum(
+        1 + climate.p_seasonality[:, None] * season(time), 0.03
+    )
     year = (time.year + (time.month >= 10)).to_numpy()
     year = year - year[0]
     spread = climate.year_spread[:, None]
     year_factor = np.exp(spread * normals(seed, len(wet), 2, int(year[-1]) + 1) - spread**2 / 2)
     shape = climate.amount_shape
-    drawn = np.stack([stream(seed, b, 3).gamma(shape[b], 1 / shape[b], len(time)) for b in range(len(wet))])
+    drawn = np.stack(
+        [stream(seed, b, 3).gamma(shape[b], 1 / shape[b], len(time)) for b in range(len(wet))]
+    )
     return wet * drawn * year_factor[:, year] * mean / _wet_chance(climate, time)
 
 
 def _past_midnight(amounts: np.ndarray, seed: int) -> np.ndarray:
     """A part of each storm, up to 0.6 of it, falls on the next day."""
-    share = np.stack([stream(seed, b, 7).uniform(0, 0.6, amounts.shape[1]) for b in range(len(amounts))])
+    share = np.stack(
+        [stream(seed, b, 7).uniform(0, 0.6, amounts.shape[1]) for b in range(len(amounts))]
+    )
     later = share * amounts
     prcp = amounts - later
     prcp[:, 1:] += later[:, :-1]
@@ -141,7 +151,8 @@ def _past_midnight(amounts: np.ndarray, seed: int) -> np.ndarray:
 def _temperatures(
     climate: Climate, wet: np.ndarray, time: pd.DatetimeIndex, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """tmin and tmax, (basin, time); weather moves the mean more in winter, rain cools it in summer."""
+    """tmin and tmax, (basin, time); weather moves the mean more in winter, rain cools it in
+    summer."""
     cosine = season(time)
     swing = (0.25 * climate.t_amplitude[:, None] + 1) * (1 - 0.35 * cosine)
     rain = (wet - climate.wet_share[:, None]) * (-1.2 * cosine - 0.3)
@@ -160,8 +171,8 @@ def _temperatures(
 def _light(
     tmin: np.ndarray, tmax: np.ndarray, wet: np.ndarray, lat: np.ndarray, time: pd.DatetimeIndex
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Radiation from the day's range of temperature (FAO-56, Eq. 50), less on wet days, and the length of
-    day."""
+    """Radiation from the day's range of temperature (FAO-56, Eq. 50), less on wet days, and the
+    length of day."""
     where = xr.DataArray(lat, dims="basin")
     dayl = day_length(where, time).to_numpy()
     through = np.minimum(0.16 * np.sqrt(tmax - tmin) * np.where(wet, 0.8, 1.05), 0.75)
@@ -169,6 +180,7 @@ def _light(
 
 
 def _vapour_pressure(climate: Climate, tmin: np.ndarray, seed: int) -> np.ndarray:
-    """Saturation pressure at the dew point (FAO-56, Eq. 14), which lies about `dew_deficit` below tmin."""
+    """Saturation pressure at the dew point (FAO-56, Eq. 14), which lies about `dew_deficit` below
+    tmin."""
     dew = tmin - climate.dew_deficit[:, None] + normals(seed, len(tmin), 6, tmin.shape[1])
     return 610.8 * np.exp(17.27 * dew / (dew + 237.3))

@@ -1,4 +1,5 @@
-"""One file over HTTP: fetched to `NAME.part`, resumed where that ends, checked, and only then named.
+"""One file over HTTP: fetched to `NAME.part`, resumed where that ends, checked, and only then
+named.
 
 What a download tells its user is here too: disk space, progress, sizes and reasons in words.
 """
@@ -36,16 +37,30 @@ class _Cut(Exception):
 def open_session() -> requests.Session:
     """A session that asks a busy server again and takes no compressed answers."""
     session = requests.Session()
-    busy = urllib3.Retry(total=None, connect=0, read=0, other=0, status=4, backoff_factor=PAUSE,
-                         status_forcelist=[429, 502, 503, 504], raise_on_status=False)
+    busy = urllib3.Retry(
+        total=None,
+        connect=0,
+        read=0,
+        other=0,
+        status=4,
+        backoff_factor=PAUSE,
+        status_forcelist=[429, 502, 503, 504],
+        raise_on_status=False,
+    )
     for scheme in ("http://", "https://"):
         session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=busy))
     session.headers.update({"User-Agent": "hydronb", "Accept-Encoding": "identity"})
     return session
 
 
-def fetch(url: str, path: Path, *, session: requests.Session, complaint: Callable[[Path], str | None],
-          unpacks: bool = False) -> None:
+def fetch(
+    url: str,
+    path: Path,
+    *,
+    session: requests.Session,
+    complaint: Callable[[Path], str | None],
+    unpacks: bool = False,
+) -> None:
     """Download `url` to `path`, going on where `path`.part ends, and over a connection that is cut.
 
     Parameters
@@ -58,7 +73,8 @@ def fetch(url: str, path: Path, *, session: requests.Session, complaint: Callabl
     Raises
     ------
     DataError
-        The server cannot be reached, has no such file, keeps cutting the connection, or sent a wrong file.
+        The server cannot be reached, has no such file, keeps cutting the connection, or sent a
+        wrong file.
     """
     part = path.with_name(path.name + ".part")
     idle, reached = 0, _length(part)
@@ -69,16 +85,22 @@ def fetch(url: str, path: Path, *, session: requests.Session, complaint: Callabl
         except _Cut as cut:
             idle = 0 if _length(part) > reached else idle + 1
             if idle == TRIES or not _length(part):
-                kept = (f"; {_size(_length(part))} are kept in {part}, run the same command again to go on"
-                        if _length(part) else f"; check the network, or name a mirror in {MIRROR}")
+                kept = (
+                    f"; {_size(_length(part))} are kept in {part}, run the same command again to"
+                    " go on"
+                    if _length(part)
+                    else f"; check the network, or name a mirror in {MIRROR}"
+                )
                 raise DataError(f"{url}: {cut}{kept}") from None
             reached = max(reached, _length(part))
             wait(idle)
     if wrong := complaint(part):
         part.unlink()
         _validator(part).unlink(missing_ok=True)
-        raise DataError(f"{url}: {wrong}; what came is deleted, run the same command again or name a mirror "
-                        f"in {MIRROR}")
+        raise DataError(
+            f"{url}: {wrong}; what came is deleted, run the same command again or name a mirror "
+            f"in {MIRROR}"
+        )
     with writing(path):
         part.replace(path)
         _validator(part).unlink(missing_ok=True)
@@ -112,18 +134,25 @@ def _transfer(url: str, part: Path, session: requests.Session, unpacks: bool) ->
                 _transfer(url, part, session, unpacks)
             return
         if start not in (0, have):
-            raise DataError(f"{url} answered with another part of the file than asked for; name a mirror in "
-                            f"{MIRROR}")
+            raise DataError(
+                f"{url} answered with another part of the file than asked for; name a mirror in "
+                f"{MIRROR}"
+            )
         require_room(part.parent, max((total or 0) - start, 0), (total or 0) if unpacks else 0)
         with writing(part):
             part.parent.mkdir(parents=True, exist_ok=True)
             _remember(response, part)
-            with part.open("ab" if start else "wb") as file, progress_bar(part.stem, total, start) as bar:
+            with (
+                part.open("ab" if start else "wb") as file,
+                progress_bar(part.stem, total, start) as bar,
+            ):
                 for chunk in _chunks(response):
                     file.write(chunk)
                     bar.update(len(chunk))
     if total is not None and _length(part) != total:
-        again = ", and this server starts from the beginning each time" if have and not start else ""
+        again = (
+            ", and this server starts from the beginning each time" if have and not start else ""
+        )
         raise _Cut(f"the connection was cut after {_size(_length(part))} of {_size(total)}{again}")
 
 
@@ -137,8 +166,10 @@ def _answer(url: str, session: requests.Session, headers: dict[str, str]) -> req
     response.close()
     status = f"{response.status_code} {response.reason}"
     if response.status_code in (404, 410):
-        raise DataError(f"{url}: {status}; the address may have changed, see docs/data.md and name one in "
-                        f"{MIRROR}")
+        raise DataError(
+            f"{url}: {status}; the address may have changed, see docs/data.md and name one in "
+            f"{MIRROR}"
+        )
     if response.status_code == 429 or response.status_code >= 500:
         raise DataError(f"{url}: {status}; the server is busy, run the same command again later")
     raise DataError(f"{url}: {status}; name another mirror in {MIRROR}")
@@ -154,7 +185,9 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
 
 def _range(response: requests.Response) -> tuple[int, int | None]:
     """First byte that the answer holds, and the length of the whole file where it is said."""
-    if found := re.match(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", "")):
+    if found := re.match(
+        r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", "")
+    ):
         return int(found[1] or 0), int(found[2]) if found[2] != "*" else None
     length = response.headers.get("Content-Length")
     return 0, int(length) if length and response.status_code == 200 else None
@@ -181,6 +214,7 @@ def _length(path: Path) -> int:
 # disk and screen
 # ---------------
 
+
 def require_room(folder: Path, needed: int, unpacked: int = 0) -> None:
     """Refuse before the first byte where `folder` lacks room for these bytes."""
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
@@ -188,8 +222,10 @@ def require_room(folder: Path, needed: int, unpacked: int = 0) -> None:
     if free < needed + unpacked:
         wants = [f"{_size(needed)} to download"] * bool(needed)
         wants += [f"about {_size(unpacked)} to unpack"] * bool(unpacked)
-        raise DataError(f"{folder} has {_size(free)} free and needs {' and '.join(wants)}; free some space "
-                        "or choose another folder")
+        raise DataError(
+            f"{folder} has {_size(free)} free and needs {' and '.join(wants)}; free some space "
+            "or choose another folder"
+        )
 
 
 @contextmanager
@@ -199,10 +235,13 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DataError(f"the disk is full at {path}; free some space and run the same command again, it "
-                            "goes on from here") from None
-        raise DataError(f"{error.filename or path} cannot be written ({error.strerror}); "
-                        "choose another folder") from None
+            raise DataError(
+                f"the disk is full at {path}; free some space and run the same command again, it "
+                "goes on from here"
+            ) from None
+        raise DataError(
+            f"{error.filename or path} cannot be written ({error.strerror}); choose another folder"
+        ) from None
 
 
 def write(path: Path, content: bytes) -> None:
@@ -216,7 +255,9 @@ def write(path: Path, content: bytes) -> None:
 def progress_bar(text: str, total: int | None, initial: int = 0) -> tqdm:
     """A progress bar in bytes."""
     leave = total is None or total > 1_000_000  # the bars of the attribute tables go when done
-    return tqdm(desc=text, total=total, initial=initial, unit="B", unit_scale=True, miniters=1, leave=leave)
+    return tqdm(
+        desc=text, total=total, initial=initial, unit="B", unit_scale=True, miniters=1, leave=leave
+    )
 
 
 def _size(n: int) -> str:
@@ -233,7 +274,11 @@ def _size(n: int) -> str:
 
 def reason_of(error: Exception) -> str:
     """The innermost plain words of a network or archive error."""
-    while isinstance(inner := getattr(error, "reason", None) or next(iter(error.args), None), Exception):
+    while isinstance(
+        inner := getattr(error, "reason", None) or next(iter(error.args), None), Exception
+    ):
         error = inner
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return re.sub(r"^HTTPS?Connection\w*\(.*?\): |^.*\[Errno -?\d+\] ", "", text)[:100].rstrip(" .)")
+    return re.sub(r"^HTTPS?Connection\w*\(.*?\): |^.*\[Errno -?\d+\] ", "", text)[:100].rstrip(
+        " .)"
+    )

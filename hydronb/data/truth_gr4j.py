@@ -1,16 +1,22 @@
 """The other hidden model: GR4J behind a degree-day snow routine in elevation bands, plain NumPy.
 
-GR4J after Perrin et al. (2003), doi 10.1016/S0022-1694(03)00225-7; equation numbers are the paper's. A
-structure other than HBV's, so that families of models are not compared on one that favours a member."""
+GR4J after Perrin et al. (2003), doi 10.1016/S0022-1694(03)00225-7; equation numbers are the
+paper's. A structure other than HBV's, so that families of models are not compared on one that
+favours a member.
+"""
 
 import numpy as np
 
 from hydronb.data.truth_hbv import convolve
 
 BOUNDS = {
-    "X1": (50.0, 1500.0), "X2": (-5.0, 3.0), "X3": (10.0, 500.0), "X4": (1.0, 6.0), "TT": (-2.5, 2.5),
+    "X1": (50.0, 1500.0),
+    "X2": (-5.0, 3.0),
+    "X3": (10.0, 500.0),
+    "X4": (1.0, 6.0),
+    "TT": (-2.5, 2.5),
     "CFMAX": (0.5, 10.0),
-}  # fmt: skip
+}
 UNITS = {"X1": "mm", "X2": "mm/d", "X3": "mm", "X4": "d", "TT": "degC", "CFMAX": "mm/degC/d"}
 
 
@@ -29,10 +35,10 @@ def simulate(
     Returns
     -------
     dict
-        `streamflow`, `et` and `exchange` (groundwater gained from outside, negative where lost) in mm/d;
-        `snow`, `soil_moisture` (the production store) and `storage` (everything) in mm at the day's end.
-        Shape (basin, time). `P - ET - Q + exchange` is the change of `storage` to rounding. The model has no
-        baseflow of its own.
+        `streamflow`, `et` and `exchange` (groundwater gained from outside, negative where lost) in
+        mm/d; `snow`, `soil_moisture` (the production store) and `storage` (everything) in mm at the
+        day's end. Shape (basin, time). `P - ET - Q + exchange` is the change of `storage` to
+        rounding. The model has no baseflow of its own.
     """
     p = parameters
     water, snow = _snow(prcp, tmean, p["TT"], p["CFMAX"])
@@ -54,8 +60,8 @@ def simulate(
 def _snow(
     prcp: np.ndarray, tmean: np.ndarray, tt: np.ndarray, cfmax: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Degree-day snow in each band: rain and melt, and the snowpack at the day's end, means over the
-    bands."""
+    """Degree-day snow in each band: rain and melt, and the snowpack at the day's end, means over
+    the bands."""
     pack = np.zeros_like(tt)
     water, snow = (np.empty(prcp.shape[::-1]) for _ in range(2))
     for day, (p, t) in enumerate(zip(prcp.T[:, :, None], tmean.T[:, :, None], strict=True)):
@@ -72,8 +78,8 @@ def _snow(
 def _production(
     water: np.ndarray, pet: np.ndarray, x1: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Interception, production store and percolation: the store, ET, and the water that goes on to the
-    rivers."""
+    """Interception, production store and percolation: the store, ET, and the water that goes on to
+    the rivers."""
     net_rain = np.maximum(water - pet, 0.0)  # Eq. 1
     net_pet = np.maximum(pet - water, 0.0)  # Eq. 2
     wetting = np.tanh(np.minimum(net_rain / x1[:, None], 13.0))
@@ -89,13 +95,18 @@ def _production(
         s = s - percolation  # Eq. 7
         store[day], et[day] = s, evaporated
         effective[day] = percolation + (pn - filled)  # Eq. 8
-    return np.ascontiguousarray(store.T), et.T + np.minimum(water, pet), np.ascontiguousarray(effective.T)
+    return (
+        np.ascontiguousarray(store.T),
+        et.T + np.minimum(water, pet),
+        np.ascontiguousarray(effective.T),
+    )
 
 
 def _routing(
     slow: np.ndarray, fast: np.ndarray, x2: np.ndarray, x3: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Routing store, the fast path beside it, and what both really exchange with the groundwater outside."""
+    """Routing store, the fast path beside it, and what both really exchange with the groundwater
+    outside."""
     store, streamflow, exchange = (np.empty(slow.shape[::-1]) for _ in range(3))
     r = np.zeros_like(x3)
     for day, (q9, q1) in enumerate(zip(slow.T, fast.T, strict=True)):
@@ -108,7 +119,11 @@ def _routing(
         store[day] = r
         streamflow[day] = from_store + q1 + beside  # Eqs. 22, 23
         exchange[day] = gained + beside
-    return np.ascontiguousarray(store.T), np.ascontiguousarray(streamflow.T), np.ascontiguousarray(exchange.T)
+    return (
+        np.ascontiguousarray(store.T),
+        np.ascontiguousarray(streamflow.T),
+        np.ascontiguousarray(exchange.T),
+    )
 
 
 def _s_curve_1(share: np.ndarray) -> np.ndarray:

@@ -1,4 +1,5 @@
-"""The distributed truth behind the synthetic grids: the hidden HBV in each cell, routed to the outlet by distance."""
+"""The distributed truth behind the synthetic grids: the hidden HBV in each cell, routed to the
+outlet by distance."""
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -8,10 +9,12 @@ from scipy.stats import gamma
 from hydronb.data import truth_hbv
 
 SPREAD = 4.0
-"""Shape of the gamma distribution of travel times; the larger, the less a wave flattens on its way."""
+"""Shape of the gamma distribution of travel times; the larger, the less a wave flattens on its
+way."""
 ROUTING_DAYS = 24
 CELL_FLUXES = {"et": "mm/d", "snow": "mm", "soil_moisture": "mm", "groundwater": "mm"}
-"""What is known of each cell, and its units; storages at the day's end, snow with its melt water."""
+"""What is known of each cell, and its units; storages at the day's end, snow with its melt
+water."""
 
 
 def travel_time(
@@ -41,7 +44,9 @@ def travel_time(
         start.append(number[tuple(cells[ok].T)])
         end.append(number[tuple(there[ok].T)])
         km.append(np.full(ok.sum(), np.hypot(d_row * cell_km[0], d_col * cell_km[1])))
-    graph = csr_array((np.concatenate(km), (np.concatenate(start), np.concatenate(end))), shape=(len(cells),) * 2)
+    graph = csr_array(
+        (np.concatenate(km), (np.concatenate(start), np.concatenate(end))), shape=(len(cells),) * 2
+    )
     distance = dijkstra(graph, directed=False, indices=number[outlet]) + min(cell_km) / 2
     days = np.full(inside.shape, np.nan)
     days[inside] = longest * distance / distance.max()
@@ -49,8 +54,8 @@ def travel_time(
 
 
 def unit_hydrographs(days: np.ndarray) -> np.ndarray:
-    """Share of a cell's release that passes the outlet 0, 1, ... days later, `(cell, lag)`, summing to 1;
-    gamma distributed with the mean `days` `(cell)`."""
+    """Share of a cell's release that passes the outlet 0, 1, ... days later, `(cell, lag)`, summing
+    to 1; gamma distributed with the mean `days` `(cell)`."""
     passed = gamma.cdf(np.arange(ROUTING_DAYS + 1), SPREAD, scale=days[:, None] / SPREAD)
     return np.diff(passed, axis=1) / passed[:, -1:]
 
@@ -83,9 +88,9 @@ def simulate(
     Returns
     -------
     basin, cells
-        Series by name. `basin`, `(time)`, float64: `streamflow`, `et`, `CELL_FLUXES`' storages, and `storage`
-        (all of them and the water on its way), whose change is `P - ET - Q` to rounding. `cells`, float32
-        `(time, cell)`: `CELL_FLUXES`.
+        Series by name. `basin`, `(time)`, float64: `streamflow`, `et`, `CELL_FLUXES`' storages, and
+        `storage` (all of them and the water on its way), whose change is `P - ET - Q` to rounding.
+        `cells`, float32 `(time, cell)`: `CELL_FLUXES`.
     """
     lags = unit_hydrographs(days)
     n_days = len(prcp)
@@ -100,7 +105,9 @@ def simulate(
         release = weights * (quick + slow)
         outflow[day : day + ROUTING_DAYS] += release @ lags
         released[day] = release.sum()
-        for name, value in zip(CELL_FLUXES, (et, snowpack + meltwater, soil, upper + lower), strict=True):
+        for name, value in zip(
+            CELL_FLUXES, (et, snowpack + meltwater, soil, upper + lower), strict=True
+        ):
             basin[name][day] = weights @ value
             if cells:
                 by_cell[name][day] = value

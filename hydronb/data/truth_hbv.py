@@ -1,24 +1,50 @@
-"""The hidden HBV behind the synthetic catchments: plain NumPy, written from the equations, loop over days.
+"""The hidden HBV behind the synthetic catchments: plain NumPy, written from the equations, loop
+over days.
 
-It shares no code with the model under test (`hydronb.models.hbv`), so that it can also guard it. Structure
-and order within the day are those of Feng et al. (2022), doi 10.1029/2022WR032404, with two departures: no
-store starts or is floored at a small number, so that no water is made, and a catchment's elements have their
-own parameters without a network behind them."""
+It shares no code with the model under test (`hydronb.models.hbv`), so that it can also guard it.
+Structure and order within the day are those of Feng et al. (2022), doi 10.1029/2022WR032404, with
+two departures: no store starts or is floored at a small number, so that no water is made, and a
+catchment's elements have their own parameters without a network behind them."""
 
 import numpy as np
 
 BOUNDS = {
-    "BETA": (1.0, 6.0), "FC": (50.0, 1000.0), "K0": (0.05, 0.9), "K1": (0.01, 0.5), "K2": (0.001, 0.2),
-    "LP": (0.2, 1.0), "PERC": (0.0, 10.0), "UZL": (0.0, 100.0), "TT": (-2.5, 2.5), "CFMAX": (0.5, 10.0),
-    "CFR": (0.0, 0.1), "CWH": (0.0, 0.2), "BETAET": (0.3, 5.0), "ROUTE_A": (0.0, 2.9), "ROUTE_B": (0.0, 6.5),
-}  # fmt: skip
-"""Low and high of each parameter (Feng et al. 2022); the truth stays within them, as the model under test
-must."""
+    "BETA": (1.0, 6.0),
+    "FC": (50.0, 1000.0),
+    "K0": (0.05, 0.9),
+    "K1": (0.01, 0.5),
+    "K2": (0.001, 0.2),
+    "LP": (0.2, 1.0),
+    "PERC": (0.0, 10.0),
+    "UZL": (0.0, 100.0),
+    "TT": (-2.5, 2.5),
+    "CFMAX": (0.5, 10.0),
+    "CFR": (0.0, 0.1),
+    "CWH": (0.0, 0.2),
+    "BETAET": (0.3, 5.0),
+    "ROUTE_A": (0.0, 2.9),
+    "ROUTE_B": (0.0, 6.5),
+}
+"""Low and high of each parameter (Feng et al. 2022); the truth stays within them, as the model
+under test must."""
 
 UNITS = {
-    "BETA": "1", "FC": "mm", "K0": "1/d", "K1": "1/d", "K2": "1/d", "LP": "1", "PERC": "mm/d", "UZL": "mm",
-    "TT": "degC", "CFMAX": "mm/degC/d", "CFR": "1", "CWH": "1", "BETAET": "1", "ROUTE_A": "1", "ROUTE_B": "d",
-}  # fmt: skip
+    "BETA": "1",
+    "FC": "mm",
+    "K0": "1/d",
+    "K1": "1/d",
+    "K2": "1/d",
+    "LP": "1",
+    "PERC": "mm/d",
+    "UZL": "mm",
+    "TT": "degC",
+    "CFMAX": "mm/degC/d",
+    "CFR": "1",
+    "CWH": "1",
+    "BETAET": "1",
+    "ROUTE_A": "1",
+    "ROUTE_B": "d",
+}
 
 ROUTING_DAYS = 15
 
@@ -44,21 +70,25 @@ def simulate(
     Returns
     -------
     dict
-        `streamflow`, `et`, `baseflow` (the routed outflow of the slow store) in mm/d; `snow` (pack and melt
-        water), `soil_moisture`, `groundwater` (upper and lower zone) and `storage` (all stores and the water on its
-        way to the gauge) in mm at the day's end. Shape (basin, time), means over the elements. `P - ET - Q` is
-        the change of `storage` to rounding.
+        `streamflow`, `et`, `baseflow` (the routed outflow of the slow store) in mm/d; `snow` (pack
+        and melt water), `soil_moisture`, `groundwater` (upper and lower zone) and `storage` (all
+        stores and the water on its way to the gauge) in mm at the day's end. Shape (basin, time),
+        means over the elements. `P - ET - Q` is the change of `storage` to rounding.
     """
     p = parameters
     beta = season["BETA"].T[:, :, None]
     gamma = season["BETAET"].T[:, :, None]
-    forcing = zip(prcp.T[:, :, None], tmean.T[:, :, None], pet.T[:, :, None], beta, gamma, strict=True)
+    forcing = zip(
+        prcp.T[:, :, None], tmean.T[:, :, None], pet.T[:, :, None], beta, gamma, strict=True
+    )
     stores = empty_stores(p["FC"].shape)
     names = ("quick", "baseflow", "et", "snow", "soil_moisture", "groundwater")
     out = {name: np.empty(prcp.shape[::-1]) for name in names}
     for day, (rain_or_snow, t, potential, beta_factor, gamma_factor) in enumerate(forcing):
-        today = p | {"BETA": _within("BETA", p["BETA"] * beta_factor),
-                     "BETAET": _within("BETAET", p["BETAET"] * gamma_factor)}  # fmt: skip
+        today = p | {
+            "BETA": _within("BETA", p["BETA"] * beta_factor),
+            "BETAET": _within("BETAET", p["BETAET"] * gamma_factor),
+        }
         stores, (quick, slow, et) = step(stores, rain_or_snow, t, potential, today)
         snowpack, meltwater, soil, upper, lower = stores
         snow = snowpack + meltwater
@@ -75,9 +105,14 @@ def empty_stores(shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
 
 
 def step(
-    stores: tuple[np.ndarray, ...], prcp: np.ndarray, tmean: np.ndarray, pet: np.ndarray, p: dict[str, np.ndarray]
+    stores: tuple[np.ndarray, ...],
+    prcp: np.ndarray,
+    tmean: np.ndarray,
+    pet: np.ndarray,
+    p: dict[str, np.ndarray],
 ) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """One day: the stores at its end, and quick flow, baseflow and evapotranspiration, mm/d, not yet routed."""
+    """One day: the stores at its end, and quick flow, baseflow and evapotranspiration, mm/d, not
+    yet routed."""
     snowpack, meltwater, soil, upper, lower = stores
     snowpack, meltwater, water = _snow(snowpack, meltwater, prcp, tmean, p)
     soil, recharge, et = _soil(soil, water, pet, p["BETA"], p["BETAET"], p)
@@ -86,7 +121,11 @@ def step(
 
 
 def _snow(
-    snowpack: np.ndarray, meltwater: np.ndarray, prcp: np.ndarray, t: np.ndarray, p: dict[str, np.ndarray]
+    snowpack: np.ndarray,
+    meltwater: np.ndarray,
+    prcp: np.ndarray,
+    t: np.ndarray,
+    p: dict[str, np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Steps 1 to 4: snowfall, melt, refreezing, and the water that the pack cannot hold."""
     above = t - p["TT"]
@@ -135,7 +174,8 @@ def _response(
 
 
 def unit_hydrograph(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Gamma unit hydrograph of shape (basin, 15), summing to 1 (shape a + 0.1, scale b + 0.5 days)."""
+    """Gamma unit hydrograph of shape (basin, 15), summing to 1 (shape a + 0.1, scale b + 0.5
+    days)."""
     t = np.arange(ROUTING_DAYS) + 0.5
     weights = t ** (a[:, None] - 0.9) * np.exp(-t / (b[:, None] + 0.5))
     return weights / weights.sum(axis=1, keepdims=True)

@@ -1,6 +1,7 @@
 """Samples as index pairs (basin, last day) into one copy of the data; a batch is one gather.
 
-No window is stored: a sample costs 8 bytes, and what it sees is cut out of the series when a batch is made.
+No window is stored: a sample costs 8 bytes, and what it sees is cut out of the series when a batch
+is made.
 """
 
 from collections.abc import Iterator
@@ -46,8 +47,11 @@ class Samples:
     _windows: tuple[Tensor, Tensor] = field(init=False, repr=False)
 
     def __post_init__(self):
-        object.__setattr__(self, "_windows", (_view(self.dynamic, self.sequence_length),
-                                              _view(self.target, self.predict_last)))
+        object.__setattr__(
+            self,
+            "_windows",
+            (_view(self.dynamic, self.sequence_length), _view(self.target, self.predict_last)),
+        )
 
     def __len__(self) -> int:
         return len(self.last)
@@ -72,34 +76,48 @@ class Samples:
     @property
     def nbytes(self) -> int:
         """Bytes of the data and of the samples' index."""
-        return sum(t.nbytes for t in (self.dynamic, self.static, self.target, self.basin, self.last))
+        return sum(
+            t.nbytes for t in (self.dynamic, self.static, self.target, self.basin, self.last)
+        )
 
 
 def _view(series: Tensor, length: int) -> Tensor:
-    """Every run of `length` consecutive days as a row, without a copy; rows that cross basins are never asked for."""
+    """Every run of `length` consecutive days as a row, without a copy; rows that cross basins are
+    never asked for."""
     n_basins, n_days, n = series.shape
     return series.as_strided((max(n_basins * n_days - length + 1, 0), length * n), (n, 1))
 
 
-def training_samples(ds: xr.Dataset, scaling: Scaling, period: Period, sequence_length: int, predict_last: int,
-                     *, device: str | torch.device = "cpu") -> Samples:
+def training_samples(
+    ds: xr.Dataset,
+    scaling: Scaling,
+    period: Period,
+    sequence_length: int,
+    predict_last: int,
+    *,
+    device: str | torch.device = "cpu",
+) -> Samples:
     """Every sample whose targets lie in `period` and hold an observation.
 
     Raises
     ------
     DataError
-        The period is shorter than `predict_last`, or the data do not start early enough for the first sample.
+        The period is shorter than `predict_last`, or the data do not start early enough for the
+        first sample.
     """
     require(ds, list(scaling.targets), "target")
     target = _stack(ds, list(scaling.targets))
-    basin, last = training_days(ds, np.isfinite(target).any(axis=2), period, sequence_length, predict_last)
+    basin, last = training_days(
+        ds, np.isfinite(target).any(axis=2), period, sequence_length, predict_last
+    )
     return _samples(ds, scaling, target, basin, last, sequence_length, predict_last, device)
 
 
-def training_days(ds: xr.Dataset, seen: np.ndarray, period: Period, sequence_length: int,
-                  predict_last: int) -> tuple[np.ndarray, np.ndarray]:
-    """Series and last day of each sample whose targets lie in `period` and have a day that was `seen`, which is
-    (series, time)."""
+def training_days(
+    ds: xr.Dataset, seen: np.ndarray, period: Period, sequence_length: int, predict_last: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Series and last day of each sample whose targets lie in `period` and have a day that was
+    `seen`, which is (series, time)."""
     first, end = _positions(ds, period, sequence_length, predict_last)
     if end - first + 1 < predict_last:
         raise DataError(f"the period {period} is shorter than predict_last ({predict_last} days)")
@@ -109,10 +127,18 @@ def training_days(ds: xr.Dataset, seen: np.ndarray, period: Period, sequence_len
     return series, last[day]
 
 
-def prediction_samples(ds: xr.Dataset, scaling: Scaling, period: Period, sequence_length: int, predict_last: int,
-                       *, device: str | torch.device = "cpu") -> Samples:
-    """The samples whose targets cover each day of `period`, basin by basin in order of time; the last one of a basin
-    overlaps the one before where `predict_last` does not divide the period. Needs no target.
+def prediction_samples(
+    ds: xr.Dataset,
+    scaling: Scaling,
+    period: Period,
+    sequence_length: int,
+    predict_last: int,
+    *,
+    device: str | torch.device = "cpu",
+) -> Samples:
+    """The samples whose targets cover each day of `period`, basin by basin in order of time; the
+    last one of a basin overlaps the one before where `predict_last` does not divide the period.
+    Needs no target.
 
     Raises
     ------
@@ -122,33 +148,61 @@ def prediction_samples(ds: xr.Dataset, scaling: Scaling, period: Period, sequenc
     last = prediction_days(ds, period, sequence_length, predict_last)
     basin = np.repeat(np.arange(ds.sizes["basin"]), len(last))
     target = np.full((ds.sizes["basin"], ds.sizes["time"], 0), np.nan, np.float32)
-    return _samples(ds, scaling, target, basin, np.tile(last, ds.sizes["basin"]), sequence_length, predict_last, device)
+    return _samples(
+        ds,
+        scaling,
+        target,
+        basin,
+        np.tile(last, ds.sizes["basin"]),
+        sequence_length,
+        predict_last,
+        device,
+    )
 
 
-def prediction_days(ds: xr.Dataset, period: Period, sequence_length: int, predict_last: int) -> np.ndarray:
+def prediction_days(
+    ds: xr.Dataset, period: Period, sequence_length: int, predict_last: int
+) -> np.ndarray:
     """Last day of each sample of one series whose targets cover `period`, in order."""
     first, end = _positions(ds, period, sequence_length, predict_last)
-    latest = max(end, sequence_length - 1)  # a period shorter than predict_last may end before the first whole window
+    # a period shorter than predict_last may end before the first whole window
+    latest = max(end, sequence_length - 1)
     return np.minimum(np.arange(first + predict_last - 1, end + predict_last, predict_last), latest)
 
 
-def _positions(ds: xr.Dataset, period: Period, sequence_length: int, predict_last: int) -> tuple[int, int]:
-    """Positions of the first and last target day, after checking that the days before them are there."""
+def _positions(
+    ds: xr.Dataset, period: Period, sequence_length: int, predict_last: int
+) -> tuple[int, int]:
+    """Positions of the first and last target day, after checking that the days before them are
+    there."""
     days = select_period(ds, period)
     if sequence_length > ds.sizes["time"]:
-        raise DataError(f"sequence_length {sequence_length} is longer than the data, which have {ds.sizes['time']} "
-                        "days; shorten it")
+        raise DataError(
+            f"sequence_length {sequence_length} is longer than the data, which have"
+            f" {ds.sizes['time']} days; shorten it"
+        )
     first = ds.indexes["time"].get_loc(days.indexes["time"][0])
     before = sequence_length - predict_last
     if first < before:
         earliest = ds.indexes["time"][before].date()
-        raise DataError(f"sequence_length {sequence_length} needs {before} days of forcing before {period.start}, the "
-                        f"data have {first}; start the period on {earliest} or later, or shorten the sequence")
+        raise DataError(
+            f"sequence_length {sequence_length} needs {before} days of forcing before"
+            f" {period.start}, the data have {first}; start the period on {earliest} or later, or"
+            " shorten the sequence"
+        )
     return first, first + days.sizes["time"] - 1
 
 
-def _samples(ds: xr.Dataset, scaling: Scaling, target: np.ndarray, basin: np.ndarray, last: np.ndarray,
-             sequence_length: int, predict_last: int, device: str | torch.device) -> Samples:
+def _samples(
+    ds: xr.Dataset,
+    scaling: Scaling,
+    target: np.ndarray,
+    basin: np.ndarray,
+    last: np.ndarray,
+    sequence_length: int,
+    predict_last: int,
+    device: str | torch.device,
+) -> Samples:
     require(ds, list(scaling.forcings), "forcing")
     return Samples(
         torch.from_numpy(_stack(ds, list(scaling.forcings))).to(device),

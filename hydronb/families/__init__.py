@@ -2,8 +2,8 @@
 
 - `open_data(p) -> Dataset`: the data that the parameters name
 - `prepare(ds, p, device) -> Preparation`: before the training
-- `finish(model, ds, p, run_dir) -> DataFrame`: after it, simulate the test period, write `simulation.nc` and
-  `metrics.csv`, and give back the metrics, a row a basin
+- `finish(model, ds, p, run_dir) -> DataFrame`: after it, simulate the test period, write
+  `simulation.nc` and `metrics.csv`, and give back the metrics, a row a basin
 """
 
 from collections.abc import Callable

@@ -8,7 +8,13 @@ import torch
 import xarray as xr
 
 from hydronb.data import open_grid
-from hydronb.data.frames import FrameBatch, fit_frame_scaling, frame_days, frame_samples, open_frames
+from hydronb.data.frames import (
+    FrameBatch,
+    fit_frame_scaling,
+    frame_days,
+    frame_samples,
+    open_frames,
+)
 from hydronb.data.scaling import select_period
 from hydronb.errors import DataError
 from hydronb.families import Preparation
@@ -34,20 +40,37 @@ def prepare(ds: xr.Dataset, p: CNNLSTMTrainParameters, device: str) -> Preparati
     """
     means = p.model == "mean_lstm"
     scaling = fit_frame_scaling(ds, p.targets, p.static, p.train_period, means=means)
-    for period in filter(None, (p.validation_period, p.test_period)):  # a period that cannot be predicted stops here
+    # a period that cannot be predicted stops here
+    for period in filter(None, (p.validation_period, p.test_period)):
         frame_days(ds, period, p.sequence_length, p.predict_last)
-    if p.validation_period and not select_period(ds, p.validation_period)[p.targets[0]].notnull().any():
-        raise DataError(f"{ds.attrs['basin']} has no {p.targets[0]} in the validation_period {p.validation_period}; "
-                        "choose another")
+    if (
+        p.validation_period
+        and not select_period(ds, p.validation_period)[p.targets[0]].notnull().any()
+    ):
+        raise DataError(
+            f"{ds.attrs['basin']} has no {p.targets[0]} in the validation_period"
+            f" {p.validation_period}; choose another"
+        )
     frames = open_frames(ds, scaling, means=means, device=device)
-    samples = frame_samples(ds, frames, p.targets, p.train_period, p.sequence_length, p.predict_last)
+    samples = frame_samples(
+        ds, frames, p.targets, p.train_period, p.sequence_length, p.predict_last
+    )
     shape = None if means else [ds.sizes["y"], ds.sizes["x"]]
 
     def build() -> CNNLSTM:
-        return CNNLSTM(p.model, scaling, shape=shape, hidden=p.hidden, layers=p.layers,
-                       sequence_length=p.sequence_length, predict_last=p.predict_last).to(device)
+        return CNNLSTM(
+            p.model,
+            scaling,
+            shape=shape,
+            hidden=p.hidden,
+            layers=p.layers,
+            sequence_length=p.sequence_length,
+            predict_last=p.predict_last,
+        ).to(device)
 
-    std = torch.tensor(np.array(list(scaling.targets.values())), dtype=torch.float32, device=device)[None, :, 1]
+    std = torch.tensor(
+        np.array(list(scaling.targets.values())), dtype=torch.float32, device=device
+    )[None, :, 1]
 
     def loss_of(model: CNNLSTM, batch: FrameBatch) -> torch.Tensor:
         sim = model(batch.frames, batch.days)
@@ -58,6 +81,9 @@ def prepare(ds: xr.Dataset, p: CNNLSTMTrainParameters, device: str) -> Preparati
     return Preparation(build, samples, loss_of, validate, seen)
 
 
-def finish(model: CNNLSTM, ds: xr.Dataset, p: CNNLSTMTrainParameters, run_dir: Path) -> pd.DataFrame:
-    """Simulate the test period, write `simulation.nc` and `metrics.csv`, and give back the metrics; see `lumped`."""
+def finish(
+    model: CNNLSTM, ds: xr.Dataset, p: CNNLSTMTrainParameters, run_dir: Path
+) -> pd.DataFrame:
+    """Simulate the test period, write `simulation.nc` and `metrics.csv`, and give back the metrics;
+    see `lumped`."""
     return write_results(predict(model, ds, p.test_period), p.targets, run_dir)[p.targets[0]]

@@ -44,19 +44,29 @@ def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Preparat
 
         return prepare_local(ds, p, device)
     scaling = scaling_of(ds, p)
-    build, loss_of = (_delta_hbv if p.model == "delta_hbv" else _runoff_lstm)(ds, p, scaling, device)
+    build, loss_of = (_delta_hbv if p.model == "delta_hbv" else _runoff_lstm)(
+        ds, p, scaling, device
+    )
     check_periods(build(), ds, p)
-    samples = training_samples(ds, scaling, p.train_period, p.warmup_days + p.target_days, p.target_days, device=device)
-    drawn = p.batch_size * iterations(ds.sizes["basin"], select_period(ds, p.train_period).sizes["time"], p.batch_size,
-                                      p.target_days)
+    samples = training_samples(
+        ds, scaling, p.train_period, p.warmup_days + p.target_days, p.target_days, device=device
+    )
+    drawn = p.batch_size * iterations(
+        ds.sizes["basin"],
+        select_period(ds, p.train_period).sizes["time"],
+        p.batch_size,
+        p.target_days,
+    )
     validate = validator(ds, p.validation_period) if p.validation_period else None
     seen = (samples.dynamic, samples.static, samples.target, samples.basin, samples.last)
     return Preparation(build, samples, loss_of, validate, seen, drawn)
 
 
-def finish(model: nn.Module, ds: xr.Dataset, p: DeltaHBVTrainParameters, run_dir: Path) -> pd.DataFrame:
-    """Simulate the test period, write `simulation.nc` and `metrics.csv`, of an HBV also `fluxes.nc` and
-    `parameters.nc`, and give back the metrics, a row a basin."""
+def finish(
+    model: nn.Module, ds: xr.Dataset, p: DeltaHBVTrainParameters, run_dir: Path
+) -> pd.DataFrame:
+    """Simulate the test period, write `simulation.nc` and `metrics.csv`, of an HBV also `fluxes.nc`
+    and `parameters.nc`, and give back the metrics, a row a basin."""
     if p.model == "runoff_lstm":
         return lumped.finish(model, ds, p, run_dir)
     simulation = model.simulate(ds, p.test_period, details=True)
@@ -71,7 +81,8 @@ def finish(model: nn.Module, ds: xr.Dataset, p: DeltaHBVTrainParameters, run_dir
 
 
 def iterations(n_basins: int, n_days: int, batch_size: int, length: int) -> int:
-    """Iterations of an epoch, so that a day of a basin is among its samples' targets with a probability of 99 %.
+    """Iterations of an epoch, so that a day of a basin is among its samples' targets with a
+    probability of 99 %.
 
     `n_days` counts the days that can be targets: the paper's 5,478 without the 365 that warm up.
 
@@ -83,36 +94,71 @@ def iterations(n_basins: int, n_days: int, batch_size: int, length: int) -> int:
 
 
 def scaling_of(ds: xr.Dataset, p: DeltaHBVTrainParameters) -> Scaling:
-    """Statistics of the networks' inputs, `prcp` of log10(sqrt(prcp) + 0.1); of `RunoffLSTM`'s target likewise."""
+    """Statistics of the networks' inputs, `prcp` of log10(sqrt(prcp) + 0.1); of `RunoffLSTM`'s
+    target likewise."""
     attributes = [] if p.model == "local_hbv" else attribute_list(ds, p.attributes)
     if "pet" in p.forcings and "pet" not in ds and "lat" not in ds.coords:
-        raise DataError("the data have no pet, and without the coordinate lat none can be computed; add one of the two")
+        raise DataError(
+            "the data have no pet, and without the coordinate lat none can be computed; add one of"
+            " the two"
+        )
     require(ds, p.forcings, "forcing")
     changed = {"prcp": ds["prcp"]} if "prcp" in p.forcings else {}
     if p.model == "runoff_lstm" and "p_mean" in attributes:
         changed["streamflow"] = ds["streamflow"] / ds["p_mean"]
-    compressed = {n: v.copy(data=log_sqrt(torch.from_numpy(v.values)).numpy()) for n, v in changed.items()}
-    return fit_scaling(ds.assign(compressed), p.forcings, attributes, p.targets, p.train_period,
-                       missing_attributes=p.missing_attributes)
+    compressed = {
+        n: v.copy(data=log_sqrt(torch.from_numpy(v.values)).numpy()) for n, v in changed.items()
+    }
+    return fit_scaling(
+        ds.assign(compressed),
+        p.forcings,
+        attributes,
+        p.targets,
+        p.train_period,
+        missing_attributes=p.missing_attributes,
+    )
 
 
 def check_periods(model: Standardised, ds: xr.Dataset, p: DeltaHBVTrainParameters) -> None:
     """Raise before the training what would stop it, or a simulation after it."""
     for period in filter(None, (p.train_period, p.validation_period, p.test_period)):
         simulation_tensors(model, ds, period, p.warmup_days)
-    if p.model != "local_hbv" and (days := select_period(ds, p.train_period).sizes["time"]) < p.target_days:
-        raise DataError(f"train_period {p.train_period} has {days} days, fewer than the target_days {p.target_days} of "
-                        "a sample; choose fewer, or a longer period")
-    if p.validation_period and not select_period(ds, p.validation_period)["streamflow"].notnull().any():
-        raise DataError(f"no basin has streamflow in the validation_period {p.validation_period}; choose another")
+    if (
+        p.model != "local_hbv"
+        and (days := select_period(ds, p.train_period).sizes["time"]) < p.target_days
+    ):
+        raise DataError(
+            f"train_period {p.train_period} has {days} days, fewer than the target_days"
+            f" {p.target_days} of a sample; choose fewer, or a longer period"
+        )
+    if (
+        p.validation_period
+        and not select_period(ds, p.validation_period)["streamflow"].notnull().any()
+    ):
+        raise DataError(
+            f"no basin has streamflow in the validation_period {p.validation_period}; choose"
+            " another"
+        )
 
 
 Family = tuple[Callable[[], nn.Module], Callable[[nn.Module, Batch], Tensor]]
 
 
 def _delta_hbv(ds: xr.Dataset, p: DeltaHBVTrainParameters, scaling: Scaling, device: str) -> Family:
-    names = ("components", "dynamic", "recharge", "network", "hidden", "dropout", "forget_bias", "initialisation",
-             "dynamic_dropout", "warmup_days", "target_days", "reading_days")
+    names = (
+        "components",
+        "dynamic",
+        "recharge",
+        "network",
+        "hidden",
+        "dropout",
+        "forget_bias",
+        "initialisation",
+        "dynamic_dropout",
+        "warmup_days",
+        "target_days",
+        "reading_days",
+    )
     settings = {n: getattr(p, n) for n in names}
     std = basin_std(ds, p).to(device)
 
@@ -124,8 +170,12 @@ def _delta_hbv(ds: xr.Dataset, p: DeltaHBVTrainParameters, scaling: Scaling, dev
     return lambda: DeltaHBV(scaling, **settings).to(device), loss_of
 
 
-def _runoff_lstm(ds: xr.Dataset, p: DeltaHBVTrainParameters, scaling: Scaling, device: str) -> Family:
-    settings = {n: getattr(p, n) for n in ("hidden", "dropout", "forget_bias", "warmup_days", "target_days")}
+def _runoff_lstm(
+    ds: xr.Dataset, p: DeltaHBVTrainParameters, scaling: Scaling, device: str
+) -> Family:
+    settings = {
+        n: getattr(p, n) for n in ("hidden", "dropout", "forget_bias", "warmup_days", "target_days")
+    }
 
     def loss_of(model: RunoffLSTM, batch: Batch) -> Tensor:
         """RMSE of the standardised target."""

@@ -39,18 +39,43 @@ def prepare(ds: xr.Dataset, p: TrainParameters, device: str) -> Preparation:
     ds = training_basins(ds, p)
     attributes = [] if p.model == "lstm_no_static" else attribute_list(ds, p.attributes)
     if p.model == "ealstm" and not attributes:
-        raise ParameterError("attributes is empty: an EA-LSTM needs static attributes, or choose model: lstm_no_static")
-    scaling = fit_scaling(ds, p.forcings, attributes, p.targets, p.train_period,
-                          missing_attributes=p.missing_attributes)
-    samples = training_samples(ds, scaling, p.train_period, p.sequence_length, p.predict_last, device=device)
-    for period in filter(None, (p.validation_period, p.test_period)):  # a period that cannot be predicted stops here
+        raise ParameterError(
+            "attributes is empty: an EA-LSTM needs static attributes, or choose model:"
+            " lstm_no_static"
+        )
+    scaling = fit_scaling(
+        ds,
+        p.forcings,
+        attributes,
+        p.targets,
+        p.train_period,
+        missing_attributes=p.missing_attributes,
+    )
+    samples = training_samples(
+        ds, scaling, p.train_period, p.sequence_length, p.predict_last, device=device
+    )
+    # a period that cannot be predicted stops here
+    for period in filter(None, (p.validation_period, p.test_period)):
         prediction_samples(ds.isel(basin=[0]), scaling, period, p.sequence_length, p.predict_last)
-    if p.validation_period and not select_period(ds, p.validation_period)[p.targets[0]].notnull().any():
-        raise DataError(f"no basin has {p.targets[0]} in the validation_period {p.validation_period}; choose another")
+    if (
+        p.validation_period
+        and not select_period(ds, p.validation_period)[p.targets[0]].notnull().any()
+    ):
+        raise DataError(
+            f"no basin has {p.targets[0]} in the validation_period {p.validation_period}; choose"
+            " another"
+        )
 
     def build() -> ScaledModel:
-        return ScaledModel(p.model, scaling, hidden=p.hidden, dropout=p.dropout, forget_bias=p.forget_bias,
-                           sequence_length=p.sequence_length, predict_last=p.predict_last).to(device)
+        return ScaledModel(
+            p.model,
+            scaling,
+            hidden=p.hidden,
+            dropout=p.dropout,
+            forget_bias=p.forget_bias,
+            sequence_length=p.sequence_length,
+            predict_last=p.predict_last,
+        ).to(device)
 
     std = basin_std(ds, p).to(device)
     loss = LOSSES[p.loss]
@@ -65,14 +90,18 @@ def prepare(ds: xr.Dataset, p: TrainParameters, device: str) -> Preparation:
 
 
 def finish(model: torch.nn.Module, ds: xr.Dataset, p: FitParameters, run_dir: Path) -> pd.DataFrame:
-    """Simulate the test period, write `simulation.nc` and `metrics.csv`, and give back the metrics of the first target,
-    a row a basin."""
-    return write_results(predict(model, simulated_basins(ds, p), p.test_period), p.targets, run_dir)[p.targets[0]]
+    """Simulate the test period, write `simulation.nc` and `metrics.csv`, and give back the metrics
+    of the first target, a row a basin."""
+    return write_results(
+        predict(model, simulated_basins(ds, p), p.test_period), p.targets, run_dir
+    )[p.targets[0]]
 
 
-def write_results(simulation: xr.Dataset, targets: list[str], run_dir: Path) -> dict[str, pd.DataFrame]:
-    """Write `simulation.nc`, `metrics.csv` of the first target and `metrics_TARGET.csv` of each other one; gives back
-    each target's metrics, a row a basin."""
+def write_results(
+    simulation: xr.Dataset, targets: list[str], run_dir: Path
+) -> dict[str, pd.DataFrame]:
+    """Write `simulation.nc`, `metrics.csv` of the first target and `metrics_TARGET.csv` of each
+    other one; gives back each target's metrics, a row a basin."""
     save_simulation(simulation, run_dir / "simulation.nc")
     tables = {name: metrics.table(simulation[name], simulation[f"{name}_obs"]) for name in targets}
     for name, scores in tables.items():
@@ -82,9 +111,12 @@ def write_results(simulation: xr.Dataset, targets: list[str], run_dir: Path) -> 
 
 
 def basin_std(ds: xr.Dataset, p: FitParameters) -> torch.Tensor:
-    """Standard deviation (ddof 0) of each basin's targets over the training period, shape (basin, target)."""
+    """Standard deviation (ddof 0) of each basin's targets over the training period, shape (basin,
+    target)."""
     days = select_period(ds, p.train_period)
-    std = np.stack([np.nanstd(days[n].values.astype(np.float64), axis=1) for n in p.targets], axis=1)
+    std = np.stack(
+        [np.nanstd(days[n].values.astype(np.float64), axis=1) for n in p.targets], axis=1
+    )
     return torch.from_numpy(std.astype(np.float32))
 
 
@@ -93,7 +125,10 @@ def validator(ds: xr.Dataset, period: Period) -> Callable[[torch.nn.Module], flo
 
     def score(model: torch.nn.Module) -> float:
         simulation = predict(model, ds, period, progress=False)
-        nse = {n: metrics.nse(sim=simulation[n], obs=simulation[f"{n}_obs"]) for n in model.scaling.targets}
+        nse = {
+            n: metrics.nse(sim=simulation[n], obs=simulation[f"{n}_obs"])
+            for n in model.scaling.targets
+        }
         return float(xr.Dataset(nse).median().to_dataarray().mean())
 
     return score

@@ -20,8 +20,9 @@ class EALSTM(nn.Module):
     forget_bias
         Initial bias of the forget gate; 5 in the published runs.
     route
-        `loop` (hand-derived adjoint), `fused` (PyTorch's LSTM kernel, whose input gate then sees only the statics and
-        whose other gates only the forcings) or `auto`. Same parameters, same results.
+        `loop` (hand-derived adjoint), `fused` (PyTorch's LSTM kernel, whose input gate then sees
+        only the statics and whose other gates only the forcings) or `auto`. Same parameters, same
+        results.
 
     Raises
     ------
@@ -32,8 +33,16 @@ class EALSTM(nn.Module):
     blocks = ("output", "forget", "cell")
     """Row blocks of the stacked weights: o, f, g of Eqs. 10, 8, 9."""
 
-    def __init__(self, n_dynamic: int, n_static: int, hidden: int, n_targets: int = 1, dropout: float = 0.0,
-                 forget_bias: float = 5.0, route: str = "auto"):
+    def __init__(
+        self,
+        n_dynamic: int,
+        n_static: int,
+        hidden: int,
+        n_targets: int = 1,
+        dropout: float = 0.0,
+        forget_bias: float = 5.0,
+        route: str = "auto",
+    ):
         super().__init__()
         if n_static == 0:
             raise ValueError("an EA-LSTM needs static attributes: they are its input gate")
@@ -53,30 +62,51 @@ class EALSTM(nn.Module):
         """The embedding of standardised attributes, in 0..1: i = sigma(W_i x_s + b_i)."""
         return torch.sigmoid(static @ self.weight_static.T + self.bias_static)  # Eq. 7
 
-    def forward(self, dynamic: Float[Tensor, "batch time dynamic"], static: Float[Tensor, "batch static"],
-                last: int = 1) -> Float[Tensor, "batch last target"]:
+    def forward(
+        self,
+        dynamic: Float[Tensor, "batch time dynamic"],
+        static: Float[Tensor, "batch static"],
+        last: int = 1,
+    ) -> Float[Tensor, "batch last target"]:
         """Standardised inputs to standardised targets of the last `last` days."""
         h, _ = self.states(dynamic, static, last=last)
         return self.head(self.dropout(h))
 
-    def states(self, dynamic: Float[Tensor, "batch time dynamic"], static: Float[Tensor, "batch static"],
-               state: tuple[Tensor, Tensor] | None = None, last: int | None = None,
-               ) -> tuple[Float[Tensor, "batch last hidden"], Float[Tensor, "batch known hidden"]]:
-        """Hidden and cell states of the last `last` days, all where None (Eqs. 8 to 12), from `state` or zeros.
+    def states(
+        self,
+        dynamic: Float[Tensor, "batch time dynamic"],
+        static: Float[Tensor, "batch static"],
+        state: tuple[Tensor, Tensor] | None = None,
+        last: int | None = None,
+    ) -> tuple[Float[Tensor, "batch last hidden"], Float[Tensor, "batch known hidden"]]:
+        """Hidden and cell states of the last `last` days, all where None (Eqs. 8 to 12), from
+        `state` or zeros.
 
-        The fused kernel gives the cell state of the last day alone. `h[:, -1], c[:, -1]` carry on to later days."""
+        The fused kernel gives the cell state of the last day alone. `h[:, -1], c[:, -1]` carry on
+        to later days.
+        """
         if use_fused(self.route, dynamic, state):
             return fused_states(self, dynamic, static, last)
-        h, c = recurrence(dynamic.transpose(0, 1), self.weight, self.bias.expand(len(dynamic), -1), self.recurrent,
-                          self.input_gate(static), state, last)
+        h, c = recurrence(
+            dynamic.transpose(0, 1),
+            self.weight,
+            self.bias.expand(len(dynamic), -1),
+            self.recurrent,
+            self.input_gate(static),
+            state,
+            last,
+        )
         return h.transpose(0, 1), c.transpose(0, 1)
 
     def fused_weights(self) -> tuple[Tensor, Tensor, Tensor]:
-        """An ordinary LSTM's weights (rows i f g o, columns forcings then statics) that compute this EA-LSTM."""
+        """An ordinary LSTM's weights (rows i f g o, columns forcings then statics) that compute
+        this EA-LSTM."""
         o, f, g = self.weight.chunk(3)
         u_o, u_f, u_g = self.recurrent.chunk(3)
         b_o, b_f, b_g = self.bias.chunk(3)
-        i = torch.cat([self.weight_static.new_zeros(self.hidden, self.n_dynamic), self.weight_static], 1)
+        i = torch.cat(
+            [self.weight_static.new_zeros(self.hidden, self.n_dynamic), self.weight_static], 1
+        )
         rest = nn.functional.pad(torch.cat([f, g, o]), (0, self.n_static))
         recurrent = torch.cat([torch.zeros_like(u_f), u_f, u_g, u_o])
         return torch.cat([i, rest]), recurrent, torch.cat([self.bias_static, b_f, b_g, b_o])

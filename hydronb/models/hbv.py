@@ -1,14 +1,15 @@
 """HBV with several components a basin, after Feng et al. (2022), doi 10.1029/2022WR032404.
 
-Written once, as the pure `step`; `run` takes it over all days for tensors, `simulate` for datasets, `route` brings the
-outflow to the gauge. Departures from the paper, all of them:
+Written once, as the pure `step`; `run` takes it over all days for tensors, `simulate` for datasets,
+`route` brings the outflow to the gauge. Departures from the paper, all of them:
 
-1. Equation 7 leaves `FLOOR` in the soil by taking less evapotranspiration. The paper's floor after the flux makes a
-   little water; this one makes none, and differs by at most 2e-5 mm.
-2. The exponents stand on ratios that are already limited to 1, which is the same value and cannot overflow. Below
-   `FLOOR`, where nothing evaporates, the ratio of Equation 7 stays that of `FLOOR`: its slope would be infinite at 0.
-3. Minima and maxima are `torch.minimum` and `torch.maximum`, which share the gradient where both are equal, as on every
-   dry or warm day.
+1. Equation 7 leaves `FLOOR` in the soil by taking less evapotranspiration. The paper's floor after
+   the flux makes a little water; this one makes none, and differs by at most 2e-5 mm.
+2. The exponents stand on ratios that are already limited to 1, which is the same value and cannot
+   overflow. Below `FLOOR`, where nothing evaporates, the ratio of Equation 7 stays that of `FLOOR`:
+   its slope would be infinite at 0.
+3. Minima and maxima are `torch.minimum` and `torch.maximum`, which share the gradient where both
+   are equal, as on every dry or warm day.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -46,8 +47,8 @@ PARAMETERS = {
     "CWH": Parameter(0.0, 0.2, "1"),
     "BETAET": Parameter(0.3, 5.0, "1"),
 }
-"""Low, high and unit of each component's parameters (Feng et al. 2022). BETAET, the paper's gamma, may be left out: the
-exponent is then 1. In the paper it exists only where it varies in time."""
+"""Low, high and unit of each component's parameters (Feng et al. 2022). BETAET, the paper's gamma,
+may be left out: the exponent is then 1. In the paper it exists only where it varies in time."""
 
 ROUTING = {"routing_a": Parameter(0.0, 2.9, "1"), "routing_b": Parameter(0.0, 6.5, "d")}
 """Low, high and unit of the unit hydrograph's two parameters, one pair a basin."""
@@ -56,11 +57,29 @@ STORES = ("snowpack", "meltwater", "soil_moisture", "upper_zone", "lower_zone")
 """In mm, at the day's end; the first dimension of a state."""
 
 FLUXES = dict.fromkeys(
-    ("rain", "snow", "melt", "refreeze", "recharge", "excess", "et", "percolation", "q0", "q1", "q2"), "mm/d"
+    (
+        "rain",
+        "snow",
+        "melt",
+        "refreeze",
+        "recharge",
+        "excess",
+        "et",
+        "percolation",
+        "q0",
+        "q1",
+        "q2",
+    ),
+    "mm/d",
 )
 """Names and units of what `step` returns. `recharge` and `excess` both go to the upper zone."""
 
-LONG_NAMES = {"et": "actual evapotranspiration", "q0": "quick flow", "q1": "interflow", "q2": "baseflow"}
+LONG_NAMES = {
+    "et": "actual evapotranspiration",
+    "q0": "quick flow",
+    "q1": "interflow",
+    "q2": "baseflow",
+}
 """Where the name alone does not say it."""
 
 START = 0.001
@@ -75,8 +94,8 @@ ROUTING_DAYS = 15
 ROUTES = ("auto", "fused", "step")
 
 Recharge = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
-"""The share, 0 to 1, of the incoming water that becomes recharge, from (FC, BETA, soil moisture, soil moisture / FC,
-incoming water), each (basin, component): delta_n(NN_r)'s network."""
+"""The share, 0 to 1, of the incoming water that becomes recharge, from (FC, BETA, soil moisture,
+soil moisture / FC, incoming water), each (basin, component): delta_n(NN_r)'s network."""
 
 
 def step(
@@ -94,7 +113,8 @@ def step(
     forcing
         Precipitation (mm/d), mean temperature (degC) and PET (mm/d), each (basin, 1).
     parameters
-        `PARAMETERS` by name, each (basin, component); without `BETAET` the exponent of Equation 7 is 1.
+        `PARAMETERS` by name, each (basin, component); without `BETAET` the exponent of Equation 7
+        is 1.
     recharge
         A network instead of the wetness of Equation 5.
 
@@ -109,42 +129,54 @@ def step(
     one, floor = zero + 1, zero + FLOOR
 
     above = t - p["TT"]
-    rain = torch.where(above >= 0, prcp, zero)                                             # (1) rain or snow
+    # (1) rain or snow
+    rain = torch.where(above >= 0, prcp, zero)
     snow = prcp - rain
     snowpack = snowpack + snow
-    melt = torch.minimum(torch.maximum(p["CFMAX"] * above, zero), snowpack)                # (2) melt
+    # (2) melt
+    melt = torch.minimum(torch.maximum(p["CFMAX"] * above, zero), snowpack)
     snowpack, meltwater = snowpack - melt, meltwater + melt
-    refreeze = torch.minimum(torch.maximum(-(p["CFR"] * p["CFMAX"]) * above, zero), meltwater)  # (3) refreezing
+    # (3) refreezing
+    refreeze = torch.minimum(torch.maximum(-(p["CFR"] * p["CFMAX"]) * above, zero), meltwater)
     snowpack, meltwater = snowpack + refreeze, meltwater - refreeze
-    held = torch.minimum(meltwater, p["CWH"] * snowpack)                                   # (4) what the pack holds
+    # (4) what the pack holds
+    held = torch.minimum(meltwater, p["CWH"] * snowpack)
     water, meltwater = rain + (meltwater - held), held
 
-    if recharge is None:                                                                   # (5) recharge
+    # (5) recharge
+    if recharge is None:
         share = torch.minimum(soil / p["FC"], one) ** p["BETA"]
     else:
         share = recharge(p["FC"], p["BETA"], soil, soil / p["FC"], water)
     recharged = water * share
     soil = soil + (water - recharged)
-    full = torch.minimum(soil, p["FC"])                                                    # (6) overflow of the soil
+    # (6) overflow of the soil
+    full = torch.minimum(soil, p["FC"])
     excess, soil = soil - full, full
-    dryness = torch.minimum(torch.maximum(soil, floor) / (p["LP"] * p["FC"]), one)         # (7) evapotranspiration
+    # (7) evapotranspiration
+    dryness = torch.minimum(torch.maximum(soil, floor) / (p["LP"] * p["FC"]), one)
     demand = pet * (dryness ** p["BETAET"] if "BETAET" in p else dryness)
     et = torch.minimum(torch.maximum(soil - floor, zero), demand)
     soil = soil - et
 
     upper = upper + (recharged + excess)
-    percolation = torch.minimum(upper, p["PERC"])                                          # (8) percolation
+    # (8) percolation
+    percolation = torch.minimum(upper, p["PERC"])
     upper = upper - percolation
-    q0 = p["K0"] * torch.maximum(upper - p["UZL"], zero)                                   # (9) quick flow, interflow
+    # (9) quick flow, interflow
+    q0 = p["K0"] * torch.maximum(upper - p["UZL"], zero)
     upper = upper - q0
     q1 = p["K1"] * upper
     upper = upper - q1
     lower = lower + percolation
-    q2 = p["K2"] * lower                                                                   # (10) baseflow
+    # (10) baseflow
+    q2 = p["K2"] * lower
     lower = lower - q2
 
     values = (rain, snow, melt, refreeze, recharged, excess, et, percolation, q0, q1, q2)
-    return torch.stack([snowpack, meltwater, soil, upper, lower]), dict(zip(FLUXES, values, strict=True))
+    return torch.stack([snowpack, meltwater, soil, upper, lower]), dict(
+        zip(FLUXES, values, strict=True)
+    )
 
 
 def run(
@@ -167,8 +199,8 @@ def run(
     prcp, tmean, pet
         mm/d, degC, mm/d.
     static, dynamic
-        Parameters that stay, and those that have a value a day. Every name of `PARAMETERS` in one of the two; `BETAET`
-        may be left out. Bounds are the caller's business.
+        Parameters that stay, and those that have a value a day. Every name of `PARAMETERS` in one
+        of the two; `BETAET` may be left out. Bounds are the caller's business.
     state
         `STORES` before the first day, mm; `START` everywhere where None.
     recharge
@@ -178,20 +210,22 @@ def run(
     components
         Return every component instead of their mean.
     route
-        `step`: the equations as they stand above. `fused`: the same in one compiled core, CPU only, no `recharge`, no
-        gradient to the forcing. `auto`: fused where it applies, so on CUDA the step, day by day. It uses nothing but
-        torch's own operations, but has never been run there, and a faster route there is none yet.
+        `step`: the equations as they stand above. `fused`: the same in one compiled core, CPU only,
+        no `recharge`, no gradient to the forcing. `auto`: fused where it applies, so on CUDA the
+        step, day by day. It uses nothing but torch's own operations, but has never been run there,
+        and a faster route there is none yet.
 
     Returns
     -------
     fluxes, state
-        `want` by name, each (basin, time), or (basin, time, component) with `components`; and `STORES` after the last
-        day, where the next call may go on.
+        `want` by name, each (basin, time), or (basin, time, component) with `components`; and
+        `STORES` after the last day, where the next call may go on.
 
     Raises
     ------
     ParameterError
-        An unknown, missing or doubled parameter, an unknown name in `want`, a route that cannot be taken.
+        An unknown, missing or doubled parameter, an unknown name in `want`, a route that cannot be
+        taken.
     """
     dynamic, want = dict(dynamic or {}), tuple(want)
     _check_names(static, dynamic, want)
@@ -203,14 +237,21 @@ def run(
         raise ParameterError(f"HBV has no route {route!r}{nearest(route, ROUTES)}")
     obstacle = _obstacle((prcp, tmean, pet), (state, *static.values(), *dynamic.values()), recharge)
     if route == "fused" and obstacle:
-        raise ParameterError(f"HBV's fused core cannot run {obstacle}; take the route 'step' or 'auto'")
+        raise ParameterError(
+            f"HBV's fused core cannot run {obstacle}; take the route 'step' or 'auto'"
+        )
     run_days = _run_steps if route == "step" or obstacle else _run_fused
     return run_days(prcp, tmean, pet, static, dynamic, state, recharge, want, components)
 
 
-def _obstacle(forcing: tuple[Tensor, ...], others: tuple[Tensor, ...], recharge: Recharge | None) -> str | None:
+def _obstacle(
+    forcing: tuple[Tensor, ...], others: tuple[Tensor, ...], recharge: Recharge | None
+) -> str | None:
     """Why the fused core does not apply, if so."""
-    dtypes, devices = {v.dtype for v in (*forcing, *others)}, {v.device.type for v in (*forcing, *others)}
+    dtypes, devices = (
+        {v.dtype for v in (*forcing, *others)},
+        {v.device.type for v in (*forcing, *others)},
+    )
     if recharge is not None:
         return "recharge by a network"
     if devices != {"cpu"}:
@@ -225,9 +266,13 @@ def _obstacle(forcing: tuple[Tensor, ...], others: tuple[Tensor, ...], recharge:
 def _run_fused(prcp, tmean, pet, static, dynamic, state, recharge, want, components):
     from hydronb.models.kernels.hbv import all_days
 
-    parameters = [static[name][:, None] if name in static else dynamic.get(name) for name in PARAMETERS]
+    parameters = [
+        static[name][:, None] if name in static else dynamic.get(name) for name in PARAMETERS
+    ]
     names = (*STORES, *FLUXES)
-    out, state = all_days(prcp, tmean, pet, parameters, state, [names.index(name) for name in want], components)
+    out, state = all_days(
+        prcp, tmean, pet, parameters, state, [names.index(name) for name in want], components
+    )
     return dict(zip(want, out, strict=True)), state
 
 
@@ -254,11 +299,16 @@ def _check_names(static: Collection[str], dynamic: Collection[str], want: tuple[
         raise ParameterError(f"HBV needs a value of {missing[0]}; it is neither static nor dynamic")
     for name in want:
         if name not in FLUXES and name not in STORES:
-            raise ParameterError(f"HBV has no flux or store {name!r}{nearest(name, (*FLUXES, *STORES))}")
+            raise ParameterError(
+                f"HBV has no flux or store {name!r}{nearest(name, (*FLUXES, *STORES))}"
+            )
 
 
-def unit_hydrograph(a: Float[Tensor, " basin"], b: Float[Tensor, " basin"]) -> Float[Tensor, "basin lag"]:
-    """Gamma density of shape a + 0.1 and scale b + 0.5 days at 0.5, 1.5 ... 14.5 days, made to sum to 1."""
+def unit_hydrograph(
+    a: Float[Tensor, " basin"], b: Float[Tensor, " basin"]
+) -> Float[Tensor, "basin lag"]:
+    """Gamma density of shape a + 0.1 and scale b + 0.5 days at 0.5, 1.5 ... 14.5 days, made to sum
+    to 1."""
     t = torch.arange(ROUTING_DAYS, dtype=a.dtype, device=a.device) + 0.5
     zero = torch.zeros((), dtype=a.dtype, device=a.device)
     shape, scale = torch.maximum(a, zero)[:, None] + 0.1, torch.maximum(b, zero)[:, None] + 0.5
@@ -281,9 +331,9 @@ def route(
     a, b
         `ROUTING`, one pair a basin.
     before
-        `streamflow` of the days just before, not yet routed: water that is still on its way. The last
-        `ROUTING_DAYS - 1` of them count; none where None. A series cut in two and routed so gives the same values as
-        the whole.
+        `streamflow` of the days just before, not yet routed: water that is still on its way. The
+        last `ROUTING_DAYS - 1` of them count; none where None. A series cut in two and routed so
+        gives the same values as the whole.
 
     Returns
     -------
@@ -299,7 +349,9 @@ def route(
     return (windows @ weights.flip(1)[:, :, None])[..., 0]
 
 
-def simulate(forcing: xr.Dataset, parameters: xr.Dataset, *, state: xr.Dataset | None = None) -> xr.Dataset:
+def simulate(
+    forcing: xr.Dataset, parameters: xr.Dataset, *, state: xr.Dataset | None = None
+) -> xr.Dataset:
     """All days, stores and fluxes of a catchment dataset, in float64.
 
     Parameters
@@ -307,26 +359,28 @@ def simulate(forcing: xr.Dataset, parameters: xr.Dataset, *, state: xr.Dataset |
     forcing
         `prcp`, `tmean` and `pet` over (basin, time), without gaps.
     parameters
-        Every name of `PARAMETERS` (without `BETAET` the exponent of Equation 7 is 1), over any of `basin`, `time` and
-        `component`; what a dim is missing of holds for all of it. With `routing_a` and `routing_b`, over `basin`,
-        streamflow is routed. Joined to `forcing` by basin and date.
+        Every name of `PARAMETERS` (without `BETAET` the exponent of Equation 7 is 1), over any of
+        `basin`, `time` and `component`; what a dim is missing of holds for all of it. With
+        `routing_a` and `routing_b`, over `basin`, streamflow is routed. Joined to `forcing` by
+        basin and date.
     state
-        What an earlier call returned for the days before, or its last `ROUTING_DAYS - 1` days: its last day's stores
-        are where this one goes on, and its q0 + q1 + q2 is the water that is still on its way to the gauge. `STORES`
-        without `time` will do where nothing is on its way. `START` in every store where None.
+        What an earlier call returned for the days before, or its last `ROUTING_DAYS - 1` days: its
+        last day's stores are where this one goes on, and its q0 + q1 + q2 is the water that is
+        still on its way to the gauge. `STORES` without `time` will do where nothing is on its way.
+        `START` in every store where None.
 
     Returns
     -------
     xr.Dataset
-        `STORES` (mm, at the day's end), `FLUXES` (mm/d) over (basin, time), and (component) where the parameters or the
-        state have it; `streamflow` over (basin, time), the components' mean of q0 + q1 + q2, routed where there are
-        routing parameters.
+        `STORES` (mm, at the day's end), `FLUXES` (mm/d) over (basin, time), and (component) where
+        the parameters or the state have it; `streamflow` over (basin, time), the components' mean
+        of q0 + q1 + q2, routed where there are routing parameters.
 
     Raises
     ------
     DataError
-        A forcing that is missing, or not a physical value, on some day; basins or dates of parameters or state that do
-        not match; a state without all stores.
+        A forcing that is missing, or not a physical value, on some day; basins or dates of
+        parameters or state that do not match; a state without all stores.
     ParameterError
         A parameter that is missing, unknown, outside its bounds, or over a dim that it cannot have.
     """
@@ -336,31 +390,58 @@ def simulate(forcing: xr.Dataset, parameters: xr.Dataset, *, state: xr.Dataset |
     _check_names([str(name) for name in values.data_vars if name not in ROUTING], (), ())
     if "time" in values.dims:
         if len(without := time.difference(values.indexes["time"])):
-            raise DataError(f"the parameters have no value on {without[0].date()}, a day of the forcing")
+            raise DataError(
+                f"the parameters have no value on {without[0].date()}, a day of the forcing"
+            )
         values = values.sel(time=time)
     stores, before = _start(state, basins, time)
     components = [ds.sizes["component"] for ds in (values, stores) if "component" in ds.dims] or [1]
     if components[0] != components[-1]:
-        raise DataError(f"the parameters have {components[0]} components, the state {components[-1]}; "
-                        "go on with the parameters that made the state")
+        raise DataError(
+            f"the parameters have {components[0]} components, the state {components[-1]}; "
+            "go on with the parameters that made the state"
+        )
     sizes = {"basin": len(basins), "time": len(time), "component": components[0]}
     own = {name: values[name] for name in PARAMETERS if name in values}
-    static = {name: _tensor(da, sizes, "basin", "component") for name, da in own.items() if "time" not in da.dims}
-    dynamic = {name: _tensor(da, sizes, "basin", "time", "component") for name, da in own.items() if "time" in da.dims}
-    out, _ = run(*(_tensor(da, sizes, "basin", "time") for da in series.values()), static, dynamic,
-                 state=torch.stack([_tensor(stores[name], sizes, "basin", "component") for name in STORES]),
-                 want=(*STORES, *FLUXES), components=True)
+    static = {
+        name: _tensor(da, sizes, "basin", "component")
+        for name, da in own.items()
+        if "time" not in da.dims
+    }
+    dynamic = {
+        name: _tensor(da, sizes, "basin", "time", "component")
+        for name, da in own.items()
+        if "time" in da.dims
+    }
+    out, _ = run(
+        *(_tensor(da, sizes, "basin", "time") for da in series.values()),
+        static,
+        dynamic,
+        state=torch.stack([_tensor(stores[name], sizes, "basin", "component") for name in STORES]),
+        want=(*STORES, *FLUXES),
+        components=True,
+    )
     flow = (out["q0"] + out["q1"] + out["q2"]).mean(2)
     if "routing_a" in values:
-        flow = route(flow, *(_tensor(values[name], sizes, "basin") for name in ROUTING),
-                     before=None if before is None else torch.tensor(before))
+        flow = route(
+            flow,
+            *(_tensor(values[name], sizes, "basin") for name in ROUTING),
+            before=None if before is None else torch.tensor(before),
+        )
     dims = ("basin", "time", "component")[: 3 if "component" in {*values.dims, *stores.dims} else 2]
-    arrays = {name: (dims, v.numpy() if len(dims) == 3 else v[..., 0].numpy()) for name, v in out.items()}
-    coords = {**series["prcp"].coords, **{k: v for k, v in values.coords.items() if v.dims == ("component",)}}
+    arrays = {
+        name: (dims, v.numpy() if len(dims) == 3 else v[..., 0].numpy()) for name, v in out.items()
+    }
+    coords = {
+        **series["prcp"].coords,
+        **{k: v for k, v in values.coords.items() if v.dims == ("component",)},
+    }
     result = xr.Dataset({**arrays, "streamflow": (("basin", "time"), flow.numpy())}, coords)
     for name, da in result.data_vars.items():
-        da.attrs.update(units="mm" if name in STORES else "mm/d",
-                        long_name=LONG_NAMES.get(str(name), str(name).replace("_", " ")))
+        da.attrs.update(
+            units="mm" if name in STORES else "mm/d",
+            long_name=LONG_NAMES.get(str(name), str(name).replace("_", " ")),
+        )
     return result
 
 
@@ -371,16 +452,21 @@ def _series(forcing: xr.Dataset) -> dict[str, xr.DataArray]:
             how = "; hydronb.data.pet.choose_pet adds it" if name == "pet" else ""
             raise DataError(f"HBV needs {name} in the forcing{how}")
         if set(forcing[name].dims) != {"basin", "time"}:
-            raise DataError(f"HBV needs {name} over basin and time, not over {', '.join(map(str, forcing[name].dims))}")
+            raise DataError(
+                f"HBV needs {name} over basin and time, not over"
+                f" {', '.join(map(str, forcing[name].dims))}"
+            )
     require_daily(forcing.indexes["time"], "the forcing")
     series = {name: forcing[name].transpose("basin", "time") for name in ("prcp", "tmean", "pet")}
     for name, da in series.items():
         low, high = FORCINGS[name].low, FORCINGS[name].high
         if len(bad := np.argwhere(~((da.values >= low) & (da.values <= high)))):
             b, t = bad[0]
-            raise DataError(f"{name} of basin {da['basin'].values[b]} is {da.values[b, t]:g} on "
-                            f"{str(da['time'].values[t])[:10]}; HBV needs {low:g} to {high:g} {FORCINGS[name].units} "
-                            "on every day of the period")
+            raise DataError(
+                f"{name} of basin {da['basin'].values[b]} is {da.values[b, t]:g} on"
+                f" {str(da['time'].values[t])[:10]}; HBV needs {low:g} to {high:g}"
+                f" {FORCINGS[name].units} on every day of the period"
+            )
     return series
 
 
@@ -391,7 +477,9 @@ def _matched(ds: xr.Dataset, what: str, basins: pd.Index) -> xr.Dataset:
     if "basin" not in ds.coords:
         raise DataError(f"{what} has a dimension basin without ids; basins are joined by id")
     if len(without := basins.difference(ds.indexes["basin"])):
-        raise DataError(f"{what} has no basin {without[0]!r}, which the forcing has; basins are joined by id")
+        raise DataError(
+            f"{what} has no basin {without[0]!r}, which the forcing has; basins are joined by id"
+        )
     return ds.sel(basin=basins)
 
 
@@ -403,16 +491,22 @@ def _bounded(parameters: xr.Dataset) -> xr.Dataset:
             raise ParameterError(f"HBV has no parameter {name!r}{nearest(name, known)}")
         allowed = ("basin",) if name in ROUTING else ("basin", "time", "component")
         if odd := [d for d in da.dims if d not in allowed]:
-            raise ParameterError(f"HBV's {name} cannot vary over {odd[0]}, only over {', '.join(allowed)}")
+            raise ParameterError(
+                f"HBV's {name} cannot vary over {odd[0]}, only over {', '.join(allowed)}"
+            )
         low, high, unit = known[name]
         slack = 1e-6 * (high - low)
         if len(bad := np.argwhere(~((da.values >= low - slack) & (da.values <= high + slack)))):
             first = da[dict(zip(da.dims, bad[0], strict=True))]
             basin = f" of basin {first['basin'].item()}" if "basin" in first.coords else ""
             day = f" on {str(first['time'].values)[:10]}" if "time" in first.coords else ""
-            raise ParameterError(f"HBV's {name}{basin} is {first.item():g}{day}, outside {low:g} to {high:g} {unit}")
+            raise ParameterError(
+                f"HBV's {name}{basin} is {first.item():g}{day}, outside {low:g} to {high:g} {unit}"
+            )
     if len(one := [name for name in ROUTING if name in parameters]) == 1:
-        raise ParameterError(f"HBV has {one[0]} but not the other of {' and '.join(ROUTING)}; give both or neither")
+        raise ParameterError(
+            f"HBV has {one[0]} but not the other of {' and '.join(ROUTING)}; give both or neither"
+        )
     return parameters.map(lambda da: da.clip(known[da.name].low, known[da.name].high))
 
 
@@ -428,17 +522,23 @@ def _start(
     if "time" in state.dims:
         last = state.indexes["time"][-1]
         if (time[0] - last).days != 1:
-            raise DataError(f"the state ends on {last.date()}, the forcing begins on {time[0].date()}; it goes on the "
-                            "day after (or give one day's stores, without a dimension time)")
+            raise DataError(
+                f"the state ends on {last.date()}, the forcing begins on {time[0].date()}; it goes"
+                " on the day after (or give one day's stores, without a dimension time)"
+            )
         if {"q0", "q1", "q2"} <= set(state):
-            flow = (state["q0"] + state["q1"] + state["q2"]).isel(time=slice(1 - ROUTING_DAYS, None))
+            flow = (state["q0"] + state["q1"] + state["q2"]).isel(
+                time=slice(1 - ROUTING_DAYS, None)
+            )
             flow = flow.mean("component") if "component" in flow.dims else flow
             before = flow.transpose("basin", "time").values
         state = state.isel(time=-1)
     stores = state[list(STORES)]
     for name, da in stores.data_vars.items():
         if not (da >= 0).all():
-            raise DataError(f"the state's {name} is negative or missing somewhere; a store holds 0 mm or more")
+            raise DataError(
+                f"the state's {name} is negative or missing somewhere; a store holds 0 mm or more"
+            )
     return stores, before
 
 

@@ -1,4 +1,5 @@
-"""LSTM of Kratzert et al. (2019), Eqs. 1 to 6, with or without static attributes. doi:10.5194/hess-23-5089-2019"""
+"""LSTM of Kratzert et al. (2019), Eqs. 1 to 6, with or without static attributes.
+doi:10.5194/hess-23-5089-2019"""
 
 import torch
 from jaxtyping import Float
@@ -25,8 +26,16 @@ class LSTM(nn.Module):
     blocks = ("output", "forget", "input", "cell")
     """Row blocks of the stacked weights: o, f, i, g of Eqs. 1 to 4."""
 
-    def __init__(self, n_dynamic: int, n_static: int, hidden: int, n_targets: int = 1, dropout: float = 0.0,
-                 forget_bias: float = 5.0, route: str = "auto"):
+    def __init__(
+        self,
+        n_dynamic: int,
+        n_static: int,
+        hidden: int,
+        n_targets: int = 1,
+        dropout: float = 0.0,
+        forget_bias: float = 5.0,
+        route: str = "auto",
+    ):
         super().__init__()
         self.n_dynamic, self.n_static, self.hidden, self.route = n_dynamic, n_static, hidden, route
         gates = len(self.blocks) * hidden
@@ -37,25 +46,42 @@ class LSTM(nn.Module):
         self.head = nn.Linear(hidden, n_targets)
         initialise(self, forget_bias)
 
-    def forward(self, dynamic: Float[Tensor, "batch time dynamic"], static: Float[Tensor, "batch static"],
-                last: int = 1) -> Float[Tensor, "batch last target"]:
+    def forward(
+        self,
+        dynamic: Float[Tensor, "batch time dynamic"],
+        static: Float[Tensor, "batch static"],
+        last: int = 1,
+    ) -> Float[Tensor, "batch last target"]:
         """Standardised inputs to standardised targets of the last `last` days."""
         h, _ = self.states(dynamic, static, last=last)
         return self.head(self.dropout(h))
 
-    def states(self, dynamic: Float[Tensor, "batch time dynamic"], static: Float[Tensor, "batch static"],
-               state: tuple[Tensor, Tensor] | None = None, last: int | None = None,
-               ) -> tuple[Float[Tensor, "batch last hidden"], Float[Tensor, "batch known hidden"]]:
-        """Hidden and cell states (Eqs. 5 and 6) of the last `last` days, all where None; see `EALSTM.states`."""
+    def states(
+        self,
+        dynamic: Float[Tensor, "batch time dynamic"],
+        static: Float[Tensor, "batch static"],
+        state: tuple[Tensor, Tensor] | None = None,
+        last: int | None = None,
+    ) -> tuple[Float[Tensor, "batch last hidden"], Float[Tensor, "batch known hidden"]]:
+        """Hidden and cell states (Eqs. 5 and 6) of the last `last` days, all where None; see
+        `EALSTM.states`."""
         if use_fused(self.route, dynamic, state):
             return fused_states(self, dynamic, static, last)
         own, shared = self.weight[:, : self.n_dynamic], self.weight[:, self.n_dynamic :]
-        h, c = recurrence(dynamic.transpose(0, 1), own, static @ shared.T + self.bias, self.recurrent,
-                          state=state, last=last)
+        h, c = recurrence(
+            dynamic.transpose(0, 1),
+            own,
+            static @ shared.T + self.bias,
+            self.recurrent,
+            state=state,
+            last=last,
+        )
         return h.transpose(0, 1), c.transpose(0, 1)
 
     def fused_weights(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Input weights, recurrent weights and bias with rows in the order of PyTorch's kernel, i f g o."""
+        """Input weights, recurrent weights and bias with rows in the order of PyTorch's kernel, i f
+        g o."""
+
         def reorder(stacked: Tensor) -> Tensor:
             o, f, i, g = stacked.chunk(4)
             return torch.cat([i, f, g, o])
@@ -64,8 +90,8 @@ class LSTM(nn.Module):
 
 
 def initialise(model: nn.Module, forget_bias: float) -> None:
-    """The published runs' initialisation: orthogonal input weights, identity recurrent weights, zero biases but for
-    the forget gate's; the head keeps PyTorch's own."""
+    """The published runs' initialisation: orthogonal input weights, identity recurrent weights,
+    zero biases but for the forget gate's; the head keeps PyTorch's own."""
     hidden, n_gates = model.hidden, len(model.blocks)
     with torch.no_grad():
         nn.init.orthogonal_(model.weight)
@@ -75,14 +101,17 @@ def initialise(model: nn.Module, forget_bias: float) -> None:
 
 
 def use_fused(route: str, dynamic: Tensor, state: tuple[Tensor, Tensor] | None) -> bool:
-    """`auto` takes the loop on a CPU. It is 2 to 2.5 times as fast there up to 128 cells, level with the fused kernel
-    at 256 (0.7 to 1.7 of its speed), needs a third of its memory and gives the cell states of every day
-    (`benchmarks/README.md`)."""
+    """`auto` takes the loop on a CPU. It is 2 to 2.5 times as fast there up to 128 cells, level
+    with the fused kernel at 256 (0.7 to 1.7 of its speed), needs a third of its memory and gives
+    the cell states of every day (`benchmarks/README.md`)."""
     return state is None and (route == "fused" or (route == "auto" and dynamic.is_cuda))
 
 
-def fused_states(model: nn.Module, dynamic: Tensor, static: Tensor, last: int | None) -> tuple[Tensor, Tensor]:
-    """Hidden states through PyTorch's LSTM kernel; of the cell states it returns the last day's alone."""
+def fused_states(
+    model: nn.Module, dynamic: Tensor, static: Tensor, last: int | None
+) -> tuple[Tensor, Tensor]:
+    """Hidden states through PyTorch's LSTM kernel; of the cell states it returns the last day's
+    alone."""
     weight, recurrent, bias = model.fused_weights()
     x = torch.cat([dynamic, static[:, None].expand(-1, dynamic.shape[1], -1)], dim=-1)
     zero = x.new_zeros(1, x.shape[0], model.hidden)

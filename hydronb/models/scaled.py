@@ -13,21 +13,27 @@ NETWORKS = {"ealstm": EALSTM, "lstm": LSTM, "lstm_no_static": LSTM}
 
 
 class Standardised(nn.Module):
-    """What all wrappers share: means and standard deviations on the model's device, from `scaling`."""
+    """What all wrappers share: means and standard deviations on the model's device, from
+    `scaling`."""
 
     def __init__(self, scaling: Scaling):
         super().__init__()
         self.scaling = scaling
         for role in ("forcings", "attributes", "targets"):
-            table = torch.tensor(list(getattr(scaling, role).values()), dtype=torch.float32).reshape(-1, 2)
-            std = torch.where(table[:, 1] > 0, table[:, 1], 1.0)  # a constant attribute scales to zero
+            table = torch.tensor(
+                list(getattr(scaling, role).values()), dtype=torch.float32
+            ).reshape(-1, 2)
+            # a constant attribute scales to zero
+            std = torch.where(table[:, 1] > 0, table[:, 1], 1.0)
             self.register_buffer(f"{role}_mean", table[:, 0].clone(), persistent=False)
             self.register_buffer(f"{role}_std", std, persistent=False)
 
     def standardise(self, dynamic: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
         """Raw forcings and attributes to zero mean and unit standard deviation."""
-        return ((dynamic - self.forcings_mean) / self.forcings_std,
-                (static - self.attributes_mean) / self.attributes_std)
+        return (
+            (dynamic - self.forcings_mean) / self.forcings_std,
+            (static - self.attributes_mean) / self.attributes_std,
+        )
 
 
 class ScaledModel(Standardised):
@@ -42,25 +48,53 @@ class ScaledModel(Standardised):
     hidden, dropout, forget_bias
         As the network takes them.
     sequence_length, predict_last
-        Days a sample has and how many of them are targets; kept so that a trained model is used as it was trained.
+        Days a sample has and how many of them are targets; kept so that a trained model is used as
+        it was trained.
     """
 
-    def __init__(self, model: str, scaling: Scaling, *, hidden: int, dropout: float, forget_bias: float,
-                 sequence_length: int, predict_last: int):
+    def __init__(
+        self,
+        model: str,
+        scaling: Scaling,
+        *,
+        hidden: int,
+        dropout: float,
+        forget_bias: float,
+        sequence_length: int,
+        predict_last: int,
+    ):
         super().__init__(scaling)
         if model not in NETWORKS:
             raise TrainingError(f"unknown model {model!r}{nearest(model, NETWORKS)}")
-        self.settings = {"model": model, "hidden": hidden, "dropout": dropout, "forget_bias": forget_bias,
-                         "sequence_length": sequence_length, "predict_last": predict_last}
+        self.settings = {
+            "model": model,
+            "hidden": hidden,
+            "dropout": dropout,
+            "forget_bias": forget_bias,
+            "sequence_length": sequence_length,
+            "predict_last": predict_last,
+        }
         self.sequence_length, self.predict_last = sequence_length, predict_last
-        self.network = NETWORKS[model](len(scaling.forcings), len(scaling.attributes), hidden, len(scaling.targets),
-                                       dropout, forget_bias)
+        self.network = NETWORKS[model](
+            len(scaling.forcings),
+            len(scaling.attributes),
+            hidden,
+            len(scaling.targets),
+            dropout,
+            forget_bias,
+        )
 
-    def forward(self, dynamic: Float[Tensor, "batch time dynamic"], static: Float[Tensor, "batch static"],
-                *, attribute_noise: float = 0.0) -> Float[Tensor, "batch last target"]:
+    def forward(
+        self,
+        dynamic: Float[Tensor, "batch time dynamic"],
+        static: Float[Tensor, "batch static"],
+        *,
+        attribute_noise: float = 0.0,
+    ) -> Float[Tensor, "batch last target"]:
         """Targets of the last `predict_last` days, in their units and not clipped.
 
-        `attribute_noise` is the standard deviation of Gaussian noise on the standardised attributes.
+        `attribute_noise` is the standard deviation of Gaussian noise on the standardised
+        attributes.
         """
         dynamic, static = self.standardise(dynamic, static)
         if attribute_noise:
@@ -77,5 +111,7 @@ class ScaledModel(Standardised):
             The network is not an EA-LSTM.
         """
         if not isinstance(self.network, EALSTM):
-            raise TrainingError(f"a {self.settings['model']} has no static input gate; train model: ealstm")
+            raise TrainingError(
+                f"a {self.settings['model']} has no static input gate; train model: ealstm"
+            )
         return self.network.input_gate((static - self.attributes_mean) / self.attributes_std)

@@ -1,4 +1,5 @@
-"""A trained model on disk: `model.safetensors` and `model.json`, nothing pickled, each file whole or not there."""
+"""A trained model on disk: `model.safetensors` and `model.json`, nothing pickled, each file whole
+or not there."""
 
 import json
 import os
@@ -24,8 +25,8 @@ WRAPPERS = {
     "cnn_lstm": "hydronb.models.cnn_lstm:CNNLSTM",
     "mean_lstm": "hydronb.models.cnn_lstm:CNNLSTM",
 }
-"""Where the class of each model is. It is made by `Class(scaling=scaling, **settings)`, and keeps `scaling` and
-`settings`, which name the `model`."""
+"""Where the class of each model is. It is made by `Class(scaling=scaling, **settings)`, and keeps
+`scaling` and `settings`, which name the `model`."""
 
 
 def save(model: nn.Module, folder: Path, **notes: object) -> None:
@@ -36,7 +37,9 @@ def save(model: nn.Module, folder: Path, **notes: object) -> None:
     OSError
         The folder cannot be written, or the disk is full.
     """
-    text = json.dumps({"settings": model.settings, "scaling": model.scaling.plain(), **notes}, indent=1)
+    text = json.dumps(
+        {"settings": model.settings, "scaling": model.scaling.plain(), **notes}, indent=1
+    )
     write_tensors(folder / "model.safetensors", model.state_dict())
     write_atomically(folder / "model.json", text.encode())
 
@@ -55,16 +58,23 @@ def load(folder: str | Path, *, device: str = "cpu") -> nn.Module:
     try:
         settings = description["settings"]
         if (name := settings["model"]) not in WRAPPERS:
-            raise TrainingError(f"{folder / 'model.json'}: unknown model {name!r}{nearest(name, WRAPPERS)}")
+            raise TrainingError(
+                f"{folder / 'model.json'}: unknown model {name!r}{nearest(name, WRAPPERS)}"
+            )
         module, cls = WRAPPERS[name].split(":")
-        model = getattr(import_module(module), cls)(scaling=Scaling.from_plain(description["scaling"]), **settings)
+        model = getattr(import_module(module), cls)(
+            scaling=Scaling.from_plain(description["scaling"]), **settings
+        )
         model.load_state_dict(load_file(weights))
     except FileNotFoundError:
-        raise TrainingError(f"{folder} holds no model.safetensors: the training has not finished; "
-                            "run it again") from None
+        raise TrainingError(
+            f"{folder} holds no model.safetensors: the training has not finished; run it again"
+        ) from None
     except (SafetensorError, RuntimeError, KeyError, TypeError) as error:
-        raise TrainingError(f"{weights} cannot be read: it is truncated or not of this model "
-                            f"({str(error).splitlines()[0]}); delete it and train the run again") from None
+        raise TrainingError(
+            f"{weights} cannot be read: it is truncated or not of this model "
+            f"({str(error).splitlines()[0]}); delete it and train the run again"
+        ) from None
     return model.to(device).eval()
 
 
@@ -75,8 +85,9 @@ def read_description(folder: Path) -> dict:
     except FileNotFoundError:
         raise TrainingError(f"{folder} holds no trained model (no model.json)") from None
     except ValueError:
-        raise TrainingError(f"{folder / 'model.json'} is truncated or no JSON; delete it and train the run "
-                            "again") from None
+        raise TrainingError(
+            f"{folder / 'model.json'} is truncated or no JSON; delete it and train the run again"
+        ) from None
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -89,6 +100,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None
+) -> None:
     """Write a safetensors file, whole or not at all."""
     write_atomically(path, to_bytes({n: t.contiguous() for n, t in tensors.items()}, metadata))

@@ -35,16 +35,49 @@ from hydronb.parameters.delta_hbv import (
     DeltaHBVTrainParameters,
     DeltaHBVTwinParameters,
 )
-from hydronb.parameters.ealstm import LOSSES, MODELS, BenchmarkParameters, SearchParameters, TrainParameters
-from hydronb.parameters.ealstm_analysis import RobustnessParameters, SensitivityParameters, SimilarityParameters
+from hydronb.parameters.ealstm import (
+    LOSSES,
+    MODELS,
+    BenchmarkParameters,
+    SearchParameters,
+    TrainParameters,
+)
+from hydronb.parameters.ealstm_analysis import (
+    RobustnessParameters,
+    SensitivityParameters,
+    SimilarityParameters,
+)
 
 __all__ = [
-    "LOSSES", "METRICS", "MODELS", "NOTEBOOKS", "BenchmarkParameters", "CNNLSTMBenchmarkParameters",
-    "CNNLSTMProbesParameters", "CNNLSTMTrainParameters", "CatchmentsParameters", "DataParameters",
-    "DeltaHBVBenchmarkParameters", "DeltaHBVDynamicParameters", "DeltaHBVFluxesParameters", "DeltaHBVTrainParameters",
-    "DeltaHBVTwinParameters", "FitParameters", "GridParameters", "NotebookParameters", "Parameters", "Period",
-    "RobustnessParameters", "SearchParameters", "SensitivityParameters", "SimilarityParameters", "TrainParameters",
-    "read_parameters", "resolve", "run_folder", "training_class",
+    "LOSSES",
+    "METRICS",
+    "MODELS",
+    "NOTEBOOKS",
+    "BenchmarkParameters",
+    "CNNLSTMBenchmarkParameters",
+    "CNNLSTMProbesParameters",
+    "CNNLSTMTrainParameters",
+    "CatchmentsParameters",
+    "DataParameters",
+    "DeltaHBVBenchmarkParameters",
+    "DeltaHBVDynamicParameters",
+    "DeltaHBVFluxesParameters",
+    "DeltaHBVTrainParameters",
+    "DeltaHBVTwinParameters",
+    "FitParameters",
+    "GridParameters",
+    "NotebookParameters",
+    "Parameters",
+    "Period",
+    "RobustnessParameters",
+    "SearchParameters",
+    "SensitivityParameters",
+    "SimilarityParameters",
+    "TrainParameters",
+    "read_parameters",
+    "resolve",
+    "run_folder",
+    "training_class",
 ]
 
 NOTEBOOKS: dict[str, type[NotebookParameters]] = {
@@ -75,11 +108,17 @@ def training_class(model: Any) -> type[FitParameters]:
     ParameterError
         No family has a model of this name.
     """
-    makes = {name: cls for cls in NOTEBOOKS.values() if issubclass(cls, FitParameters)
-             for name in get_args(cls.model_fields["model"].annotation)}
+    makes = {
+        name: cls
+        for cls in NOTEBOOKS.values()
+        if issubclass(cls, FitParameters)
+        for name in get_args(cls.model_fields["model"].annotation)
+    }
     if model is None:
         return TrainParameters
     if model not in makes:
-        raise ParameterError(f"model = {model!r} is unknown{nearest(str(model), makes)}; choose one of "
-                             f"{', '.join(makes)}")
+        raise ParameterError(
+            f"model = {model!r} is unknown{nearest(str(model), makes)}; choose one of "
+            f"{', '.join(makes)}"
+        )
     return makes[model]

@@ -1,4 +1,5 @@
-"""What the parameters of all notebooks share: reading, checking, one readable line for what is wrong.
+"""What the parameters of all notebooks share: reading, checking, one readable line for what is
+wrong.
 
 A notebook's first code cell holds plain assignments, its second is
 
@@ -22,12 +23,26 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from hydronb.errors import ParameterError, nearest
 
 Given = TypeVar("Given", bound="Parameters")  # not Self, which beartype does not take in methods
-METRICS = ("nse", "kge", "r", "alpha_nse", "beta_nse", "rmse", "fhv", "fms", "flv", "bpv", "bmv", "blv")
+METRICS = (
+    "nse",
+    "kge",
+    "r",
+    "alpha_nse",
+    "beta_nse",
+    "rmse",
+    "fhv",
+    "fms",
+    "flv",
+    "bpv",
+    "bmv",
+    "blv",
+)
 
 
 def resolve(path: str | Path) -> Path:
-    """A path as the user meant it, made absolute: `~` and `$VARIABLES` expanded, and a relative path taken from
-    the project's root when the notebook runs inside `notebooks/` (JupyterLab, nbval), else from the working folder.
+    """A path as the user meant it, made absolute: `~` and `$VARIABLES` expanded, and a relative
+    path taken from the project's root when the notebook runs inside `notebooks/` (JupyterLab,
+    nbval), else from the working folder.
 
     Raises
     ------
@@ -36,8 +51,10 @@ def resolve(path: str | Path) -> Path:
     """
     text = os.path.expandvars(str(path))
     if unset := re.search(r"\$\{?(\w+)", text):
-        raise ParameterError(f"{path}: the environment variable {unset[1]} is not set; set it to your folder, or write "
-                             "the path itself")
+        raise ParameterError(
+            f"{path}: the environment variable {unset[1]} is not set; set it to your folder, or"
+            " write the path itself"
+        )
     found = Path(text).expanduser()
     if found.is_absolute():
         return found
@@ -47,8 +64,8 @@ def resolve(path: str | Path) -> Path:
 
 
 def run_folder(p: "NotebookParameters", name: str) -> Path:
-    """The folder that notebook `name` writes to, made and with its parameters in `params.yaml`: `run_dir`, or
-    `outputs/notebooks/NAME` where that is empty.
+    """The folder that notebook `name` writes to, made and with its parameters in `params.yaml`:
+    `run_dir`, or `outputs/notebooks/NAME` where that is empty.
 
     Raises
     ------
@@ -63,7 +80,9 @@ def run_folder(p: "NotebookParameters", name: str) -> Path:
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, folder / "params.yaml")
     except OSError as error:
-        raise ParameterError(f"run_dir {folder} cannot be written: {error.strerror}; choose another") from None
+        raise ParameterError(
+            f"run_dir {folder} cannot be written: {error.strerror}; choose another"
+        ) from None
     return folder
 
 
@@ -80,7 +99,9 @@ def read_parameters(path: Path) -> dict[str, Any]:
     try:
         given = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ParameterError(f"no such file: {path}; a run directory holds the parameters of its run") from None
+        raise ParameterError(
+            f"no such file: {path}; a run directory holds the parameters of its run"
+        ) from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that never was, or not UTF-8
         raise ParameterError(f"{path} is not YAML ({str(error).splitlines()[0]})") from None
     if not isinstance(given, dict):
@@ -89,7 +110,8 @@ def read_parameters(path: Path) -> dict[str, Any]:
 
 
 def number(value: Any) -> Any:
-    """YAML 1.1 reads `1e-3` as text. Text that is a number in that form is meant as one; other text is an error."""
+    """YAML 1.1 reads `1e-3` as text. Text that is a number in that form is meant as one; other text
+    is an error."""
     if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
         return float(value)
     if isinstance(value, str | bool):
@@ -107,8 +129,10 @@ def _quoted(value: Any) -> Any:
     if isinstance(value, list):
         for v in value:
             if not isinstance(v, str):
-                raise ValueError(f"{v!r} is a number; quote gauge ids, or they lose their leading zeros "
-                                 "(YAML even reads 0123 as octal)")
+                raise ValueError(
+                    f"{v!r} is a number; quote gauge ids, or they lose their leading zeros "
+                    "(YAML even reads 0123 as octal)"
+                )
     return value
 
 
@@ -155,7 +179,9 @@ class Parameters(BaseModel):
     """What to say of names that are not parameters where one may expect them."""
 
     @classmethod
-    def validate_parameters(cls: type[Given], values: Mapping[str, Any], *, where: str = "") -> Given:
+    def validate_parameters(
+        cls: type[Given], values: Mapping[str, Any], *, where: str = ""
+    ) -> Given:
         """`cls(**values)`, with pydantic's report turned into one line.
 
         Raises
@@ -166,7 +192,9 @@ class Parameters(BaseModel):
         for name in values:
             if name not in cls.model_fields:
                 hint = cls.instead.get(name) or nearest(name, cls.model_fields)
-                raise ParameterError(f"{where}{': ' if where else ''}unknown parameter {name!r}{hint}")
+                raise ParameterError(
+                    f"{where}{': ' if where else ''}unknown parameter {name!r}{hint}"
+                )
         try:
             return cls(**values)
         except ValidationError as error:
@@ -174,18 +202,22 @@ class Parameters(BaseModel):
 
     @classmethod
     def from_notebook(cls: type[Given], namespace: Mapping[str, Any]) -> Given:
-        """The parameters among a notebook's globals; whatever papermill injected must be one of them."""
+        """The parameters among a notebook's globals; whatever papermill injected must be one of
+        them."""
         injected = {n for source in namespace.get("In", []) for n in _injected(source)}
         values = {n: namespace[n] for n in cls.model_fields if n in namespace}
         values |= {n: namespace[n] for n in injected if n in namespace}
         return cls.validate_parameters(values)
 
     def require_once(self, *names: str) -> None:
-        """Raise `ValueError` where one of these lists has an entry twice; text in place of a list passes."""
+        """Raise `ValueError` where one of these lists has an entry twice; text in place of a list
+        passes."""
         for name in names:
             values = getattr(self, name)
             if isinstance(values, list) and len(set(values)) < len(values):
-                raise ValueError(f"{name} lists {next(v for v in values if values.count(v) > 1)!r} twice")
+                raise ValueError(
+                    f"{name} lists {next(v for v in values if values.count(v) > 1)!r} twice"
+                )
 
     def plain(self) -> dict[str, Any]:
         """As JSON and YAML store it: no tuple, no Path, dates as text."""
@@ -196,8 +228,13 @@ def _injected(source: str) -> list[str]:
     """Names assigned in a cell that papermill injected."""
     if not source.startswith("# Parameters\n"):
         return []
-    return [t.id for node in ast.parse(source).body if isinstance(node, ast.Assign) for t in node.targets
-            if isinstance(t, ast.Name)]
+    return [
+        t.id
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign)
+        for t in node.targets
+        if isinstance(t, ast.Name)
+    ]
 
 
 def _one_line(error: ValidationError) -> str:
@@ -205,7 +242,9 @@ def _one_line(error: ValidationError) -> str:
     same = [e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]]
     # of the branches of a union, the one that the value comes nearest to
     first = max(same, key=lambda e: (len(e["loc"]), not e["type"].endswith("_type")))
-    name = ".".join(str(part) for part in first["loc"] if not (isinstance(part, str) and "[" in part))
+    name = ".".join(
+        str(part) for part in first["loc"] if not (isinstance(part, str) and "[" in part)
+    )
     if first["type"] == "extra_forbidden":
         return f"unknown parameter {name!r}"
     message = first["msg"].removeprefix("Value error, ")
@@ -230,7 +269,9 @@ class DataParameters(Parameters):
     """Caravan: the sub-source."""
     attributes: str | None = None
     """Caravan: a CAMELS attribute folder to join."""
-    forcing: Literal["daymet", "maurer", "maurer_extended", "nldas", "nldas_extended"] = "maurer_extended"
+    forcing: Literal["daymet", "maurer", "maurer_extended", "nldas", "nldas_extended"] = (
+        "maurer_extended"
+    )
     """CAMELS-US: the forcing product."""
     n_basins: Count = 24
     """Synthetic: how many; likewise `years`, `seed`, `truth`."""
@@ -247,8 +288,11 @@ class DataParameters(Parameters):
     def files(self) -> dict[str, str]:
         """Paths that the data come from, by parameter."""
         listed = self.basins if isinstance(self.basins, str) else None
-        named = {"path": None if self.kind == "synthetic" else self.path, "attributes": self.attributes,
-                 "basins": listed}  # fmt: skip
+        named = {
+            "path": None if self.kind == "synthetic" else self.path,
+            "attributes": self.attributes,
+            "basins": listed,
+        }
         return {name: path for name, path in named.items() if path is not None}
 
 
@@ -265,7 +309,9 @@ class NotebookParameters(Parameters):
     @classmethod
     def _nested_data(cls, values: Any) -> Any:
         if isinstance(values, dict) and isinstance(values.get("data"), Mapping):
-            values = values | {"data": cls.data_class().validate_parameters(values["data"], where="data")}
+            values = values | {
+                "data": cls.data_class().validate_parameters(values["data"], where="data")
+            }
         return values
 
     @classmethod
@@ -275,7 +321,8 @@ class NotebookParameters(Parameters):
 
 
 class FitParameters(NotebookParameters):
-    """What the training loop takes (`hydronb.fit`); a notebook that trains adds its model and its data."""
+    """What the training loop takes (`hydronb.fit`); a notebook that trains adds its model and its
+    data."""
 
     family: ClassVar[str]
     """The module in `hydronb.families` that prepares its training."""
@@ -291,7 +338,8 @@ class FitParameters(NotebookParameters):
     clip_norm: Positive | None = 1.0
     """Largest norm of the gradient; not clipped where None."""
     patience: Count | None = None
-    """Epochs without a better validation score before the training stops; the best weights are kept."""
+    """Epochs without a better validation score before the training stops; the best weights are
+    kept."""
     seed: Seed = 111
     threads: Count = 1
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
@@ -304,8 +352,8 @@ class FitParameters(NotebookParameters):
 
 
 class Periods(Parameters):
-    """The three periods of a training, which may not overlap: what a model is judged on must be new to it. A test in
-    basins that are left out of the training (`folds`) may be of any period."""
+    """The three periods of a training, which may not overlap: what a model is judged on must be new
+    to it. A test in basins that are left out of the training (`folds`) may be of any period."""
 
     train_period: Period
     validation_period: Period | None = None
@@ -314,11 +362,20 @@ class Periods(Parameters):
 
     @model_validator(mode="after")
     def _apart(self) -> "Periods":
-        judged = ("validation_period",) if getattr(self, "folds", None) else ("validation_period", "test_period")
+        judged = (
+            ("validation_period",)
+            if getattr(self, "folds", None)
+            else ("validation_period", "test_period")
+        )
         named = {n: getattr(self, n) for n in ("train_period", *judged)}
-        for (one, a), (other, b) in itertools.combinations({n: v for n, v in named.items() if v}.items(), 2):
+        for (one, a), (other, b) in itertools.combinations(
+            {n: v for n, v in named.items() if v}.items(), 2
+        ):
             if a.start <= b.end and b.start <= a.end:
-                raise ValueError(f"{one} ({a}) and {other} ({b}) overlap; what a model is judged on must be new to it")
+                raise ValueError(
+                    f"{one} ({a}) and {other} ({b}) overlap; what a model is judged on must be new"
+                    " to it"
+                )
         if getattr(self, "patience", None) and not self.validation_period:
             raise ValueError("patience needs a validation_period to judge by")
         return self

@@ -19,7 +19,8 @@ from hydronb.parameters.base import (
 
 
 class GridParameters(Parameters):
-    """Where the gridded catchment comes from; the `data:` of the cnn_lstm notebooks. See `hydronb.data.open_grid`."""
+    """Where the gridded catchment comes from; the `data:` of the cnn_lstm notebooks. See
+    `hydronb.data.open_grid`."""
 
     kind: Literal["synthetic", "file"] = "synthetic"
     path: str | None = None
@@ -27,7 +28,8 @@ class GridParameters(Parameters):
     preset: Literal["yellow", "yangtze", "lancang"] | None = None
     """Synthetic: one of the published grids, instead of a `shape`."""
     shape: Annotated[list[Count], Field(min_length=2, max_length=2)] = [16, 16]
-    """Synthetic: rows and columns, at least 4 x 4; likewise `years`, calendar years from 1983, and `seed`."""
+    """Synthetic: rows and columns, at least 4 x 4; likewise `years`, calendar years from 1983, and
+    `seed`."""
     years: Count = 12
     seed: Seed = 0
     cells: bool = False
@@ -49,8 +51,9 @@ class GridParameters(Parameters):
 
 
 class CNNLSTMTrainParameters(FitParameters, Periods):
-    """cnn_lstm_01_train. The defaults here are the published settings for the Yellow River (Li et al. 2023, Tables 2
-    and A2); the learning rate, which the paper does not give, is Adam's usual one."""
+    """cnn_lstm_01_train. The defaults here are the published settings for the Yellow River (Li et
+    al. 2023, Tables 2 and A2); the learning rate, which the paper does not give, is Adam's usual
+    one."""
 
     family: ClassVar[str] = "cnn_lstm"
     data: GridParameters = GridParameters()
@@ -59,7 +62,8 @@ class CNNLSTMTrainParameters(FitParameters, Periods):
     targets: Annotated[list[Literal["streamflow", "et"]], Field(min_length=1)] = ["streamflow"]
     """Two are the paper's multi-task learning."""
     static: list[str] = []
-    """Fields of the grid that join the forcing as channels, such as elevation or mask; not for `mean_lstm`."""
+    """Fields of the grid that join the forcing as channels, such as elevation or mask; not for
+    `mean_lstm`."""
     train_period: Period = Period(start=dt.date(1983, 1, 1), end=dt.date(2004, 12, 31))
     validation_period: Period | None = Period(start=dt.date(2006, 1, 1), end=dt.date(2009, 12, 31))
     test_period: Period = Period(start=dt.date(2011, 1, 1), end=dt.date(2014, 12, 31))
@@ -79,10 +83,15 @@ class CNNLSTMTrainParameters(FitParameters, Periods):
     @model_validator(mode="after")
     def _consistent(self) -> "CNNLSTMTrainParameters":
         if self.predict_last > self.sequence_length:
-            raise ValueError(f"predict_last ({self.predict_last}) is longer than sequence_length "
-                             f"({self.sequence_length})")
+            raise ValueError(
+                f"predict_last ({self.predict_last}) is longer than sequence_length "
+                f"({self.sequence_length})"
+            )
         if self.static and self.model == "mean_lstm":
-            raise ValueError(f"static = {self.static}: mean_lstm sees no grid; leave static out or choose cnn_lstm")
+            raise ValueError(
+                f"static = {self.static}: mean_lstm sees no grid; leave static out or choose"
+                " cnn_lstm"
+            )
         self.require_once("targets", "static")
         return self
 
@@ -102,9 +111,11 @@ class CNNLSTMProbesParameters(NotebookParameters):
     takes_runs_of: ClassVar[tuple[str, ...]] = ("cnn_lstm_01_train", "ealstm_01_train")
     data: GridParameters = GridParameters()
     runs: list[str] = []
-    """Run directories of cnn_lstm_01_train or ealstm_01_train; where empty, the notebook trains small ones."""
+    """Run directories of cnn_lstm_01_train or ealstm_01_train; where empty, the notebook trains
+    small ones."""
     targets: list[str] = []
-    """What cell states are asked for; all that the data hold and the network was not trained on where empty."""
+    """What cell states are asked for; all that the data hold and the network was not trained on
+    where empty."""
     left_out: Share = 0.25
     """Of the basins of a regional model that no probe is fit on."""
     seed: Seed = 0

@@ -21,21 +21,27 @@ from hydronb.parameters.base import (
 
 
 class DeltaHBVTrainParameters(FitParameters, Periods):
-    """delta_hbv_01_train. The defaults here are the published settings (Feng et al. 2022, Sect. 2.2 and its code)."""
+    """delta_hbv_01_train. The defaults here are the published settings (Feng et al. 2022, Sect. 2.2
+    and its code)."""
 
     family: ClassVar[str] = "delta_hbv"
     targets: ClassVar[list[str]] = ["streamflow"]
     instead: ClassVar[Mapping[str, str]] = {
-        "static": "; what `dynamic` does not name is static; BETAET (the paper's gamma) exists only where dynamic"}
+        "static": (
+            "; what `dynamic` does not name is static; BETAET (the paper's gamma) exists only where"
+            " dynamic"
+        )
+    }
     model: Literal["delta_hbv", "runoff_lstm", "local_hbv"] = "delta_hbv"
-    """`runoff_lstm` is the paper's benchmark; `local_hbv` is one HBV a basin, calibrated by gradient."""
+    """`runoff_lstm` is the paper's benchmark; `local_hbv` is one HBV a basin, calibrated by
+    gradient."""
     components: Count = 16
     dynamic: list[str] = ["BETAET", "BETA"]
     """Parameters with a value a day: BETAET is the paper's gamma, BETA its beta."""
     recharge: Literal["hbv", "network"] = "hbv"
     network: Literal["lstm", "attributes", "both"] = "lstm"
-    """What estimates the parameters: the paper's g_A, two layers that see the attributes alone, or these for the static
-    and both for the dynamic ones."""
+    """What estimates the parameters: the paper's g_A, two layers that see the attributes alone, or
+    these for the static and both for the dynamic ones."""
     initialisation: Literal["middle", "typical"] = "middle"
     """Where HBV's parameters start: the middle of their bounds, or usual values."""
     forcings: Annotated[list[str], Field(min_length=1)] = ["prcp", "tmean", "pet"]
@@ -50,9 +56,11 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
     dropout: Share = 0.5
     forget_bias: Number = 0.0
     dynamic_dropout: Share = 0.0
-    """Share of basins, for each dynamic parameter, that fall back on its static value while training."""
+    """Share of basins, for each dynamic parameter, that fall back on its static value while
+    training."""
     loss: Literal["feng2022", "nse_star", "nse_star_paper", "mse"] = "feng2022"
-    """Of `delta_hbv`; `runoff_lstm` has the RMSE of its standardised target, `local_hbv` 1 - NSE of each basin."""
+    """Of `delta_hbv`; `runoff_lstm` has the RMSE of its standardised target, `local_hbv` 1 - NSE of
+    each basin."""
     low_flow_weight: Annotated[NotNegative, Field(le=1)] = 0.25
     """Of `feng2022`: alpha, the weight of the transformed streamflow."""
     warmup_days: Annotated[int, Field(ge=0)] = 365
@@ -63,7 +71,8 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
     """Of `local_hbv`: calibrations a basin, of which the best on the training period is kept."""
     epochs: Count = 50
     samples_per_epoch: Count | None = None
-    """The paper's iteration count where None: samples enough to meet each day with a probability of 99 %."""
+    """The paper's iteration count where None: samples enough to meet each day with a probability of
+    99 %."""
     batch_size: Count = 100
     optimiser: Literal["adam", "adadelta"] = "adadelta"
     learning_rate: Positive | dict[int, Positive] = 1.0
@@ -79,7 +88,8 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
 
 
 class AnalysisParameters(NotebookParameters):
-    """What every notebook takes that reads trained runs; `data` is used only where it trains small ones itself."""
+    """What every notebook takes that reads trained runs; `data` is used only where it trains small
+    ones itself."""
 
     takes_runs_of: ClassVar[tuple[str, ...]] = ("delta_hbv_01_train",)
     runs: list[str] = []
@@ -90,7 +100,8 @@ class DeltaHBVBenchmarkParameters(AnalysisParameters):
     """delta_hbv_02_benchmark."""
 
     et_path: str | None = None
-    """NetCDF with `et` over (basin, time) to compare with; the hidden truth where the catchments carry one."""
+    """NetCDF with `et` over (basin, time) to compare with; the hidden truth where the catchments
+    carry one."""
     hydrographs: Count = 3
     """Catchments near the median NSE to draw, as Fig. 3 of the paper."""
     hydrograph_period: Period | None = None
@@ -111,7 +122,8 @@ class DeltaHBVDynamicParameters(AnalysisParameters):
     """delta_hbv_04_dynamic_parameters."""
 
     basins: Basins = None
-    """Catchments drawn; where None the driest, the snowiest and the wettest that the models simulate well."""
+    """Catchments drawn; where None the driest, the snowiest and the wettest that the models
+    simulate well."""
 
 
 class DeltaHBVTwinParameters(AnalysisParameters):

@@ -24,7 +24,8 @@ LOSSES = ("nse_star", "nse_star_paper", "mse")
 
 
 class TrainParameters(FitParameters, Periods):
-    """ealstm_01_train. The defaults here are the published settings (Kratzert et al. 2019, Sect. 2.6 and its code)."""
+    """ealstm_01_train. The defaults here are the published settings (Kratzert et al. 2019, Sect.
+    2.6 and its code)."""
 
     family: ClassVar[str] = "lumped"
     model: Literal["ealstm", "lstm", "lstm_no_static"] = "ealstm"
@@ -46,7 +47,8 @@ class TrainParameters(FitParameters, Periods):
     attribute_noise: NotNegative = 0.0
     """Standard deviation of Gaussian noise on the standardised attributes while training."""
     folds: Annotated[Count, Field(ge=2)] | None = None
-    """Parts that the basins are split into: the run trains outside of its `fold` and simulates inside, ungauged."""
+    """Parts that the basins are split into: the run trains outside of its `fold` and simulates
+    inside, ungauged."""
     fold: Count | None = None
     """Which part, counted from 1."""
     fold_seed: Seed = 0
@@ -55,12 +57,18 @@ class TrainParameters(FitParameters, Periods):
     @model_validator(mode="after")
     def _consistent(self) -> "TrainParameters":
         if self.predict_last > self.sequence_length:
-            raise ValueError(f"predict_last ({self.predict_last}) is longer than sequence_length "
-                             f"({self.sequence_length})")
+            raise ValueError(
+                f"predict_last ({self.predict_last}) is longer than sequence_length "
+                f"({self.sequence_length})"
+            )
         if (self.folds is None) != (self.fold is None):
-            raise ValueError("folds and fold belong together: how many parts, and which of them is left out")
+            raise ValueError(
+                "folds and fold belong together: how many parts, and which of them is left out"
+            )
         if self.folds and self.fold > self.folds:
-            raise ValueError(f"fold {self.fold} is not one of the {self.folds} folds, counted from 1")
+            raise ValueError(
+                f"fold {self.fold} is not one of the {self.folds} folds, counted from 1"
+            )
         self.require_once("forcings", "targets", "attributes")
         return self
 
@@ -70,7 +78,8 @@ class SearchParameters(NotebookParameters):
 
     takes_runs_of: ClassVar[tuple[str, ...]] = ("ealstm_01_train", "cnn_lstm_01_train")
     runs: list[str] = []
-    """Run directories of trained models that differ in their settings; where empty, the notebook trains small ones."""
+    """Run directories of trained models that differ in their settings; where empty, the notebook
+    trains small ones."""
     draws: Count = 1000
     """Draws of water years for the intervals."""
 
@@ -85,7 +94,8 @@ class BenchmarkParameters(NotebookParameters):
     """What is scored; all runs simulate it."""
     metrics: list[str] = ["nse", "kge", "alpha_nse", "beta_nse", "fhv", "fms", "flv"]
     benchmark_models: str = ""
-    """Folder of the released benchmark models (`hydronb.data.benchmark_models`); none where empty."""
+    """Folder of the released benchmark models (`hydronb.data.benchmark_models`); none where
+    empty."""
     draws: Count = 1000
     """Draws of water years for the intervals."""
 
@@ -95,5 +105,8 @@ class BenchmarkParameters(NotebookParameters):
             if name not in METRICS:
                 raise ValueError(f"unknown metric {name!r}{nearest(name, METRICS)}")
         if self.benchmark_models and self.target != "streamflow":
-            raise ValueError(f"target = {self.target!r}: the benchmark models have streamflow alone; leave them out")
+            raise ValueError(
+                f"target = {self.target!r}: the benchmark models have streamflow alone; leave"
+                " them out"
+            )
         return self

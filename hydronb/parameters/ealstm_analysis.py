@@ -15,13 +15,16 @@ class AnalysisParameters(NotebookParameters):
 
     takes_runs_of: ClassVar[tuple[str, ...]] = ("ealstm_01_train",)
     runs: list[str] = []
-    """Run directories of EA-LSTMs that differ in their seed alone; where empty, the notebook trains small ones."""
+    """Run directories of EA-LSTMs that differ in their seed alone; where empty, the notebook trains
+    small ones."""
 
 
 class RobustnessParameters(AnalysisParameters):
     """ealstm_03_robustness; the defaults are the paper's, but for the evaluation."""
 
-    sigmas: Annotated[list[NotNegative], Field(min_length=1)] = [round(0.1 * k, 1) for k in range(11)]
+    sigmas: Annotated[list[NotNegative], Field(min_length=1)] = [
+        round(0.1 * k, 1) for k in range(11)
+    ]
     """Standard deviations of the noise, in standard deviations of the attributes."""
     repetitions: Count = 50
     """Noise vectors for each basin and sigma."""
@@ -29,7 +32,8 @@ class RobustnessParameters(AnalysisParameters):
     evaluation: Literal["continuous", "windowed"] = "continuous"
     """`windowed` is the paper's."""
     compared_basins: Count = 20
-    """Basins on which both evaluations are made and compared, with one noise vector for each of compared_sigmas."""
+    """Basins on which both evaluations are made and compared, with one noise vector for each of
+    compared_sigmas."""
     compared_sigmas: Annotated[list[NotNegative], Field(min_length=1)] = [0.0, 1.0]
     threads: Count = 1
 
@@ -43,9 +47,11 @@ class SensitivityParameters(AnalysisParameters):
     """ealstm_04_sensitivity."""
 
     sensitivities: str = ""
-    """A CSV file of raw mean absolute gradients (basin, then a column an attribute) in place of runs."""
+    """A CSV file of raw mean absolute gradients (basin, then a column an attribute) in place of
+    runs."""
     attributes: str = ""
-    """CAMELS attribute folder, which knows where the basins of that file lie; no map where empty."""
+    """CAMELS attribute folder, which knows where the basins of that file lie; no map where
+    empty."""
     evaluation: Literal["continuous", "windowed"] = "continuous"
     """`windowed` is the paper's."""
     compared_basins: Count = 20
@@ -65,7 +71,8 @@ class SimilarityParameters(AnalysisParameters):
     embedding: str = ""
     """A NetCDF file with input_gate (seed, basin, cell) in place of runs."""
     attributes: str = ""
-    """CAMELS attribute folder with attributes and signatures; those of `data` (of the runs' own) where empty."""
+    """CAMELS attribute folder with attributes and signatures; those of `data` (of the runs' own)
+    where empty."""
     ks: Annotated[list[Clusters], Field(min_length=1)] = list(range(3, 15))
     """Numbers of clusters to try."""
     n_init: Count = 10

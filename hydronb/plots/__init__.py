@@ -1,4 +1,5 @@
-"""HoloViews figures shared by the notebooks and the app; each takes xarray or pandas and returns a HoloViews object."""
+"""HoloViews figures shared by the notebooks and the app; each takes xarray or pandas and returns a
+HoloViews object."""
 
 from hydronb.plots.basins import attribute_distributions, attribute_maps, basin_map, budyko
 from hydronb.plots.ensembles import difference_intervals, search_scores
@@ -10,7 +11,26 @@ from hydronb.plots.scores import cdf, loss_curve, one_to_one
 from hydronb.plots.style import axis_label, colours, save, start
 
 __all__ = [
-    "attribute_distributions", "attribute_maps", "axis_label", "basin_map", "budyko", "cdf", "colours", "day_by_day",
-    "difference_intervals", "flow_duration_curve", "forcing", "grid_maps", "hydrograph", "loss_curve", "one_to_one",
-    "probe_scores", "regime", "save", "scenario_scores", "search_scores", "start", "storm",
+    "attribute_distributions",
+    "attribute_maps",
+    "axis_label",
+    "basin_map",
+    "budyko",
+    "cdf",
+    "colours",
+    "day_by_day",
+    "difference_intervals",
+    "flow_duration_curve",
+    "forcing",
+    "grid_maps",
+    "hydrograph",
+    "loss_curve",
+    "one_to_one",
+    "probe_scores",
+    "regime",
+    "save",
+    "scenario_scores",
+    "search_scores",
+    "start",
+    "storm",
 ]

@@ -1,4 +1,5 @@
-"""A drawn figure of series takes new data in place: far cheaper than to draw it again, and its zoom tools stay."""
+"""A drawn figure of series takes new data in place: far cheaper than to draw it again, and its zoom
+tools stay."""
 
 from typing import Any
 
@@ -19,11 +20,14 @@ def plots_of(model: LayoutDOM) -> list[Plot]:
 
 
 def structure(figure: Any) -> tuple[Any, ...] | None:
-    """What two figures must have in common for one to take the other's data; None for one that cannot."""
+    """What two figures must have in common for one to take the other's data; None for one that
+    cannot."""
     elements = _elements(figure)
     if not elements or not all(isinstance(e, hv.Curve | hv.Histogram) for e in elements):
         return None
-    return tuple((type(e).__name__, e.label, tuple(d.name for d in e.dimensions())) for e in elements)
+    return tuple(
+        (type(e).__name__, e.label, tuple(d.name for d in e.dimensions())) for e in elements
+    )
 
 
 def refill(model: LayoutDOM, figure: Any) -> None:
@@ -57,7 +61,10 @@ def _columns(element: hv.Element) -> dict[str, np.ndarray]:
         return {x: element.dimension_values(x), y: values}
     edges = element.edges
     left, right = edges[:-1], edges[1:]
-    return dict(zip(FROM_EDGES, (values, left, right), strict=True)) | {x: element.dimension_values(x), y: values}
+    return dict(zip(FROM_EDGES, (values, left, right), strict=True)) | {
+        x: element.dimension_values(x),
+        y: values,
+    }
 
 
 def _ends(times: list[np.ndarray]) -> tuple[Any, Any]:
@@ -79,5 +86,3 @@ def _set_y(plot: Plot, values: list[np.ndarray]) -> None:
         low, high = low - margin, high + margin
     ends = (high, low) if start > end else (low, high)
     plot.y_range.update(start=ends[0], end=ends[1], reset_start=ends[0], reset_end=ends[1])
-
-

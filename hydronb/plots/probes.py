@@ -23,9 +23,17 @@ LEAST = {"nse": -0.5, "r": -0.2}
 """Scores below are drawn here: how much worse than useless a probe is does not matter."""
 
 
-def probe_scores(scores: pd.DataFrame, *, layer: str = "cells", value: str = "nse", split: str = "test",
-                 width: int = 400, height: int = 280) -> hv.Layout:
-    """A panel a run: the score of each target's probe, and those of its controls, by marker and colour.
+def probe_scores(
+    scores: pd.DataFrame,
+    *,
+    layer: str = "cells",
+    value: str = "nse",
+    split: str = "test",
+    width: int = 400,
+    height: int = 280,
+) -> hv.Layout:
+    """A panel a run: the score of each target's probe, and those of its controls, by marker and
+    colour.
 
     Parameters
     ----------
@@ -47,7 +55,9 @@ def probe_scores(scores: pd.DataFrame, *, layer: str = "cells", value: str = "ns
     layers = [layer, "grid mean"] if layer == "features" else [layer]
     part = scores[scores["layer"].isin(layers) & (scores["split"] == split)].dropna(subset=[value])
     if part.empty:
-        raise DataError(f"no {NAMES[value]} of {layer} on {split} days among these probes; choose another")
+        raise DataError(
+            f"no {NAMES[value]} of {layer} on {split} days among these probes; choose another"
+        )
     targets = list(dict.fromkeys(part["target"]))
     controls = [c for c in CONTROLS if c in set(part["control"])]
     shift = {c: (k - (len(controls) - 1) / 2) * 0.13 for k, c in enumerate(controls)}
@@ -60,14 +70,30 @@ def probe_scores(scores: pd.DataFrame, *, layer: str = "cells", value: str = "ns
         for control in controls:
             _, colour, marker = CONTROLS[control]
             of_control = of_run[of_run["control"] == control]
-            frame = of_control.assign(place=[targets.index(t) + shift[control] for t in of_control["target"]],
-                                      shown=np.maximum(of_control[value], LEAST[value]))  # fmt: skip
+            frame = of_control.assign(
+                place=[targets.index(t) + shift[control] for t in of_control["target"]],
+                shown=np.maximum(of_control[value], LEAST[value]),
+            )
             vdims = [hv.Dimension("shown", label=NAMES[value]), "target", value]
             points = hv.Scatter(frame, "place", vdims)
-            marks.append(points.opts(color=colour, marker=marker, size=9, tools=["hover"], line_color=colour))
-        panels.append(hv.Overlay(marks).opts(
-            width=width, height=height, title=label, xticks=ticks, xlabel="", ylabel=f"{NAMES[value]}, {split} days",
-            xrotation=20, xlim=(-0.5, len(targets) - 0.5), ylim=(LEAST[value] - 0.05, 1.05), show_legend=False, **FREE))
+            marks.append(
+                points.opts(color=colour, marker=marker, size=9, tools=["hover"], line_color=colour)
+            )
+        panels.append(
+            hv.Overlay(marks).opts(
+                width=width,
+                height=height,
+                title=label,
+                xticks=ticks,
+                xlabel="",
+                ylabel=f"{NAMES[value]}, {split} days",
+                xrotation=20,
+                xlim=(-0.5, len(targets) - 0.5),
+                ylim=(LEAST[value] - 0.05, 1.05),
+                show_legend=False,
+                **FREE,
+            )
+        )
     rows = [panels[k : k + ACROSS] for k in range(0, len(panels), ACROSS)]
     beside = [key([CONTROLS[c] for c in controls], 190, height), *[hv.Empty()] * (len(rows) - 1)]
     cells = [cell for row, last in zip(rows, beside, strict=True) for cell in (*row, last)]

@@ -1,7 +1,7 @@
 """What all figures share: colours, fonts, tools, how a figure is shown and saved.
 
-Axis labels come from `long_name` and `units`; a model has the same colour in every figure, safe for colour-blind
-readers; the observation is black.
+Axis labels come from `long_name` and `units`; a model has the same colour in every figure, safe for
+colour-blind readers; the observation is black.
 """
 
 import os
@@ -37,32 +37,78 @@ COLOURS = {
     "CNN-LSTM": "#CC79A7",
     "climatology": "#7F7F7F",
 }
-"""Fixed colours by the label's beginning: `EA-LSTM, NSE*` is an EA-LSTM. Okabe and Ito's palette."""
-SPARE = ("#56B4E9", "#882255", "#117733", "#AA4499", "#44AA99", "#999933", "#332288", "#661100", "#CC6677", "#DDCC77")
-"""For labels that have no colour of their own, and for the second of a family; Tol's muted colours."""
+"""Fixed colours by the label's beginning: `EA-LSTM, NSE*` is an EA-LSTM. Okabe and Ito's
+palette."""
+SPARE = (
+    "#56B4E9",
+    "#882255",
+    "#117733",
+    "#AA4499",
+    "#44AA99",
+    "#999933",
+    "#332288",
+    "#661100",
+    "#CC6677",
+    "#DDCC77",
+)
+"""For labels that have no colour of their own, and for the second of a family; Tol's muted
+colours."""
 RAIN, INK, GRID = "#5B8DB8", "#333333", "#E6E6E6"
 WIDTH = 900
 SEQUENTIAL = "viridis"
 FONT = "Helvetica Neue, Helvetica, Arial, sans-serif"
-THEME = Theme(json={"attrs": {
-    "Title": {"text_font": FONT, "text_font_size": "15px", "text_font_style": "normal", "text_color": INK},
-    "Axis": {"axis_label_text_font": FONT, "axis_label_text_font_size": "13px", "axis_label_text_color": INK,
-             "axis_label_text_font_style": "normal", "major_label_text_font": FONT,
-             "major_label_text_font_size": "12px", "major_label_text_color": INK,
-             "axis_line_color": "#999999", "major_tick_line_color": "#999999", "minor_tick_line_color": None},
-    "Grid": {"grid_line_color": GRID},
-    "Legend": {"label_text_font": FONT, "label_text_font_size": "13px", "label_text_color": INK,
-               "border_line_color": None, "background_fill_alpha": 0.75, "spacing": 2, "padding": 4},
-    "ColorBar": {"title_text_font": FONT, "title_text_font_size": "12px", "title_text_font_style": "normal",
-                 "major_label_text_font": FONT, "major_label_text_font_size": "11px", "bar_line_color": None,
-                 "major_tick_line_color": None},
-    "figure": {"outline_line_color": None, "toolbar_location": "above"},
-    "Toolbar": {"autohide": True, "logo": None},
-}})
+THEME = Theme(
+    json={
+        "attrs": {
+            "Title": {
+                "text_font": FONT,
+                "text_font_size": "15px",
+                "text_font_style": "normal",
+                "text_color": INK,
+            },
+            "Axis": {
+                "axis_label_text_font": FONT,
+                "axis_label_text_font_size": "13px",
+                "axis_label_text_color": INK,
+                "axis_label_text_font_style": "normal",
+                "major_label_text_font": FONT,
+                "major_label_text_font_size": "12px",
+                "major_label_text_color": INK,
+                "axis_line_color": "#999999",
+                "major_tick_line_color": "#999999",
+                "minor_tick_line_color": None,
+            },
+            "Grid": {"grid_line_color": GRID},
+            "Legend": {
+                "label_text_font": FONT,
+                "label_text_font_size": "13px",
+                "label_text_color": INK,
+                "border_line_color": None,
+                "background_fill_alpha": 0.75,
+                "spacing": 2,
+                "padding": 4,
+            },
+            "ColorBar": {
+                "title_text_font": FONT,
+                "title_text_font_size": "12px",
+                "title_text_font_style": "normal",
+                "major_label_text_font": FONT,
+                "major_label_text_font_size": "11px",
+                "bar_line_color": None,
+                "major_tick_line_color": None,
+            },
+            "figure": {"outline_line_color": None, "toolbar_location": "above"},
+            "Toolbar": {"autohide": True, "logo": None},
+        }
+    }
+)
 
 FREE: dict[str, Any] = {"active_tools": ["pan"], "show_grid": True}
-ALONG_TIME: dict[str, Any] = {"default_tools": ["save", "xpan", "xwheel_zoom", "xbox_zoom", "reset"],
-                              "active_tools": ["xpan"], "show_grid": True}
+ALONG_TIME: dict[str, Any] = {
+    "default_tools": ["save", "xpan", "xwheel_zoom", "xbox_zoom", "reset"],
+    "active_tools": ["xpan"],
+    "show_grid": True,
+}
 """Tools of a figure; the wheel zooms once it is switched on, so that a notebook scrolls past."""
 
 Series = Mapping[str, xr.DataArray]
@@ -70,8 +116,10 @@ Series = Mapping[str, xr.DataArray]
 
 
 def start() -> None:
-    """Make HoloViews draw with bokeh in this theme; a notebook calls it once, figures see to it otherwise."""
-    hv.extension("bokeh", logo=False, inline=True)  # a notebook shows its figures without a network, too
+    """Make HoloViews draw with bokeh in this theme; a notebook calls it once, figures see to it
+    otherwise."""
+    # a notebook shows its figures without a network, too
+    hv.extension("bokeh", logo=False, inline=True)
     hv.renderer("bokeh").theme = THEME
 
 
@@ -86,20 +134,24 @@ def save(figure: Any, folder: str | Path, name: str) -> Path:
     path = Path(folder) / f"{name}.html"
     partial = path.with_name(path.name + ".partial")
     page = file_html(_render(figure), INLINE, title=name.replace("_", " "), theme=THEME)
-    page = re.sub(r'<script src="static/[^>]*></script>\n?', "", page)  # panel's, which no figure here uses
+    # panel's, which no figure here uses
+    page = re.sub(r'<script src="static/[^>]*></script>\n?', "", page)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(page, encoding="utf-8")
         os.replace(partial, path)
     except OSError as error:
-        raise DataError(f"{path} cannot be written ({error.strerror or error}); choose another folder") from None
+        raise DataError(
+            f"{path} cannot be written ({error.strerror or error}); choose another folder"
+        ) from None
     return path
 
 
 def _render(figure: Any) -> Any:
     _bokeh()
     plot = hv.renderer("bokeh").get_plot(figure)
-    plot.document = Document()  # the current one, a visitor's in the app, would keep every figure to its own end
+    # the current one, a visitor's in the app, would keep every figure to its own end
+    plot.document = Document()
     return plot.state
 
 
@@ -111,8 +163,8 @@ def _bokeh() -> None:
 
 
 def colours(labels: Sequence[str]) -> dict[str, str]:
-    """A colour for each label: its family's where it has one and nobody took it, else a spare one, again when there are
-    more labels than colours.
+    """A colour for each label: its family's where it has one and nobody took it, else a spare one,
+    again when there are more labels than colours.
 
     >>> colours(["LSTM", "LSTM (no statics)", "EA-LSTM, MSE"])
     {'LSTM': '#D55E00', 'LSTM (no statics)': '#E69F00', 'EA-LSTM, MSE': '#0072B2'}

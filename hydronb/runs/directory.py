@@ -1,4 +1,5 @@
-"""A run's directory, outputs/PLAN/NOTEBOOK/RUN_ID: RUN_ID.partial while being written, complete by a rename."""
+"""A run's directory, outputs/PLAN/NOTEBOOK/RUN_ID: RUN_ID.partial while being written, complete by
+a rename."""
 
 import contextlib
 import datetime as dt
@@ -20,8 +21,9 @@ from hydronb.runs.notebook import Notebook
 from hydronb.runs.plan import Run
 
 State = Literal["new", "unfinished", "failed", "changed", "complete", "stale"]
-"""Of a directory, seen from a plan. `changed`: complete, but with other parameters, data or needs. `stale`:
-complete, but made by another version of the package or notebook, or before what it needs was made again."""
+"""Of a directory, seen from a plan. `changed`: complete, but with other parameters, data or needs.
+`stale`: complete, but made by another version of the package or notebook, or before what it needs
+was made again."""
 
 
 class Busy(Exception):
@@ -44,7 +46,8 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[int]:
-        """Hold the right to write; the file descriptor may be handed to a process, which then holds it too.
+        """Hold the right to write; the file descriptor may be handed to a process, which then holds
+        it too.
 
         Raises
         ------
@@ -77,18 +80,37 @@ class RunDirectory:
         return None
 
     def prepare(self, run: Run, *, plan: str, needs: list["RunDirectory"], fresh: bool) -> None:
-        """Make `partial` ready to be executed; one left by the same run is kept, so that it resumes."""
+        """Make `partial` ready to be executed; one left by the same run is kept, so that it
+        resumes."""
         left = read_record(self.partial)
-        if left is None or left["identity"] != run.identity or (fresh and left["versions"] != versions(run)):
+        if (
+            left is None
+            or left["identity"] != run.identity
+            or (fresh and left["versions"] != versions(run))
+        ):
             shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True, exist_ok=True)
-        _write(self.partial / "params.yaml", yaml.safe_dump(_parameters(run, needs), sort_keys=False))
-        write_record(self.partial, {
-            "id": run.id, "plan": plan, "notebook": run.notebook.name, "status": "prepared",
-            "identity": run.identity, "parameters": run.parameters, "data": run.data,
-            "needs": [_made(needed) for needed in needs], "seed": run.everything.get("seed"),
-            "threads": run.threads, "versions": versions(run), "notebook_file": str(run.notebook.path),
-            "takes_run_dir": "run_dir" in run.notebook.takes})
+        _write(
+            self.partial / "params.yaml", yaml.safe_dump(_parameters(run, needs), sort_keys=False)
+        )
+        write_record(
+            self.partial,
+            {
+                "id": run.id,
+                "plan": plan,
+                "notebook": run.notebook.name,
+                "status": "prepared",
+                "identity": run.identity,
+                "parameters": run.parameters,
+                "data": run.data,
+                "needs": [_made(needed) for needed in needs],
+                "seed": run.everything.get("seed"),
+                "threads": run.threads,
+                "versions": versions(run),
+                "notebook_file": str(run.notebook.path),
+                "takes_run_dir": "run_dir" in run.notebook.takes,
+            },
+        )
 
     def publish(self) -> None:
         """`partial` becomes `path`; what was there is kept in `superseded/`."""
@@ -119,8 +141,16 @@ class RunDirectory:
             why = stale(made, versions(run), {n.path.name: read_record(n.path) for n in needs})
             return ("stale", why) if why else ("complete", "")
         if left is not None and left["identity"] == run.identity:
-            return ("failed", left.get("error", "")) if left["status"] == "failed" else ("unfinished", "")
-        return ("changed", "parameters, data or needs differ from the plan's") if complete else ("new", "")
+            return (
+                ("failed", left.get("error", ""))
+                if left["status"] == "failed"
+                else ("unfinished", "")
+            )
+        return (
+            ("changed", "parameters, data or needs differ from the plan's")
+            if complete
+            else ("new", "")
+        )
 
 
 def directory(outputs: Path, plan: str, run: Run) -> RunDirectory:
@@ -139,7 +169,9 @@ def versions_today(made: dict[str, Any]) -> dict[str, str]:
     return {"hydronb": hydronb.__version__, "notebook": code}
 
 
-def stale(made: dict[str, Any], now: dict[str, str], needs: dict[str, dict[str, Any] | None]) -> str:
+def stale(
+    made: dict[str, Any], now: dict[str, str], needs: dict[str, dict[str, Any] | None]
+) -> str:
     """Why a complete run would come out differently today; empty where it would not."""
     then = made["versions"]
     if then["hydronb"] != now["hydronb"]:
@@ -149,7 +181,9 @@ def stale(made: dict[str, Any], now: dict[str, str], needs: dict[str, dict[str, 
     for needed in made["needs"]:
         record = needs.get(needed["id"])
         if record is None or record.get("finished") != needed["finished"]:
-            return f"{needed['id']} has been made again since" if record else f"{needed['id']} is gone"
+            return (
+                f"{needed['id']} has been made again since" if record else f"{needed['id']} is gone"
+            )
     return ""
 
 
@@ -159,7 +193,9 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-    whole = isinstance(record, dict) and {"status", "identity", "versions", "needs"} <= record.keys()
+    whole = (
+        isinstance(record, dict) and {"status", "identity", "versions", "needs"} <= record.keys()
+    )
     return record if whole else None
 
 
@@ -188,8 +224,12 @@ def _parameters(run: Run, needs: list[RunDirectory]) -> dict[str, Any]:
 
 def _made(needed: RunDirectory) -> dict[str, Any]:
     record = read_record(needed.path) or {}
-    return {"id": needed.path.name, "path": str(needed.path), "identity": record.get("identity"),
-            "finished": record.get("finished")}
+    return {
+        "id": needed.path.name,
+        "path": str(needed.path),
+        "identity": record.get("identity"),
+        "finished": record.get("finished"),
+    }
 
 
 def _try_lock(lock: int) -> bool:

@@ -11,8 +11,14 @@ from typing import Protocol, runtime_checkable
 import hydronb
 from hydronb.runs.lifeline import DISK_FULL, PARENT
 
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS",
-           "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 
 
 @runtime_checkable
@@ -29,8 +35,9 @@ class Job(Protocol):
 
 @runtime_checkable
 class Engine(Protocol):
-    """`start` gets one prepared directory executed, as `hydronb.runs.execute` does; `lock` is a descriptor to
-    hold meanwhile. Whether it is complete is read from the disk, never from the engine."""
+    """`start` gets one prepared directory executed, as `hydronb.runs.execute` does; `lock` is a
+    descriptor to hold meanwhile. Whether it is complete is read from the disk, never from the
+    engine."""
 
     def start(self, partial: Path, *, threads: int, lock: int) -> Job: ...
 
@@ -49,7 +56,10 @@ class LocalJob:
         if code == DISK_FULL:
             return "the disk is full; free some space, then the same command resumes it"
         if code < 0:
-            return f"its process was killed ({signal.Signals(-code).name}); the same command resumes it"
+            return (
+                f"its process was killed ({signal.Signals(-code).name}); the same command"
+                " resumes it"
+            )
         return f"its process ended with exit code {code}; see log.txt"
 
     def stop(self) -> None:
@@ -62,12 +72,26 @@ class LocalProcesses:
     """Each run in its own process, which ends with this one, in the caller's working folder."""
 
     def start(self, partial: Path, *, threads: int, lock: int) -> LocalJob:
-        """`threads` is what the numerical libraries may use, so that runs side by side do not fight."""
-        env = os.environ | dict.fromkeys(THREADS, str(threads)) | {PARENT: str(os.getpid())} | _import_path()
+        """`threads` is what the numerical libraries may use, so that runs side by side do not
+        fight."""
+        env = (
+            os.environ
+            | dict.fromkeys(THREADS, str(threads))
+            | {PARENT: str(os.getpid())}
+            | _import_path()
+        )
         with (partial / "log.txt").open("ab") as log:
-            return LocalJob(subprocess.Popen(
-                [sys.executable, "-m", "hydronb.runs.execute", str(partial)], env=env, pass_fds=(lock,),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True))
+            return LocalJob(
+                subprocess.Popen(
+                    [sys.executable, "-m", "hydronb.runs.execute", str(partial)],
+                    env=env,
+                    pass_fds=(lock,),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            )
 
 
 def _import_path() -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Execute one prepared run directory: `python -m hydronb.runs.execute RUN_ID.partial`.
 
-The one thing an engine has to get done somewhere: the pool does it in a process on this machine, a job on a
-cluster would do the same. All it needs is in the directory's run.json; it ends with the directory complete,
-or with `status: failed` and the error's words in run.json.
+The one thing an engine has to get done somewhere: the pool does it in a process on this machine, a
+job on a cluster would do the same. All it needs is in the directory's run.json; it ends with the
+directory complete, or with `status: failed` and the error's words in run.json.
 """
 
 import contextlib
@@ -24,12 +24,18 @@ LIBRARIES = ("torch", "numpy", "xarray", "papermill")
 
 
 def execute(partial: Path) -> bool:
-    """Run the notebook of a prepared directory from the working folder; whether it is complete now."""
+    """Run the notebook of a prepared directory from the working folder; whether it is complete
+    now."""
     record = read_record(partial)
     if record is None:
         raise FileNotFoundError(errno.ENOENT, "not a prepared run directory", str(partial))
     started = time.time()
-    record |= {"status": "running", "started": _stamp(), "machine": _machine(), "libraries": _libraries()}
+    record |= {
+        "status": "running",
+        "started": _stamp(),
+        "machine": _machine(),
+        "libraries": _libraries(),
+    }
     record.pop("error", None)
     write_record(partial, record)
     error = _notebook(partial, record)
@@ -57,9 +63,14 @@ def _notebook(partial: Path, record: dict[str, Any]) -> str:
     os.environ[PARENT] = str(os.getpid())
     try:
         papermill.execute_notebook(
-            record["notebook_file"], str(partial / f"{record['notebook']}.ipynb"), parameters=parameters,
-            kernel_name="python3", language="python", progress_bar=False,
-            kernel_manager_class=kernel.RunKernelManager)
+            record["notebook_file"],
+            str(partial / f"{record['notebook']}.ipynb"),
+            parameters=parameters,
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            kernel_manager_class=kernel.RunKernelManager,
+        )
     except papermill.PapermillExecutionError as error:
         return _words(error.ename, error.evalue)
     except DeadKernelError:
@@ -81,8 +92,12 @@ def _stamp() -> str:
 
 
 def _machine() -> dict[str, Any]:
-    return {"name": platform.node(), "system": platform.platform(), "cores": os.cpu_count(),
-            "python": platform.python_version()}
+    return {
+        "name": platform.node(),
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
 
 
 def _libraries() -> dict[str, str]:

@@ -34,7 +34,9 @@ def data_files(data: Mapping[str, Any], kind: type[Any], *, where: str) -> dict[
     found = {name: _resolved(path, where=f"{where}: {name}") for name, path in named.items()}
     for name, path in found.items():
         if not path.exists():
-            raise DataError(f"{where}: {name}: {path} does not exist; correct it, or see `hydronb data get`")
+            raise DataError(
+                f"{where}: {name}: {path} does not exist; correct it, or see `hydronb data get`"
+            )
     return found
 
 
@@ -46,7 +48,8 @@ def _resolved(path: str, *, where: str) -> Path:
 
 
 def fingerprint(data: Mapping[str, Any], kind: type[Any], *, where: str) -> dict[str, str]:
-    """Path, size and time of change of every file, folded to one hash for each path that `data` names."""
+    """Path, size and time of change of every file, folded to one hash for each path that `data`
+    names."""
     return {name: _fold(path) for name, path in data_files(data, kind, where=where).items()}
 
 
@@ -56,7 +59,10 @@ def _fold(path: Path) -> str:
     files = sorted(_files(path))
     with ThreadPoolExecutor(LOOKS) as pool:
         marks = pool.map(_mark, files)
-        lines = [f"{os.path.relpath(file, path)}\0{mark}" for file, mark in zip(files, marks, strict=True)]
+        lines = [
+            f"{os.path.relpath(file, path)}\0{mark}"
+            for file, mark in zip(files, marks, strict=True)
+        ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -1,4 +1,5 @@
-"""The notebook's kernel: ipykernel in this environment's Python, ending with the process that executes it."""
+"""The notebook's kernel: ipykernel in this environment's Python, ending with the process that
+executes it."""
 
 import os
 import sys
@@ -14,8 +15,9 @@ from hydronb.runs.lifeline import PARENT, die_with_parent
 class RunKernelManager(AsyncKernelManager):
     """Starts this module as the kernel, whatever kernels a user has installed.
 
-    On Linux it listens on Unix sockets that are names, not files: many kernels may start at once without taking each
-    other's ports, and a kill leaves nothing behind. Elsewhere it listens on ports, as usual.
+    On Linux it listens on Unix sockets that are names, not files: many kernels may start at once
+    without taking each other's ports, and a kill leaves nothing behind. Elsewhere it listens on
+    ports, as usual.
     """
 
     @default("transport")

@@ -1,4 +1,5 @@
-"""A notebook as the runner sees it: where it lies, which parameters it takes, and a hash of its code."""
+"""A notebook as the runner sees it: where it lies, which parameters it takes, and a hash of its
+code."""
 
 import ast
 import hashlib
@@ -38,10 +39,13 @@ class Notebook:
         try:
             cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
             code = [cell for cell in cells if cell["cell_type"] == "code"]
-            return [("".join(cell["source"]), cell.get("metadata", {}).get("tags", [])) for cell in code]
+            return [
+                ("".join(cell["source"]), cell.get("metadata", {}).get("tags", [])) for cell in code
+            ]
         except (ValueError, KeyError, TypeError):
-            raise ParameterError(f"{self.path}: not a notebook in version 4 JSON; save it once in JupyterLab"
-                                 ) from None
+            raise ParameterError(
+                f"{self.path}: not a notebook in version 4 JSON; save it once in JupyterLab"
+            ) from None
 
     @cached_property
     def code_hash(self) -> str:
@@ -51,7 +55,8 @@ class Notebook:
 
     @cached_property
     def assigned(self) -> dict[str, Any]:
-        """Name and default of each assignment in the cell tagged `parameters`; None where it is computed."""
+        """Name and default of each assignment in the cell tagged `parameters`; None where it is
+        computed."""
         sources = [source for source, tags in self._code_cells if "parameters" in tags]
         if not sources:
             return {}
@@ -62,7 +67,9 @@ class Notebook:
             raise ParameterError(f"{where}: not Python; correct it in JupyterLab") from None
         found: dict[str, Any] = {}
         for node in body:
-            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            targets = (
+                node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            )
             for target in targets:
                 if isinstance(target, ast.Name):
                     found[target.id] = _literal(getattr(node, "value", None))
@@ -70,7 +77,8 @@ class Notebook:
 
     @property
     def schema(self) -> type[NotebookParameters] | None:
-        """Its parameter class, for the project's own notebooks; a copy elsewhere may take others."""
+        """Its parameter class, for the project's own notebooks; a copy elsewhere may take
+        others."""
         own = self.path.parent == notebooks_folder()
         return NOTEBOOKS.get(self.name) if own else None
 
@@ -84,9 +92,11 @@ class Notebook:
         """What its parameter `data` is."""
         return self.schema.data_class() if self.schema else DataParameters
 
-    def check(self, given: Mapping[str, Any], *, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The given parameters in plain form, and all that the run will have: the given ones over the
-        defaults in the notebook's own parameters cell.
+    def check(
+        self, given: Mapping[str, Any], *, where: str
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The given parameters in plain form, and all that the run will have: the given ones over
+        the defaults in the notebook's own parameters cell.
 
         Raises
         ------
@@ -95,13 +105,19 @@ class Notebook:
         """
         for name in given:
             if name not in self.takes:
-                hint = (self.schema.instead.get(name) if self.schema else "") or nearest(name, self.takes)
+                hint = (self.schema.instead.get(name) if self.schema else "") or nearest(
+                    name, self.takes
+                )
                 raise ParameterError(f"{where}: unknown parameter {name!r} of {self.name}{hint}")
         if self.schema is None:
-            plain = {name: _like(value, self.assigned[name], f"{where}: {name}")
-                     for name, value in given.items()}
+            plain = {
+                name: _like(value, self.assigned[name], f"{where}: {name}")
+                for name, value in given.items()
+            }
             return plain, _plain(self.assigned) | plain
-        defaults = {name: value for name, value in self.assigned.items() if name in self.schema.model_fields}
+        defaults = {
+            name: value for name, value in self.assigned.items() if name in self.schema.model_fields
+        }
         try:
             everything = self.schema.validate_parameters(defaults | dict(given)).plain()
             for value in given.values():
@@ -149,7 +165,8 @@ def _plain(value: Any) -> Any:
 
 
 def _like(value: Any, default: Any, where: str) -> Any:
-    """`value` where the default is a number or text: YAML reads `1e-3` as text and `yes` as a boolean."""
+    """`value` where the default is a number or text: YAML reads `1e-3` as text and `yes` as a
+    boolean."""
     number = isinstance(default, int | float) and not isinstance(default, bool)
     if number and isinstance(value, str):
         try:

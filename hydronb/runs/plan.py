@@ -1,15 +1,15 @@
-"""A plan: which notebooks run with which parameters, read from YAML, checked in full before anything starts.
+"""A plan: which notebooks run with which parameters, read from YAML, checked in full before
+anything starts.
 
-    name: demo
-    data: {kind: synthetic}
-    runs:
-      - id: ealstm
-        notebook: ealstm_01_train
-        params: {model: ealstm}
-        each: {seed: [111, 222]}        # runs ealstm_seed-111 and ealstm_seed-222
-      - id: benchmark
-        notebook: ealstm_02_benchmark
-        needs: [ealstm]                 # their run directories reach the notebook as its parameter `runs`
+name: demo
+data: {kind: synthetic}
+runs:
+  - id: ealstm
+    notebook: ealstm_01_train
+    params: {model: ealstm}
+    each: {seed: [111, 222]}        # runs ealstm_seed-111 and ealstm_seed-222
+  - id: benchmark notebook: ealstm_02_benchmark needs: [ealstm]                 # their run
+    directories reach the notebook as its parameter `runs`
 """
 
 import fnmatch
@@ -92,7 +92,11 @@ class Plan:
         """
         kept: set[str] = set()
         for name in chosen:
-            fitting = [r for r in self.runs if fnmatch.fnmatch(r.id, name) or fnmatch.fnmatch(r.entry, name)]
+            fitting = [
+                r
+                for r in self.runs
+                if fnmatch.fnmatch(r.id, name) or fnmatch.fnmatch(r.entry, name)
+            ]
             if not fitting:
                 known = {r.id for r in self.runs} | {r.entry for r in self.runs}
                 raise ParameterError(f"{self.file}: no run {name!r}{nearest(name, known)}")
@@ -124,9 +128,19 @@ def read_plan(path: str | Path) -> Plan:
         entry = entries[name]
         notebook = find_notebook(entry.notebook, where=f"{path}: {name}")
         needs = tuple(run for needed in entry.needs for run in made[needed])
-        made[name] = [_run(entry, run_id, params, notebook, needs, raw.data, where=f"{path}: {run_id}",
-                           plan=str(path))
-                      for run_id, params in _crossed(entry, where=f"{path}: {name}")]
+        made[name] = [
+            _run(
+                entry,
+                run_id,
+                params,
+                notebook,
+                needs,
+                raw.data,
+                where=f"{path}: {run_id}",
+                plan=str(path),
+            )
+            for run_id, params in _crossed(entry, where=f"{path}: {name}")
+        ]
     runs = tuple(run for name in entries for run in made[name])
     _all_different([run.id for run in runs], where=str(path))
     return Plan(raw.name, file, runs)
@@ -141,23 +155,29 @@ def _load(file: Path, *, shown: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise ParameterError(f"{shown}{line}: not YAML: {getattr(error, 'problem', None) or error}") from None
+        raise ParameterError(
+            f"{shown}{line}: not YAML: {getattr(error, 'problem', None) or error}"
+        ) from None
     except UnicodeDecodeError:
         raise ParameterError(f"{shown}: not a text file in UTF-8") from None
     if not isinstance(raw, dict):
-        raise ParameterError(f"{shown}: not a plan; it needs `name:` and `runs:` (see params/demo.yaml)")
+        raise ParameterError(
+            f"{shown}: not a plan; it needs `name:` and `runs:` (see params/demo.yaml)"
+        )
     return {"name": file.stem} | raw
 
 
 class _OneOfEachKey(yaml.SafeLoader):
-    """YAML lets the last of two equal keys win in silence; here it is an error, as is a date that there never was."""
+    """YAML lets the last of two equal keys win in silence; here it is an error, as is a date that
+    there never was."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} is there twice",
-                                                        key.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} is there twice", key.start_mark
+                )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -175,7 +195,9 @@ _OneOfEachKey.add_constructor("tag:yaml.org,2002:timestamp", _OneOfEachKey.const
 def _keyed(raw: Mapping[str, Any], schema: type[Keyed], *, where: str) -> Keyed:
     for key in raw:
         if key not in schema.model_fields:
-            raise ParameterError(f"{where}: unknown key {key!r}{nearest(str(key), schema.model_fields)}")
+            raise ParameterError(
+                f"{where}: unknown key {key!r}{nearest(str(key), schema.model_fields)}"
+            )
     for key, about in schema.model_fields.items():
         if about.is_required() and key not in raw:
             raise ParameterError(f"{where}: the key {key!r} is missing")
@@ -184,8 +206,10 @@ def _keyed(raw: Mapping[str, Any], schema: type[Keyed], *, where: str) -> Keyed:
 
 
 def _entries(raw: PlanFile, *, where: str) -> dict[str, Entry]:
-    entries = [_keyed(item, Entry, where=f"{where}: {item.get('id', f'run {n}')}")
-               for n, item in enumerate(raw.runs, start=1)]
+    entries = [
+        _keyed(item, Entry, where=f"{where}: {item.get('id', f'run {n}')}")
+        for n, item in enumerate(raw.runs, start=1)
+    ]
     _safe(raw.name, where=f"{where}: name")
     for entry in entries:
         _safe(entry.id, where=f"{where}: id")
@@ -194,14 +218,17 @@ def _entries(raw: PlanFile, *, where: str) -> dict[str, Entry]:
     for entry in entries:
         for needed in entry.needs:
             if needed not in ids:
-                raise ParameterError(f"{where}: {entry.id}: needs unknown {needed!r}{nearest(needed, ids)}")
+                raise ParameterError(
+                    f"{where}: {entry.id}: needs unknown {needed!r}{nearest(needed, ids)}"
+                )
     return {entry.id: entry for entry in entries}
 
 
 def _safe(name: str, *, where: str) -> None:
     if not NAME.fullmatch(name) or len(name) > 150 or name.endswith(".partial"):
-        raise ParameterError(f"{where} = {name!r}: it names a folder; use letters, digits and _ . + -, at "
-                             "most 150")
+        raise ParameterError(
+            f"{where} = {name!r}: it names a folder; use letters, digits and _ . + -, at most 150"
+        )
 
 
 def _all_different(ids: list[str], *, where: str) -> None:
@@ -212,9 +239,13 @@ def _all_different(ids: list[str], *, where: str) -> None:
 
 def _in_order(entries: Mapping[str, Entry], *, where: str) -> list[str]:
     try:
-        return list(TopologicalSorter({name: entry.needs for name, entry in entries.items()}).static_order())
+        return list(
+            TopologicalSorter({name: entry.needs for name, entry in entries.items()}).static_order()
+        )
     except CycleError as error:
-        raise ParameterError(f"{where}: circular needs: {' needs '.join(reversed(error.args[1]))}") from None
+        raise ParameterError(
+            f"{where}: circular needs: {' needs '.join(reversed(error.args[1]))}"
+        ) from None
 
 
 def _crossed(entry: Entry, *, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -222,9 +253,14 @@ def _crossed(entry: Entry, *, where: str) -> Iterator[tuple[str, dict[str, Any]]
     for name in entry.each:
         if name in entry.params:
             raise ParameterError(f"{where}: {name!r} is in params and in each; keep one")
-    for choice in itertools.product(*(enumerate(values, start=1) for values in entry.each.values())):
+    for choice in itertools.product(
+        *(enumerate(values, start=1) for values in entry.each.values())
+    ):
         values = {name: value for name, (_, value) in zip(entry.each, choice, strict=True)}
-        parts = [f"{name}-{_in_name(value, n)}" for name, (n, value) in zip(entry.each, choice, strict=True)]
+        parts = [
+            f"{name}-{_in_name(value, n)}"
+            for name, (n, value) in zip(entry.each, choice, strict=True)
+        ]
         run_id = "_".join([entry.id, *parts])
         _safe(run_id, where=f"{where}: id")
         yield run_id, entry.params | values
@@ -243,26 +279,47 @@ def _shared_data(data: dict[str, Any], notebook: Notebook, *, where: str) -> dic
     return {name: plain[name] for name in data}
 
 
-def _run(entry: Entry, run_id: str, params: dict[str, Any], notebook: Notebook, needs: tuple[Run, ...],
-         data: dict[str, Any] | None, *, where: str, plan: str) -> Run:
+def _run(
+    entry: Entry,
+    run_id: str,
+    params: dict[str, Any],
+    notebook: Notebook,
+    needs: tuple[Run, ...],
+    data: dict[str, Any] | None,
+    *,
+    where: str,
+    plan: str,
+) -> Run:
     for name in SET_BY_RUNNER:
         if name in params:
             raise ParameterError(f"{where}: {name} is set by the runner; leave it out")
     if needs and "runs" in params:
         raise ParameterError(f"{where}: runs come from needs; leave one of them out")
     if needs and "runs" not in notebook.takes:
-        raise ParameterError(f"{where}: {notebook.name} has no parameter `runs` to take what it needs")
+        raise ParameterError(
+            f"{where}: {notebook.name} has no parameter `runs` to take what it needs"
+        )
     wanted = notebook.schema.takes_runs_of if notebook.schema else ()
     if wanted and (other := [n for n in needs if n.notebook.name not in wanted]):
-        raise ParameterError(f"{where}: {notebook.name} takes runs of {', '.join(wanted)}, and {other[0].id} is one of "
-                             f"{other[0].notebook.name}; take it out of needs")
+        raise ParameterError(
+            f"{where}: {notebook.name} takes runs of {', '.join(wanted)}, and {other[0].id} is one"
+            f" of {other[0].notebook.name}; take it out of needs"
+        )
     shared = data is not None and "data" in notebook.takes and "data" not in params
-    given = {"data": _shared_data(data, notebook, where=f"{plan}: data")} | params if shared else params
+    given = (
+        {"data": _shared_data(data, notebook, where=f"{plan}: data")} | params if shared else params
+    )
     plain, everything = notebook.check(given, where=where)
     from_data = isinstance(plain.get("data"), Mapping)
-    marks = fingerprint(plain["data"], notebook.data_class, where=f"{where}: data") if from_data else {}
-    stands_on = [n.identity for n in needs] + [_made_elsewhere(path, where=where) for path in _runs(plain)]
-    identity = digest({"notebook": notebook.name, "parameters": plain, "needs": stands_on, "data": marks})
+    marks = (
+        fingerprint(plain["data"], notebook.data_class, where=f"{where}: data") if from_data else {}
+    )
+    stands_on = [n.identity for n in needs] + [
+        _made_elsewhere(path, where=where) for path in _runs(plain)
+    ]
+    identity = digest(
+        {"notebook": notebook.name, "parameters": plain, "needs": stands_on, "data": marks}
+    )
     return Run(run_id, entry.id, notebook, plain, everything, needs, marks, identity)
 
 

@@ -32,7 +32,7 @@ def last_row(partial: Path) -> dict[str, str]:
         text = (partial / "progress.csv").read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
-    whole = text[:text.rfind("\n") + 1]  # a row may be half written
+    whole = text[: text.rfind("\n") + 1]  # a row may be half written
     rows = [row for row in csv.DictReader(whole.splitlines()) if row.get("epochs")]
     return rows[-1] if rows else {}
 
@@ -111,8 +111,14 @@ class Bars:
             taken = {-abs(bar.pos) for bar in self.bars.values()}
             place = next(n for n in range(1, len(taken) + 2) if -n not in taken)
             self.bars[run_id] = self.tqdm(
-                total=float(row["epochs"]), desc=run_id, position=place, leave=False,
-                bar_format="{desc}: {percentage:3.0f}%|{bar}| epoch {n:.1f}/{total:g} [{elapsed}{postfix}]")
+                total=float(row["epochs"]),
+                desc=run_id,
+                position=place,
+                leave=False,
+                bar_format=(
+                    "{desc}: {percentage:3.0f}%|{bar}| epoch {n:.1f}/{total:g} [{elapsed}{postfix}]"
+                ),
+            )
         bar = self.bars[run_id]
         bar.n = min(_epoch(row), bar.total)
         bar.set_postfix(_scores(row))

@@ -27,7 +27,8 @@ class Outcome:
 
     run: Run
     state: Ended
-    """`complete` before; `made` is complete now; `skipped` for what it needs; `busy` in another process."""
+    """`complete` before; `made` is complete now; `skipped` for what it needs; `busy` in another
+    process."""
     path: Path
     seconds: float = 0.0
     message: str = ""
@@ -45,8 +46,14 @@ class _Running:
     since: float
 
 
-def run_plan(plan: Plan, outputs: Path, *, jobs: int | None = None, redo_stale: bool = False,
-             engine: Engine | None = None) -> list[Outcome]:
+def run_plan(
+    plan: Plan,
+    outputs: Path,
+    *,
+    jobs: int | None = None,
+    redo_stale: bool = False,
+    engine: Engine | None = None,
+) -> list[Outcome]:
     """Run what is missing; one failing run never stops the others.
 
     Parameters
@@ -69,7 +76,9 @@ def run_plan(plan: Plan, outputs: Path, *, jobs: int | None = None, redo_stale: 
 
 def default_jobs(runs: list[Run]) -> int:
     """Cores over the threads of the run that uses most, at most one a run."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return max(1, min(len(runs), cores // max(run.threads for run in runs)))
 
 
@@ -97,8 +106,14 @@ def check_writable(folder: Path) -> None:
 
 def cannot_write(error: OSError, folder: Path) -> str:
     if error.errno == errno.ENOSPC:
-        return f"{error.filename or folder}: the disk is full; free some space, then the same command goes on"
-    return f"{error.filename or folder}: {error.strerror}; choose a folder you can write to with --outputs"
+        return (
+            f"{error.filename or folder}: the disk is full; free some space, then the same command"
+            " goes on"
+        )
+    return (
+        f"{error.filename or folder}: {error.strerror}; choose a folder you can write to with"
+        " --outputs"
+    )
 
 
 def _needed_first(plan: Plan) -> list[Run]:
@@ -178,11 +193,17 @@ class _Schedule:
         try:
             with contextlib.ExitStack() as undo:
                 held = undo.enter_context(where.locked())
-                if run.id not in self.redo and (self._complete(run) or where.finish_publishing(run)):
+                if run.id not in self.redo and (
+                    self._complete(run) or where.finish_publishing(run)
+                ):
                     self._end(run, "made", "finished meanwhile", 0.0, show)
                     return
-                where.prepare(run, plan=self.plan.name, needs=[self.where[n.id] for n in run.needs],
-                              fresh=run.id in self.redo)
+                where.prepare(
+                    run,
+                    plan=self.plan.name,
+                    needs=[self.where[n.id] for n in run.needs],
+                    fresh=run.id in self.redo,
+                )
                 job = self.engine.start(where.partial, threads=run.threads, lock=held)
                 lock = undo.pop_all()
         except Busy as busy:
@@ -210,7 +231,9 @@ class _Schedule:
 
     def _complete(self, run: Run) -> bool:
         made = read_record(self.where[run.id].path)
-        return made is not None and made["status"] == "complete" and made["identity"] == run.identity
+        return (
+            made is not None and made["status"] == "complete" and made["identity"] == run.identity
+        )
 
     def _end(self, run: Run, state: Ended, message: str, seconds: float, show: Progress) -> None:
         where = self.where[run.id]

@@ -15,8 +15,10 @@ from hydronb.runs.schedule import Outcome
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines with aligned columns."""
     widths = [max(len(row[n]) for row in (head, *rows)) for n in range(len(head))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in (head, *rows)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
+    ]
 
 
 def took(seconds: float) -> str:
@@ -32,8 +34,10 @@ def took(seconds: float) -> str:
 def of_outcomes(outcomes: Sequence[Outcome]) -> list[str]:
     """The table at the end of `hydronb run`, with the errors' own words below it."""
     words = {"complete": "complete already", "made": "complete"}
-    rows = [[o.run.id, words.get(o.state, o.state), took(o.seconds) if o.seconds else "", shown(o.path)]
-            for o in outcomes]
+    rows = [
+        [o.run.id, words.get(o.state, o.state), took(o.seconds) if o.seconds else "", shown(o.path)]
+        for o in outcomes
+    ]
     lines = table(["run", "state", "time", "where"], rows)
     bad = [f"{o.run.id} {o.state}: {o.message}" for o in outcomes if not o.good]
     return lines + (["", *bad] if bad else [])
@@ -58,12 +62,21 @@ def of_outputs(outputs: Path) -> list[str]:
         There is no such folder.
     """
     if not outputs.is_dir():
-        raise ParameterError(f"{outputs}: no such folder; `hydronb run PLAN` makes it, or name another: "
-                             "`hydronb status OUTPUTS`")
-    folders = {path.parent.with_name(path.parent.name.removesuffix(".partial"))
-               for path in outputs.glob("*/*/*/run.json")}
-    rows = [[path.parent.parent.name, *_row(path.name, path.parent.name, RunDirectory(path), *_alone(path))]
-            for path in sorted(folders)]
+        raise ParameterError(
+            f"{outputs}: no such folder; `hydronb run PLAN` makes it, or name another: "
+            "`hydronb status OUTPUTS`"
+        )
+    folders = {
+        path.parent.with_name(path.parent.name.removesuffix(".partial"))
+        for path in outputs.glob("*/*/*/run.json")
+    }
+    rows = [
+        [
+            path.parent.parent.name,
+            *_row(path.name, path.parent.name, RunDirectory(path), *_alone(path)),
+        ]
+        for path in sorted(folders)
+    ]
     if not rows:
         return [f"no runs in {shown(outputs)} yet; `hydronb run params/demo.yaml` makes some"]
     return table(["plan", "run", "notebook", "state", "finished", "time", "about"], rows)
@@ -88,7 +101,14 @@ def _row(run_id: str, notebook: str, where: RunDirectory, state: str, why: str) 
         return [run_id, notebook, "running", "", "", about]
     finished = record.get("finished", "")
     when = f"{dt.datetime.fromisoformat(finished):%Y-%m-%d %H:%M}" if finished else ""
-    return [run_id, notebook, state, when, took(record["seconds"]) if record.get("seconds") else "", why]
+    return [
+        run_id,
+        notebook,
+        state,
+        when,
+        took(record["seconds"]) if record.get("seconds") else "",
+        why,
+    ]
 
 
 def _how_far(partial: Path) -> str:
@@ -109,11 +129,20 @@ def made_and_next(outcomes: Sequence[Outcome], outputs: Path) -> list[str]:
     lines = [f"{first}: notebooks, parameters, results and figures in {shown(outputs)}"]
     pages = [page for o in reversed(outcomes) for page in sorted(o.path.glob("*.html"))]
     if pages:
-        pages.sort(key=lambda page: not page.name.startswith("hydrograph"))  # what a hydrologist looks at first
+        # what a hydrologist looks at first
+        pages.sort(key=lambda page: not page.name.startswith("hydrograph"))
         more = f"; {len(pages) - 1} more beside it and in the other runs" if len(pages) > 1 else ""
         lines.append(f"Look: open {shown(pages[0])} in a browser{more}")
     else:
         last = outcomes[-1]
-        lines.append(f"Look: open {shown(last.path / (last.run.notebook.name + '.ipynb'))} in JupyterLab")
+        lines.append(
+            f"Look: open {shown(last.path / (last.run.notebook.name + '.ipynb'))} in JupyterLab"
+        )
     every = shown(outputs.parent)
-    return [*lines, f"Next: `hydronb app {every}` shows them side by side, `hydronb status {every}` says what is stale"]
+    return [
+        *lines,
+        (
+            f"Next: `hydronb app {every}` shows them side by side, `hydronb status {every}` says"
+            " what is stale"
+        ),
+    ]

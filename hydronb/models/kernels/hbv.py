@@ -1,11 +1,12 @@
-"""All days of HBV in one compiled core with a hand-derived adjoint: the same equations as `hydronb.models.hbv.step`.
+"""All days of HBV in one compiled core with a hand-derived adjoint: the same equations as
+`hydronb.models.hbv.step`.
 
-A lane is one component of one basin. A thread takes its basins' lanes in blocks of `LANES`, so few that what a day
-needs stays in the fastest cache, and goes through the days with lanes innermost, so that they fill the processor's
-vectors. One flat array holds a block's parameters, forcing, stores, fluxes and their adjoints, a row each: so the
-compiler sees that rows do not overlap. Forward keeps the stores every `STRETCH` days; backward computes the days again
-from them and applies the chain rule to their equations in reverse, half the gradient each way where min or max meet a
-tie.
+A lane is one component of one basin. A thread takes its basins' lanes in blocks of `LANES`, so few
+that what a day needs stays in the fastest cache, and goes through the days with lanes innermost, so
+that they fill the processor's vectors. One flat array holds a block's parameters, forcing, stores,
+fluxes and their adjoints, a row each: so the compiler sees that rows do not overlap. Forward keeps
+the stores every `STRETCH` days; backward computes the days again from them and applies the chain
+rule to their equations in reverse, half the gradient each way where min or max meet a tie.
 """
 
 import math
@@ -28,19 +29,48 @@ LANES = 128
 WIDTH = 16
 """Lanes that are copied at once where the number of components is a multiple of it."""
 (
-    BETA, FC, K0, K1, K2, LP, PERC, UZL, TT, CFMAX, CFR, CWH, BETAET,
-    PRCP, TMEAN, PET,
-    SP, MW, SM, UZ, LZ,
-    RAIN, SNOW, MELT, REFREEZE, RECHARGE, EXCESS, ET, PERCOLATION, Q0, Q1, Q2,
-) = (LANES * row for row in range(32))  # fmt: skip
+    BETA,
+    FC,
+    K0,
+    K1,
+    K2,
+    LP,
+    PERC,
+    UZL,
+    TT,
+    CFMAX,
+    CFR,
+    CWH,
+    BETAET,
+    PRCP,
+    TMEAN,
+    PET,
+    SP,
+    MW,
+    SM,
+    UZ,
+    LZ,
+    RAIN,
+    SNOW,
+    MELT,
+    REFREEZE,
+    RECHARGE,
+    EXCESS,
+    ET,
+    PERCOLATION,
+    Q0,
+    Q1,
+    Q2,
+) = (LANES * row for row in range(32))
 ADJOINT, GRADIENT = 16 * LANES, 48 * LANES
-"""How far the adjoint of a store or flux is from it; where the gradients of the parameters begin."""
+"""How far the adjoint of a store or flux is from it; where the gradients of the parameters
+begin."""
 PACK, WET, WATER, WETTED, RATIO, LOG_RATIO, SHARE, DRYNESS, LOG_DRYNESS, STRESS, NEWS = (
     LANES * row for row in range(61, 72)
 )
 ROWS = 72
-"""In between: snow pack, its water before any leaves it, what comes to the soil, soil moisture with what stays of it,
-and the powers of Equations 5 and 7 with their bases and the bases' logarithms."""
+"""In between: snow pack, its water before any leaves it, what comes to the soil, soil moisture with
+what stays of it, and the powers of Equations 5 and 7 with their bases and the bases' logarithms."""
 
 N_PARAMETERS, N_STORES = 13, 5
 FLOOR = 1e-5
@@ -50,23 +80,29 @@ LN2 = math.log(2)
 # @no_type_check keeps jaxtyping's wrappers off what numba compiles
 
 STRETCH = 16
-"""Days of which backward computes the stores again, from those that forward has kept: less to write than all."""
+"""Days of which backward computes the stores again, from those that forward has kept: less to write
+than all."""
 WORTH_A_THREAD = 2**17
 """Lanes times days."""
 
 options = {"error_model": "numpy"}
 inline = options | {"forceinline": True}
 fast = inline | {"fastmath": {"contract"}}
-"""Fused multiply-adds are for logarithm and power only: elsewhere they would break ties that the plain step keeps."""
+"""Fused multiply-adds are for logarithm and power only: elsewhere they would break ties that the
+plain step keeps."""
 
-_FORMATS = {types.float32: (np.float32, np.int32, 23, 0x3F3504F3, 5, 8),
-            types.float64: (np.float64, np.int64, 52, 0x3FE6A09E667F3BCD, 11, 14)}
-"""Type, integer of its size, bits of the mantissa, sqrt(1/2) as that integer, terms of the two series."""
+_FORMATS = {
+    types.float32: (np.float32, np.int32, 23, 0x3F3504F3, 5, 8),
+    types.float64: (np.float64, np.int64, 52, 0x3FE6A09E667F3BCD, 11, 14),
+}
+"""Type, integer of its size, bits of the mantissa, sqrt(1/2) as that integer, terms of the two
+series."""
 
 
 @no_type_check
 def _log2(x):
-    """Binary logarithm of a positive, normal number, to rounding, in operations that have vector forms."""
+    """Binary logarithm of a positive, normal number, to rounding, in operations that have vector
+    forms."""
 
 
 @no_type_check
@@ -83,7 +119,8 @@ def _log2_of(x):
     def log2(x):
         bits = real(x).view(integer) - integer(half_root)
         exponent = integer(bits >> integer(mantissa))
-        m = integer((bits & integer(fraction)) + integer(half_root)).view(real)  # sqrt(1/2) <= m < sqrt(2)
+        # sqrt(1/2) <= m < sqrt(2)
+        m = integer((bits & integer(fraction)) + integer(half_root)).view(real)
         s = (m - real(1)) / (m + real(1))
         z, series = s * s, real(0)
         for k in range(terms):  # 2 artanh(s) = ln m
@@ -122,7 +159,8 @@ def _share(difference, real):
 @njit(**inline)
 @no_type_check
 def _power(w, base, exponent, log, power, real):
-    """(min(base, 1)) ** exponent. A loop of its own, as is each part of a day, so that several turns of it overlap."""
+    """(min(base, 1)) ** exponent. A loop of its own, as is each part of a day, so that several
+    turns of it overlap."""
     for i in range(LANES):
         log_base = _log2(min(max(w[base + i], real(TINY)), real(1)))
         w[log + i] = log_base
@@ -169,7 +207,11 @@ def _day(w, plain, real):
     for i in range(LANES):
         full = min(w[WETTED + i], w[FC + i])
         et = min(max(full - real(FLOOR), real(0)), w[PET + i] * w[STRESS + i])
-        w[SP + i], w[MW + i], w[SM + i] = w[PACK + i], min(w[WET + i], w[CWH + i] * w[PACK + i]), full - et
+        w[SP + i], w[MW + i], w[SM + i] = (
+            w[PACK + i],
+            min(w[WET + i], w[CWH + i] * w[PACK + i]),
+            full - et,
+        )
         w[ET + i] = et
     for i in range(LANES):
         upper = w[UZ + i] + (w[RECHARGE + i] + w[EXCESS + i])
@@ -187,7 +229,8 @@ def _day(w, plain, real):
 @njit(**inline)
 @no_type_check
 def _day_back(w, plain, real):
-    """The adjoints of the stores before the day from those after it and of the fluxes; adds to the gradients."""
+    """The adjoints of the stores before the day from those after it and of the fluxes; adds to the
+    gradients."""
     zero, one, floor = real(0), real(1), real(FLOOR)
     _until_demand(w, plain, real)
     for i in range(LANES):
@@ -227,7 +270,9 @@ def _day_back(w, plain, real):
         w[GRADIENT + LP + i] -= d_dry / w[LP + i]
         d_soil += _share(full - floor, real) * (d_et * (one - by_demand) + d_dry / max(full, floor))
         # (6)
-        d_over = (w[ADJOINT + EXCESS + i] + w[ADJOINT + UZ + i] - d_soil) * _share(w[WETTED + i] - w[FC + i], real)
+        d_over = (w[ADJOINT + EXCESS + i] + w[ADJOINT + UZ + i] - d_soil) * _share(
+            w[WETTED + i] - w[FC + i], real
+        )
         d_soil += d_over
         # (5)
         d_recharge = w[ADJOINT + RECHARGE + i] + w[ADJOINT + UZ + i] - d_soil
@@ -235,7 +280,8 @@ def _day_back(w, plain, real):
         w[GRADIENT + BETA + i] += d_power * w[LOG_RATIO + i] * real(LN2)
         d_wet = d_power * w[BETA + i] * _share(one - w[RATIO + i], real)
         w[GRADIENT + FC + i] -= d_over + (d_dry + d_wet) / w[FC + i]
-        slope = one if w[SM + i] > zero else (one if w[BETA + i] <= one else zero)  # of the power, at 0
+        # of the power, at 0
+        slope = one if w[SM + i] > zero else (one if w[BETA + i] <= one else zero)
         w[ADJOINT + SM + i] = d_soil + slope * d_wet / (max(w[RATIO + i], real(TINY)) * w[FC + i])
         w[NEWS + i] = d_soil + d_recharge * w[SHARE + i]
     for i in range(LANES):
@@ -342,11 +388,27 @@ def _load_day(w, prcp, tmean, pet, parameters, varying, strides, day, basin, bas
 
 
 @no_type_check
-def _forward(prcp, tmean, pet, parameters, strides, state, wanted, out, each, end, kept, first_basin, stop_basin):
-    """Fills `out` (wanted, basin, time), means, or `each` (wanted, basin, time, component), whichever has a size, `end`
-    as `state` (store, basin, component), and, where it has one, `kept` (stretch, store, basin, component): the stores
-    before each stretch of days. Forcing is (basin, time). `parameters` are 13 flat arrays, the last one empty where its
-    exponent is 1, and `strides` (parameter, 3) how far basins and days are apart in them, and whether days differ."""
+def _forward(
+    prcp,
+    tmean,
+    pet,
+    parameters,
+    strides,
+    state,
+    wanted,
+    out,
+    each,
+    end,
+    kept,
+    first_basin,
+    stop_basin,
+):
+    """Fills `out` (wanted, basin, time), means, or `each` (wanted, basin, time, component),
+    whichever has a size, `end` as `state` (store, basin, component), and, where it has one, `kept`
+    (stretch, store, basin, component): the stores before each stretch of days. Forcing is (basin,
+    time). `parameters` are 13 flat arrays, the last one empty where its exponent is 1, and
+    `strides` (parameter, 3) how far basins and days are apart in them, and whether days differ.
+    """
     real, days, plain = out.dtype.type, prcp.shape[1], parameters[12].size == 0
     _, all_basins, components = state.shape
     weight, lanes = real(1) / real(components), all_basins * components
@@ -364,7 +426,20 @@ def _forward(prcp, tmean, pet, parameters, strides, state, wanted, out, each, en
                     for k in range(N_STORES):
                         at = (day // STRETCH * N_STORES + k) * lanes + here
                         _store(w, SP + k * LANES, kept, at, components, basins, n)
-                _load_day(w, prcp, tmean, pet, parameters, varying, strides, day, basin, basins, component, n)
+                _load_day(
+                    w,
+                    prcp,
+                    tmean,
+                    pet,
+                    parameters,
+                    varying,
+                    strides,
+                    day,
+                    basin,
+                    basins,
+                    component,
+                    n,
+                )
                 _day(w, plain, real)
                 for k in range(len(wanted)):
                     row = SP + wanted[k] * LANES
@@ -378,14 +453,33 @@ def _forward(prcp, tmean, pet, parameters, strides, state, wanted, out, each, en
 
 
 @no_type_check
-def _backward(prcp, tmean, pet, parameters, strides, wanted, d_out, d_each, d_end, kept, d_state, gradients, to,
-              first_basin, stop_basin):
-    """Fills `d_state` and `gradients`, which lie as `to` says, from the gradients of `out` or `each` and of `end`."""
+def _backward(
+    prcp,
+    tmean,
+    pet,
+    parameters,
+    strides,
+    wanted,
+    d_out,
+    d_each,
+    d_end,
+    kept,
+    d_state,
+    gradients,
+    to,
+    first_basin,
+    stop_basin,
+):
+    """Fills `d_state` and `gradients`, which lie as `to` says, from the gradients of `out` or
+    `each` and of `end`."""
     real, days, plain = d_out.dtype.type, prcp.shape[1], parameters[12].size == 0
     _, all_basins, components = d_end.shape
     weight, lanes = real(1) / real(components), all_basins * components
     given, varying = np.arange(N_PARAMETERS - plain), np.flatnonzero(strides[:, 2])
-    w, before = np.ones(ROWS * LANES, d_out.dtype), np.empty((STRETCH, N_STORES * LANES), d_out.dtype)
+    w, before = (
+        np.ones(ROWS * LANES, d_out.dtype),
+        np.empty((STRETCH, N_STORES * LANES), d_out.dtype),
+    )
     for component in range(0, components, LANES):
         n = min(LANES, components - component)
         for basin in range(first_basin, stop_basin, LANES // n):
@@ -393,7 +487,15 @@ def _backward(prcp, tmean, pet, parameters, strides, wanted, d_out, d_each, d_en
             w[ADJOINT + SP :] = real(0)
             _load_parameters(w, parameters, given, strides, 0, basin, basins, component, n)
             for k in range(N_STORES):
-                _load(w, ADJOINT + SP + k * LANES, d_end.reshape(-1), k * lanes + here, components, basins, n)
+                _load(
+                    w,
+                    ADJOINT + SP + k * LANES,
+                    d_end.reshape(-1),
+                    k * lanes + here,
+                    components,
+                    basins,
+                    n,
+                )
             for start in range((days - 1) // STRETCH * STRETCH, -1, -STRETCH):
                 stop = min(start + STRETCH, days)
                 for k in range(N_STORES):
@@ -402,14 +504,40 @@ def _backward(prcp, tmean, pet, parameters, strides, wanted, d_out, d_each, d_en
                 for day in range(start, stop):
                     for i in range(N_STORES * LANES):
                         before[day - start, i] = w[SP + i]
-                    _load_day(w, prcp, tmean, pet, parameters, varying, strides, day, basin, basins, component, n)
+                    _load_day(
+                        w,
+                        prcp,
+                        tmean,
+                        pet,
+                        parameters,
+                        varying,
+                        strides,
+                        day,
+                        basin,
+                        basins,
+                        component,
+                        n,
+                    )
                     if day < stop - 1:
                         _day(w, plain, real)
                 for day in range(stop - 1, start - 1, -1):
                     if day < stop - 1:
                         for i in range(N_STORES * LANES):
                             w[SP + i] = before[day - start, i]
-                        _load_day(w, prcp, tmean, pet, parameters, varying, strides, day, basin, basins, component, n)
+                        _load_day(
+                            w,
+                            prcp,
+                            tmean,
+                            pet,
+                            parameters,
+                            varying,
+                            strides,
+                            day,
+                            basin,
+                            basins,
+                            component,
+                            n,
+                        )
                     for k in range(len(wanted)):
                         row = NEWS if wanted[k] < N_STORES else ADJOINT + SP + wanted[k] * LANES
                         if d_each.size:
@@ -430,21 +558,43 @@ def _backward(prcp, tmean, pet, parameters, strides, wanted, d_out, d_each, d_en
                             w[GRADIENT + k * LANES + i] = real(0)
             for k in given:
                 if not strides[k, 2]:
-                    _store(w, GRADIENT + k * LANES, gradients[k], basin * to[k, 0] + component, to[k, 0], basins, n)
+                    _store(
+                        w,
+                        GRADIENT + k * LANES,
+                        gradients[k],
+                        basin * to[k, 0] + component,
+                        to[k, 0],
+                        basins,
+                        n,
+                    )
             for k in range(N_STORES):
-                _store(w, ADJOINT + SP + k * LANES, d_state, k * lanes + here, components, basins, n)
+                _store(
+                    w, ADJOINT + SP + k * LANES, d_state, k * lanes + here, components, basins, n
+                )
 
 
 @cache
 def _compiled(dtype: torch.dtype) -> tuple[Callable, Callable]:
     """Forward and backward for a precision, from the disk where they have been compiled before."""
     real = {torch.float32: types.float32, torch.float64: types.float64}[dtype]
-    flat, series, sums = types.Array(real, 1, "C"), types.Array(real, 2, "A"), types.Array(real, 3, "A")
+    flat, series, sums = (
+        types.Array(real, 1, "C"),
+        types.Array(real, 2, "A"),
+        types.Array(real, 3, "A"),
+    )
     stores, table = types.Array(real, 3, "C"), types.UniTuple(flat, N_PARAMETERS)
-    places, wanted, basins = types.Array(types.int64, 2, "C"), types.Array(types.int64, 1, "C"), (types.int64,) * 2
+    places, wanted, basins = (
+        types.Array(types.int64, 2, "C"),
+        types.Array(types.int64, 1, "C"),
+        (types.int64,) * 2,
+    )
     days = (series, series, series, table, places)
-    return (_compile(_forward, (*days, stores, wanted, sums, flat, flat, flat, *basins)),
-            _compile(_backward, (*days, wanted, sums, flat, stores, flat, flat, table, places, *basins)))
+    return (
+        _compile(_forward, (*days, stores, wanted, sums, flat, flat, flat, *basins)),
+        _compile(
+            _backward, (*days, wanted, sums, flat, stores, flat, flat, table, places, *basins)
+        ),
+    )
 
 
 def _compile(function: Callable, arguments: tuple) -> Callable:
@@ -456,7 +606,8 @@ def _compile(function: Callable, arguments: tuple) -> Callable:
 
 
 def _over_basins(function: Callable, basins: int, work: int, *arguments) -> None:
-    """`function` for all basins, shared out among torch's number of threads where it is worth it."""
+    """`function` for all basins, shared out among torch's number of threads where it is worth
+    it."""
     threads = max(1, min(torch.get_num_threads(), basins, work // WORTH_A_THREAD))
     bounds = [basins * k // threads for k in range(threads + 1)]
     if threads == 1:
@@ -476,22 +627,27 @@ def all_days(
     wanted: Sequence[int],
     components: bool,
 ) -> tuple[Tensor, Float[Tensor, "store basin component"]]:
-    """What is `wanted` of each day, and the stores after the last, with gradients to parameters and state.
+    """What is `wanted` of each day, and the stores after the last, with gradients to parameters and
+    state.
 
     Parameters
     ----------
     parameters
-        (basin, time, component) in the order of `hydronb.models.hbv.PARAMETERS`; with one day where they are static,
-        None for an exponent of 1.
+        (basin, time, component) in the order of `hydronb.models.hbv.PARAMETERS`; with one day where
+        they are static, None for an exponent of 1.
     wanted
         Places in the list of stores and then fluxes.
     components
         Return (wanted, basin, time, component), not the means (wanted, basin, time).
     """
-    parameters = [state.new_empty(0, 0, 0) if p is None else p if p.stride(2) == 1 else p.contiguous()
-                  for p in parameters]
+    parameters = [
+        state.new_empty(0, 0, 0) if p is None else p if p.stride(2) == 1 else p.contiguous()
+        for p in parameters
+    ]
     keep = torch.is_grad_enabled() and any(v.requires_grad for v in (state, *parameters))
-    return _Days.apply(keep, tuple(wanted), components, prcp, tmean, pet, state.contiguous(), *parameters)
+    return _Days.apply(
+        keep, tuple(wanted), components, prcp, tmean, pet, state.contiguous(), *parameters
+    )
 
 
 class _Days(torch.autograd.Function):
@@ -500,10 +656,25 @@ class _Days(torch.autograd.Function):
         (basins, days), (_, _, n) = prcp.shape, state.shape
         out = state.new_zeros(len(wanted), 0 if components else basins, days)
         each = state.new_empty(len(wanted), basins, days, n if components else 0)
-        end, kept = torch.empty_like(state), state.new_empty(-(-days // STRETCH) if keep else 0, N_STORES, basins, n)
-        ctx.forcing, ctx.wanted, ctx.components = (prcp, tmean, pet), np.array(wanted, np.int64), components
-        _over_basins(_compiled(state.dtype)[0], basins, days * basins * n, *_arrays(ctx.forcing), *_flat(parameters),
-                     *_arrays((state,)), ctx.wanted, *_arrays((out, each.view(-1), end.view(-1), kept.view(-1))))
+        end, kept = (
+            torch.empty_like(state),
+            state.new_empty(-(-days // STRETCH) if keep else 0, N_STORES, basins, n),
+        )
+        ctx.forcing, ctx.wanted, ctx.components = (
+            (prcp, tmean, pet),
+            np.array(wanted, np.int64),
+            components,
+        )
+        _over_basins(
+            _compiled(state.dtype)[0],
+            basins,
+            days * basins * n,
+            *_arrays(ctx.forcing),
+            *_flat(parameters),
+            *_arrays((state,)),
+            ctx.wanted,
+            *_arrays((out, each.view(-1), end.view(-1), kept.view(-1))),
+        )
         ctx.save_for_backward(kept, *parameters)
         return each if components else out, end
 
@@ -512,12 +683,23 @@ class _Days(torch.autograd.Function):
     def backward(ctx, d_out, d_end):
         kept, *parameters = ctx.saved_tensors
         (basins, days), n = ctx.forcing[0].shape, kept.shape[3]
-        gradients, d_end, none = [torch.empty_like(p) for p in parameters], d_end.contiguous(), kept.new_empty(0, 0, 0)
+        gradients, d_end, none = (
+            [torch.empty_like(p) for p in parameters],
+            d_end.contiguous(),
+            kept.new_empty(0, 0, 0),
+        )
         d_sums, d_each = (none, d_out.contiguous()) if ctx.components else (d_out, none)
         d_state = torch.empty_like(d_end)
-        _over_basins(_compiled(kept.dtype)[1], basins, days * basins * n, *_arrays(ctx.forcing), *_flat(parameters),
-                     ctx.wanted, *_arrays((d_sums, d_each.view(-1), d_end, kept.view(-1), d_state.view(-1))),
-                     *_flat(gradients))
+        _over_basins(
+            _compiled(kept.dtype)[1],
+            basins,
+            days * basins * n,
+            *_arrays(ctx.forcing),
+            *_flat(parameters),
+            ctx.wanted,
+            *_arrays((d_sums, d_each.view(-1), d_end, kept.view(-1), d_state.view(-1))),
+            *_flat(gradients),
+        )
         return None, None, None, None, None, None, d_state, *gradients
 
 
@@ -526,9 +708,16 @@ def _arrays(tensors: Sequence[Tensor]) -> tuple[np.ndarray, ...]:
 
 
 def _flat(tensors: Sequence[Tensor]) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """The memory that each spans, and where in it things are: between basins, between days, and whether days differ."""
+    """The memory that each spans, and where in it things are: between basins, between days, and
+    whether days differ."""
     strides = [(t.stride(0), t.stride(1), int(t.shape[1] > 1)) for t in tensors]
-    spans = [sum((size - 1) * step for size, step in zip(t.shape, t.stride(), strict=True)) + 1 if t.numel() else 0
-             for t in tensors]
+    spans = [
+        (
+            sum((size - 1) * step for size, step in zip(t.shape, t.stride(), strict=True)) + 1
+            if t.numel()
+            else 0
+        )
+        for t in tensors
+    ]
     arrays = _arrays([t.as_strided((span,), (1,)) for t, span in zip(tensors, spans, strict=True)])
     return arrays, np.array(strides, np.int64)

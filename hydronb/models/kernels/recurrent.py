@@ -1,9 +1,10 @@
 """The recurrence shared by LSTM and EA-LSTM, with a hand-derived adjoint.
 
-Autograd through an explicit loop keeps about ten arrays of shape (time, batch, hidden); this keeps the gates and the
-cell state and recomputes the rest, a few days at a time so that it stays in the cache. Batch is the innermost
-dimension throughout: every gate of a day is then one contiguous block, and the gates of a day are one product. The
-derivation is the chain rule through equations 5 and 6 (or 11 and 12) of Kratzert et al. (2019), see docs/recurrence.md.
+Autograd through an explicit loop keeps about ten arrays of shape (time, batch, hidden); this keeps
+the gates and the cell state and recomputes the rest, a few days at a time so that it stays in the
+cache. Batch is the innermost dimension throughout: every gate of a day is then one contiguous
+block, and the gates of a day are one product. The derivation is the chain rule through equations 5
+and 6 (or 11 and 12) of Kratzert et al. (2019), see docs/recurrence.md.
 """
 
 import mmap
@@ -40,12 +41,13 @@ def recurrence(
     x
         Dynamic inputs.
     weight, recurrent
-        Rows stacked as output gate, forget gate, (input gate,) cell input: sigmoids first, and all that the cell
-        state's gradient reaches last.
+        Rows stacked as output gate, forget gate, (input gate,) cell input: sigmoids first, and all
+        that the cell state's gradient reaches last.
     offset
         What is added to every day's gates: the bias, and the share of constant inputs.
     input_gate
-        The static input gate of an EA-LSTM; where None, `weight` has a fourth block for a dynamic one.
+        The static input gate of an EA-LSTM; where None, `weight` has a fourth block for a dynamic
+        one.
     state
         Hidden and cell state before the first day, zeros where None. No gradient flows into it.
 
@@ -67,10 +69,13 @@ def recurrence(
 
 
 def _forward(x, weight, offset, recurrent, input_gate, h0, c0, last, gates=None, cells=None):
-    """Hidden and cell states (last, hidden, batch). Fills `gates` (time, gate, hidden, batch) and `cells`, the cell
-    state before the first day and after every day, where given."""
+    """Hidden and cell states (last, hidden, batch). Fills `gates` (time, gate, hidden, batch) and
+    `cells`, the cell state before the first day and after every day, where given."""
     (days, batch, _), (rows, hidden) = x.shape, recurrent.shape
-    step, offset = torch.cat([recurrent, weight], 1), offset.T.clone(memory_format=torch.contiguous_format)
+    step, offset = (
+        torch.cat([recurrent, weight], 1),
+        offset.T.clone(memory_format=torch.contiguous_format),
+    )
     step[-hidden:] *= 2  # tanh(z) = 2 sigmoid(2 z) - 1, so that one sigmoid serves all gates
     offset[-hidden:] *= 2
     i = None if input_gate is None else input_gate.T.contiguous()
@@ -99,7 +104,10 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, offset, recurrent, input_gate, h0, c0, last):
         (days, batch, _), (rows, hidden) = x.shape, recurrent.shape
-        gates, cells = _empty(x, days, rows // hidden, hidden, batch), _empty(x, days + 1, hidden, batch)
+        gates, cells = (
+            _empty(x, days, rows // hidden, hidden, batch),
+            _empty(x, days + 1, hidden, batch),
+        )
         h, c = _forward(x, weight, offset, recurrent, input_gate, h0, c0, last, gates, cells)
         ctx.save_for_backward(x, weight, recurrent, input_gate, gates, cells, h0)
         ctx.mark_non_differentiable(c)
@@ -119,7 +127,10 @@ class _Recurrence(torch.autograd.Function):
         dh, dc = x.new_zeros(2, hidden, batch)
         most = max(1, min(CHUNK, days, CACHE // (hidden * batch)))
         tanh_c, dz = x.new_empty(most + 1, hidden, batch), x.new_empty(most, n_gates, hidden, batch)
-        of_h, of_c = x.new_empty(2, most, hidden, batch), x.new_empty(most, n_gates - 1, hidden, batch)
+        of_h, of_c = (
+            x.new_empty(2, most, hidden, batch),
+            x.new_empty(most, n_gates - 1, hidden, batch),
+        )
         hx = x.new_empty(most, hidden + x.shape[2], batch)
         _tanh(cells[-1], out=tanh_c[0])
         for start in reversed(range(0, days, most)):
@@ -128,8 +139,8 @@ class _Recurrence(torch.autograd.Function):
             o, f, g = gates[part, 0], gates[part, 1], gates[part, -1]
             tanh_c[n] = tanh_c[0]
             _tanh(cells[part], out=tanh_c[:n])
-            # what the hidden state's gradient does to the output gate's pre-activation and to the cell state,
-            # and what the cell state's does to the pre-activations of the other gates
+            # what the hidden state's gradient does to the output gate's pre-activation and to the
+            # cell state, and what the cell state's does to the pre-activations of the other gates
             z_of_h, c_of_h = of_h[0, :n], of_h[1, :n]
             _sigmoid_backward(tanh_c[1 : n + 1], o, grad_input=z_of_h)
             _tanh_backward(o, tanh_c[1 : n + 1], grad_input=c_of_h)
@@ -152,12 +163,22 @@ class _Recurrence(torch.autograd.Function):
                     dx[start + k] = dhx[hidden:].T
             first = 1 if start == 0 else 0
             hx[0, :hidden] = h0.T
-            torch.mul(gates[start + first - 1 : stop - 1, 0], tanh_c[first:n], out=hx[first:n, :hidden])
+            torch.mul(
+                gates[start + first - 1 : stop - 1, 0], tanh_c[first:n], out=hx[first:n, :hidden]
+            )
             hx[:n, hidden:] = x[part].mT
             add_products(dstep, dz[:n].flatten(1, 2), hx[:n])
             doffset += dz[:n].sum(0)
-        return (dx, dstep[:, hidden:], doffset.flatten(0, 1).T, dstep[:, :hidden], None if di is None else di.T,
-                None, None, None)
+        return (
+            dx,
+            dstep[:, hidden:],
+            doffset.flatten(0, 1).T,
+            dstep[:, :hidden],
+            None if di is None else di.T,
+            None,
+            None,
+            None,
+        )
 
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
@@ -165,14 +186,14 @@ _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
 def _tanh(x: Tensor, *, out: Tensor) -> Tensor:
-    """Hyperbolic tangent to 1e-7 (float32) or 1e-16 (float64), absolutely; torch's takes four times as long on a CPU
-    that is not Intel's."""
+    """Hyperbolic tangent to 1e-7 (float32) or 1e-16 (float64), absolutely; torch's takes four times
+    as long on a CPU that is not Intel's."""
     return torch.mul(x, 2, out=out).sigmoid_().mul_(2).sub_(1)
 
 
 def _empty(like: Tensor, *shape: int) -> Tensor:
-    """Memory for what a backward pass needs. Where it is large and the system can, in huge pages: the first touch of
-    ordinary ones would take a fifth of a training step."""
+    """Memory for what a backward pass needs. Where it is large and the system can, in huge pages:
+    the first touch of ordinary ones would take a fifth of a training step."""
     size = prod(shape) * like.element_size()
     if like.device.type != "cpu" or size < HUGE or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)
