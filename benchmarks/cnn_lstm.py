@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 from measure import alone, arguments, megabytes, show, take_turns
 
-from hydronb.data.frames import Frames, frame_samples
+from hydronb.data.grid_windows import Frames, frame_samples
 from hydronb.data.scaling import Scaling
 from hydronb.losses import Terms, mse
 from hydronb.models.cnn_lstm import CNNLSTM

@@ -19,7 +19,7 @@ from measure import alone, arguments, growth, show
 from hydronb.analysis import robustness, sensitivity, similarity
 from hydronb.data.attributes import KRATZERT2019
 from hydronb.data.scaling import fit_scaling
-from hydronb.models.scaled import ScaledModel
+from hydronb.models.standardised import ScaledModel
 from hydronb.parameters import Period
 
 BASINS, HIDDEN, SEEDS, WINDOW = 531, 256, 8, 270

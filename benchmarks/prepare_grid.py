@@ -50,7 +50,7 @@ def write_products(folder: Path, years: int) -> dict:
 
 def prepared(years: int) -> tuple[float, float]:
     """CPU seconds, and MB by which the process grows."""
-    from hydronb.data.prepare_grid import prepare_grid
+    from hydronb.data.gridding.prepare import prepare_grid
 
     with tempfile.TemporaryDirectory() as name:
         recipe = write_products(Path(name), years)

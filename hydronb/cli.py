@@ -236,7 +236,7 @@ def data_check(
     ],
 ) -> None:
     """Print what a folder holds and what is wrong with it."""
-    from hydronb.data.check import report
+    from hydronb.data.report import report
     from hydronb.parameters import resolve
 
     found = report(resolve(path))
@@ -252,7 +252,7 @@ def data_grid(
 ) -> None:
     """Make one basin's gridded catchment from products such as MSWEP, ERA5 and GLEAM; what was
     stopped goes on."""
-    from hydronb.data.prepare_grid import prepare_grid, read_recipe
+    from hydronb.data.gridding.prepare import prepare_grid, read_recipe
 
     try:
         folder = prepare_grid(read_recipe(recipe), dest)

@@ -27,8 +27,8 @@ from hydronb.app.shell import App
 from hydronb.app.state import PAGES, State
 from hydronb.app.view import Page
 from hydronb.errors import DataError, ParameterError
-from hydronb.plots import linked
-from hydronb.plots.live import plots_of, refill, structure
+from hydronb.plots import selection as linked
+from hydronb.plots.refill import plots_of, refill, structure
 from hydronb.plots.style import _render
 
 

@@ -1,8 +1,8 @@
 """Whatever a user gets wrong ends in one line that says what, where, and what to do, before
 anything is written.
 
-Data and parameters go the way of `python -m hydronb.train`, which opens, scales and trains as the
-notebook does, on a tiny Caravan folder; plans go through the `hydronb` command.
+Data and parameters go the way of `python -m hydronb.training.train`, which opens, scales and trains
+as the notebook does, on a tiny Caravan folder; plans go through the `hydronb` command.
 """
 
 import errno
@@ -15,7 +15,7 @@ import pytest
 import yaml
 from caravan_files import BASINS, file_of, series, write_caravan, write_series
 
-import hydronb.train
+import hydronb.training.train
 from hydronb import cli
 from hydronb.errors import HydronbError
 
@@ -45,7 +45,7 @@ def attempt(root: Path, run_dir: Path, parameters: dict, data: dict) -> None:
     given = TRAINING | {"data": {"kind": "caravan", "path": str(root)} | data} | parameters
     run_dir.mkdir()
     (run_dir / "params.yaml").write_text(yaml.safe_dump(given))
-    hydronb.train.main(str(run_dir))
+    hydronb.training.train.main(str(run_dir))
 
 
 def test_nothing_wrong(root, tmp_path):
@@ -253,7 +253,9 @@ def test_a_truncated_weights_file(root, tmp_path):
     path = tmp_path / "run/model.safetensors"
     path.write_bytes(path.read_bytes()[:200])
     ends_in_one_line(
-        ["model.safetensors", "truncated", "delete it"], hydronb.train.main, str(tmp_path / "run")
+        ["model.safetensors", "truncated", "delete it"],
+        hydronb.training.train.main,
+        str(tmp_path / "run"),
     )
 
 

@@ -9,7 +9,8 @@ import pytest
 import xarray as xr
 import yaml
 
-from hydronb.analysis import benchmark, catchments, ensembles, seasons
+from hydronb.analysis import benchmark, ensembles, seasons
+from hydronb.analysis import water_balance as catchments
 from hydronb.errors import DataError, TrainingError
 from hydronb.metrics import nse
 
@@ -221,7 +222,7 @@ def test_water_balance_counts_only_observed_days():
 
 
 def test_true_balance_closes_on_synthetic_catchments():
-    from hydronb.data import synthetic_catchments
+    from hydronb.data.synthetic import synthetic_catchments
 
     ds = synthetic_catchments(n_basins=6, years=3)
     balance = catchments.true_balance(ds)

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from hydronb.analysis import ensembles
-from hydronb.data.benchmark_models import MODELS, open_benchmark_models
+from hydronb.data.sources.benchmark_models import MODELS, open_benchmark_models
 from hydronb.errors import DataError, ParameterError
 from hydronb.metrics import nse
 

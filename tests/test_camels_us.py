@@ -19,9 +19,14 @@ from camels_us_files import (
     write_camels_us,
 )
 
-from hydronb.data import camels_us
-from hydronb.data.camels_us import AreaWarning, cfs_to_mm, open_camels_attributes, open_camels_us
-from hydronb.data.camels_us_text import forcing_problems, read_forcing, streamflow_problems
+from hydronb.data.sources import camels_us
+from hydronb.data.sources.camels_us import (
+    AreaWarning,
+    cfs_to_mm,
+    open_camels_attributes,
+    open_camels_us,
+)
+from hydronb.data.sources.camels_us_text import forcing_problems, read_forcing, streamflow_problems
 from hydronb.errors import HydronbError
 
 

@@ -19,8 +19,8 @@ from caravan_files import (
     write_series,
 )
 
-from hydronb.data.caravan import climate_indices, open_caravan
 from hydronb.data.pet import PetWarning, extraterrestrial_radiation
+from hydronb.data.sources.caravan import climate_indices, open_caravan
 from hydronb.errors import DataError
 
 KINDS = ["netcdf", "csv"]
@@ -70,7 +70,7 @@ def test_every_value_stands_at_its_basin_and_date(tmp_path, kind, source):
 
 def test_vapour_pressure_of_fao56():
     """FAO-56, Table 2.3: 2.338 kPa at 20 degC, 0.611 at 0."""
-    from hydronb.data.caravan import saturation_vapour_pressure
+    from hydronb.data.sources.caravan import saturation_vapour_pressure
 
     np.testing.assert_allclose(
         saturation_vapour_pressure(pd.Series([0.0, 20.0])), [610.8, 2338], rtol=3e-4
@@ -98,7 +98,7 @@ def test_csv_is_read_once(tmp_path, monkeypatch):
     first = open_caravan(root)
     with monkeypatch.context() as patch:
         patch.setattr(
-            "hydronb.data.caravan.read_timeseries", lambda path: pytest.fail("parsed again")
+            "hydronb.data.sources.caravan.read_timeseries", lambda path: pytest.fail("parsed again")
         )
         again = open_caravan(root)
     xr.testing.assert_identical(first, again)

@@ -9,16 +9,16 @@ import pytest
 import torch
 from grids import random_grid
 
-from hydronb.data.frames import fit_frame_scaling, frame_samples, open_frames
+from hydronb.data.grid_windows import fit_frame_scaling, frame_samples, open_frames
 from hydronb.errors import DataError, ParameterError
-from hydronb.families import cnn_lstm as family
-from hydronb.fit import Checkpoint
 from hydronb.models import cnn_lstm
 from hydronb.models.cnn_lstm import CNNLSTM, Encoder, StackedLSTM, layer_sizes, stack_for
-from hydronb.models.stored import load, save
+from hydronb.models.weights import load, save
 from hydronb.parameters import CNNLSTMTrainParameters, GridParameters, Period
-from hydronb.predict import predict
-from hydronb.train import train
+from hydronb.training import cnn_lstm as family
+from hydronb.training.loop import Checkpoint
+from hydronb.training.predict import predict
+from hydronb.training.train import train
 
 TABLE_A3 = {
     "Yellow": [(41, 77), (19, 37), (9, 17), (3, 5), (1, 1)],

@@ -17,7 +17,7 @@ from camels_us_files import (
     write_camels_us,
 )
 
-from hydronb.data.check import report
+from hydronb.data.report import report
 from hydronb.errors import DataError
 
 

@@ -9,21 +9,22 @@ import torch
 import xarray as xr
 from catchments import period
 
-import hydronb.fit
+import hydronb.training.loop
 from hydronb import metrics
-from hydronb.calibrate import nse_losses
-from hydronb.data import open_catchments, synthetic_catchments
+from hydronb.data import open_catchments
+from hydronb.data.synthetic import synthetic_catchments
 from hydronb.errors import DataError, ParameterError
-from hydronb.families import delta_hbv as family
-from hydronb.fit import Checkpoint
 from hydronb.losses import Terms, feng2022
 from hydronb.models import hbv, load
 from hydronb.models.delta_hbv import TYPICAL, log_sqrt
 from hydronb.models.runoff_lstm import RunoffLSTM
 from hydronb.parameters import DataParameters, DeltaHBVTrainParameters
-from hydronb.predict import predict
 from hydronb.runs.plan import read_plan
-from hydronb.train import train
+from hydronb.training import delta_hbv as family
+from hydronb.training.local_hbv import nse_losses
+from hydronb.training.loop import Checkpoint
+from hydronb.training.predict import predict
+from hydronb.training.train import train
 
 SETTINGS = {
     "attributes": ["p_mean", "aridity", "frac_snow"],
@@ -285,7 +286,7 @@ def test_killed_and_resumed_ends_with_the_same_bits(ds, tmp_path, monkeypatch, c
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(hydronb.fit, "CHECKPOINT_SECONDS", -1)
+        patch.setattr(hydronb.training.loop, "CHECKPOINT_SECONDS", -1)
         patch.setattr(Checkpoint, "save", dying)
         with pytest.raises(Killed):
             train(ds, p, tmp_path / "killed")

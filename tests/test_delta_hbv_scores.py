@@ -10,7 +10,7 @@ import yaml
 from hydronb.analysis import benchmark, delta_hbv, twin
 from hydronb.analysis.baseflow import baseflow_index
 from hydronb.analysis.fluxes import STORES, composites
-from hydronb.data.synthetic import synthetic_catchments
+from hydronb.data.synthetic.catchments import synthetic_catchments
 from hydronb.errors import DataError, TrainingError
 from hydronb.parameters import DeltaHBVTrainParameters
 

@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 
 from hydronb.data import archives, download, transfer
-from hydronb.data.camels_us import open_camels_us
+from hydronb.data.sources.camels_us import open_camels_us
 from hydronb.errors import DataError
 
 BASINS = {"01013500": "01", "01022500": "01", "09447800": "15"}

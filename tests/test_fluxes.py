@@ -15,7 +15,7 @@ from hydronb.analysis.fluxes import (
     read_et,
     simulated_balance,
 )
-from hydronb.data.synthetic import synthetic_catchments
+from hydronb.data.synthetic.catchments import synthetic_catchments
 from hydronb.errors import DataError
 from hydronb.models import hbv
 

@@ -7,13 +7,13 @@ import pytest
 
 from hydronb.analysis import benchmark
 from hydronb.data import folds as module
-from hydronb.data import synthetic_catchments
 from hydronb.data.folds import fold_of, simulated_basins, training_basins
+from hydronb.data.synthetic import synthetic_catchments
 from hydronb.errors import DataError, ParameterError
-from hydronb.families import lumped
-from hydronb.models.stored import read_description
+from hydronb.models.weights import read_description
 from hydronb.parameters import TrainParameters, run_folder
-from hydronb.train import train
+from hydronb.training import ealstm
+from hydronb.training.train import train
 
 SMALL = {
     "data": {"kind": "synthetic", "n_basins": 5, "years": 3},
@@ -64,7 +64,7 @@ def runs(tmp_path_factory):
         for fold in (1, 2):
             p = parameters(folds=2, fold=fold, seed=seed, run_dir=str(root / f"{seed}-{fold}"))
             folder = run_folder(p, "x")
-            lumped.finish(train(ds, p, folder), ds, p, folder)
+            ealstm.finish(train(ds, p, folder), ds, p, folder)
     return [benchmark.read_run(path) for path in sorted(root.iterdir())]
 
 

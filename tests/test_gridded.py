@@ -9,9 +9,9 @@ import pytest
 import xarray as xr
 
 from hydronb.data import gridded, open_grid, open_gridded
-from hydronb.data.check import report
 from hydronb.data.gridded import as_catchment, basin_mean, cell_area, cell_weights, check_grid
-from hydronb.data.synthetic_grids import synthetic_grid
+from hydronb.data.report import report
+from hydronb.data.synthetic.grids import synthetic_grid
 from hydronb.errors import DataError, HydronbError, ParameterError
 from hydronb.parameters.cnn_lstm import GridParameters
 
@@ -299,11 +299,3 @@ def test_data_check_lists_all_that_is_wrong(tmp_path):
     changed(tmean=lambda t: t + 273.15, streamflow=put((3,), -999)).to_netcdf(tmp_path / "grid.nc")
     problems = report(tmp_path / "grid.nc").problems
     assert len(problems) == 2 and "kelvin" in problems[0] and "streamflow of -999" in problems[1]
-
-
-def test_the_entry_points_are_functions_whatever_was_imported_before():
-    import hydronb.data
-    import hydronb.data.synthetic_grids
-
-    assert hydronb.data.synthetic_grids.synthetic_grid is hydronb.data.synthetic_grid
-    assert hydronb.data.open_gridded is gridded.open_gridded

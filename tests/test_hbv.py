@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hydronb.data import truth_hbv
+from hydronb.data.synthetic import truth_hbv
 from hydronb.errors import DataError, ParameterError
 from hydronb.models import hbv
 

@@ -15,16 +15,16 @@ from hydronb.data import open_catchments
 from hydronb.data.scaling import fit_scaling
 from hydronb.errors import DataError, ParameterError, TrainingError
 from hydronb.models.ealstm import EALSTM
-from hydronb.models.kernels.tangent import tangents
-from hydronb.models.scaled import ScaledModel
-from hydronb.models.stored import save
+from hydronb.models.kernels.forward_gradient import tangents
+from hydronb.models.standardised import ScaledModel
+from hydronb.models.weights import save
 from hydronb.parameters import (
     RobustnessParameters,
     SensitivityParameters,
     SimilarityParameters,
     TrainParameters,
 )
-from hydronb.predict import predict
+from hydronb.training.predict import predict
 
 TEST = period("1990-10-01", "1991-02-08")  # 131 days
 ATTRIBUTES = ["p_mean", "aridity", "frac_snow", "slope_mean"]

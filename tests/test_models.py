@@ -9,7 +9,7 @@ import torch
 
 from hydronb.models import EALSTM, LSTM
 from hydronb.models.kernels import recurrent
-from hydronb.models.kernels.product import LEAST
+from hydronb.models.kernels.matmul import LEAST
 from hydronb.models.kernels.recurrent import recurrence
 
 DYNAMIC, STATIC, HIDDEN, BATCH = 3, 4, 6, 3

@@ -12,11 +12,11 @@ from catchments import period, random_catchments
 from hydronb import metrics
 from hydronb.analysis import benchmark
 from hydronb.errors import ParameterError
-from hydronb.families import lumped
 from hydronb.losses import LOSSES, Terms
 from hydronb.parameters import BenchmarkParameters, TrainParameters
-from hydronb.predict import predict
-from hydronb.train import train
+from hydronb.training import ealstm
+from hydronb.training.predict import predict
+from hydronb.training.train import train
 
 SETTINGS = {
     "forcings": ["prcp", "tmean"],
@@ -48,7 +48,7 @@ def trained(request, tmp_path_factory):
     p = TrainParameters(**SETTINGS, model=request.param)
     folder, ds = tmp_path_factory.mktemp(request.param), catchments()
     model = train(ds, p, folder)
-    lumped.finish(model, ds, p, folder)
+    ealstm.finish(model, ds, p, folder)
     (folder / "params.yaml").write_text(yaml.safe_dump(p.plain()))
     return folder, p, ds, model
 
@@ -77,7 +77,7 @@ def test_validation_is_the_mean_over_targets(trained):
         float(metrics.nse(sim=simulation[n], obs=simulation[f"{n}_obs"]).median())
         for n in p.targets
     ]
-    assert lumped.validator(ds, p.test_period)(model) == pytest.approx(np.mean(medians))
+    assert ealstm.validator(ds, p.test_period)(model) == pytest.approx(np.mean(medians))
 
 
 def test_a_benchmark_scores_the_target_it_is_asked_for(trained):
@@ -114,7 +114,7 @@ def test_targets_weigh_alike_whatever_their_units(loss):
 
 @pytest.mark.parametrize("model", ["ealstm", "lstm"])
 def test_a_missing_target_teaches_nothing(model):
-    ready = lumped.prepare(catchments(), TrainParameters(**SETTINGS, model=model), "cpu")
+    ready = ealstm.prepare(catchments(), TrainParameters(**SETTINGS, model=model), "cpu")
     torch.manual_seed(0)
     network, batch = ready.build(), ready.samples.gather(torch.arange(4))
     batch.target[:, :, 1] = torch.nan

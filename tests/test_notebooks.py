@@ -34,8 +34,11 @@ def test_first_code_cell_assigns_every_parameter_with_a_comment(notebook):
     assert all(isinstance(node, ast.Assign) and len(node.targets) == 1 for node in body)
     assigned = {node.targets[0].id: ast.literal_eval(node.value) for node in body}
     assert set(assigned) == set(NOTEBOOKS[name].model_fields)
-    for line in code[0].source.splitlines():
-        assert re.search(r"  # \S", line), f"no comment: {line}"
+    lines = code[0].source.splitlines()
+    for node in body:
+        own = any(re.search(r"  # \S", line) for line in lines[node.lineno - 1 : node.end_lineno])
+        above = node.lineno > 1 and lines[node.lineno - 2].startswith("# ")
+        assert own or above, f"no comment: {lines[node.lineno - 1]}"
 
 
 def test_defaults_are_valid_and_small(notebook):
@@ -59,8 +62,8 @@ def test_reads_like_a_section_of_a_paper(notebook):
     assert found.cells[0].cell_type == "markdown" and found.cells[0].source.startswith("# ")
     assert "**Question.**" in found.cells[0].source
     assert 8 <= len(code) <= 18
-    # the first has as many lines as parameters
-    assert all(len(cell.source.splitlines()) <= 32 for cell in code[1:])
+    for cell in code[1:]:  # the first has as many as parameters
+        assert sum(isinstance(node, ast.stmt) for node in ast.walk(ast.parse(cell.source))) <= 24
     assert "assert" in code[-1].source, "the last cell checks ranges"
 
 

@@ -8,7 +8,7 @@ import yaml
 
 from hydronb.errors import HydronbError, ParameterError, nearest
 from hydronb.losses import LOSSES as LOSS_FUNCTIONS
-from hydronb.models.scaled import NETWORKS
+from hydronb.models.standardised import NETWORKS
 from hydronb.parameters import (
     LOSSES,
     MODELS,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hydronb import plots
-from hydronb.data import synthetic_grid
+from hydronb.data.synthetic import synthetic_grid
 from hydronb.errors import DataError
 from hydronb.plots.grids import _border
 

@@ -15,12 +15,13 @@ import xarray as xr
 import yaml
 from scipy.integrate import dblquad
 
-from hydronb.data import open_gridded, prepare_grid
+from hydronb.data import open_gridded
 from hydronb.data.gridded import cell_area, cell_weights
-from hydronb.data.outline import read_outline
-from hydronb.data.prepare_grid import GridWarning, Recipe
-from hydronb.data.products import Product, Source, conversion
-from hydronb.data.regrid import Axes, regrid, share_of_cells
+from hydronb.data.gridding import prepare as prepare_grid
+from hydronb.data.gridding.outline import read_outline
+from hydronb.data.gridding.prepare import GridWarning, Recipe
+from hydronb.data.gridding.products import Product, Source, conversion
+from hydronb.data.gridding.regrid import Axes, regrid, share_of_cells
 from hydronb.errors import DataError, HydronbError, ParameterError
 
 

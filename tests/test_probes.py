@@ -17,15 +17,15 @@ from hydronb import plots
 from hydronb.analysis import probes
 from hydronb.analysis.benchmark import read_run
 from hydronb.data import open_catchments
-from hydronb.data.frames import fit_frame_scaling
+from hydronb.data.grid_windows import fit_frame_scaling
 from hydronb.data.scaling import fit_scaling
 from hydronb.errors import DataError, ParameterError
-from hydronb.families import cnn_lstm, lumped
 from hydronb.models.cnn_lstm import CNNLSTM
-from hydronb.models.scaled import ScaledModel
-from hydronb.models.stored import save
+from hydronb.models.standardised import ScaledModel
+from hydronb.models.weights import save
 from hydronb.parameters import CNNLSTMTrainParameters, TrainParameters
-from hydronb.predict import predict
+from hydronb.training import cnn_lstm, ealstm
+from hydronb.training.predict import predict
 
 TRAIN = period("2000-03-01", "2000-10-31")
 TEST = period("2000-11-01", "2001-01-31")
@@ -282,7 +282,7 @@ def runs(tmp_path_factory, catchments):
             test_period=TEST,
             sequence_length=12,
         )
-        made.append(write(folder / model, grid_model(ds, model), ds, p, lumped.write_results))
+        made.append(write(folder / model, grid_model(ds, model), ds, p, ealstm.write_results))
     for model in ("ealstm", "lstm"):
         p = TrainParameters(
             model=model,
@@ -294,7 +294,7 @@ def runs(tmp_path_factory, catchments):
         )
         made.append(
             write(
-                folder / model, lumped_model(catchments, model), catchments, p, lumped.write_results
+                folder / model, lumped_model(catchments, model), catchments, p, ealstm.write_results
             )
         )
     return made

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from hydronb.models.kernels import product as module
-from hydronb.models.kernels.product import add_products, product
+from hydronb.models.kernels import matmul as module
+from hydronb.models.kernels.matmul import add_products, product
 from hydronb.models.kernels.recurrent import recurrence
 
 SHAPES = [

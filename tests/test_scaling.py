@@ -10,7 +10,7 @@ from hydronb.data.attributes import KRATZERT2019, attribute_list, attribute_matr
 from hydronb.data.scaling import fit_scaling
 from hydronb.errors import DataError
 from hydronb.models import ScaledModel, load
-from hydronb.models.stored import save
+from hydronb.models.weights import save
 
 FORCINGS, TARGETS = ["prcp", "tmean"], ["streamflow"]
 TRAIN = period("2000-03-01", "2000-09-30")

@@ -10,7 +10,8 @@ import xarray as xr
 import yaml
 
 from hydronb import plots
-from hydronb.analysis import cnn_lstm, search
+from hydronb.analysis import scenarios as cnn_lstm
+from hydronb.analysis import search
 from hydronb.analysis.benchmark import group_runs, read_run
 from hydronb.errors import DataError
 from hydronb.runs.plan import read_plan

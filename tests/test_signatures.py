@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from hydronb.data import open_caravan
-from hydronb.data.camels_us import open_camels_attributes
+from hydronb.data.sources.camels_us import open_camels_attributes
 from hydronb.errors import DataError
 from hydronb.signatures import SIGNATURES, signatures
 

@@ -8,7 +8,7 @@ from sklearn.metrics import silhouette_samples
 
 from hydronb.analysis import similarity
 from hydronb.data.attributes import KRATZERT2019
-from hydronb.data.camels_us import open_camels_attributes
+from hydronb.data.sources.camels_us import open_camels_attributes
 from hydronb.errors import DataError
 
 

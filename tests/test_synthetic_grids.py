@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from hydronb.data import truth_grid, truth_hbv
 from hydronb.data.gridded import SMALLEST, basin_mean
-from hydronb.data.synthetic_grids import LONGEST, PRESETS, synthetic_grid
+from hydronb.data.synthetic import truth_grid, truth_hbv
+from hydronb.data.synthetic.grids import LONGEST, PRESETS, synthetic_grid
 from hydronb.errors import ParameterError
 
 

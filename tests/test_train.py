@@ -19,18 +19,18 @@ from catchments import random_catchments
 from safetensors.torch import load_file
 
 import hydronb.data.windows
-import hydronb.families.lumped
-import hydronb.fit
-import hydronb.models.stored
-import hydronb.train
+import hydronb.models.weights
+import hydronb.training.ealstm
+import hydronb.training.loop
+import hydronb.training.train
 from hydronb import metrics
 from hydronb.errors import DataError, ParameterError, TrainingError
-from hydronb.families.lumped import basin_std
-from hydronb.fit import epoch_order
 from hydronb.models import load
 from hydronb.parameters import TrainParameters
-from hydronb.predict import predict
-from hydronb.train import train
+from hydronb.training.ealstm import basin_std
+from hydronb.training.loop import epoch_order
+from hydronb.training.predict import predict
+from hydronb.training.train import train
 
 SETTINGS = {
     "forcings": ["prcp", "tmean"],
@@ -84,7 +84,7 @@ def ds():
 
 @pytest.fixture(autouse=True)
 def every_step_is_logged(monkeypatch):
-    monkeypatch.setattr(hydronb.fit, "PROGRESS_SECONDS", -1)
+    monkeypatch.setattr(hydronb.training.loop, "PROGRESS_SECONDS", -1)
 
 
 def test_a_model_learns_what_there_is_to_learn(ds, tmp_path):
@@ -130,7 +130,7 @@ def test_what_a_training_leaves_behind(ds, tmp_path, name, loss):
 def test_progress_is_a_row_a_step_and_a_score_an_epoch(ds, tmp_path):
     train(ds, settings(), tmp_path)
     progress = pd.read_csv(tmp_path / "progress.csv")
-    assert tuple(progress.columns) == hydronb.fit.COLUMNS
+    assert tuple(progress.columns) == hydronb.training.loop.COLUMNS
     np.testing.assert_allclose(
         progress["epoch"], [k / STEPS for k in range(1, 3 * STEPS + 1)], atol=1e-4
     )
@@ -189,7 +189,7 @@ def test_patience_stops_and_keeps_the_best_epoch(ds, tmp_path, monkeypatch, scor
 
         return score
 
-    monkeypatch.setattr(hydronb.families.lumped, "validator", scripted)
+    monkeypatch.setattr(hydronb.training.ealstm, "validator", scripted)
     train(ds, settings(epochs=6, patience=2), tmp_path)
     assert len(seen) == epochs
     assert all(torch.equal(weights(tmp_path)[n], t) for n, t in seen[best - 1].items())
@@ -241,7 +241,9 @@ def test_spread_of_each_basin_is_of_its_own_training_days(ds):
 def test_a_complete_training_is_not_repeated(ds, tmp_path, monkeypatch, change):
     first = train(ds, settings(), tmp_path)
     before = {f: (tmp_path / f).stat().st_mtime_ns for f in FILES}
-    monkeypatch.setattr(hydronb.train, "fit", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(
+        hydronb.training.train, "fit", lambda *_, **__: pytest.fail("trained again")
+    )
     again = train(ds, settings(**change), tmp_path)
     assert {f: (tmp_path / f).stat().st_mtime_ns for f in FILES} == before
     assert all(
@@ -279,17 +281,17 @@ ends. Steps are lost in both."""
 CHILD = """
     import json, os, signal, sys, torch
     sys.path.insert(0, sys.argv[1])
-    import hydronb.fit
+    import hydronb.training.loop
     from catchments import random_catchments
     from hydronb.losses import LOSSES
     from hydronb.parameters import TrainParameters
-    from hydronb.fit import Checkpoint
-    from hydronb.train import train
+    from hydronb.training.loop import Checkpoint
+    from hydronb.training.train import train
 
     weight = torch.nn.Parameter(torch.zeros(1))
     weight.grad = torch.zeros(1)
     torch.optim.AdamW([weight]).step()
-    hydronb.fit.PROGRESS_SECONDS = hydronb.fit.CHECKPOINT_SECONDS = -1
+    hydronb.training.loop.PROGRESS_SECONDS = hydronb.training.loop.CHECKPOINT_SECONDS = -1
     steps, saves, loss_of, save = [], [], LOSSES["nse_star"], Checkpoint.save
 
     def attempt(folder, settings, every, die_at):
@@ -369,7 +371,7 @@ def test_killed_before_the_description_is_written_is_not_complete(ds, tmp_path, 
     train(ds, settings(), tmp_path / "undisturbed")
     folder = tmp_path / "killed"
     with monkeypatch.context() as patch:
-        patch.setattr(hydronb.models.stored, "write_atomically", killed_at_the_description)
+        patch.setattr(hydronb.models.weights, "write_atomically", killed_at_the_description)
         with pytest.raises(KeyboardInterrupt):
             train(ds, settings(), folder)
     assert "model.json" not in names(folder)
@@ -391,7 +393,7 @@ def test_an_interrupted_training_with_other_parameters_leaves_no_old_model(
     ds, tmp_path, monkeypatch
 ):
     train(ds, settings(), tmp_path)
-    monkeypatch.setattr(hydronb.train, "fit", killed)
+    monkeypatch.setattr(hydronb.training.train, "fit", killed)
     with pytest.raises(KeyboardInterrupt):
         train(ds, settings(seed=6), tmp_path)
     with pytest.raises(TrainingError, match="holds no trained model"):
@@ -450,7 +452,7 @@ def test_weights_of_another_model(ds, tmp_path):
 
 def test_a_truncated_checkpoint(ds, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(hydronb.train, "save", killed)
+        patch.setattr(hydronb.training.train, "save", killed)
         with pytest.raises(KeyboardInterrupt):
             train(ds, settings(), tmp_path)
     path = tmp_path / "checkpoint.safetensors"
@@ -542,12 +544,12 @@ def test_a_test_period_without_observations_can_be_trained_for(ds, tmp_path):
     train(ds, settings(), tmp_path)
 
 
-# python -m hydronb.train
+# python -m hydronb.training.train
 
 
 def as_a_command(monkeypatch, *arguments: str) -> None:
     monkeypatch.setattr(sys, "argv", ["train", *arguments])
-    runpy.run_path(hydronb.train.__file__, run_name="__main__")
+    runpy.run_path(hydronb.training.train.__file__, run_name="__main__")
 
 
 def test_the_command_trains_and_simulates_what_the_folder_says(ds, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from hydronb.data.scaling import fit_scaling
 from hydronb.data.windows import prediction_samples, training_samples
 from hydronb.errors import DataError
 from hydronb.models import ScaledModel
-from hydronb.predict import predict
+from hydronb.training.predict import predict
 
 FORCINGS, ATTRIBUTES = ["prcp", "tmean"], ["slope", "forest", "rock"]
 TRAIN = period("2000-03-01", "2000-09-30")

@@ -17,8 +17,8 @@ from hydronb.data.dataset import choose_basins
 from hydronb.data.scaling import select_period
 from hydronb.data.windows import Samples
 from hydronb.errors import DataError, TrainingError
-from hydronb.models.scaled import ScaledModel
-from hydronb.models.stored import load, read_description
+from hydronb.models.standardised import ScaledModel
+from hydronb.models.weights import load, read_description
 from hydronb.parameters import Period, TrainParameters, read_parameters
 
 

@@ -20,14 +20,14 @@ from torch import nn
 
 from hydronb import metrics
 from hydronb.analysis.benchmark import TrainedRun
-from hydronb.analysis.cnn_lstm import basin_label, scenario_label
+from hydronb.analysis.scenarios import basin_label, scenario_label
 from hydronb.data.gridded import FORCING, as_catchment
 from hydronb.data.scaling import select_period
 from hydronb.data.windows import prediction_samples
 from hydronb.errors import DataError, ParameterError, nearest
 from hydronb.models.cnn_lstm import CNNLSTM
-from hydronb.models.scaled import ScaledModel
-from hydronb.models.stored import load
+from hydronb.models.standardised import ScaledModel
+from hydronb.models.weights import load
 from hydronb.parameters import FitParameters, Period, training_class
 
 FEATURES, CELLS = "features", "cells"
@@ -69,14 +69,14 @@ def open_run(run: TrainedRun, ds: xr.Dataset | None = None) -> Opened:
         A model without cell states.
     """
     kind = training_class(run.parameters["model"])
-    if kind.family not in ("cnn_lstm", "lumped"):
+    if kind.family not in ("cnn_lstm", "ealstm"):
         raise ParameterError(
             f"{run.path}: {run.parameters['model']} has no cell states to probe; give runs of "
             "cnn_lstm_01_train or ealstm_01_train"
         )
     p = kind.validate_parameters(run.parameters, where=str(run.path))
     if ds is None:
-        ds = import_module(f"hydronb.families.{kind.family}").open_data(p)
+        ds = import_module(f"hydronb.training.{kind.family}").open_data(p)
     place = f"{basin_label(run.parameters['data'])}, " if kind.family == "cnn_lstm" else ""
     named = " + ".join(p.targets)
     return Opened(load(run.path), ds, p, f"{place}{scenario_label(run.parameters)} ({named})")

@@ -24,7 +24,7 @@ from hydronb.data.scaling import select_period
 from hydronb.data.windows import prediction_samples
 from hydronb.errors import DataError
 from hydronb.models.ealstm import EALSTM
-from hydronb.models.scaled import ScaledModel
+from hydronb.models.standardised import ScaledModel
 from hydronb.parameters import Period
 
 SIGMAS = tuple(round(0.1 * k, 1) for k in range(11))

@@ -22,8 +22,8 @@ from hydronb.analysis.ealstm_runs import TrainedEALSTM, window_days
 from hydronb.data.scaling import select_period
 from hydronb.data.windows import Samples, prediction_samples
 from hydronb.errors import DataError
-from hydronb.models.kernels.tangent import tangents
-from hydronb.models.scaled import ScaledModel
+from hydronb.models.kernels.forward_gradient import tangents
+from hydronb.models.standardised import ScaledModel
 from hydronb.parameters import Period
 
 Evaluation = Literal["continuous", "windowed"]

@@ -2,7 +2,8 @@
 hidden from them.
 
 The truth is another structure than the model even where both are HBV: eight elements a catchment
-with parameters of their own, and beta and gamma that follow the season (`hydronb.data.synthetic`).
+with parameters of their own, and beta and gamma that follow the season
+(`hydronb.data.synthetic.catchments`).
 """
 
 from collections.abc import Mapping, Sequence

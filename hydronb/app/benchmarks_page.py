@@ -12,7 +12,7 @@ from hydronb.app.outputs import Outputs
 from hydronb.app.state import State
 from hydronb.app.view import Page, heading, html_table, note, on_click, row
 from hydronb.errors import DataError
-from hydronb.plots.live import plots_of
+from hydronb.plots.refill import plots_of
 
 METRICS = {
     "NSE": "nse",

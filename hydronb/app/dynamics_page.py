@@ -14,7 +14,7 @@ from hydronb.app.state import State
 from hydronb.app.view import Linked, Page, column, heading, html_table, note, row
 from hydronb.errors import DataError, HydronbError
 from hydronb.plots import fluxes as figures
-from hydronb.plots import linked
+from hydronb.plots import selection as linked
 from hydronb.plots.style import OBSERVED
 
 DYNAMIC = {"BETAET": "gamma", "BETA": "beta"}

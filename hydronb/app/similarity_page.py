@@ -13,7 +13,8 @@ from hydronb.app.state import State
 from hydronb.app.view import Linked, Page, column, heading, html_table, note, row
 from hydronb.data.dataset import bare_id
 from hydronb.errors import DataError
-from hydronb.plots import linked, similarity
+from hydronb.plots import selection as linked
+from hydronb.plots import similarity
 
 LOOKS = {
     "Silhouettes (Fig. 9)": "silhouettes",

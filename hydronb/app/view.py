@@ -14,7 +14,7 @@ from bokeh.models import ColumnDataSource, GlyphRenderer, GridPlot, LayoutDOM, P
 
 from hydronb.app.state import State
 from hydronb.errors import HydronbError
-from hydronb.plots.live import plots_of, refill, structure
+from hydronb.plots.refill import plots_of, refill, structure
 from hydronb.plots.style import COLOURS, THEME, _render
 
 log = logging.getLogger(__name__)

@@ -1,27 +1,18 @@
 """Catchment data: every source gives the same `xarray.Dataset` (see `hydronb.data.dataset`)."""
 
-from importlib import import_module
+from hydronb.data.dataset import open_dataset, read_basin_list
+from hydronb.data.gridded import open_gridded
+from hydronb.data.opening import open_catchments, open_grid
+from hydronb.data.sources.camels_us import open_camels_attributes, open_camels_us
+from hydronb.data.sources.caravan import open_caravan
 
-_WHERE = {
-    "open_dataset": "dataset",
-    "read_basin_list": "dataset",
-    "open_catchments": "catchments",
-    "open_camels_us": "camels_us",
-    "open_camels_attributes": "camels_us",
-    "open_caravan": "caravan",
-    "synthetic_catchments": "synthetic",
-    "open_grid": "gridded",
-    "open_gridded": "gridded",
-    "synthetic_grid": "synthetic_grids",
-}
-__all__ = sorted(_WHERE)
-
-
-def __getattr__(name: str) -> object:
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__all__ = [
+    "open_camels_attributes",
+    "open_camels_us",
+    "open_caravan",
+    "open_catchments",
+    "open_dataset",
+    "open_grid",
+    "open_gridded",
+    "read_basin_list",
+]

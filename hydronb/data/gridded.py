@@ -9,7 +9,7 @@ the basin; targets may have gaps, or be absent where a model is only to predict.
 
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,6 @@ import xarray as xr
 
 from hydronb.data.dataset import TARGETS, VARIABLES, check, require_daily
 from hydronb.errors import DataError, nearest
-
-if TYPE_CHECKING:
-    from hydronb.parameters.cnn_lstm import GridParameters
 
 FORCING = ("prcp", "tmean")
 SMALLEST = 4
@@ -85,17 +82,6 @@ def _with_dask(ds: xr.Dataset, path: Path) -> xr.Dataset:
             "installed; pip install 'hydronb[grid]'"
         ) from None
     return ds.chunk({"time": "auto"})
-
-
-def open_grid(data: "GridParameters") -> xr.Dataset:
-    """Open the gridded catchment that `data` describes, a file or a synthetic one."""
-    from hydronb.parameters import resolve
-
-    if data.kind == "file":
-        return open_gridded(resolve(data.path))
-    from hydronb.data.synthetic_grids import synthetic_grid
-
-    return synthetic_grid(data.preset or data.shape, data.years, data.seed, cells=data.cells)
 
 
 def is_gridded(ds: xr.Dataset) -> bool:

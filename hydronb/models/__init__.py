@@ -5,7 +5,7 @@ from hydronb.models.ealstm import EALSTM
 from hydronb.models.local_hbv import LocalHBV
 from hydronb.models.lstm import LSTM
 from hydronb.models.runoff_lstm import RunoffLSTM
-from hydronb.models.scaled import ScaledModel
-from hydronb.models.stored import load
+from hydronb.models.standardised import ScaledModel
+from hydronb.models.weights import load
 
 __all__ = ["EALSTM", "LSTM", "DeltaHBV", "LocalHBV", "RunoffLSTM", "ScaledModel", "load"]

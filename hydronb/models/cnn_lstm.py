@@ -17,12 +17,12 @@ from torch.utils.checkpoint import checkpoint
 from tqdm.auto import tqdm
 
 from hydronb.data.dataset import TARGETS
-from hydronb.data.frames import Frames, frame_days, open_frames
+from hydronb.data.grid_windows import Frames, frame_days, open_frames
 from hydronb.data.gridded import SMALLEST, cell_weights
 from hydronb.data.scaling import Scaling, select_period
 from hydronb.errors import DataError, ParameterError
 from hydronb.models.kernels.recurrent import recurrence
-from hydronb.models.scaled import Standardised
+from hydronb.models.standardised import Standardised
 from hydronb.parameters import Period
 
 CHANNELS = (8, 16, 32, 64)
@@ -307,7 +307,7 @@ class CNNLSTM(Standardised):
 
     @torch.inference_mode()
     def simulate(self, ds: xr.Dataset, period: Period, *, progress: bool = True) -> xr.Dataset:
-        """See `hydronb.predict.predict`; the basin is the one of `ds`."""
+        """See `hydronb.training.predict.predict`; the basin is the one of `ds`."""
         was_training = self.training
         self.eval()
         names = list(self.scaling.targets)

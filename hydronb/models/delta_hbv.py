@@ -23,7 +23,7 @@ from hydronb.data.scaling import Scaling, require, select_period
 from hydronb.errors import DataError, ParameterError, nearest
 from hydronb.models import hbv
 from hydronb.models.kernels.recurrent import recurrence
-from hydronb.models.scaled import Standardised
+from hydronb.models.standardised import Standardised
 from hydronb.parameters import Period
 
 PHYSICS = ("prcp", "tmean", "pet")

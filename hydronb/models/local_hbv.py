@@ -12,7 +12,7 @@ from hydronb.data.scaling import Scaling, select_period
 from hydronb.errors import DataError
 from hydronb.models import hbv
 from hydronb.models.delta_hbv import describe, logit, simulation_tensors, total, within
-from hydronb.models.scaled import Standardised
+from hydronb.models.standardised import Standardised
 from hydronb.parameters import Period
 
 NAMES = tuple(n for n in hbv.PARAMETERS if n != "BETAET")

@@ -18,7 +18,7 @@ from hydronb.models.delta_hbv import (
     log_sqrt,
     simulation_tensors,
 )
-from hydronb.models.scaled import Standardised
+from hydronb.models.standardised import Standardised
 from hydronb.parameters import Period
 
 

@@ -21,13 +21,13 @@ from hydronb.parameters.base import (
     resolve,
     run_folder,
 )
-from hydronb.parameters.catchments import CatchmentsParameters
 from hydronb.parameters.cnn_lstm import (
     CNNLSTMBenchmarkParameters,
     CNNLSTMProbesParameters,
     CNNLSTMTrainParameters,
     GridParameters,
 )
+from hydronb.parameters.data import CatchmentsParameters
 from hydronb.parameters.delta_hbv import (
     DeltaHBVBenchmarkParameters,
     DeltaHBVDynamicParameters,

@@ -321,11 +321,11 @@ class NotebookParameters(Parameters):
 
 
 class FitParameters(NotebookParameters):
-    """What the training loop takes (`hydronb.fit`); a notebook that trains adds its model and its
-    data."""
+    """What the training loop takes (`hydronb.training.loop`); a notebook that trains adds its model
+    and its data."""
 
     family: ClassVar[str]
-    """The module in `hydronb.families` that prepares its training."""
+    """The module in `hydronb.training.train` that prepares its training."""
     epochs: Count = 30
     samples_per_epoch: Count | None = None
     """A random part of the samples each epoch; all of them where None."""

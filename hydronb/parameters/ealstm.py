@@ -27,7 +27,7 @@ class TrainParameters(FitParameters, Periods):
     """ealstm_01_train. The defaults here are the published settings (Kratzert et al. 2019, Sect.
     2.6 and its code)."""
 
-    family: ClassVar[str] = "lumped"
+    family: ClassVar[str] = "ealstm"
     model: Literal["ealstm", "lstm", "lstm_no_static"] = "ealstm"
     forcings: Annotated[list[str], Field(min_length=1)] = ["prcp", "srad", "tmax", "tmin", "vp"]
     attributes: list[str] | Literal["kratzert2019", "all"] = "kratzert2019"
@@ -94,7 +94,7 @@ class BenchmarkParameters(NotebookParameters):
     """What is scored; all runs simulate it."""
     metrics: list[str] = ["nse", "kge", "alpha_nse", "beta_nse", "fhv", "fms", "flv"]
     benchmark_models: str = ""
-    """Folder of the released benchmark models (`hydronb.data.benchmark_models`); none where
+    """Folder of the released benchmark models (`hydronb.data.sources.benchmark_models`); none where
     empty."""
     draws: Count = 1000
     """Draws of water years for the intervals."""

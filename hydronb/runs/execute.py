@@ -18,7 +18,7 @@ from typing import Any
 
 import hydronb.errors
 from hydronb.runs.directory import RunDirectory, read_record, write_record
-from hydronb.runs.lifeline import DISK_FULL, FAILED, PARENT, die_with_parent
+from hydronb.runs.parent_process import DISK_FULL, FAILED, PARENT, die_with_parent
 
 LIBRARIES = ("torch", "numpy", "xarray", "papermill")
 

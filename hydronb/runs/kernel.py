@@ -9,7 +9,7 @@ from jupyter_client.localinterfaces import localhost
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
-from hydronb.runs.lifeline import PARENT, die_with_parent
+from hydronb.runs.parent_process import PARENT, die_with_parent
 
 
 class RunKernelManager(AsyncKernelManager):

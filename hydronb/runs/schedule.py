@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from hydronb.errors import ParameterError
 from hydronb.runs.directory import Busy, directory, read_record, write_record
-from hydronb.runs.engine import Engine, Job, LocalProcesses
+from hydronb.runs.engines.local import Engine, Job, LocalProcesses
 from hydronb.runs.plan import Plan, Run
 from hydronb.runs.progress import Progress, progress
 

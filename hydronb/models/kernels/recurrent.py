@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from hydronb.models.kernels.product import add_products, product
+from hydronb.models.kernels.matmul import add_products, product
 
 CHUNK = 32
 """Days of the backward pass that are held at once, at most."""

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 from hydronb.data.dataset import COORDINATES, TARGETS
 from hydronb.data.scaling import select_period
 from hydronb.data.windows import prediction_samples
-from hydronb.models.stored import load
+from hydronb.models.weights import load
 from hydronb.parameters import Period
 
 __all__ = ["load", "predict", "save_simulation"]

@@ -9,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hydronb.data.scaling import select_period
-from hydronb.families import Preparation
-from hydronb.families.delta_hbv import check_periods, scaling_of
-from hydronb.families.lumped import validator
 from hydronb.models.delta_hbv import simulation_tensors
 from hydronb.models.local_hbv import LocalHBV
 from hydronb.parameters import DeltaHBVTrainParameters
+from hydronb.training.delta_hbv import check_periods, scaling_of
+from hydronb.training.ealstm import validator
+from hydronb.training.task import Task
 
 
 class Record(NamedTuple):
@@ -45,8 +45,8 @@ STEPS = 10
 """Steps an epoch, where the parameters leave it open."""
 
 
-def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Preparation:
-    """As `hydronb.families.delta_hbv.prepare`, for `model: local_hbv`.
+def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Task:
+    """As `hydronb.training.delta_hbv.prepare`, for `model: local_hbv`.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Preparat
         dynamic[:, first - p.warmup_days :].to(device), target.to(device), torch.arange(len(ids))
     )
     validate = validator(ds, p.validation_period) if p.validation_period else None
-    return Preparation(
+    return Task(
         build, WholeRecord(record, ids), loss_of, validate, record[:2], STEPS * p.batch_size
     )
 

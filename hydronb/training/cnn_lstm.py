@@ -8,7 +8,7 @@ import torch
 import xarray as xr
 
 from hydronb.data import open_grid
-from hydronb.data.frames import (
+from hydronb.data.grid_windows import (
     FrameBatch,
     fit_frame_scaling,
     frame_days,
@@ -17,12 +17,12 @@ from hydronb.data.frames import (
 )
 from hydronb.data.scaling import select_period
 from hydronb.errors import DataError
-from hydronb.families import Preparation
-from hydronb.families.lumped import validator, write_results
 from hydronb.losses import Terms, mse
 from hydronb.models.cnn_lstm import CNNLSTM
 from hydronb.parameters import CNNLSTMTrainParameters
-from hydronb.predict import predict
+from hydronb.training.ealstm import validator, write_results
+from hydronb.training.predict import predict
+from hydronb.training.task import Task
 
 
 def open_data(p: CNNLSTMTrainParameters) -> xr.Dataset:
@@ -30,7 +30,7 @@ def open_data(p: CNNLSTMTrainParameters) -> xr.Dataset:
     return open_grid(p.data)
 
 
-def prepare(ds: xr.Dataset, p: CNNLSTMTrainParameters, device: str) -> Preparation:
+def prepare(ds: xr.Dataset, p: CNNLSTMTrainParameters, device: str) -> Task:
     """Scaling, samples, loss and validation of the model that `p` describes.
 
     Raises
@@ -78,12 +78,12 @@ def prepare(ds: xr.Dataset, p: CNNLSTMTrainParameters, device: str) -> Preparati
 
     validate = validator(ds, p.validation_period) if p.validation_period else None
     seen = (*frames.channels, frames.static, samples.target, samples.last)
-    return Preparation(build, samples, loss_of, validate, seen)
+    return Task(build, samples, loss_of, validate, seen)
 
 
 def finish(
     model: CNNLSTM, ds: xr.Dataset, p: CNNLSTMTrainParameters, run_dir: Path
 ) -> pd.DataFrame:
     """Simulate the test period, write `simulation.nc` and `metrics.csv`, and give back the metrics;
-    see `lumped`."""
+    see `ealstm`."""
     return write_results(predict(model, ds, p.test_period), p.targets, run_dir)[p.targets[0]]

@@ -16,9 +16,9 @@ from hydronb.data.scaling import Scaling
 from hydronb.errors import TrainingError, nearest
 
 WRAPPERS = {
-    "ealstm": "hydronb.models.scaled:ScaledModel",
-    "lstm": "hydronb.models.scaled:ScaledModel",
-    "lstm_no_static": "hydronb.models.scaled:ScaledModel",
+    "ealstm": "hydronb.models.standardised:ScaledModel",
+    "lstm": "hydronb.models.standardised:ScaledModel",
+    "lstm_no_static": "hydronb.models.standardised:ScaledModel",
     "delta_hbv": "hydronb.models.delta_hbv:DeltaHBV",
     "runoff_lstm": "hydronb.models.runoff_lstm:RunoffLSTM",
     "local_hbv": "hydronb.models.local_hbv:LocalHBV",

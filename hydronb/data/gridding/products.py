@@ -21,7 +21,7 @@ from scipy.ndimage import distance_transform_edt
 from tqdm.auto import tqdm
 
 from hydronb.data.gridded import open_lazily
-from hydronb.data.regrid import SAME, Axes
+from hydronb.data.gridding.regrid import SAME, Axes
 from hydronb.errors import DataError, nearest
 from hydronb.parameters.base import Number, Parameters, resolve
 

@@ -23,9 +23,16 @@ from tqdm.auto import tqdm
 
 from hydronb.data.dataset import VARIABLES
 from hydronb.data.gridded import LONG_ENOUGH, cell_area, check_grid, judge
-from hydronb.data.outline import MaskOutline, PolygonOutline, read_outline
-from hydronb.data.products import Product, Source, choose_variable, find_files, opened, plain
-from hydronb.data.regrid import Axes, regrid
+from hydronb.data.gridding.outline import MaskOutline, PolygonOutline, read_outline
+from hydronb.data.gridding.products import (
+    Product,
+    Source,
+    choose_variable,
+    find_files,
+    opened,
+    plain,
+)
+from hydronb.data.gridding.regrid import Axes, regrid
 from hydronb.errors import DataError, ParameterError
 from hydronb.parameters.base import Parameters, Period, Positive, read_parameters, resolve
 
@@ -194,7 +201,7 @@ def _static(
         },
         attrs={
             "basin": recipe.basin,
-            "source": "hydronb.data.prepare_grid",
+            "source": "hydronb.data.gridding.prepare",
             "recipe": json.dumps(recipe.plain()),
         },
     )

@@ -1,7 +1,7 @@
 """What the training of each model family needs: one module a family, with three functions.
 
 - `open_data(p) -> Dataset`: the data that the parameters name
-- `prepare(ds, p, device) -> Preparation`: before the training
+- `prepare(ds, p, device) -> Task`: before the training
 - `finish(model, ds, p, run_dir) -> DataFrame`: after it, simulate the test period, write
   `simulation.nc` and `metrics.csv`, and give back the metrics, a row a basin
 """
@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from hydronb.fit import Samples
+from hydronb.training.loop import Samples
 
 
-class Preparation(NamedTuple):
-    """What `hydronb.train.train` asks a family for."""
+class Task(NamedTuple):
+    """What `hydronb.training.train.train` asks a family for."""
 
     build: Callable[[], nn.Module]
     """Makes the model, on its device; the random numbers are seeded before."""

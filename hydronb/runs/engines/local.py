@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import hydronb
-from hydronb.runs.lifeline import DISK_FULL, PARENT
+from hydronb.runs.parent_process import DISK_FULL, PARENT
 
 THREADS = (
     "OMP_NUM_THREADS",

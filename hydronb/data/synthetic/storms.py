@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter
 
-from hydronb.data.synthetic_weather import autoregressive, season, stream
+from hydronb.data.synthetic.weather import autoregressive, season, stream
 
 ARRIVALS = 0.9
 """Storms that arrive a day, mean of the year."""

@@ -28,9 +28,9 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from hydronb.data.cache import cached
-from hydronb.data.camels_us_text import UNITS, read_forcing, read_streamflow
 from hydronb.data.dataset import VARIABLES, check, choose_basins
 from hydronb.data.pet import choose_pet
+from hydronb.data.sources.camels_us_text import UNITS, read_forcing, read_streamflow
 from hydronb.errors import DataError, ParameterError, nearest
 
 READER = 1

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hydronb.models.ealstm import EALSTM
-from hydronb.models.kernels.product import product
+from hydronb.models.kernels.matmul import product
 
 
 def tangents(

@@ -7,7 +7,7 @@ favours a member.
 
 import numpy as np
 
-from hydronb.data.truth_hbv import convolve
+from hydronb.data.synthetic.truth_hbv import convolve
 
 BOUNDS = {
     "X1": (50.0, 1500.0),

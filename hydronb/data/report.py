@@ -15,13 +15,6 @@ import pandas as pd
 import xarray as xr
 from tqdm.auto import tqdm
 
-from hydronb.data import camels_us, caravan
-from hydronb.data.camels_us_text import (
-    forcing_problems,
-    read_forcing,
-    read_streamflow,
-    streamflow_problems,
-)
 from hydronb.data.dataset import TARGETS, VARIABLES, attribute_names, check
 from hydronb.data.gridded import (
     as_catchment,
@@ -32,6 +25,13 @@ from hydronb.data.gridded import (
     read_grid,
 )
 from hydronb.data.pet import HIGHEST_RATIO, IMPOSSIBLE_NAMES, radiation_ratio
+from hydronb.data.sources import camels_us, caravan
+from hydronb.data.sources.camels_us_text import (
+    forcing_problems,
+    read_forcing,
+    read_streamflow,
+    streamflow_problems,
+)
 from hydronb.errors import DataError
 
 PER_FILE = 3

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hydronb.data import truth_gr4j, truth_hbv
 from hydronb.data.attributes import KRATZERT2019
-from hydronb.data.camels_us import described
 from hydronb.data.dataset import check
 from hydronb.data.pet import hargreaves
-from hydronb.data.synthetic_weather import Climate, autoregressive, normals, season, stream, weather
+from hydronb.data.sources.camels_us import described
+from hydronb.data.synthetic import truth_gr4j, truth_hbv
+from hydronb.data.synthetic.weather import Climate, autoregressive, normals, season, stream, weather
 from hydronb.errors import ParameterError, nearest
 
 START = "1989-10-01"
@@ -180,7 +180,7 @@ def synthetic_catchments(
             f"{n_basins} synthetic catchments, {years} years from {START}, seed {seed}, truth"
             f" {truth}"
         ),
-        "source": "hydronb.data.synthetic",
+        "source": "hydronb.data.synthetic.catchments",
     }
     return check(ds, where="the synthetic dataset")
 

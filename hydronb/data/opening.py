@@ -3,15 +3,16 @@
 import xarray as xr
 
 from hydronb.data.dataset import choose_basins, open_dataset, read_basin_list
+from hydronb.data.gridded import open_gridded
 from hydronb.data.pet import choose_pet
-from hydronb.parameters import DataParameters, resolve
+from hydronb.parameters import DataParameters, GridParameters, resolve
 
 
 def open_catchments(data: DataParameters) -> xr.Dataset:
     """Open what `data` describes; see the source's own function for what it raises."""
     basins = read_basin_list(resolve(data.basins)) if isinstance(data.basins, str) else data.basins
     if data.kind == "caravan":
-        from hydronb.data.caravan import open_caravan
+        from hydronb.data.sources.caravan import open_caravan
 
         return open_caravan(
             resolve(data.path),
@@ -21,7 +22,7 @@ def open_catchments(data: DataParameters) -> xr.Dataset:
             attributes=resolve(data.attributes) if data.attributes else None,
         )
     if data.kind == "camels_us":
-        from hydronb.data.camels_us import open_camels_us
+        from hydronb.data.sources.camels_us import open_camels_us
 
         return open_camels_us(resolve(data.path), forcing=data.forcing, basins=basins, pet=data.pet)
     if data.kind == "file":
@@ -30,7 +31,7 @@ def open_catchments(data: DataParameters) -> xr.Dataset:
         if data.pet != "auto" or ("pet" not in ds and "lat" in ds.coords):
             ds = choose_pet(ds, data.pet, where=str(data.path))
     else:
-        from hydronb.data.synthetic import synthetic_catchments
+        from hydronb.data.synthetic.catchments import synthetic_catchments
 
         ds = synthetic_catchments(data.n_basins, data.years, data.seed, data.truth)
     if basins is None:
@@ -40,3 +41,12 @@ def open_catchments(data: DataParameters) -> xr.Dataset:
             list(ds["basin"].values), basins, where=data.path or "the synthetic dataset"
         )
     )
+
+
+def open_grid(data: GridParameters) -> xr.Dataset:
+    """The gridded catchment that `data` describes, a file or a synthetic one."""
+    if data.kind == "file":
+        return open_gridded(resolve(data.path))
+    from hydronb.data.synthetic.grids import synthetic_grid
+
+    return synthetic_grid(data.preset or data.shape, data.years, data.seed, cells=data.cells)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from hydronb.errors import TrainingError
-from hydronb.models.stored import write_tensors
+from hydronb.models.weights import write_tensors
 from hydronb.parameters import FitParameters
 
 CHECKPOINT_SECONDS = 120

@@ -1,6 +1,7 @@
 """Training a model of any family into a run directory.
 
-`python -m hydronb.train RUN_DIR` trains what `RUN_DIR/params.yaml` says, without a notebook.
+`python -m hydronb.training.train RUN_DIR` trains what `RUN_DIR/params.yaml` says, without a
+notebook.
 """
 
 import json
@@ -14,9 +15,9 @@ import xarray as xr
 from torch import Tensor, nn
 
 from hydronb.errors import HydronbError, ParameterError, TrainingError
-from hydronb.fit import fit
-from hydronb.models.stored import load, read_description, save
+from hydronb.models.weights import load, read_description, save
 from hydronb.parameters import FitParameters, read_parameters, training_class
+from hydronb.training.loop import fit
 
 
 def train(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) -> nn.Module:
@@ -41,7 +42,7 @@ def train(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) -> nn.Module:
     run_dir = Path(run_dir)
     torch.set_num_threads(p.threads)
     device = choose_device(p.device)
-    ready = import_module(f"hydronb.families.{p.family}").prepare(ds, p, device)
+    ready = import_module(f"hydronb.training.{p.family}").prepare(ds, p, device)
     fingerprint = _fingerprint(ready.seen, p)
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -116,7 +117,7 @@ def main(run_dir: str) -> None:
     path = Path(run_dir) / "params.yaml"
     given = read_parameters(path)
     p = training_class(given.get("model")).validate_parameters(given, where=str(path))
-    family = import_module(f"hydronb.families.{p.family}")
+    family = import_module(f"hydronb.training.{p.family}")
     ds = family.open_data(p)
     model = train(ds, p, run_dir)
     try:
@@ -130,7 +131,7 @@ def main(run_dir: str) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m hydronb.train RUN_DIR")
+        sys.exit("usage: python -m hydronb.training.train RUN_DIR")
     try:
         main(sys.argv[1])
     except HydronbError as error:

@@ -14,12 +14,12 @@ import pandas as pd
 import xarray as xr
 from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 
-from hydronb.data import truth_grid, truth_hbv
 from hydronb.data.gridded import SMALLEST, cell_area, cell_weights, check_grid
 from hydronb.data.pet import oudin
-from hydronb.data.synthetic import estimated, measured
-from hydronb.data.synthetic_storms import precipitation, temperature
-from hydronb.data.synthetic_weather import stream
+from hydronb.data.synthetic import truth_grid, truth_hbv
+from hydronb.data.synthetic.catchments import estimated, measured
+from hydronb.data.synthetic.storms import precipitation, temperature
+from hydronb.data.synthetic.weather import stream
 from hydronb.errors import ParameterError, nearest
 
 START = "1983-01-01"
@@ -120,7 +120,7 @@ def synthetic_grid(
     ds.attrs = {
         "basin": f"synthetic_{name}",
         "title": f"synthetic grid {name}, {years} years from {START}, seed {seed}",
-        "source": "hydronb.data.synthetic_grids",
+        "source": "hydronb.data.synthetic.grids",
     }
     return check_grid(ds, where="the synthetic grid")
 

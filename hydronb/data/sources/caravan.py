@@ -367,7 +367,7 @@ def saturation_vapour_pressure(temperature: pd.Series) -> pd.Series:
 def _join_camels(ds: xr.Dataset, folder: Path) -> xr.Dataset:
     """CAMELS' attributes joined by the id's part after the prefix; they replace Caravan's of the
     same name."""
-    from hydronb.data.camels_us import open_camels_attributes
+    from hydronb.data.sources.camels_us import open_camels_attributes
 
     bare = [bare_id(b) for b in ds["basin"].values]
     camels = open_camels_attributes(folder, basins=bare).sel(basin=bare)

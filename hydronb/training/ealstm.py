@@ -15,12 +15,12 @@ from hydronb.data.folds import simulated_basins, training_basins
 from hydronb.data.scaling import fit_scaling, select_period
 from hydronb.data.windows import Batch, prediction_samples, training_samples
 from hydronb.errors import DataError, ParameterError
-from hydronb.families import Preparation
 from hydronb.losses import LOSSES, Terms
-from hydronb.models.scaled import ScaledModel
-from hydronb.models.stored import write_atomically
+from hydronb.models.standardised import ScaledModel
+from hydronb.models.weights import write_atomically
 from hydronb.parameters import FitParameters, Period, TrainParameters
-from hydronb.predict import predict, save_simulation
+from hydronb.training.predict import predict, save_simulation
+from hydronb.training.task import Task
 
 
 def open_data(p: TrainParameters) -> xr.Dataset:
@@ -28,7 +28,7 @@ def open_data(p: TrainParameters) -> xr.Dataset:
     return open_catchments(p.data)
 
 
-def prepare(ds: xr.Dataset, p: TrainParameters, device: str) -> Preparation:
+def prepare(ds: xr.Dataset, p: TrainParameters, device: str) -> Task:
     """Scaling, samples, loss and validation of the model that `p` describes.
 
     Raises
@@ -86,7 +86,7 @@ def prepare(ds: xr.Dataset, p: TrainParameters, device: str) -> Preparation:
 
     validate = validator(ds, p.validation_period) if p.validation_period else None
     seen = (samples.dynamic, samples.static, samples.target, samples.basin, samples.last)
-    return Preparation(build, samples, loss_of, validate, seen)
+    return Task(build, samples, loss_of, validate, seen)
 
 
 def finish(model: torch.nn.Module, ds: xr.Dataset, p: FitParameters, run_dir: Path) -> pd.DataFrame:

@@ -15,21 +15,22 @@ from hydronb.data.dataset import TARGETS
 from hydronb.data.scaling import Scaling, fit_scaling, require, select_period
 from hydronb.data.windows import Batch, training_samples
 from hydronb.errors import DataError
-from hydronb.families import Preparation, lumped
-from hydronb.families.lumped import basin_std, validator
 from hydronb.losses import LOSSES, Terms, feng2022
 from hydronb.models import hbv
 from hydronb.models.delta_hbv import DeltaHBV, log_sqrt, simulation_tensors
 from hydronb.models.runoff_lstm import RunoffLSTM
-from hydronb.models.scaled import Standardised
-from hydronb.models.stored import write_atomically
+from hydronb.models.standardised import Standardised
+from hydronb.models.weights import write_atomically
 from hydronb.parameters import DeltaHBVTrainParameters
-from hydronb.predict import save_simulation
+from hydronb.training import ealstm
+from hydronb.training.ealstm import basin_std, validator
+from hydronb.training.predict import save_simulation
+from hydronb.training.task import Task
 
-open_data = lumped.open_data
+open_data = ealstm.open_data
 
 
-def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Preparation:
+def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Task:
     """Scaling, samples, loss and validation of the model that `p` describes.
 
     Raises
@@ -40,7 +41,7 @@ def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Preparat
         See `DeltaHBV` and `RunoffLSTM`.
     """
     if p.model == "local_hbv":
-        from hydronb.calibrate import prepare as prepare_local
+        from hydronb.training.local_hbv import prepare as prepare_local
 
         return prepare_local(ds, p, device)
     scaling = scaling_of(ds, p)
@@ -59,7 +60,7 @@ def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Preparat
     )
     validate = validator(ds, p.validation_period) if p.validation_period else None
     seen = (samples.dynamic, samples.static, samples.target, samples.basin, samples.last)
-    return Preparation(build, samples, loss_of, validate, seen, drawn)
+    return Task(build, samples, loss_of, validate, seen, drawn)
 
 
 def finish(
@@ -68,7 +69,7 @@ def finish(
     """Simulate the test period, write `simulation.nc` and `metrics.csv`, of an HBV also `fluxes.nc`
     and `parameters.nc`, and give back the metrics, a row a basin."""
     if p.model == "runoff_lstm":
-        return lumped.finish(model, ds, p, run_dir)
+        return ealstm.finish(model, ds, p, run_dir)
     simulation = model.simulate(ds, p.test_period, details=True)
     parameters = [n for n in (*hbv.PARAMETERS, *hbv.ROUTING) if n in simulation]
     observed = [f"{n}_obs" for n in TARGETS if f"{n}_obs" in simulation]

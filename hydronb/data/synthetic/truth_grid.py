@@ -6,7 +6,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 from scipy.stats import gamma
 
-from hydronb.data import truth_hbv
+from hydronb.data.synthetic import truth_hbv
 
 SPREAD = 4.0
 """Shape of the gamma distribution of travel times; the larger, the less a wave flattens on its

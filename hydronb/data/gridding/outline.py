@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from hydronb.data.products import choose_variable, opened, plain
-from hydronb.data.regrid import Axes, share_of_cells
+from hydronb.data.gridding.products import choose_variable, opened, plain
+from hydronb.data.gridding.regrid import Axes, share_of_cells
 from hydronb.errors import DataError
 
 GEOJSON = (".geojson", ".json")

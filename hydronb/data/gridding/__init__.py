@@ -1,0 +1,1 @@
+"""From products such as MSWEP, ERA5 and GLEAM to the gridded catchment of one basin."""

@@ -1,0 +1,1 @@
+"""Where catchments come from: one module a source."""

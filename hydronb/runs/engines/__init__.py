@@ -1,0 +1,1 @@
+"""Who executes prepared run directories: one module an engine."""

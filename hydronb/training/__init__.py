@@ -1,0 +1,1 @@
+"""Training: `train`, the one loop, one module a paper, and `predict`."""
