@@ -1,0 +1,118 @@
+"""Files: written whole or not at all, and read or refused in one line."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydronb.errors import DataError, HydronbError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`, for a file or a folder: what the block has written there
+    becomes `path`, on the disk, when the block ends; nothing is left of it when the block fails.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written, or the disk is full.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        if partial.is_file():
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Write a file, whole or not at all; text in UTF-8."""
+    with replacing(path) as partial:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def reading(
+    path: Path, what: str, *, hint: str = "", error: type[HydronbError] = DataError
+) -> Iterator[None]:
+    """Turn what goes wrong while `path` is read in this block into one line.
+
+    Parameters
+    ----------
+    what
+        What the file should be: `NetCDF`, `a CSV table`.
+    hint
+        What to do about it, after a semicolon.
+    error
+        The class that is raised.
+    """
+    remedy = f"; {hint}" if hint else ""
+    try:
+        yield
+    except HydronbError:
+        raise
+    except FileNotFoundError:
+        raise error(f"no such file: {path}{remedy}") from None
+    except UnicodeDecodeError:
+        raise error(f"{path} is not {what}: it is not text in UTF-8{remedy}") from None
+    except MemoryError:
+        raise error(f"{path} does not fit into memory{remedy}") from None
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as problem:
+        reason = getattr(problem, "strerror", None) or first_line(problem)
+        raise error(f"{path} cannot be read as {what} ({reason}){remedy}") from None
+
+
+def first_line(problem: Exception) -> str:
+    """The first line of an error's text, at most 120 characters; its class where it has none."""
+    return (str(problem).splitlines() or [type(problem).__name__])[0][:120]
+
+
+def read_dataset(
+    path: str | Path, *, hint: str = "", error: type[HydronbError] = DataError
+) -> "xr.Dataset":
+    """A NetCDF file or Zarr folder, in memory and closed again.
+
+    Raises
+    ------
+    DataError
+        No such file, or neither NetCDF nor Zarr.
+    """
+    import xarray as xr
+
+    path = Path(path).expanduser()
+    with reading(path, "NetCDF or Zarr", hint=hint, error=error):
+        if not path.exists():
+            raise FileNotFoundError
+        engine = "zarr" if path.is_dir() else None
+        with xr.open_dataset(path, engine=engine) as ds:
+            return ds.load()
+
+
+def read_json(
+    path: Path, *, hint: str = "", error: type[HydronbError] = DataError
+) -> dict[str, Any]:
+    """A JSON file that holds a mapping.
+
+    Raises
+    ------
+    DataError
+        No such file, or something else in it.
+    """
+    with reading(path, "JSON", hint=hint, error=error):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("it holds no names and values")
+    return found
