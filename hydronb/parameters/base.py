@@ -13,30 +13,27 @@ import datetime as dt
 import itertools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from hydronb.errors import ParameterError, nearest
+from hydronb.vocabulary import LOSSES, MODELS, SOURCES, metrics
 
 Given = TypeVar("Given", bound="Parameters")  # not Self, which beartype does not take in methods
-METRICS = (
-    "nse",
-    "kge",
-    "r",
-    "alpha_nse",
-    "beta_nse",
-    "rmse",
-    "fhv",
-    "fms",
-    "flv",
-    "bpv",
-    "bmv",
-    "blv",
-)
 
 
 def resolve(path: str | Path) -> Path:
@@ -136,6 +133,22 @@ def _quoted(value: Any) -> Any:
     return value
 
 
+def choice(vocabulary: Callable[[], Mapping[str, Any]]) -> AfterValidator:
+    """A name in a vocabulary, which is looked up when a value is given: entries may be added."""
+
+    def check(name: str) -> str:
+        return chosen(name, vocabulary())
+
+    return AfterValidator(check)
+
+
+def chosen(name: str, names: Iterable[str]) -> str:
+    """`name` if it is one of `names`; else the error of a choice, which lists them."""
+    if name not in names:
+        raise PydanticCustomError("literal_error", "{names}", {"names": str([*names])})
+    return name
+
+
 Number = Annotated[float, BeforeValidator(number)]
 Positive = Annotated[float, BeforeValidator(number), Field(gt=0)]
 Count = Annotated[int, BeforeValidator(whole_number), Field(ge=1)]
@@ -143,6 +156,9 @@ Share = Annotated[float, BeforeValidator(number), Field(ge=0, lt=1)]
 NotNegative = Annotated[float, BeforeValidator(number), Field(ge=0)]
 Seed = Annotated[int, BeforeValidator(whole_number), Field(ge=0)]
 Basins = Annotated[list[str] | str | None, BeforeValidator(_quoted)]
+SourceName = Annotated[str, choice(lambda: SOURCES)]
+LossName = Annotated[str, choice(lambda: LOSSES)]
+MetricName = Annotated[str, choice(metrics)]
 
 
 class Period(BaseModel):
@@ -259,7 +275,7 @@ def _one_line(error: ValidationError) -> str:
 class DataParameters(Parameters):
     """Where the catchments come from; the `data:` of a plan. See `hydronb.data.open_catchments`."""
 
-    kind: Literal["synthetic", "caravan", "camels_us", "file"] = "synthetic"
+    kind: SourceName = "synthetic"
     path: str | None = None
     """Folder of Caravan or CAMELS-US, or a NetCDF or Zarr file in the convention."""
     basins: Basins = None
@@ -281,7 +297,7 @@ class DataParameters(Parameters):
 
     @model_validator(mode="after")
     def _has_path(self) -> "DataParameters":
-        if self.kind != "synthetic" and not self.path:
+        if SOURCES[self.kind].needs_path and not self.path:
             raise ValueError(f"data of kind {self.kind!r} needs a path")
         return self
 
@@ -296,14 +312,25 @@ class DataParameters(Parameters):
         return {name: path for name, path in named.items() if path is not None}
 
 
+NOTEBOOKS: dict[str, type["NotebookParameters"]] = {}
+"""The parameters of each notebook, by its name."""
+
+
 class NotebookParameters(Parameters):
     """What every notebook takes."""
 
+    notebook: ClassVar[str] = ""
+    """Name of the notebook; a class that states one is entered in `NOTEBOOKS`."""
     takes_runs_of: ClassVar[tuple[str, ...]] = ()
     """Notebooks whose runs a plan may give it by `needs`; any where empty."""
     data: DataParameters = DataParameters()
     run_dir: str = ""
     """Folder the notebook writes to; the runner sets it. Empty: `outputs/notebooks/NAME`."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        if "notebook" in cls.__dict__:
+            NOTEBOOKS[cls.notebook] = cls
 
     @model_validator(mode="before")
     @classmethod
@@ -324,8 +351,8 @@ class FitParameters(NotebookParameters):
     """What the training loop takes (`hydronb.training.loop`); a notebook that trains adds its model
     and its data."""
 
-    family: ClassVar[str]
-    """The module in `hydronb.training.train` that prepares its training."""
+    model: str
+    """A name in `hydronb.vocabulary.MODELS` that this notebook trains."""
     epochs: Count = 30
     samples_per_epoch: Count | None = None
     """A random part of the samples each epoch; all of them where None."""
@@ -343,6 +370,11 @@ class FitParameters(NotebookParameters):
     seed: Seed = 111
     threads: Count = 1
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, name: str) -> str:
+        return chosen(name, [m.name for m in MODELS.values() if m.notebook == cls.notebook])
 
     @model_validator(mode="after")
     def _starts_at_one(self) -> "FitParameters":

@@ -10,6 +10,7 @@ from hydronb.parameters.base import (
     Basins,
     Count,
     FitParameters,
+    LossName,
     NotebookParameters,
     NotNegative,
     Number,
@@ -24,7 +25,7 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
     """delta_hbv_01_train. The defaults here are the published settings (Feng et al. 2022, Sect. 2.2
     and its code)."""
 
-    family: ClassVar[str] = "delta_hbv"
+    notebook: ClassVar[str] = "delta_hbv_01_train"
     targets: ClassVar[list[str]] = ["streamflow"]
     instead: ClassVar[Mapping[str, str]] = {
         "static": (
@@ -32,7 +33,7 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
             " dynamic"
         )
     }
-    model: Literal["delta_hbv", "runoff_lstm", "local_hbv"] = "delta_hbv"
+    model: str = "delta_hbv"
     """`runoff_lstm` is the paper's benchmark; `local_hbv` is one HBV a basin, calibrated by
     gradient."""
     components: Count = 16
@@ -58,7 +59,7 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
     dynamic_dropout: Share = 0.0
     """Share of basins, for each dynamic parameter, that fall back on its static value while
     training."""
-    loss: Literal["feng2022", "nse_star", "nse_star_paper", "mse"] = "feng2022"
+    loss: LossName = "feng2022"
     """Of `delta_hbv`; `runoff_lstm` has the RMSE of its standardised target, `local_hbv` 1 - NSE of
     each basin."""
     low_flow_weight: Annotated[NotNegative, Field(le=1)] = 0.25
@@ -99,6 +100,8 @@ class AnalysisParameters(NotebookParameters):
 class DeltaHBVBenchmarkParameters(AnalysisParameters):
     """delta_hbv_02_benchmark."""
 
+    notebook: ClassVar[str] = "delta_hbv_02_benchmark"
+
     et_path: str | None = None
     """NetCDF with `et` over (basin, time) to compare with; the hidden truth where the catchments
     carry one."""
@@ -111,6 +114,8 @@ class DeltaHBVBenchmarkParameters(AnalysisParameters):
 class DeltaHBVFluxesParameters(AnalysisParameters):
     """delta_hbv_03_fluxes."""
 
+    notebook: ClassVar[str] = "delta_hbv_03_fluxes"
+
     et_path: str | None = None
     nse_above: Number = 0.5
     """The subset of catchments in Fig. 5b, d and f."""
@@ -121,6 +126,8 @@ class DeltaHBVFluxesParameters(AnalysisParameters):
 class DeltaHBVDynamicParameters(AnalysisParameters):
     """delta_hbv_04_dynamic_parameters."""
 
+    notebook: ClassVar[str] = "delta_hbv_04_dynamic_parameters"
+
     basins: Basins = None
     """Catchments drawn; where None the driest, the snowiest and the wettest that the models
     simulate well."""
@@ -128,3 +135,5 @@ class DeltaHBVDynamicParameters(AnalysisParameters):
 
 class DeltaHBVTwinParameters(AnalysisParameters):
     """delta_hbv_05_twin: runs on synthetic catchments."""
+
+    notebook: ClassVar[str] = "delta_hbv_05_twin"

@@ -22,6 +22,7 @@ class AnalysisParameters(NotebookParameters):
 class RobustnessParameters(AnalysisParameters):
     """ealstm_03_robustness; the defaults are the paper's, but for the evaluation."""
 
+    notebook: ClassVar[str] = "ealstm_03_robustness"
     sigmas: Annotated[list[NotNegative], Field(min_length=1)] = [
         round(0.1 * k, 1) for k in range(11)
     ]
@@ -46,6 +47,7 @@ class RobustnessParameters(AnalysisParameters):
 class SensitivityParameters(AnalysisParameters):
     """ealstm_04_sensitivity."""
 
+    notebook: ClassVar[str] = "ealstm_04_sensitivity"
     sensitivities: str = ""
     """A CSV file of raw mean absolute gradients (basin, then a column an attribute) in place of
     runs."""
@@ -68,6 +70,7 @@ class SensitivityParameters(AnalysisParameters):
 class SimilarityParameters(AnalysisParameters):
     """ealstm_05_similarity; the defaults are the paper's."""
 
+    notebook: ClassVar[str] = "ealstm_05_similarity"
     embedding: str = ""
     """A NetCDF file with input_gate (seed, basin, cell) in place of runs."""
     attributes: str = ""
