@@ -45,7 +45,7 @@ def attempt(root: Path, run_dir: Path, parameters: dict, data: dict) -> None:
     given = TRAINING | {"data": {"kind": "caravan", "path": str(root)} | data} | parameters
     run_dir.mkdir()
     (run_dir / "params.yaml").write_text(yaml.safe_dump(given))
-    hydronb.training.train.main(str(run_dir))
+    hydronb.training.train.train_run(run_dir)
 
 
 def test_nothing_wrong(root, tmp_path):
@@ -254,7 +254,7 @@ def test_a_truncated_weights_file(root, tmp_path):
     path.write_bytes(path.read_bytes()[:200])
     ends_in_one_line(
         ["model.safetensors", "truncated", "delete it"],
-        hydronb.training.train.main,
+        hydronb.training.train.train_run,
         str(tmp_path / "run"),
     )
 
@@ -285,7 +285,7 @@ PLANS = {
     "bad value among many": (run(train_run(each={"batch_size": [16, 0]})), ["batch_size = 0"]),
     "unknown metric": (
         run({"id": "b", "notebook": "ealstm_02_benchmark", "params": {"metrics": ["nsee"]}}),
-        ["unknown metric 'nsee'; did you mean 'nse'?"],
+        ["metrics.0 = 'nsee' is unknown; choose one of nse, kge"],
     ),
     "data that are not there": (
         run(train_run(), data={"kind": "caravan", "path": "/nowhere"}),

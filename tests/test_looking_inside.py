@@ -16,7 +16,6 @@ from hydronb.data.scaling import fit_scaling
 from hydronb.errors import DataError, ParameterError, TrainingError
 from hydronb.models.ealstm import EALSTM
 from hydronb.models.kernels.forward_gradient import tangents
-from hydronb.models.standardised import ScaledModel
 from hydronb.models.weights import save
 from hydronb.parameters import (
     RobustnessParameters,
@@ -25,6 +24,7 @@ from hydronb.parameters import (
     TrainParameters,
 )
 from hydronb.training.predict import predict
+from hydronb.vocabulary import MODELS
 
 TEST = period("1990-10-01", "1991-02-08")  # 131 days
 ATTRIBUTES = ["p_mean", "aridity", "frac_snow", "slope_mean"]
@@ -54,9 +54,9 @@ def build(
     scaling = fit_scaling(
         ds, p["forcings"], p["attributes"], ["streamflow"], period("1990-03-01", "1990-09-30")
     )
-    model = ScaledModel(
-        settings.get("model", "ealstm"),
-        scaling,
+    model = MODELS[settings.get("model", "ealstm")].make(
+        model=settings.get("model", "ealstm"),
+        scaling=scaling,
         hidden=p["hidden"],
         dropout=p["dropout"],
         forget_bias=p["forget_bias"],

@@ -9,7 +9,6 @@ the forcing alone; all are fit on training days and scored on test days.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +28,7 @@ from hydronb.models.cnn_lstm import CNNLSTM
 from hydronb.models.standardised import ScaledModel
 from hydronb.models.weights import load
 from hydronb.parameters import FitParameters, Period, training_class
+from hydronb.vocabulary import MODELS
 
 FEATURES, CELLS = "features", "cells"
 """Layers: the encoder's outputs; the cell states of all LSTM layers together. `cell_1`, `cell_2`
@@ -69,15 +69,17 @@ def open_run(run: TrainedRun, ds: xr.Dataset | None = None) -> Opened:
         A model without cell states.
     """
     kind = training_class(run.parameters["model"])
-    if kind.family not in ("cnn_lstm", "ealstm"):
+    if kind.notebook not in ("cnn_lstm_01_train", "ealstm_01_train"):
         raise ParameterError(
             f"{run.path}: {run.parameters['model']} has no cell states to probe; give runs of "
             "cnn_lstm_01_train or ealstm_01_train"
         )
     p = kind.validate_parameters(run.parameters, where=str(run.path))
     if ds is None:
-        ds = import_module(f"hydronb.training.{kind.family}").open_data(p)
-    place = f"{basin_label(run.parameters['data'])}, " if kind.family == "cnn_lstm" else ""
+        ds = MODELS[p.model].training().open_data(p)
+    place = (
+        f"{basin_label(run.parameters['data'])}, " if kind.notebook == "cnn_lstm_01_train" else ""
+    )
     named = " + ".join(p.targets)
     return Opened(load(run.path), ds, p, f"{place}{scenario_label(run.parameters)} ({named})")
 
@@ -164,7 +166,7 @@ def untrained(model: nn.Module, seed: int = 0) -> nn.Module:
     starts from."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh = type(model)(scaling=model.scaling, **model.settings)
+        fresh = MODELS[model.settings["model"]].make(scaling=model.scaling, **model.settings)
     return fresh.to(next(model.parameters()).device).eval()
 
 

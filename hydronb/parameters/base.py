@@ -15,12 +15,13 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -29,27 +30,14 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from hydronb.errors import ParameterError, nearest
 from hydronb.files import reading, write
 from hydronb.parameters.plain_yaml import LARGEST, POWER_OF_TEN, plain_values
+from hydronb.vocabulary import LOSSES, MODELS, SOURCES, metrics
 
 Given = TypeVar("Given", bound="Parameters")  # not Self, which beartype does not take in methods
-METRICS = (
-    "nse",
-    "kge",
-    "r",
-    "alpha_nse",
-    "beta_nse",
-    "rmse",
-    "fhv",
-    "fms",
-    "flv",
-    "bpv",
-    "bmv",
-    "blv",
-)
 
 
 def resolve(path: str | Path) -> Path:
@@ -160,12 +148,31 @@ def number(value: Any) -> Any:
     return value
 
 
+def choice(vocabulary: Callable[[], Mapping[str, Any]]) -> AfterValidator:
+    """A name in a vocabulary, which is looked up when a value is given: entries may be added."""
+
+    def check(name: str) -> str:
+        return chosen(name, vocabulary())
+
+    return AfterValidator(check)
+
+
+def chosen(name: str, names: Iterable[str]) -> str:
+    """`name` if it is one of `names`; else the error of a choice, which lists them."""
+    if name not in names:
+        raise PydanticCustomError("literal_error", "{names}", {"names": str([*names])})
+    return name
+
+
 Number = Annotated[float, BeforeValidator(number)]
 Positive = Annotated[float, BeforeValidator(number), Field(gt=0)]
 Count = Annotated[int, BeforeValidator(number), Field(ge=1)]
 Share = Annotated[float, BeforeValidator(number), Field(ge=0, lt=1)]
 NotNegative = Annotated[float, BeforeValidator(number), Field(ge=0)]
 Seed = Annotated[int, BeforeValidator(number), Field(ge=0)]
+SourceName = Annotated[str, choice(lambda: SOURCES)]
+LossName = Annotated[str, choice(lambda: LOSSES)]
+MetricName = Annotated[str, choice(metrics)]
 
 
 class Period(BaseModel):
@@ -293,7 +300,7 @@ def _one_line(error: ValidationError, noun: str) -> str:
 class DataParameters(Parameters):
     """Where the catchments come from; the `data:` of a plan. See `hydronb.data.open_catchments`."""
 
-    kind: Literal["synthetic", "caravan", "camels_us", "file"] = "synthetic"
+    kind: SourceName = "synthetic"
     path: InputPath | None = None
     """Folder of Caravan or CAMELS-US, or a NetCDF or Zarr file in the convention."""
     basins: list[str] | InputPath | None = None
@@ -315,19 +322,30 @@ class DataParameters(Parameters):
 
     @model_validator(mode="after")
     def _has_path(self) -> "DataParameters":
-        if self.kind != "synthetic" and not self.path:
+        if SOURCES[self.kind].needs_path and not self.path:
             raise ValueError(f"data of kind {self.kind!r} needs a path")
         return self
+
+
+NOTEBOOKS: dict[str, type["NotebookParameters"]] = {}
+"""The parameters of each notebook, by its name."""
 
 
 class NotebookParameters(Parameters):
     """What every notebook takes."""
 
+    notebook: ClassVar[str] = ""
+    """Name of the notebook; a class that states one is entered in `NOTEBOOKS`."""
     takes_runs_of: ClassVar[tuple[str, ...]] = ()
     """Notebooks whose runs a plan may give it by `needs`; any where empty."""
     data: DataParameters = DataParameters()
     run_dir: str = ""
     """Folder the notebook writes to; the runner sets it. Empty: `outputs/notebooks/NAME`."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        if "notebook" in cls.__dict__:
+            NOTEBOOKS[cls.notebook] = cls
 
 
 class AnalysisParameters(NotebookParameters):
@@ -342,8 +360,8 @@ class FitParameters(NotebookParameters):
     """What the training loop takes (`hydronb.training.loop`); a notebook that trains adds its model
     and its data."""
 
-    family: ClassVar[str]
-    """The module in `hydronb.training.train` that prepares its training."""
+    model: str
+    """A name in `hydronb.vocabulary.MODELS` that this notebook trains."""
     epochs: Count = 30
     samples_per_epoch: Count | None = None
     """A random part of the samples each epoch; all of them where None."""
@@ -361,6 +379,11 @@ class FitParameters(NotebookParameters):
     seed: Seed = 111
     threads: Count = 1
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, name: str) -> str:
+        return chosen(name, [m.name for m in MODELS.values() if m.notebook == cls.notebook])
 
     @model_validator(mode="after")
     def _starts_at_one(self) -> "FitParameters":

@@ -10,6 +10,7 @@ from hydronb.parameters.base import (
     Count,
     FitParameters,
     InputPath,
+    LossName,
     Parameters,
     Period,
     Periods,
@@ -52,9 +53,9 @@ class CNNLSTMTrainParameters(FitParameters, Periods):
     al. 2023, Tables 2 and A2); the learning rate, which the paper does not give, is Adam's usual
     one."""
 
-    family: ClassVar[str] = "cnn_lstm"
+    notebook: ClassVar[str] = "cnn_lstm_01_train"
     data: GridParameters = GridParameters()
-    model: Literal["cnn_lstm", "mean_lstm"] = "cnn_lstm"
+    model: str = "cnn_lstm"
     """`mean_lstm` is the paper's LSTM on the basin's mean forcing."""
     targets: Annotated[list[Literal["streamflow", "et"]], Field(min_length=1)] = ["streamflow"]
     """Two are the paper's multi-task learning."""
@@ -66,7 +67,7 @@ class CNNLSTMTrainParameters(FitParameters, Periods):
     test_period: Period = Period(start=dt.date(2011, 1, 1), end=dt.date(2014, 12, 31))
     hidden: Count = 32
     layers: Count = 2
-    loss: Literal["mse"] = "mse"
+    loss: LossName = "mse"
     """Of the standardised targets, each weighing alike."""
     sequence_length: Count = 60
     """Days a sample sees, its target days included."""
@@ -95,6 +96,7 @@ class CNNLSTMTrainParameters(FitParameters, Periods):
 class CNNLSTMBenchmarkParameters(AnalysisParameters):
     """cnn_lstm_02_benchmark."""
 
+    notebook: ClassVar[str] = "cnn_lstm_02_benchmark"
     takes_runs_of: ClassVar[tuple[str, ...]] = ("cnn_lstm_01_train",)
     data: GridParameters = GridParameters()
 
@@ -102,6 +104,7 @@ class CNNLSTMBenchmarkParameters(AnalysisParameters):
 class CNNLSTMProbesParameters(AnalysisParameters):
     """cnn_lstm_03_probes."""
 
+    notebook: ClassVar[str] = "cnn_lstm_03_probes"
     takes_runs_of: ClassVar[tuple[str, ...]] = ("cnn_lstm_01_train", "ealstm_01_train")
     data: GridParameters = GridParameters()
     targets: list[str] = []

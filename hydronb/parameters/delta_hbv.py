@@ -11,6 +11,7 @@ from hydronb.parameters.base import (
     Count,
     FitParameters,
     InputPath,
+    LossName,
     NotNegative,
     Number,
     Period,
@@ -26,7 +27,7 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
     """delta_hbv_01_train. The defaults here are the published settings (Feng et al. 2022, Sect. 2.2
     and its code)."""
 
-    family: ClassVar[str] = "delta_hbv"
+    notebook: ClassVar[str] = "delta_hbv_01_train"
     targets: ClassVar[list[str]] = ["streamflow"]
     instead: ClassVar[Mapping[str, str]] = {
         "static": (
@@ -34,7 +35,7 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
             " dynamic"
         )
     }
-    model: Literal["delta_hbv", "runoff_lstm", "local_hbv"] = "delta_hbv"
+    model: str = "delta_hbv"
     """`runoff_lstm` is the paper's benchmark; `local_hbv` is one HBV a basin, calibrated by
     gradient."""
     components: Count = 16
@@ -60,7 +61,7 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
     dynamic_dropout: Share = 0.0
     """Share of basins, for each dynamic parameter, that fall back on its static value while
     training."""
-    loss: Literal["feng2022", "nse_star", "nse_star_paper", "mse"] = "feng2022"
+    loss: LossName = "feng2022"
     """Of `delta_hbv`; `runoff_lstm` has the RMSE of its standardised target, `local_hbv` 1 - NSE of
     each basin."""
     low_flow_weight: Annotated[NotNegative, Field(le=1)] = 0.25
@@ -97,6 +98,8 @@ class DeltaHBVAnalysisParameters(AnalysisParameters):
 class DeltaHBVBenchmarkParameters(DeltaHBVAnalysisParameters):
     """delta_hbv_02_benchmark."""
 
+    notebook: ClassVar[str] = "delta_hbv_02_benchmark"
+
     et_path: InputPath | None = None
     """NetCDF with `et` over (basin, time) to compare with; the hidden truth where the catchments
     carry one."""
@@ -109,6 +112,8 @@ class DeltaHBVBenchmarkParameters(DeltaHBVAnalysisParameters):
 class DeltaHBVFluxesParameters(DeltaHBVAnalysisParameters):
     """delta_hbv_03_fluxes."""
 
+    notebook: ClassVar[str] = "delta_hbv_03_fluxes"
+
     et_path: InputPath | None = None
     nse_above: Number = 0.5
     """The subset of catchments in Fig. 5b, d and f."""
@@ -119,6 +124,8 @@ class DeltaHBVFluxesParameters(DeltaHBVAnalysisParameters):
 class DeltaHBVDynamicParameters(DeltaHBVAnalysisParameters):
     """delta_hbv_04_dynamic_parameters."""
 
+    notebook: ClassVar[str] = "delta_hbv_04_dynamic_parameters"
+
     basins: list[str] | None = None
     """Catchments drawn; where None the driest, the snowiest and the wettest that the models
     simulate well."""
@@ -126,3 +133,5 @@ class DeltaHBVDynamicParameters(DeltaHBVAnalysisParameters):
 
 class DeltaHBVTwinParameters(DeltaHBVAnalysisParameters):
     """delta_hbv_05_twin: runs on synthetic catchments."""
+
+    notebook: ClassVar[str] = "delta_hbv_05_twin"

@@ -25,6 +25,7 @@ class EALSTMAnalysisParameters(AnalysisParameters):
 class RobustnessParameters(EALSTMAnalysisParameters):
     """ealstm_03_robustness; the defaults are the paper's, but for the evaluation."""
 
+    notebook: ClassVar[str] = "ealstm_03_robustness"
     sigmas: Annotated[list[NotNegative], Field(min_length=1)] = [
         round(0.1 * k, 1) for k in range(11)
     ]
@@ -44,6 +45,7 @@ class RobustnessParameters(EALSTMAnalysisParameters):
 class SensitivityParameters(EALSTMAnalysisParameters):
     """ealstm_04_sensitivity."""
 
+    notebook: ClassVar[str] = "ealstm_04_sensitivity"
     sensitivities: InputPath = InputPath("")
     """A CSV file of raw mean absolute gradients (basin, then a column an attribute) in place of
     runs."""
@@ -66,6 +68,7 @@ class SensitivityParameters(EALSTMAnalysisParameters):
 class SimilarityParameters(EALSTMAnalysisParameters):
     """ealstm_05_similarity; the defaults are the paper's."""
 
+    notebook: ClassVar[str] = "ealstm_05_similarity"
     embedding: InputPath = InputPath("")
     """A NetCDF file with input_gate (seed, basin, cell) in place of runs."""
     attributes: InputPath = InputPath("")

@@ -29,7 +29,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field
 
 from hydronb.errors import ParameterError, located, nearest
-from hydronb.parameters import NOTEBOOKS, Parameters, read_parameters, resolve
+from hydronb.parameters import Parameters, read_parameters, resolve
 from hydronb.runs.identity import digest, fingerprint
 from hydronb.runs.notebook import Notebook, find_notebook
 
@@ -247,7 +247,7 @@ def _check_needs(entry: Entry, notebook: Notebook, needs: tuple[Run, ...]) -> No
         raise ParameterError(f"{notebook.name} has no parameter `runs` to take what it needs")
     takes = notebook.schema.takes_runs_of if notebook.schema else ()
     for run in needs if takes else ():
-        if run.notebook.schema not in [NOTEBOOKS[name] for name in takes]:
+        if getattr(run.notebook.schema, "notebook", "") not in takes:
             raise ParameterError(
                 f"{notebook.name} takes runs of {', '.join(takes)}, and {run.id} is one of"
                 f" {run.notebook.name}; take it out of needs"
