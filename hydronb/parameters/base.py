@@ -201,6 +201,15 @@ class Period(BaseModel):
         return f"{self.start} to {self.end}"
 
 
+def once(value: Any) -> Any:
+    """`value`; a list with an entry twice is an error."""
+    counts = Counter(map(repr, value)) if isinstance(value, list) else Counter()
+    for entry, count in counts.most_common(1):
+        if count > 1:
+            raise ValueError(f"it lists {entry:.60} twice")
+    return value
+
+
 class Parameters(BaseModel):
     """Base of all: frozen, complete with defaults, no list with an entry twice (what may repeat is
     a tuple), and one readable line for what is wrong."""
@@ -220,15 +229,7 @@ class Parameters(BaseModel):
                 raise ValueError(f"unknown {cls.noun} {name!r:.60}{hint}")
         return values
 
-    @field_validator("*")
-    @classmethod
-    def _entries_once(cls, value: Any) -> Any:
-        for entries in value.values() if isinstance(value, dict) else [value]:
-            counts = Counter(map(repr, entries)) if isinstance(entries, list) else Counter()
-            for entry, count in counts.most_common(1):
-                if count > 1:
-                    raise ValueError(f"it lists {entry:.60} twice")
-        return value
+    _lists = field_validator("*")(once)
 
     @classmethod
     def validate_parameters(
@@ -244,8 +245,9 @@ class Parameters(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            line = _one_line(error, cls.noun)
-            raise ParameterError(f"{where}: {line}" if where else line) from None
+            raise ParameterError(
+                f"{where}: {_one_line(error, cls.noun)}".removeprefix(": ")
+            ) from None
 
     @classmethod
     def from_notebook(cls: type[Given], namespace: Mapping[str, Any]) -> Given:
@@ -282,7 +284,8 @@ def _one_line(error: ValidationError, noun: str) -> str:
     name = ".".join(
         str(part) for part in first["loc"] if not (isinstance(part, str) and "[" in part)
     )
-    message = re.sub("[Tt]uple", "list", first["msg"].removeprefix("Value error, "))
+    message = first["msg"].removeprefix("Value error, ")
+    message = message.replace("tuple", "list").replace("Tuple", "List")
     if first["type"] == "string_type" and isinstance(first["input"], int | float):
         message = "text belongs here; put it in quotes, gauge ids too"
     if first["type"] == "missing":

@@ -22,7 +22,17 @@ class EALSTMAnalysisParameters(AnalysisParameters):
     takes_runs_of: ClassVar[tuple[str, ...]] = ("ealstm_01_train",)
 
 
-class RobustnessParameters(EALSTMAnalysisParameters):
+class EvaluationParameters(EALSTMAnalysisParameters):
+    """What the notebooks take that evaluate the networks again."""
+
+    evaluation: Literal["continuous", "windowed"] = "continuous"
+    """`windowed` is the paper's."""
+    compared_basins: Count = 20
+    """Basins on which both evaluations are made and compared."""
+    threads: Count = 1
+
+
+class RobustnessParameters(EvaluationParameters):
     """ealstm_03_robustness; the defaults are the paper's, but for the evaluation."""
 
     notebook: ClassVar[str] = "ealstm_03_robustness"
@@ -33,16 +43,11 @@ class RobustnessParameters(EALSTMAnalysisParameters):
     repetitions: Count = 50
     """Noise vectors for each basin and sigma."""
     noise_seed: Seed = 0
-    evaluation: Literal["continuous", "windowed"] = "continuous"
-    """`windowed` is the paper's."""
-    compared_basins: Count = 20
-    """Basins on which both evaluations are made and compared, with one noise vector for each of
-    compared_sigmas."""
     compared_sigmas: Annotated[list[NotNegative], Field(min_length=1)] = [0.0, 1.0]
-    threads: Count = 1
+    """Standard deviations for which both evaluations are compared, with one noise vector each."""
 
 
-class SensitivityParameters(EALSTMAnalysisParameters):
+class SensitivityParameters(EvaluationParameters):
     """ealstm_04_sensitivity."""
 
     notebook: ClassVar[str] = "ealstm_04_sensitivity"
@@ -52,11 +57,6 @@ class SensitivityParameters(EALSTMAnalysisParameters):
     attributes: InputPath = InputPath("")
     """CAMELS attribute folder, which knows where the basins of that file lie; no map where
     empty."""
-    evaluation: Literal["continuous", "windowed"] = "continuous"
-    """`windowed` is the paper's."""
-    compared_basins: Count = 20
-    """Basins on which both evaluations are made and compared."""
-    threads: Count = 1
 
     @model_validator(mode="after")
     def _one_source(self) -> "SensitivityParameters":

@@ -45,7 +45,7 @@ def fingerprint(path: Path) -> str:
 def _files(folder: str, above: tuple[str, ...] = ()) -> Iterator[str]:
     """All files but hidden ones; a link back to a folder `above` is not followed."""
     real = os.path.realpath(folder)
-    for entry in os.scandir(folder) if real not in above else ():
+    for entry in [*os.scandir(folder)] if real not in above else []:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():

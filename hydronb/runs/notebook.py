@@ -64,20 +64,20 @@ class Notebook:
 
     @cached_property
     def assigned(self) -> dict[str, Any]:
-        """Name and default of each assignment in the cell tagged `parameters`; None where it is
+        """Name and default of each assignment in the cell tagged `parameters`; `...` where it is
         computed."""
         cell = next((source for source, tags in self._code_cells if "parameters" in tags), "")
         try:
             statements = ast.parse(cell).body
         except (SyntaxError, ValueError, RecursionError) as error:
-            where = f"{self.path}: parameters cell, line {getattr(error, 'lineno', 1)}"
+            where = f"{self.path}: parameters cell, line {getattr(error, 'lineno', 0) or 1}"
             raise ParameterError(f"{where}: not Python; correct it in JupyterLab") from None
         defaults: dict[str, Any] = {}
         for node in statements:
             try:
                 default = ast.literal_eval(getattr(node, "value", None))
             except (ValueError, TypeError, RecursionError):
-                default = None
+                default = ...
             for target in getattr(node, "targets", [getattr(node, "target", None)]):
                 if isinstance(target, ast.Name):
                     defaults[target.id] = default
@@ -115,7 +115,7 @@ class Notebook:
         """
         if self.schema is None:
             return self._compare_with_defaults(given)
-        defaults = {name: self.assigned[name] for name in self.takes & self.assigned.keys()}
+        defaults = {n: v for n, v in self.assigned.items() if n in self.takes and v is not ...}
         p = self.schema.validate_parameters(defaults | dict(given))
         shown: dict[str, Any] = dict.fromkeys(given, True)
         if isinstance(given.get("data"), Mapping):
@@ -129,8 +129,9 @@ class Notebook:
         is text."""
         for name in given:
             if name not in self.assigned:
-                hint = nearest(name, self.assigned)
-                raise ParameterError(f"unknown parameter {name!r:.60} of {self.name}{hint}")
+                raise ParameterError(
+                    f"unknown parameter {name!r:.60} of {self.name}{nearest(name, self.assigned)}"
+                )
         plain = _plain(
             {name: _like(value, self.assigned[name], name) for name, value in given.items()}
         )
@@ -169,5 +170,7 @@ def _like(value: Any, default: Any, name: str) -> Any:
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """As JSON holds them: dates as text, tuples as lists."""
-    return json.loads(json.dumps(values, default=str))
+    """As JSON holds them: dates as text, tuples as lists, None for what is computed."""
+    return json.loads(
+        json.dumps(values, default=lambda value: None if value is ... else str(value))
+    )

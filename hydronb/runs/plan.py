@@ -29,13 +29,11 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field
 
 from hydronb.errors import ParameterError, located, nearest
-from hydronb.parameters import Parameters, read_parameters, resolve
+from hydronb.parameters import Parameters, once, read_parameters, resolve
 from hydronb.runs.identity import digest, fingerprint
 from hydronb.runs.notebook import Notebook, find_notebook
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,149}")
-SUPERSEDED = "superseded"
-"""Folder that keeps the runs that others have replaced."""
 MOST_RUNS = 10_000
 
 
@@ -48,9 +46,10 @@ def folder_name(name: str) -> str:
         Characters that not every disk takes, or a name that run directories use themselves.
     """
     if not NAME.fullmatch(name) or name.endswith(".partial"):
-        rule = "it names a folder; use letters, digits and _ . + -, at most 150"
-        raise ParameterError(f"{name!r:.60}: {rule}")
-    if name.lower() == SUPERSEDED:
+        raise ParameterError(
+            f"{name!r:.60}: it names a folder; use letters, digits and _ . + -, at most 150"
+        )
+    if name.lower() == "superseded":
         raise ParameterError(f"{name!r} is where replaced runs are kept; choose another name")
     return name
 
@@ -65,7 +64,9 @@ class Entry(Parameters):
     id: FolderName
     notebook: str
     params: dict[str, Any] = Field(default_factory=dict)
-    each: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
+    each: dict[str, Annotated[list[Any], Field(min_length=1), AfterValidator(once)]] = Field(
+        default_factory=dict
+    )
     needs: list[str] = Field(default_factory=list)
 
 
@@ -139,8 +140,8 @@ def needed_first(runs: Iterable[Run]) -> list[Run]:
         if run.id not in by_id:
             by_id[run.id] = run
             waiting += run.needs
-    graph = {run.id: [needed.id for needed in run.needs] for run in by_id.values()}
-    return [by_id[run_id] for run_id in TopologicalSorter(graph).static_order()]
+    order = TopologicalSorter({run.id: [n.id for n in run.needs] for run in by_id.values()})
+    return [by_id[run_id] for run_id in order.static_order()]
 
 
 def read_plan(path: str | Path) -> Plan:
@@ -155,8 +156,9 @@ def read_plan(path: str | Path) -> Plan:
     if not os.path.exists(file):
         plans = [str(p.relative_to(Path.cwd())) for p in Path.cwd().glob("params/**/*.yaml")]
         raise ParameterError(f"{shown}: no such plan{nearest(shown, plans)}")
-    hint = "a plan needs `name:` and `runs:` (see params/demo.yaml)"
-    values = read_parameters(file, shown=shown, hint=hint)
+    values = read_parameters(
+        file, shown=shown, hint="a plan needs `name:` and `runs:` (see params/demo.yaml)"
+    )
     with located(shown):
         plan = PlanFile.validate_parameters(_with_value({"name": file.stem} | values))
         entries = _entries(plan)
@@ -185,8 +187,9 @@ def _entries(plan: PlanFile) -> dict[str, Entry]:
     for entry in entries:
         for needed in entry.needs:
             if needed not in by_id:
-                hint = nearest(needed, by_id)
-                raise ParameterError(f"{entry.id}: needs unknown {needed!r:.60}{hint}")
+                raise ParameterError(
+                    f"{entry.id}: needs unknown {needed!r:.60}{nearest(needed, by_id)}"
+                )
     if sum(math.prod(map(len, entry.each.values())) for entry in entries) > MOST_RUNS:
         raise ParameterError(f"more than {MOST_RUNS:,} runs; shorten the lists in `each`")
     return by_id
@@ -203,8 +206,9 @@ def _in_order(entries: Mapping[str, Entry]) -> list[Entry]:
     try:
         order = [*TopologicalSorter({e.id: e.needs for e in entries.values()}).static_order()]
     except CycleError as error:
-        circle = " needs ".join(reversed(error.args[1]))
-        raise ParameterError(f"circular needs: {circle:.300}") from None
+        raise ParameterError(
+            f"circular needs: {' needs '.join(reversed(error.args[1])):.300}"
+        ) from None
     return [entries[entry_id] for entry_id in order]
 
 
@@ -221,17 +225,18 @@ def _runs(
             given, everything, paths = notebook.check(shared | params)
             runs = given.get("runs")
             stands_on = [needed.identity for needed in needs]
-            stands_on += [_identity(run) for run in runs] if isinstance(runs, list) else []
+            stands_on += [_identity(str(run)) for run in runs] if isinstance(runs, list) else []
             marks = {}
             for name, path in paths.items():
                 with located(name):
                     marks[name] = look(resolve(path))
         content = {"notebook": notebook.name, "parameters": given, "needs": stands_on}
-        content["data"] = {n.removeprefix("data."): m for n, m in marks.items() if "data." in n}
-        if files := {n: m for n, m in marks.items() if "data." not in n}:
+        content["data"] = {
+            n.removeprefix("data."): m for n, m in marks.items() if n.startswith("data.")
+        }
+        if files := {n: m for n, m in marks.items() if not n.startswith("data.")}:
             content["files"] = files
-        identity = digest(content)
-        yield Run(run_id, entry.id, notebook, given, everything, needs, marks, identity)
+        yield Run(run_id, entry.id, notebook, given, everything, needs, marks, digest(content))
 
 
 def _check_needs(entry: Entry, notebook: Notebook, needs: tuple[Run, ...]) -> None:
@@ -273,6 +278,7 @@ def _identity(path: str) -> str:
 
     record = read_record(resolve(path))
     if record is None or record["status"] != "complete":
-        hint = "is not a complete run directory; see `hydronb status`"
-        raise ParameterError(f"runs: {path:.200} {hint}")
+        raise ParameterError(
+            f"runs: {path:.200} is not a complete run directory; see `hydronb status`"
+        )
     return str(record["identity"])

@@ -105,15 +105,10 @@ def check_writable(folder: Path) -> None:
 
 
 def cannot_write(error: OSError, folder: Path) -> str:
+    why = f"{error.strerror}; choose a folder you can write to with --outputs"
     if error.errno == errno.ENOSPC:
-        return (
-            f"{error.filename or folder}: the disk is full; free some space, then the same command"
-            " goes on"
-        )
-    return (
-        f"{error.filename or folder}: {error.strerror}; choose a folder you can write to with"
-        " --outputs"
-    )
+        why = "the disk is full; free some space, then the same command goes on"
+    return f"{error.filename or folder}: {why}"
 
 
 class _Schedule:
