@@ -200,7 +200,7 @@ def test_a_wrong_plan_is_one_line(project, runs, words):
         ("name: x\nwhen: 1999-02-30\n", "plan.yaml, line 2: '1999-02-30' cannot be read as a date"),
         (
             "just words",
-            "plan.yaml holds no names with values, one `name: value` a line; a plan needs",
+            "plan.yaml holds no names with values, one `name: value` per line; a plan needs",
         ),
         ("name: x\nrun: []", "unknown key 'run'; did you mean 'runs'?"),
         ("name: x", "the key 'runs' is missing"),

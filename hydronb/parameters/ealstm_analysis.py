@@ -17,18 +17,18 @@ Clusters = Annotated[Count, Field(ge=2)]
 
 
 class EALSTMAnalysisParameters(AnalysisParameters):
-    """What the three of them take; the runs are EA-LSTMs that differ in their seed alone."""
+    """What the three notebooks take; the runs are EA-LSTMs that differ in their seed alone."""
 
     takes_runs_of: ClassVar[tuple[str, ...]] = ("ealstm_01_train",)
 
 
 class EvaluationParameters(EALSTMAnalysisParameters):
-    """What the notebooks take that evaluate the networks again."""
+    """What the notebooks take that run the networks again."""
 
     evaluation: Literal["continuous", "windowed"] = "continuous"
     """`windowed` is the paper's."""
     compared_basins: Count = 20
-    """Basins on which both evaluations are made and compared."""
+    """Number of basins on which both evaluations are made and compared."""
     threads: Count = 1
 
 
@@ -41,7 +41,7 @@ class RobustnessParameters(EvaluationParameters):
     ]
     """Standard deviations of the noise, in standard deviations of the attributes."""
     repetitions: Count = 50
-    """Noise vectors for each basin and sigma."""
+    """Number of noise vectors for each basin and sigma."""
     noise_seed: Seed = 0
     compared_sigmas: Annotated[list[NotNegative], Field(min_length=1)] = [0.0, 1.0]
     """Standard deviations for which both evaluations are compared, with one noise vector each."""
@@ -52,11 +52,10 @@ class SensitivityParameters(EvaluationParameters):
 
     notebook: ClassVar[str] = "ealstm_04_sensitivity"
     sensitivities: InputPath = InputPath("")
-    """A CSV file of raw mean absolute gradients (basin, then a column an attribute) in place of
+    """A CSV file of raw mean absolute gradients (basin, then one column per attribute) in place of
     runs."""
     attributes: InputPath = InputPath("")
-    """CAMELS attribute folder, which knows where the basins of that file lie; no map where
-    empty."""
+    """CAMELS attribute folder with the coordinates of the basins in that file; no map if empty."""
 
     @model_validator(mode="after")
     def _one_source(self) -> "SensitivityParameters":
@@ -72,15 +71,14 @@ class SimilarityParameters(EALSTMAnalysisParameters):
     embedding: InputPath = InputPath("")
     """A NetCDF file with input_gate (seed, basin, cell) in place of runs."""
     attributes: InputPath = InputPath("")
-    """CAMELS attribute folder with attributes and signatures; those of `data` (of the runs' own)
-    where empty."""
+    """CAMELS attribute folder with attributes and signatures; if empty, those of the runs' data."""
     ks: Annotated[list[Clusters], Field(min_length=1)] = list(range(3, 15))
     """Numbers of clusters to try."""
     n_init: Count = 10
     """Restarts of k-means."""
     random_state: Seed = 0
     missing_signatures: Literal["error", "skip"] = "error"
-    """`skip`: a basin without a signature does not count in it."""
+    """`skip`: a basin without a signature is left out of that signature's score."""
     umap: bool = True
 
     @model_validator(mode="after")

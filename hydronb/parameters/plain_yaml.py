@@ -1,4 +1,4 @@
-"""YAML that means what it says: what YAML 1.1 would change in silence is an error."""
+"""YAML without surprises: what YAML 1.1 would change in silence is an error."""
 
 import re
 from typing import Any
@@ -24,8 +24,8 @@ def plain_values(text: str, where: str) -> Any:
     Raises
     ------
     ParameterError
-        `WHERE, line N: ` and what is wrong: not YAML; a name that is a list or is there twice; a
-        tag that does not fit; a number in base 8 or 60, or beyond 1e15; endless nesting.
+        `WHERE, line N: ` and what is wrong: not YAML; a name that is a list or occurs twice; a tag
+        that does not fit; a number in base 8 or 60, or beyond 1e15; endless nesting.
     """
     try:
         loader = _Loader(text)
@@ -45,12 +45,12 @@ def plain_values(text: str, where: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's loader, which checks its nodes before it makes values of them."""
+    """PyYAML's loader with a check of the nodes before they become values."""
 
     count = 0
 
     def check(self, node: yaml.Node, depth: int = 1) -> None:
-        """Raise what is wrong in a node, counting what its aliases repeat."""
+        """Raise what is wrong in a node, with all that its aliases repeat."""
         self.count += 1
         if depth > DEPTH:
             raise _wrong(node, f"nested deeper than {DEPTH} levels")

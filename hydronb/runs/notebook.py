@@ -1,4 +1,4 @@
-"""A notebook as the runner sees it: which parameters it takes, and a hash of its code."""
+"""A notebook as the runner sees it: its parameters, and a hash of its code."""
 
 import ast
 import hashlib
@@ -25,7 +25,7 @@ from hydronb.parameters import (
 
 
 def notebooks_folder() -> Path:
-    """`notebooks/` beside the package (a checkout), else the one in the working folder."""
+    """`notebooks/` beside the package in a checkout, else the one in the working folder."""
     beside = Path(hydronb.__file__).resolve().parent.parent / "notebooks"
     return beside if beside.is_dir() else Path.cwd() / "notebooks"
 
@@ -58,14 +58,14 @@ class Notebook:
 
     @cached_property
     def code_hash(self) -> str:
-        """Changes with the code, not with outputs, text or metadata."""
+        """A hash that changes with the code, not with outputs, text or metadata."""
         sources = json.dumps([source for source, _ in self._code_cells])
         return hashlib.sha256(sources.encode()).hexdigest()[:16]
 
     @cached_property
     def assigned(self) -> dict[str, Any]:
-        """Name and default of each assignment in the cell tagged `parameters`; `...` where it is
-        computed."""
+        """Name and default of each assignment in the cell tagged `parameters`; `...` if the default
+        is computed."""
         cell = next((source for source, tags in self._code_cells if "parameters" in tags), "")
         try:
             statements = ast.parse(cell).body
@@ -85,12 +85,11 @@ class Notebook:
 
     @cached_property
     def schema(self) -> type[NotebookParameters] | None:
-        """The parameters class that the notebook's own code validates with, wherever the file lies
-        and whatever it is called; None where that is no class of the package."""
-        classes = {cls.__name__: cls for cls in NOTEBOOKS.values()}
+        """The parameters class that the notebook's own code names, wherever the file is and
+        whatever it is called; None if that is no class of the package."""
         code = "\n".join(source for source, _ in self._code_cells)
         named = re.search(r"\b(\w+)\.from_notebook\(", code)
-        return classes.get(named[1]) if named else None
+        return {cls.__name__: cls for cls in NOTEBOOKS.values()}.get(named[1]) if named else None
 
     @property
     def takes(self) -> set[str]:
@@ -125,8 +124,8 @@ class Notebook:
     def _compare_with_defaults(
         self, given: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
-        """`check` for a notebook without a class: numbers where the default is one, text where it
-        is text."""
+        """`check` for a notebook without a class: a parameter is a number if its default is one,
+        and text if that is text."""
         for name in given:
             if name not in self.assigned:
                 raise ParameterError(
@@ -158,7 +157,7 @@ def find_notebook(name: str) -> Notebook:
 
 
 def _like(value: Any, default: Any, name: str) -> Any:
-    """`value`, which must be a number or text where the default is."""
+    """Return `value`, which must be a number or text if the default is."""
     if isinstance(default, str) and isinstance(value, bool | int | float):
         raise ParameterError(f"{name} = {value!r}: text belongs here; put it in quotes")
     if isinstance(default, bool) or not isinstance(default, int | float):
@@ -170,7 +169,7 @@ def _like(value: Any, default: Any, name: str) -> Any:
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """As JSON holds them: dates as text, tuples as lists, None for what is computed."""
+    """The values as JSON holds them: dates as text, tuples as lists, None for computed ones."""
     return json.loads(
         json.dumps(values, default=lambda value: None if value is ... else str(value))
     )
