@@ -259,7 +259,9 @@ class Parameters(BaseModel):
     def from_notebook(cls: type[Given], namespace: Mapping[str, Any]) -> Given:
         """The parameters among a notebook's globals; every name that papermill injected must be a
         parameter."""
-        injected = {n for source in namespace.get("In", []) for n in _injected(source)}
+        cells = [cell for cell in namespace.get("In", []) if cell.startswith("# Parameters\n")]
+        nodes = [node for cell in cells for node in ast.walk(ast.parse(cell))]
+        injected = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         values = {n: namespace[n] for n in cls.model_fields if n in namespace}
         values |= {n: namespace[n] for n in injected if n in namespace}
         return cls.validate_parameters(values)
@@ -267,19 +269,6 @@ class Parameters(BaseModel):
     def plain(self) -> dict[str, Any]:
         """The values as JSON and YAML hold them: no tuples, dates as text."""
         return self.model_dump(mode="json")
-
-
-def _injected(source: str) -> list[str]:
-    """Names assigned in a cell that papermill injected."""
-    if not source.startswith("# Parameters\n"):
-        return []
-    return [
-        t.id
-        for node in ast.parse(source).body
-        if isinstance(node, ast.Assign)
-        for t in node.targets
-        if isinstance(t, ast.Name)
-    ]
 
 
 def _one_line(error: ValidationError, noun: str) -> str:

@@ -116,9 +116,10 @@ class Notebook:
             return self._compare_with_defaults(given)
         defaults = {n: v for n, v in self.assigned.items() if n in self.takes and v is not ...}
         p = self.schema.validate_parameters(defaults | dict(given))
-        shown: dict[str, Any] = dict.fromkeys(given, True)
-        if isinstance(given.get("data"), Mapping):
-            shown["data"] = set(given["data"])
+        shown = {
+            name: set(v) if isinstance(v, Mapping) and name == "data" else True
+            for name, v in given.items()
+        }
         return p.model_dump(mode="json", include=shown), p.plain(), dict(input_paths(p))
 
     def _compare_with_defaults(
