@@ -359,14 +359,14 @@ def test_runs_that_do_not_go_together(tmp_path, catchments):
             "give runs or embedding, not both",
         ),
         (SimilarityParameters, {"ks": [1, 3]}, "ks.0 = 1"),
-        (SimilarityParameters, {"ks": [3, 3]}, "ks lists 3 twice"),
+        (SimilarityParameters, {"ks": [3, 3]}, r"ks = \[3, 3\]: it lists 3 twice"),
         (
             SensitivityParameters,
             {"runs": ["a"], "sensitivities": "s.csv"},
             "give runs or sensitivities, not both",
         ),
         (RobustnessParameters, {"sigmas": [0.1, -0.1]}, "sigmas.1 = -0.1"),
-        (RobustnessParameters, {"sigmas": [0.1, 0.1]}, "sigmas lists 0.1 twice"),
+        (RobustnessParameters, {"sigmas": [0.1, 0.1]}, "it lists 0.1 twice"),
         (RobustnessParameters, {"evaluation": "weekly"}, "choose one of continuous, windowed"),
     ],
 )

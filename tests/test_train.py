@@ -586,8 +586,8 @@ def test_the_command_trains_and_simulates_what_the_folder_says(ds, tmp_path):
     ("content", "message"),
     [
         (None, "no such file: .*params.yaml"),
-        ("a: [", "params.yaml is not YAML"),
-        ("just words", "holds no parameters"),
+        ("a: [", "params.yaml, line 1: not YAML: "),
+        ("just words", "holds no names with values"),
         ("hiden: 5", "unknown parameter 'hiden'; did you mean 'hidden'"),
         (
             "model: ealstm\ndata: {kind: file, path: /nowhere.nc}",

@@ -6,11 +6,12 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from hydronb.parameters.base import (
+    AnalysisParameters,
     Count,
     FitParameters,
+    InputPath,
     LossName,
     MetricName,
-    NotebookParameters,
     NotNegative,
     Number,
     Period,
@@ -66,33 +67,27 @@ class TrainParameters(FitParameters, Periods):
             raise ValueError(
                 f"fold {self.fold} is not one of the {self.folds} folds, counted from 1"
             )
-        self.require_once("forcings", "targets", "attributes")
         return self
 
 
-class SearchParameters(NotebookParameters):
-    """ealstm_06_search."""
+class SearchParameters(AnalysisParameters):
+    """ealstm_06_search; the runs differ in their settings."""
 
     notebook: ClassVar[str] = "ealstm_06_search"
     takes_runs_of: ClassVar[tuple[str, ...]] = ("ealstm_01_train", "cnn_lstm_01_train")
-    runs: list[str] = []
-    """Run directories of trained models that differ in their settings; where empty, the notebook
-    trains small ones."""
     draws: Count = 1000
     """Draws of water years for the intervals."""
 
 
-class BenchmarkParameters(NotebookParameters):
+class BenchmarkParameters(AnalysisParameters):
     """ealstm_02_benchmark."""
 
     notebook: ClassVar[str] = "ealstm_02_benchmark"
     takes_runs_of: ClassVar[tuple[str, ...]] = ("ealstm_01_train",)
-    runs: list[str] = []
-    """Run directories of trained models; where empty, the notebook trains a small one."""
     target: Literal["streamflow", "et"] = "streamflow"
     """What is scored; all runs simulate it."""
     metrics: list[MetricName] = ["nse", "kge", "alpha_nse", "beta_nse", "fhv", "fms", "flv"]
-    benchmark_models: str = ""
+    benchmark_models: InputPath = InputPath("")
     """Folder of the released benchmark models (`hydronb.data.sources.benchmark_models`); none where
     empty."""
     draws: Count = 1000
