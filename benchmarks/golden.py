@@ -65,6 +65,8 @@ def _dataset(old: Path, new: Path) -> Iterator[str]:
 
 def _table(old: Path, new: Path) -> Iterator[str]:
     a, b = (pd.read_csv(path, dtype={"basin": str}) for path in (old, new))
+    if old.name == "progress.csv":  # rows within an epoch are written by the clock
+        a, b = (t[t["epoch"] % 1 == 0].reset_index(drop=True) for t in (a, b))
     kept = [c for c in a if not any(word in c for word in COSTS)]
     yield from _compare(
         {c: a[c].to_numpy() for c in kept},
