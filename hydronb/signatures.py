@@ -1,5 +1,4 @@
-"""The 13 hydrological signatures of CAMELS, from daily streamflow and precipitation; baseflow, its
-index, and the water year.
+"""The 13 hydrological signatures of CAMELS, from daily streamflow and precipitation, and baseflow.
 
 Source: Addor et al. (2017), doi:10.5194/hess-21-5293-2017, Table 3, in the conventions of the code
 that made `camels_hydro.txt`: medians, quantiles (linear interpolation) and thresholds over all
@@ -12,7 +11,7 @@ import numpy as np
 import xarray as xr
 from scipy.signal import lfilter
 
-from hydronb.data.climate import mean_spell
+from hydronb.data.climate import mean_spell, water_year
 from hydronb.data.dataset import require_daily
 from hydronb.errors import DataError
 
@@ -126,16 +125,6 @@ def _of_basin(q: np.ndarray, p: np.ndarray, year: np.ndarray) -> dict[str, float
         "zero_q_freq": (days <= 0).mean(),
         "hfd_mean": hfd_mean(q, year),
     }
-
-
-def water_year(time: xr.DataArray, first_month: int = 10) -> xr.DataArray:
-    """The year in which each day's water year ends (`first_month` 1: the calendar year).
-
-    >>> days = xr.DataArray(np.array(["1999-09-30", "1999-10-01"], "datetime64[ns]"), dims="time")
-    >>> water_year(days).values.tolist()
-    [1999, 2000]
-    """
-    return time.dt.year + ((time.dt.month >= first_month) & (first_month > 1))
 
 
 def slope_fdc(q: np.ndarray) -> float:
