@@ -89,22 +89,25 @@ def signatures(
     year = water_year(q["time"], first_month).values
     index = baseflow_index(q).values
     missing = (q.isnull() | p.isnull()).mean("time").values
-    columns = {name: np.full(q.sizes["basin"], np.nan) for name in SIGNATURES}
-    undefined = np.full(q.sizes["basin"], "", dtype=object)
-    for b, share in enumerate(missing):
-        if share >= max(max_missing, 1e-9):
-            undefined[b] = f"all: {share:.0%} of the days are missing"
-            continue
-        of_basin = _of_basin(q.values[b], p.values[b], year) | {"baseflow_index": index[b]}
-        for name, value in of_basin.items():
-            columns[name][b] = value
-        undefined[b] = "; ".join(f"{n}: {WHY[n]}" for n in SIGNATURES if np.isnan(of_basin[n]))
+    refused = missing >= max(max_missing, 1e-9)
+    rows = [
+        dict.fromkeys(SIGNATURES, np.nan)
+        if refused[b]
+        else _of_basin(q.values[b], p.values[b], year) | {"baseflow_index": index[b]}
+        for b in range(q.sizes["basin"])
+    ]
+    undefined = [
+        f"all: {missing[b]:.0%} of the days are missing"
+        if refused[b]
+        else "; ".join(f"{name}: {WHY[name]}" for name in SIGNATURES if np.isnan(row[name]))
+        for b, row in enumerate(rows)
+    ]
     variables = {
-        name: ("basin", columns[name], {"units": units, "long_name": long_name})
+        name: ("basin", [row[name] for row in rows], {"units": units, "long_name": long_name})
         for name, (units, long_name) in SIGNATURES.items()
     }
     coords = {name: c for name, c in q.coords.items() if c.dims == ("basin",)}
-    return xr.Dataset(variables, coords | {"undefined": ("basin", undefined)})
+    return xr.Dataset(variables, coords | {"undefined": ("basin", np.array(undefined, object))})
 
 
 def _of_basin(q: np.ndarray, p: np.ndarray, year: np.ndarray) -> dict[str, float]:

@@ -322,7 +322,7 @@ def _block(
         static[["mask"]].assign_coords(time=days).assign(forcing),
         where=f"{recipe.basin}, {days[0].date()} on",
     )
-    if share is not None:
+    if share is not None and len(days.intersection(readers["et"].days)):
         out["et"] = _basin_et(readers["et"], share, days)
     return out
 
@@ -331,8 +331,6 @@ def _basin_et(reader: ProductReader, share: np.ndarray, days: pd.DatetimeIndex) 
     """Mean over the basin, mm/d; NaN on days that the product does not cover, or not in half of the
     basin."""
     covered = days.intersection(reader.days)
-    if not len(covered):
-        return np.full(len(days), np.nan, dtype=np.float32)
     values = reader.daily(covered)
     weights = (share * np.cos(np.deg2rad(reader.axes.lat))[:, None]).astype(np.float64)
     weights = np.isfinite(values) * (weights / weights.sum())

@@ -103,6 +103,15 @@ class ProductReader:
     DataError
         No such file, no such variable or dimension, grids that differ from file to file, steps that
         do not add up to a day, unknown units, not a single whole day.
+
+    Attributes
+    ----------
+    axes
+        The cells that are read: all, until `cut` is called.
+    days
+        All days from the first to the last step; gaps are found when they are read.
+    step
+        Interval between two times.
     """
 
     def __init__(
@@ -307,9 +316,7 @@ def open_field(path: Path, name: str, variable: str | None = None) -> Iterator[x
     DataError
         Neither NetCDF nor Zarr, no such variable, no latitude or longitude, another dimension.
     """
-    with reading(path, "NetCDF or Zarr"):
-        ds = open_lazily(path)
-    with ds:
+    with reading(path, "NetCDF or Zarr"), open_lazily(path) as ds:
         fields = [str(n) for n, da in ds.data_vars.items() if da.ndim >= 2]
         if variable is None:
             usual = [n for n in fields if n.lower() in {known.lower() for known in NAMES[name]}]

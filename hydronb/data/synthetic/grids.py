@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.ndimage import binary_fill_holes, gaussian_filter, label
+from scipy.ndimage import binary_erosion, binary_fill_holes, gaussian_filter, label
 
 from hydronb.data.gridded import SMALLEST, cell_area, cell_weights, check_grid
 from hydronb.data.pet import oudin
@@ -206,11 +206,11 @@ def _truth(ds: xr.Dataset, seed: int, cells: bool) -> dict[str, tuple]:
     inside = ds["mask"].to_numpy() > 0
     days = _travel_days(ds, inside)
     prcp, tmean = (ds[name].to_numpy()[:, inside] for name in ("prcp", "tmean"))
-    years = ds["time"].dt.year
+    years = ds.indexes["time"].year
     # year by year, for less memory
     pet = np.concatenate(
         [
-            oudin(ds["tmean"][years.values == year], ds["lat"])
+            oudin(ds["tmean"][years == year], ds["lat"])
             .transpose("time", "y", "x")
             .to_numpy()[:, inside]
             for year in np.unique(years)
@@ -238,9 +238,7 @@ def _truth(ds: xr.Dataset, seed: int, cells: bool) -> dict[str, tuple]:
 
 def _travel_days(ds: xr.Dataset, inside: np.ndarray) -> np.ndarray:
     """The outlet is the lowest cell of the basin's edge."""
-    around = np.pad(inside, 1)
-    enclosed = around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:]
-    edge = np.where(inside & ~enclosed, ds["elevation"].to_numpy(), np.inf)
+    edge = np.where(inside & ~binary_erosion(inside), ds["elevation"].to_numpy(), np.inf)
     row, col = (int(i) for i in np.unravel_index(edge.argmin(), edge.shape))
     km = 111.2 * CELL
     return truth_grid.travel_time(

@@ -95,7 +95,7 @@ def simulate(
     outflow, released = np.zeros(n_days + ROUTING_DAYS), np.zeros(n_days)
     basin = {name: np.empty(n_days) for name in CELL_SERIES}
     by_cell = {name: np.empty(prcp.shape, dtype=np.float32) for name in CELL_SERIES if cells}
-    stores = truth_hbv.empty_stores(prcp.shape[1:])
+    stores = tuple(np.zeros((5, prcp.shape[1])))
     for day in range(n_days):
         forcing = (series[day].astype(np.float64) for series in (prcp, tmean, pet))
         stores, (quick, slow, et) = truth_hbv.step(stores, *forcing, parameters)

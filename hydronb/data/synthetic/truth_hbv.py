@@ -51,7 +51,7 @@ def simulate(
         *(season[name].T[:, :, None] for name in ("BETA", "BETAET")),
         strict=True,
     )
-    stores = empty_stores(p["FC"].shape)
+    stores = tuple(np.zeros((5, *p["FC"].shape)))
     names = ("quick", "baseflow", "et", "snow", "soil_moisture", "groundwater")
     out = {name: np.empty(prcp.shape[::-1]) for name in names}
     for day, (rain_or_snow, t, potential, beta_factor, gamma_factor) in enumerate(forcing):
@@ -68,11 +68,6 @@ def simulate(
     return _routed(out, unit_hydrograph(p["ROUTE_A"], p["ROUTE_B"]))
 
 
-def empty_stores(shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
-    """Snowpack, its melt water, soil moisture, upper and lower zone, mm."""
-    return tuple(np.zeros(shape) for _ in range(5))
-
-
 def step(
     stores: tuple[np.ndarray, ...],
     prcp: np.ndarray,
@@ -80,8 +75,9 @@ def step(
     pet: np.ndarray,
     p: dict[str, np.ndarray],
 ) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """One day: the stores at its end, and quick flow, baseflow and evapotranspiration, mm/d, not
-    yet routed. Numbers are the steps of Feng et al. (2022)."""
+    """One day: the stores at its end (snowpack, melt water in it, soil moisture, upper and lower
+    zone, mm), and quick flow, baseflow and evapotranspiration, mm/d, not yet routed. Numbers are
+    the steps of Feng et al. (2022)."""
     snowpack, meltwater, soil, upper, lower = stores
     above = tmean - p["TT"]
     # (1) rain or snow

@@ -8,7 +8,7 @@ wet summer days; the daily range, and with it radiation and vapour pressure, fol
 from a random stream of its own, so that a catchment's weather depends neither on the number of
 catchments nor, in the years they share, on the number of years."""
 
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
 import pandas as pd
@@ -21,30 +21,33 @@ WARMEST = 205
 """Day of the year of the temperature's peak, 24 July."""
 
 
-class Climate(NamedTuple):
-    """Parameters of the weather of each catchment; arrays of shape (basin)."""
+Climate = namedtuple(
+    "Climate",
+    "p_mean p_seasonality wet_share persistence amount_shape year_spread t_mean t_amplitude t_range"
+    " dew_deficit",
+)
+"""Parameters of the weather of each catchment, arrays of shape (basin):
 
-    p_mean: np.ndarray
-    """Mean precipitation, mm/d."""
-    p_seasonality: np.ndarray
-    """Amplitude of the season of precipitation over its mean; positive if the peak is in summer."""
-    wet_share: np.ndarray
-    """Share of wet days."""
-    persistence: np.ndarray
-    """Correlation of wet days with the day before."""
-    amount_shape: np.ndarray
-    """Shape of the gamma distribution of amounts; with a smaller one, more of the rain falls in few
-    storms."""
-    year_spread: np.ndarray
-    """Standard deviation of the logarithm of a year's wetness."""
-    t_mean: np.ndarray
-    """Mean temperature, degC."""
-    t_amplitude: np.ndarray
-    """Amplitude of its season, degC."""
-    t_range: np.ndarray
-    """Mean difference of a day's highest and lowest temperature, degC."""
-    dew_deficit: np.ndarray
-    """Mean of tmin minus dew point, degC."""
+p_mean
+    Mean precipitation, mm/d.
+p_seasonality
+    Amplitude of the season of precipitation over its mean; positive if the peak is in summer.
+wet_share
+    Share of wet days.
+persistence
+    Correlation of wet days with the day before.
+amount_shape
+    Shape of the gamma distribution of amounts; with a smaller one, more of the rain falls in few
+    storms.
+year_spread
+    Standard deviation of the logarithm of a year's wetness.
+t_mean, t_amplitude
+    Mean temperature and the amplitude of its season, degC.
+t_range
+    Mean difference between a day's highest and lowest temperature, degC.
+dew_deficit
+    Mean of tmin minus dew point, degC.
+"""
 
 
 def stream(seed: int, basin: int, process: int) -> np.random.Generator:
