@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from tqdm.auto import trange
 
 from hydronb.data.dataset import COORDINATES, TARGETS
+from hydronb.data.hbv_parameters import Parameter
 from hydronb.data.scaling import Scaling, require, select_period
 from hydronb.errors import DataError, ParameterError, nearest
 from hydronb.models import hbv
@@ -438,7 +439,7 @@ class DeltaHBV(Standardised):
         return {"streamflow": streamflow} | fluxes | parameters | daily | routing
 
 
-def within(raw: Tensor, bounds: hbv.Parameter) -> Tensor:
+def within(raw: Tensor, bounds: Parameter) -> Tensor:
     """A parameter within its bounds, by a sigmoid."""
     return torch.sigmoid(raw) * (bounds.high - bounds.low) + bounds.low
 
