@@ -10,9 +10,10 @@ import xarray as xr
 from scipy import stats
 
 from hydronb.data.attributes import KRATZERT2019
+from hydronb.data.climate import climatic_attributes
 from hydronb.data.dataset import FORCINGS, attribute_names, bare_id, check
 from hydronb.data.synthetic import truth_gr4j, truth_hbv
-from hydronb.data.synthetic.catchments import REGIMES, climatic_attributes, synthetic_catchments
+from hydronb.data.synthetic.catchments import REGIMES, synthetic_catchments
 from hydronb.errors import ParameterError
 
 

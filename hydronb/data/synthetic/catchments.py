@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from hydronb.data.attributes import KRATZERT2019
+from hydronb.data.climate import climatic_attributes
 from hydronb.data.dataset import check
 from hydronb.data.pet import hargreaves
 from hydronb.data.sources.camels_us import described
@@ -483,44 +484,3 @@ def _attributes(land: dict[str, np.ndarray], ds: xr.Dataset) -> dict[str, tuple]
         attributes[name] = ("basin", values[name], {"units": units, "long_name": long_name})
     attributes["pet_mean"][2]["long_name"] = "mean daily potential evapotranspiration (Hargreaves)"
     return attributes
-
-
-def climatic_attributes(ds: xr.Dataset) -> dict[str, np.ndarray]:
-    """CAMELS' nine climatic attributes of the forcing, arrays of shape (basin) (Addor et al. 2017,
-    Table 2).
-
-    `ds` has `prcp`, `tmean` and `pet` over whole years. A day is snowy below 0 degC, high in
-    precipitation from five times the mean on, low below 1 mm. Doi 10.5194/hess-21-5293-2017."""
-    prcp, tmean, pet = (ds[name].to_numpy().astype(np.float64) for name in ("prcp", "tmean", "pet"))
-    time = ds.indexes["time"]
-    p_mean, pet_mean = prcp.mean(axis=1), pet.mean(axis=1)
-    high, low = prcp >= 5 * p_mean[:, None], prcp < 1
-    return {
-        "p_mean": p_mean,
-        "pet_mean": pet_mean,
-        "aridity": pet_mean / p_mean,
-        "p_seasonality": _seasonality(prcp, tmean, time),
-        "frac_snow": np.where(tmean < 0, prcp, 0).sum(axis=1) / prcp.sum(axis=1),
-        "high_prec_freq": 365.25 * high.mean(axis=1),
-        "high_prec_dur": _mean_spell(high),
-        "low_prec_freq": 365.25 * low.mean(axis=1),
-        "low_prec_dur": _mean_spell(low),
-    }
-
-
-def _seasonality(prcp: np.ndarray, tmean: np.ndarray, time: pd.DatetimeIndex) -> np.ndarray:
-    """Relative amplitude of precipitation's sine, positive in phase with temperature's (Woods 2009,
-    Eq. 14)."""
-    angle = 2 * np.pi * time.day_of_year.to_numpy() / 365.25
-    design = np.stack([np.ones_like(angle), np.cos(angle), np.sin(angle)], axis=1)
-    (p0, pc, ps), (_, tc, ts) = (
-        np.linalg.lstsq(design, series.T, rcond=None)[0] for series in (prcp, tmean)
-    )
-    in_phase = (pc * tc + ps * ts) / np.hypot(tc, ts)
-    return in_phase / p0
-
-
-def _mean_spell(days: np.ndarray) -> np.ndarray:
-    """Mean length of runs of True along time, in days; 0 where there is none."""
-    starts = days[:, 0] + (days[:, 1:] & ~days[:, :-1]).sum(axis=1)
-    return days.sum(axis=1) / np.maximum(starts, 1)
