@@ -8,11 +8,11 @@ import xarray as xr
 import yaml
 
 from hydronb.analysis import benchmark, delta_hbv, twin
-from hydronb.analysis.baseflow import baseflow_index
 from hydronb.analysis.fluxes import STORES, composites
 from hydronb.data.synthetic.catchments import synthetic_catchments
 from hydronb.errors import DataError, TrainingError
 from hydronb.parameters import DeltaHBVTrainParameters
+from hydronb.signatures import baseflow_index
 
 PERIOD = ("1990-10-01", "1991-09-30")
 

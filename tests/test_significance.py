@@ -13,6 +13,7 @@ from hydronb.analysis import significance
 from hydronb.analysis.benchmark import read_published
 from hydronb.errors import DataError
 from hydronb.metrics import kge, nse
+from hydronb.signatures import water_year
 
 TIME = pd.date_range("1989-10-01", "1999-09-30")
 IDS = [f"{k:08d}" for k in range(1, 6)]
@@ -42,7 +43,7 @@ def test_a_draw_is_the_score_of_the_series_of_its_years():
     """Resampled from sums, as from the series put together year by year."""
     sim, obs = rivers()
     draws = significance.bootstrap(sim, obs, draws=3, seed=7)
-    years = significance.water_year(obs["time"]).values
+    years = water_year(obs["time"]).values
     times = np.random.default_rng(7).multinomial(10, np.full(10, 0.1), size=3)
     for k in range(3):
         days = np.concatenate(
@@ -61,7 +62,7 @@ def test_intervals_hold_what_they_say():
     factors."""
     time = pd.date_range("1980-10-01", "2000-09-30")
     rng = np.random.default_rng(3)
-    year = significance.water_year(xr.DataArray(time, dims="time")).values - 1981
+    year = water_year(xr.DataArray(time, dims="time")).values - 1981
     # years are unlike, days within them alike
     scale = np.exp(rng.normal(0, 0.5, (400, 20)))[:, year]
     obs = rng.normal(0, 1, scale.shape)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import xarray as xr
 
-from hydronb.analysis.baseflow import baseflow_index
 from hydronb.analysis.benchmark import (
     SIMULATED,
     SYMBOLS,
@@ -22,6 +21,7 @@ from hydronb.data import open_catchments
 from hydronb.errors import DataError, TrainingError
 from hydronb.metrics import r, table
 from hydronb.parameters import DataParameters, Period, resolve
+from hydronb.signatures import baseflow_index
 
 WITHOUT_FLUXES = ("runoff_lstm",)
 """Models that know streamflow alone."""

@@ -14,6 +14,7 @@ import pandas as pd
 from hydronb.analysis import ensembles, significance
 from hydronb.analysis.benchmark import NOT_THE_MODEL, Group
 from hydronb.errors import DataError, ParameterError
+from hydronb.signatures import water_year
 
 
 def varied(groups: Sequence[Group]) -> list[str]:
@@ -91,7 +92,7 @@ def _by_folds(groups: Sequence[Group], draws: int) -> dict[str, dict[str, Any]]:
             "seeds": len(group.seeds),
             "basins": len(here),
         }
-        if len(set(significance.water_year(members["time"]).values)) > 1:
+        if len(set(water_year(members["time"]).values)) > 1:
             drawn = ensembles.bootstrap(members, draws=draws)["nse"].drop_sel(
                 member=ensembles.ENSEMBLE
             )

@@ -17,6 +17,7 @@ import xarray as xr
 
 from hydronb.data.dataset import bare_id
 from hydronb.errors import DataError
+from hydronb.signatures import water_year
 
 DRAWS, LEVEL = 1000, 0.9
 """Draws of years, and the share of them that an interval holds."""
@@ -25,16 +26,6 @@ SCORES = ("nse", "kge")
 SUMS = ("n", "s", "o", "ss", "oo", "so")
 AT_ONCE = 50
 """Draws computed at a time; bounds the memory."""
-
-
-def water_year(time: xr.DataArray, first_month: int = 10) -> xr.DataArray:
-    """The year each day's water year ends in (`first_month` 1: the calendar year).
-
-    >>> days = xr.DataArray(pd.to_datetime(["1999-09-30", "1999-10-01"]), dims="time")
-    >>> water_year(days).values.tolist()
-    [1999, 2000]
-    """
-    return time.dt.year + ((time.dt.month >= first_month) & (first_month > 1))
 
 
 def yearly_sums(sim: xr.DataArray, obs: xr.DataArray, *, first_month: int = 10) -> xr.Dataset:
