@@ -134,7 +134,7 @@ def test_published_ranking_to_its_last_digit(real_data):
         real_data / "published" / "ealstm_morris_seed111.csv"
     )
     made = sensitivity.attribute_ranking(gradients)
-    from hydronb.analysis.benchmark import read_published
+    from hydronb.analysis.published import read_published
 
     paper = read_published("kratzert2019_table4")
     assert made["attribute"].tolist() == paper["attribute"].tolist()
