@@ -19,8 +19,9 @@ from measure import alone, arguments, growth, show
 from hydronb.analysis import robustness, sensitivity, similarity
 from hydronb.data.attributes import KRATZERT2019
 from hydronb.data.scaling import fit_scaling
-from hydronb.models.standardised import ScaledModel
+from hydronb.models.standardised import StandardisedLSTM
 from hydronb.parameters import Period
+from hydronb.vocabulary import MODELS
 
 BASINS, HIDDEN, SEEDS, WINDOW = 531, 256, 8, 270
 FORCINGS = ("prcp", "srad", "tmax", "tmin", "vp")
@@ -43,18 +44,22 @@ def catchments(n_basins: int) -> xr.Dataset:
     )
 
 
-def model(ds: xr.Dataset) -> ScaledModel:
+def model(ds: xr.Dataset) -> StandardisedLSTM:
     torch.manual_seed(0)
     scaling = fit_scaling(ds, FORCINGS, KRATZERT2019, ["streamflow"], TEST)
-    return ScaledModel(
-        "ealstm",
-        scaling,
-        hidden=HIDDEN,
-        dropout=0.4,
-        forget_bias=5.0,
-        sequence_length=WINDOW,
-        predict_last=1,
-    ).eval()
+    return (
+        MODELS["ealstm"]
+        .make(
+            model="ealstm",
+            scaling=scaling,
+            hidden=HIDDEN,
+            dropout=0.4,
+            forget_bias=5.0,
+            sequence_length=WINDOW,
+            predict_last=1,
+        )
+        .eval()
+    )
 
 
 def clusters_and_all(chosen) -> float:

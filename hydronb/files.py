@@ -70,7 +70,7 @@ def reading(
         raise error(f"{path} is not {what}: it is not text in UTF-8{remedy}") from None
     except MemoryError:
         raise error(f"{path} does not fit into memory{remedy}") from None
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as problem:
         reason = getattr(problem, "strerror", None) or first_line(problem)
         raise error(f"{path} cannot be read as {what} ({reason}){remedy}") from None
 

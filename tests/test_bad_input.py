@@ -45,7 +45,7 @@ def attempt(root: Path, run_dir: Path, parameters: dict, data: dict) -> None:
     given = TRAINING | {"data": {"kind": "caravan", "path": str(root)} | data} | parameters
     run_dir.mkdir()
     (run_dir / "params.yaml").write_text(yaml.safe_dump(given))
-    hydronb.training.train.main(str(run_dir))
+    hydronb.training.train.train_run(run_dir)
 
 
 def test_nothing_wrong(root, tmp_path):
@@ -125,7 +125,7 @@ PARAMETERS = {
         {"loss": "nse"},
         ["loss = 'nse' is unknown; choose one of nse_star, nse_star_paper, mse"],
     ),
-    "a string for a number": ({"hidden": "large"}, ["hidden = 'large'", "whole number"]),
+    "a string for a number": ({"hidden": "large"}, ["hidden = 'large'", "a number belongs here"]),
     "negative learning rate": (
         {"learning_rate": -0.001},
         ["learning_rate = -0.001", "greater than 0"],
@@ -154,8 +154,8 @@ DATA = {
         {"basins": ["1013500"]},
         ["'01013500', with its leading zero"],
     ),
-    "an id that is a number": ({"basins": [1013500]}, ["1013500 is a number; quote gauge ids"]),
-    "a basin twice": ({"basins": [FIRST, FIRST]}, [f"'{FIRST}' is asked for twice"]),
+    "an id that is a number": ({"basins": [1013500]}, ["data.basins.0 = 1013500", "gauge ids too"]),
+    "a basin twice": ({"basins": [FIRST, FIRST]}, ["data.basins = ", f"it lists '{FIRST}' twice"]),
     "a list of basins that is not there": (
         {"basins": "/nowhere/basins.txt"},
         ["no such basin list: /nowhere"],
@@ -254,7 +254,7 @@ def test_a_truncated_weights_file(root, tmp_path):
     path.write_bytes(path.read_bytes()[:200])
     ends_in_one_line(
         ["model.safetensors", "truncated", "delete it"],
-        hydronb.training.train.main,
+        hydronb.training.train.train_run,
         str(tmp_path / "run"),
     )
 
@@ -285,7 +285,7 @@ PLANS = {
     "bad value among many": (run(train_run(each={"batch_size": [16, 0]})), ["batch_size = 0"]),
     "unknown metric": (
         run({"id": "b", "notebook": "ealstm_02_benchmark", "params": {"metrics": ["nsee"]}}),
-        ["unknown metric 'nsee'; did you mean 'nse'?"],
+        ["metrics.0 = 'nsee' is unknown; choose one of nse, kge"],
     ),
     "data that are not there": (
         run(train_run(), data={"kind": "caravan", "path": "/nowhere"}),
@@ -294,7 +294,7 @@ PLANS = {
     "data without a path": (run(train_run(), data={"kind": "caravan"}), ["'caravan' needs a path"]),
     "unquoted gauge ids": (
         "name: mine\ndata: {basins: [01013500]}\nruns: [{id: a, notebook: ealstm_01_train}]",
-        ["268096 is a number; quote gauge ids"],
+        ["mine.yaml, line 2: ", "01013500 as a number in base 8", "quote gauge ids"],
     ),
 }
 

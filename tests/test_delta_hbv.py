@@ -20,11 +20,12 @@ from hydronb.models.delta_hbv import TYPICAL, log_sqrt
 from hydronb.models.runoff_lstm import RunoffLSTM
 from hydronb.parameters import DataParameters, DeltaHBVTrainParameters
 from hydronb.runs.plan import read_plan
-from hydronb.training import delta_hbv as family
+from hydronb.training import delta_hbv
 from hydronb.training.local_hbv import nse_losses
 from hydronb.training.loop import Checkpoint
 from hydronb.training.predict import predict
 from hydronb.training.train import train
+from hydronb.vocabulary import MODELS
 
 SETTINGS = {
     "attributes": ["p_mean", "aridity", "frac_snow"],
@@ -44,7 +45,7 @@ SETTINGS = {
     "seed": 3,
     "device": "cpu",
 }
-MODELS = {
+VARIANTS = {
     "delta_1": {"components": 1},
     "delta_n": {},
     "delta_n(beta)": {"dynamic": ["BETA"]},
@@ -54,7 +55,7 @@ MODELS = {
     "attributes": {"network": "attributes"},
     "both": {"dynamic": ["BETAET", "BETA"], "network": "both"},
 }
-DYNAMIC = MODELS["delta_n(gamma,beta)"]
+DYNAMIC = VARIANTS["delta_n(gamma,beta)"]
 TEST = period("1990-10-01", "1991-01-31")
 
 
@@ -67,21 +68,25 @@ def ds():
     return synthetic_catchments(3, 2).drop_vars("true_regime")
 
 
+def prepare(ds, p, device):
+    return MODELS[p.model].training().prepare(ds, p, device)
+
+
 def model(ds, **changes):
     p = settings(**changes)
     torch.manual_seed(p.seed)
-    return family.prepare(ds, p, "cpu").build()
+    return prepare(ds, p, "cpu").build()
 
 
 def batch(ds, p):
-    return family.prepare(ds, p, "cpu").samples.gather(torch.arange(4))
+    return prepare(ds, p, "cpu").samples.gather(torch.arange(4))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_simulation_is_hbv_of_the_parameters_that_come_with_it(ds, name):
     """Streamflow in single precision against `hbv.simulate` in double precision, on the same
     parameters."""
-    m = model(ds, initialisation="typical", **MODELS[name]).eval()
+    m = model(ds, initialisation="typical", **VARIANTS[name]).eval()
     out = m.simulate(ds, TEST, progress=False, details=True)
     assert out.sizes == {"basin": 3, "time": 123, "component": m.components}
     for known in (*hbv.PARAMETERS, *hbv.ROUTING):
@@ -128,11 +133,11 @@ def tensors(m, ds, last: str):
     return torch.from_numpy(dynamic), torch.from_numpy(m.scaling.static(ds).astype(np.float32))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_no_look_ahead(ds, name):
     """Weather after a day changes nothing up to it; the record after the period changes nothing at
     all."""
-    m = model(ds, **MODELS[name])
+    m = model(ds, **VARIANTS[name])
     other = ds.copy(deep=True)
     later = other["time"].values > np.datetime64("1990-11-15")
     other["prcp"][:, later], other["tmean"][:, later], other["pet"][:, later] = 30.0, 1.0, 0.5
@@ -177,7 +182,7 @@ def test_a_dynamic_parameter_falls_back_on_its_static_value(ds):
 
 
 def test_of_two_networks_the_weather_reaches_daily_parameters_alone(ds):
-    m = model(ds, **MODELS["both"]).eval()
+    m = model(ds, **VARIANTS["both"]).eval()
     warmer = ds.assign(tmean=ds["tmean"] + 10)
     cold, warm = (m.simulate(d, TEST, progress=False, details=True) for d in (ds, warmer))
     for name in (*m.names, *hbv.ROUTING):
@@ -197,9 +202,9 @@ def test_typical_start(ds):
 
 
 def test_every_weight_learns(ds):
-    for changes in MODELS.values():
+    for changes in VARIANTS.values():
         p = settings(**changes)
-        ready = family.prepare(ds, p, "cpu")
+        ready = prepare(ds, p, "cpu")
         m = ready.build()
         ready.loss_of(m, ready.samples.gather(torch.arange(0, 600, 100))).backward()
         assert all(
@@ -208,8 +213,8 @@ def test_every_weight_learns(ds):
 
 
 def test_iterations_of_an_epoch_are_the_paper_s():
-    assert family.iterations(671, 5478 - 365, 100, 365) == 431
-    assert family.iterations(2, 300, 100, 365) == 1
+    assert delta_hbv.iterations(671, 5478 - 365, 100, 365) == 431
+    assert delta_hbv.iterations(2, 300, 100, 365) == 1
 
 
 def test_loss_by_hand():
@@ -245,12 +250,12 @@ def test_the_lstm_s_target_is_streamflow_over_precipitation(ds):
 
 
 @pytest.mark.parametrize(
-    "changes", [*MODELS.values(), {"model": "runoff_lstm"}, {"model": "local_hbv", "starts": 2}]
+    "changes", [*VARIANTS.values(), {"model": "runoff_lstm"}, {"model": "local_hbv", "starts": 2}]
 )
 def test_what_a_training_leaves_behind(ds, tmp_path, changes):
     p = settings(**changes)
     m = train(ds, p, tmp_path)
-    scores = family.finish(m, ds, p, tmp_path)
+    scores = MODELS[p.model].training().finish(m, ds, p, tmp_path)
     assert list(scores.index) == list(ds["basin"].values)
     again = load(tmp_path)
     simulated = predict(again, ds, p.test_period, progress=False)
@@ -272,7 +277,7 @@ class Killed(BaseException):
     "changes",
     [
         DYNAMIC | {"dynamic_dropout": 0.3, "optimiser": "adadelta"},
-        MODELS["both"],
+        VARIANTS["both"],
         {"model": "local_hbv", "starts": 2},
     ],
 )
@@ -312,7 +317,7 @@ def test_local_calibration_recovers_the_river_of_an_hbv():
         test_period=["1991-10-01", "1992-09-30"],
     )
     torch.manual_seed(0)
-    ready = family.prepare(river, p, "cpu")
+    ready = prepare(river, p, "cpu")
     m = ready.build()
     optimiser = torch.optim.Adam(m.parameters(), lr=0.1)
     for _ in range(200):
@@ -327,7 +332,7 @@ def test_local_calibration_recovers_the_river_of_an_hbv():
 def test_calibrations_do_not_feel_each_other(ds):
     """The gradient of each start is that of its own loss."""
     torch.manual_seed(0)
-    ready = family.prepare(ds, settings(model="local_hbv", starts=2), "cpu")
+    ready = prepare(ds, settings(model="local_hbv", starts=2), "cpu")
     m = ready.build()
     record = ready.samples.gather(torch.zeros(1))
     ready.loss_of(m, record).backward()
@@ -379,7 +384,7 @@ def test_calibrations_do_not_feel_each_other(ds):
 )
 def test_bad_settings_in_one_line(ds, changes, error, words):
     with pytest.raises(error, match=words) as caught:
-        family.prepare(ds, settings(**changes), "cpu")
+        prepare(ds, settings(**changes), "cpu")
     assert "\n" not in str(caught.value)
 
 
@@ -409,7 +414,7 @@ def test_pet_of_a_user_s_own_file(ds, tmp_path):
     with pytest.raises(
         DataError, match="no pet, and without the coordinate lat none can be computed"
     ):
-        family.prepare(opened("nowhere.nc"), settings(), "cpu")
+        prepare(opened("nowhere.nc"), settings(), "cpu")
     with pytest.raises(DataError, match=r"nowhere\.nc: PET needs the coordinate lat"):
         opened("nowhere.nc", "oudin")
 

@@ -17,7 +17,6 @@ from hydronb.data.scaling import fit_scaling
 from hydronb.errors import DataError, ParameterError, TrainingError
 from hydronb.models.ealstm import EALSTM
 from hydronb.models.kernels.forward_gradient import tangents
-from hydronb.models.standardised import ScaledModel
 from hydronb.models.weights import save
 from hydronb.parameters import (
     RobustnessParameters,
@@ -26,6 +25,7 @@ from hydronb.parameters import (
     TrainParameters,
 )
 from hydronb.training.predict import predict
+from hydronb.vocabulary import MODELS
 
 TEST = period("1990-10-01", "1991-02-08")  # 131 days
 ATTRIBUTES = ["p_mean", "aridity", "frac_snow", "slope_mean"]
@@ -55,9 +55,9 @@ def build(
     scaling = fit_scaling(
         ds, p["forcings"], p["attributes"], ["streamflow"], period("1990-03-01", "1990-09-30")
     )
-    model = ScaledModel(
-        settings.get("model", "ealstm"),
-        scaling,
+    model = MODELS[settings.get("model", "ealstm")].make(
+        model=settings.get("model", "ealstm"),
+        scaling=scaling,
         hidden=p["hidden"],
         dropout=p["dropout"],
         forget_bias=p["forget_bias"],
@@ -347,14 +347,14 @@ def test_runs_that_do_not_go_together(tmp_path, catchments):
             "give runs or embedding, not both",
         ),
         (SimilarityParameters, {"ks": [1, 3]}, "ks.0 = 1"),
-        (SimilarityParameters, {"ks": [3, 3]}, "ks lists 3 twice"),
+        (SimilarityParameters, {"ks": [3, 3]}, r"ks = \[3, 3\]: it lists 3 twice"),
         (
             SensitivityParameters,
             {"runs": ["a"], "sensitivities": "s.csv"},
             "give runs or sensitivities, not both",
         ),
         (RobustnessParameters, {"sigmas": [0.1, -0.1]}, "sigmas.1 = -0.1"),
-        (RobustnessParameters, {"sigmas": [0.1, 0.1]}, "sigmas lists 0.1 twice"),
+        (RobustnessParameters, {"sigmas": [0.1, 0.1]}, "it lists 0.1 twice"),
         (RobustnessParameters, {"evaluation": "weekly"}, "choose one of continuous, windowed"),
     ],
 )

@@ -21,11 +21,11 @@ from hydronb.data.grid_windows import fit_frame_scaling
 from hydronb.data.scaling import fit_scaling
 from hydronb.errors import DataError, ParameterError
 from hydronb.models.cnn_lstm import CNNLSTM
-from hydronb.models.standardised import ScaledModel
 from hydronb.models.weights import save
 from hydronb.parameters import CNNLSTMTrainParameters, TrainParameters
-from hydronb.training import cnn_lstm, ealstm
-from hydronb.training.predict import predict
+from hydronb.training import cnn_lstm
+from hydronb.training.predict import predict, save_results
+from hydronb.vocabulary import MODELS
 
 TRAIN = period("2000-03-01", "2000-10-31")
 TEST = period("2000-11-01", "2001-01-31")
@@ -134,8 +134,14 @@ def lumped_model(ds, model="ealstm", targets=("streamflow",)):
         period("1990-03-01", "1990-09-30"),
     )
     torch.manual_seed(0)
-    made = ScaledModel(
-        model, scaling, hidden=5, dropout=0.4, forget_bias=1.0, sequence_length=20, predict_last=1
+    made = MODELS[model].make(
+        model=model,
+        scaling=scaling,
+        hidden=5,
+        dropout=0.4,
+        forget_bias=1.0,
+        sequence_length=20,
+        predict_last=1,
     )
     return made.eval()
 
@@ -284,7 +290,7 @@ def runs(tmp_path_factory, catchments):
             test_period=TEST,
             sequence_length=12,
         )
-        made.append(write(folder / model, grid_model(ds, model), ds, p, ealstm.write_results))
+        made.append(write(folder / model, grid_model(ds, model), ds, p, save_results))
     for model in ("ealstm", "lstm"):
         p = TrainParameters(
             model=model,
@@ -295,9 +301,7 @@ def runs(tmp_path_factory, catchments):
             targets=["streamflow"],
         )
         made.append(
-            write(
-                folder / model, lumped_model(catchments, model), catchments, p, ealstm.write_results
-            )
+            write(folder / model, lumped_model(catchments, model), catchments, p, save_results)
         )
     return made
 

@@ -17,7 +17,6 @@ import pytest
 import yaml
 
 from hydronb.errors import HydronbError, ParameterError
-from hydronb.runs import identity as identities
 from hydronb.runs import notebook as notebooks
 from hydronb.runs import progress, read_plan, run_plan, status
 from hydronb.runs.directory import RunDirectory, directory, read_record, write_record
@@ -167,7 +166,7 @@ def test_each_is_crossed_and_needs_are_all_its_runs(project):
             "a: 'seed' is in params and in each; keep one",
         ),
         ([count("a", neds=["b"])], "a: unknown key 'neds'; did you mean 'needs'?"),
-        ([count("a/b")], "id = 'a/b': it names a folder"),
+        ([count("a/b")], "plan.yaml: a/b: 'a/b': it names a folder"),
         ([count("a"), count("b", needs=["a"])], "b: count has no parameter `runs`"),
         ([{"id": "a"}], "a: the key 'notebook' is missing"),
         ([{"id": "a", "notebook": "gone.ipynb"}], "gone.ipynb"),
@@ -190,12 +189,16 @@ def test_a_wrong_plan_is_one_line(project, runs, words):
     ("text", "words"),
     [
         ("name: [", "plan.yaml, line 2: not YAML: "),
-        ("name: x\nname: y\n", "plan.yaml, line 2: not YAML: the key 'name' is there twice"),
-        ("name: x\nwhen: 1999-02-30\n", "plan.yaml, line 2: not YAML: 1999-02-30 is no date"),
-        ("just words", "plan.yaml: not a plan; it needs `name:` and `runs:`"),
+        ("name: x\nname: y\n", "plan.yaml, line 2: the key 'name' is there twice"),
+        ("name: x\nwhen: 1999-02-30\n", "plan.yaml, line 2: '1999-02-30' cannot be read as a date"),
+        (
+            "just words",
+            "plan.yaml holds no names with values, one `name: value` a line; a plan needs",
+        ),
         ("name: x\nrun: []", "unknown key 'run'; did you mean 'runs'?"),
         ("name: x", "the key 'runs' is missing"),
-        ("runs: []\nname: a b", "plan.yaml: runs = []"),
+        ("runs: []", "plan.yaml: runs = []"),
+        ("runs: []\nname: a b", "plan.yaml: 'a b': it names a folder"),
     ],
 )
 def test_a_file_that_is_no_plan_is_one_line(project, text, words):
@@ -221,7 +224,9 @@ def own_notebooks(project, monkeypatch):
     folder = project / "notebooks"
     folder.mkdir()
     write_notebook(
-        folder / "ealstm_01_train.ipynb", "data = {'kind': 'synthetic'}\nepochs = 2\nrun_dir = ''\n"
+        folder / "ealstm_01_train.ipynb",
+        "data = {'kind': 'synthetic'}\nepochs = 2\nrun_dir = ''\n",
+        "p = TrainParameters.from_notebook(globals())",
     )
     monkeypatch.setattr(notebooks, "notebooks_folder", lambda: folder)
     return folder
@@ -236,7 +241,7 @@ def train(**params) -> dict:
     [
         (
             {"dropot": 0.4},
-            "a: unknown parameter 'dropot' of ealstm_01_train; did you mean 'dropout'?",
+            "a: unknown parameter 'dropot'; did you mean 'dropout'?",
         ),
         ({"dropout": 1.5}, "a: dropout = 1.5"),
         ({"learning_rate": "fast"}, "a: learning_rate = 'fast'"),
@@ -245,16 +250,19 @@ def train(**params) -> dict:
             {"data": {"kind": "caravan", "pth": "x"}},
             "a: data: unknown parameter 'pth'; did you mean 'path'?",
         ),
-        ({"data": {"kind": "caravan", "path": "nowhere"}}, "a: data: path: "),
+        ({"data": {"kind": "caravan", "path": "nowhere"}}, "a: data.path: no such file: "),
         (
             {"data": {"kind": "synthetic", "basins": [1013500]}},
-            "1013500 is a number; quote gauge ids",
+            "a: data.basins.0 = 1013500: text belongs here; put it in quotes, gauge ids too",
         ),
         (
             {"data": {"kind": "caravan", "path": "$NOT_SET_HERE/x"}},
-            "a: data: path: $NOT_SET_HERE/x: the environment",
+            "a: data.path: $NOT_SET_HERE/x: the environment",
         ),
-        ({"data": {"kind": "synthetic", "basins": "gone.txt"}}, "gone.txt does not exist"),
+        (
+            {"data": {"kind": "synthetic", "basins": "gone.txt"}},
+            "gone.txt; correct it, or see `hydronb data get`",
+        ),
     ],
 )
 def test_parameters_of_the_projects_notebooks_are_checked_by_their_class(
@@ -271,7 +279,8 @@ def test_gauge_ids_without_quotes_are_refused_as_yaml_reads_them(own_notebooks):
         "name: x\ndata: {basins: [01013500]}\nruns: [{id: a, notebook: ealstm_01_train}]\n"
     )
     with pytest.raises(
-        ParameterError, match=r"data: basins = .*268096 is a number; quote gauge ids"
+        ParameterError,
+        match=r"plan.yaml, line 2: YAML reads 01013500 as a number in base 8; .* quote gauge ids",
     ):
         read_plan("plan.yaml")
 
@@ -321,7 +330,6 @@ def test_the_identity_follows_size_and_time_of_the_data_files(own_notebooks):
     (folder.parent / ".cache").write_text("not data")
 
     def identity() -> str:
-        identities._fold.cache_clear()  # within one command a folder is looked at once
         return (
             plan_of(own_notebooks.parent, [train(data={"kind": "caravan", "path": "caravan"})])
             .runs[0]

@@ -2,7 +2,7 @@
 
 import errno
 import json
-import runpy
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +24,7 @@ import hydronb.training.ealstm
 import hydronb.training.loop
 import hydronb.training.train
 from hydronb import metrics
+from hydronb.cli import main
 from hydronb.errors import DataError, ParameterError, TrainingError
 from hydronb.models import load
 from hydronb.parameters import TrainParameters
@@ -283,16 +284,16 @@ CHILD = """
     sys.path.insert(0, sys.argv[1])
     import hydronb.training.loop
     from catchments import random_catchments
-    from hydronb.losses import LOSSES
     from hydronb.parameters import TrainParameters
     from hydronb.training.loop import Checkpoint
     from hydronb.training.train import train
+    from hydronb.vocabulary import LOSSES, Loss
 
     weight = torch.nn.Parameter(torch.zeros(1))
     weight.grad = torch.zeros(1)
     torch.optim.AdamW([weight]).step()
     hydronb.training.loop.PROGRESS_SECONDS = hydronb.training.loop.CHECKPOINT_SECONDS = -1
-    steps, saves, loss_of, save = [], [], LOSSES["nse_star"], Checkpoint.save
+    steps, saves, loss_of, save = [], [], LOSSES["nse_star"].make(None), Checkpoint.save
 
     def attempt(folder, settings, every, die_at):
         def loss(terms):
@@ -306,7 +307,8 @@ CHILD = """
             if at["step"] == 0 or len(saves) % every == 0:
                 save(self, at)
 
-        LOSSES["nse_star"], Checkpoint.save = loss, now_and_then
+        LOSSES["nse_star"] = Loss("nse_star", "NSE*", lambda p: loss)
+        Checkpoint.save = now_and_then
         train(random_catchments(n_basins=3), TrainParameters(**settings), folder)
         os._exit(len(steps))
 
@@ -544,22 +546,24 @@ def test_a_test_period_without_observations_can_be_trained_for(ds, tmp_path):
     train(ds, settings(), tmp_path)
 
 
-# python -m hydronb.training.train
+# hydronb train
 
 
-def as_a_command(monkeypatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["train", *arguments])
-    runpy.run_path(hydronb.training.train.__file__, run_name="__main__")
+def as_a_command(*arguments: str) -> int | str | None:
+    """The exit code of `hydronb train`."""
+    with pytest.raises(SystemExit) as ended:
+        main(["train", *arguments])
+    return ended.value.code
 
 
-def test_the_command_trains_and_simulates_what_the_folder_says(ds, tmp_path, monkeypatch):
+def test_the_command_trains_and_simulates_what_the_folder_says(ds, tmp_path):
     file = tmp_path / "catchments.nc"
     ds.to_netcdf(file)
     folder = tmp_path / "run"
     folder.mkdir()
     given = settings().plain() | {"data": {"kind": "file", "path": str(file)}}
     (folder / "params.yaml").write_text(yaml.safe_dump(given))
-    as_a_command(monkeypatch, str(folder))
+    assert as_a_command(str(folder)) == 0
     assert names(folder) == [
         "metrics.csv",
         *FILES[:2],
@@ -582,8 +586,8 @@ def test_the_command_trains_and_simulates_what_the_folder_says(ds, tmp_path, mon
     ("content", "message"),
     [
         (None, "no such file: .*params.yaml"),
-        ("a: [", "params.yaml is not YAML"),
-        ("just words", "holds no parameters"),
+        ("a: [", "params.yaml, line 1: not YAML: "),
+        ("just words", "holds no names with values"),
         ("hiden: 5", "unknown parameter 'hiden'; did you mean 'hidden'"),
         (
             "model: ealstm\ndata: {kind: file, path: /nowhere.nc}",
@@ -591,15 +595,25 @@ def test_the_command_trains_and_simulates_what_the_folder_says(ds, tmp_path, mon
         ),
     ],
 )
-def test_the_command_says_in_one_line_what_it_cannot_use(tmp_path, monkeypatch, content, message):
+def test_the_command_says_in_one_line_what_it_cannot_use(tmp_path, capsys, content, message):
     if content is not None:
         (tmp_path / "params.yaml").write_text(content)
-    with pytest.raises(SystemExit, match=f"^error: .*{message}") as error:
-        as_a_command(monkeypatch, str(tmp_path))
-    one_line(error)
+    assert as_a_command(str(tmp_path)) == 1
+    said = capsys.readouterr().err
+    assert re.search(f"^error: .*{message}", said) and said.count("\n") == 1
     assert names(tmp_path) == ([] if content is None else ["params.yaml"])
 
 
-def test_the_command_needs_a_folder(monkeypatch):
-    with pytest.raises(SystemExit, match="usage"):
-        as_a_command(monkeypatch)
+def test_the_command_needs_a_folder(capsys):
+    assert as_a_command() == 2
+    assert "Missing argument" in capsys.readouterr().err
+
+
+def test_torch_is_left_as_it_was(ds, tmp_path):
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    threads = torch.get_num_threads()
+    train(ds, settings(threads=threads + 1), tmp_path)
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.rand(3), expected)

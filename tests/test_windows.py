@@ -9,8 +9,8 @@ from catchments import period, random_catchments
 from hydronb.data.scaling import fit_scaling
 from hydronb.data.windows import prediction_samples, training_samples
 from hydronb.errors import DataError
-from hydronb.models import ScaledModel
 from hydronb.training.predict import predict
+from hydronb.vocabulary import MODELS
 
 FORCINGS, ATTRIBUTES = ["prcp", "tmean"], ["slope", "forest", "rock"]
 TRAIN = period("2000-03-01", "2000-09-30")
@@ -139,9 +139,9 @@ def linear_in_today(ds, length, last_days, model="ealstm"):
     """A trained model's twin whose output is today's precipitation, so that every day's answer is
     known."""
     torch.manual_seed(0)
-    scaled = ScaledModel(
-        model,
-        scaling(ds),
+    scaled = MODELS[model].make(
+        model=model,
+        scaling=scaling(ds),
         hidden=4,
         dropout=0.3,
         forget_bias=0.0,
@@ -198,9 +198,9 @@ def test_a_simulation_below_zero_is_zero_and_the_model_stays_as_it_was(ds):
 
 def test_batch_size_changes_nothing(ds):
     torch.manual_seed(0)
-    model = ScaledModel(
-        "ealstm",
-        scaling(ds),
+    model = MODELS["ealstm"].make(
+        model="ealstm",
+        scaling=scaling(ds),
         hidden=4,
         dropout=0.3,
         forget_bias=0.0,

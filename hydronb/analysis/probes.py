@@ -29,6 +29,7 @@ from hydronb.models.cnn_lstm import CNNLSTM
 from hydronb.models.standardised import ScaledModel
 from hydronb.models.weights import load
 from hydronb.parameters import FitParameters, GridParameters, Period, training_class
+from hydronb.vocabulary import MODELS
 
 FEATURES, ALL_CELLS = "features", "cells"
 """Layers: the encoder's outputs; the cell states of all LSTM layers together. `cell_1`, `cell_2`
@@ -81,7 +82,7 @@ def open_run(run: TrainedRun, ds: xr.Dataset | None = None) -> Opened:
         A model without cell states.
     """
     kind = training_class(run.parameters["model"])
-    if kind.family not in ("cnn_lstm", "ealstm"):
+    if kind.notebook not in ("cnn_lstm_01_train", "ealstm_01_train"):
         raise ParameterError(
             f"{run.path}: {run.parameters['model']} has no cell states to probe; give runs of "
             "cnn_lstm_01_train or ealstm_01_train"
@@ -89,7 +90,9 @@ def open_run(run: TrainedRun, ds: xr.Dataset | None = None) -> Opened:
     p = kind.validate_parameters(run.parameters, where=str(run.path))
     if ds is None:
         ds = (open_grid if isinstance(p.data, GridParameters) else open_catchments)(p.data)
-    place = f"{basin_label(run.parameters['data'])}, " if kind.family == "cnn_lstm" else ""
+    place = (
+        f"{basin_label(run.parameters['data'])}, " if kind.notebook == "cnn_lstm_01_train" else ""
+    )
     named = " + ".join(p.targets)
     return Opened(load(run.path), ds, p, f"{place}{scenario_label(run.parameters)} ({named})")
 
@@ -177,7 +180,7 @@ def untrained(model: nn.Module, seed: int = 0) -> nn.Module:
     seed starts."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh = type(model)(scaling=model.scaling, **model.settings)
+        fresh = MODELS[model.settings["model"]].make(scaling=model.scaling, **model.settings)
     return fresh.to(next(model.parameters()).device).eval()
 
 

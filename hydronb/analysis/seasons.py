@@ -30,12 +30,17 @@ def mean_year(series: xr.DataArray, *, window: int = 1) -> xr.DataArray:
     window
         Days of the centred running mean, which continues across the end of the year; odd.
     """
-    day = xr.DataArray(calendar_day(series["time"]), dims="time", name="day")
-    mean = series.groupby(day).mean().reindex(day=np.arange(1, 366))
+    mean = series.groupby(
+        xr.DataArray(calendar_day(series["time"]), dims="time", name="day")
+    ).mean()
+    mean = mean.reindex(day=np.arange(1, 366))
     if window == 1:
         return mean
-    padded = mean.pad(day=window // 2, mode="wrap")
-    smooth = padded.rolling(day=window, center=True, min_periods=1).mean()
+    smooth = (
+        mean.pad(day=window // 2, mode="wrap")
+        .rolling(day=window, center=True, min_periods=1)
+        .mean()
+    )
     return smooth.isel(day=slice(window // 2, -(window // 2))).assign_coords(day=mean["day"])
 
 
@@ -56,5 +61,9 @@ def climatology(observed: xr.DataArray, time: xr.DataArray, *, window: int = 31)
             f"the climatology is made from {common} days of the test period; give it others"
         )
     day = xr.DataArray(calendar_day(time), dims="time", coords={"time": time.values})
-    forecast = mean_year(observed, window=window).sel(day=day).drop_vars("day")
-    return forecast.assign_attrs(observed.attrs)
+    return (
+        mean_year(observed, window=window)
+        .sel(day=day)
+        .drop_vars("day")
+        .assign_attrs(observed.attrs)
+    )

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from hydronb.errors import ParameterError
 from hydronb.models.kernels.recurrent import recurrence
 from hydronb.models.lstm import fused_states, initialise, use_fused
 
@@ -26,7 +27,7 @@ class EALSTM(nn.Module):
 
     Raises
     ------
-    ValueError
+    ParameterError
         `n_static` is 0: without attributes there is no input gate.
     """
 
@@ -45,7 +46,10 @@ class EALSTM(nn.Module):
     ):
         super().__init__()
         if n_static == 0:
-            raise ValueError("an EA-LSTM needs static attributes: they are its input gate")
+            raise ParameterError(
+                "attributes is empty: an EA-LSTM needs static attributes, they set its input gate; "
+                "or choose model: lstm_no_static"
+            )
         self.n_dynamic, self.n_static, self.hidden, self.route = n_dynamic, n_static, hidden, route
         gates = len(self.blocks) * hidden
         self.weight_static = nn.Parameter(torch.empty(hidden, n_static))

@@ -5,11 +5,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hydronb.data.scaling import Scaling
-from hydronb.errors import TrainingError, nearest
+from hydronb.errors import TrainingError
 from hydronb.models.ealstm import EALSTM
-from hydronb.models.lstm import LSTM
-
-NETWORKS = {"ealstm": EALSTM, "lstm": LSTM, "lstm_no_static": LSTM}
 
 
 class Standardised(nn.Module):
@@ -36,13 +33,15 @@ class Standardised(nn.Module):
         )
 
 
-class ScaledModel(Standardised):
+class StandardisedLSTM(Standardised):
     """`network` between standardised inputs and outputs that are put back into the targets' units.
 
     Parameters
     ----------
+    network
+        Class of the network, such as `EALSTM` or `LSTM`, which has the arguments of theirs.
     model
-        A name in `NETWORKS`.
+        Its name in `hydronb.vocabulary.MODELS`.
     scaling
         From the training basins and period; its names say which variables enter and leave.
     hidden, dropout, forget_bias
@@ -54,9 +53,10 @@ class ScaledModel(Standardised):
 
     def __init__(
         self,
-        model: str,
+        network: type[nn.Module],
         scaling: Scaling,
         *,
+        model: str,
         hidden: int,
         dropout: float,
         forget_bias: float,
@@ -64,8 +64,6 @@ class ScaledModel(Standardised):
         predict_last: int,
     ):
         super().__init__(scaling)
-        if model not in NETWORKS:
-            raise TrainingError(f"unknown model {model!r}{nearest(model, NETWORKS)}")
         self.settings = {
             "model": model,
             "hidden": hidden,
@@ -75,7 +73,7 @@ class ScaledModel(Standardised):
             "predict_last": predict_last,
         }
         self.sequence_length, self.predict_last = sequence_length, predict_last
-        self.network = NETWORKS[model](
+        self.network = network(
             len(scaling.forcings),
             len(scaling.attributes),
             hidden,
@@ -115,3 +113,6 @@ class ScaledModel(Standardised):
                 f"a {self.settings['model']} has no static input gate; train model: ealstm"
             )
         return self.network.input_gate((static - self.attributes_mean) / self.attributes_std)
+
+
+ScaledModel = StandardisedLSTM

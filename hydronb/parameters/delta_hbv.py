@@ -4,19 +4,22 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from hydronb.parameters.base import (
-    Basins,
+    AnalysisParameters,
     Count,
     FitParameters,
-    NotebookParameters,
+    InputPath,
+    LossName,
     NotNegative,
     Number,
     Period,
     Periods,
     Positive,
+    Seed,
     Share,
+    number,
 )
 
 
@@ -24,7 +27,7 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
     """delta_hbv_01_train. The defaults here are the published settings (Feng et al. 2022, Sect. 2.2
     and its code)."""
 
-    family: ClassVar[str] = "delta_hbv"
+    notebook: ClassVar[str] = "delta_hbv_01_train"
     targets: ClassVar[list[str]] = ["streamflow"]
     instead: ClassVar[Mapping[str, str]] = {
         "static": (
@@ -32,7 +35,7 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
             " dynamic"
         )
     }
-    model: Literal["delta_hbv", "runoff_lstm", "local_hbv"] = "delta_hbv"
+    model: str = "delta_hbv"
     """`runoff_lstm` is the paper's benchmark; `local_hbv` is one HBV a basin, calibrated by
     gradient."""
     components: Count = 16
@@ -58,12 +61,12 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
     dynamic_dropout: Share = 0.0
     """Share of basins, for each dynamic parameter, that fall back on its static value while
     training."""
-    loss: Literal["feng2022", "nse_star", "nse_star_paper", "mse"] = "feng2022"
+    loss: LossName = "feng2022"
     """Of `delta_hbv`; `runoff_lstm` has the RMSE of its standardised target, `local_hbv` 1 - NSE of
     each basin."""
     low_flow_weight: Annotated[NotNegative, Field(le=1)] = 0.25
     """Of `feng2022`: alpha, the weight of the transformed streamflow."""
-    warmup_days: Annotated[int, Field(ge=0)] = 365
+    warmup_days: Annotated[int, BeforeValidator(number), Field(ge=0)] = 365
     target_days: Count = 365
     reading_days: Count = 365
     """Of the warm-up, the last days that the network of a dynamic model reads."""
@@ -77,29 +80,27 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
     optimiser: Literal["adam", "adadelta"] = "adadelta"
     learning_rate: Positive | dict[int, Positive] = 1.0
     clip_norm: Positive | None = None
-    seed: int = Field(111111, ge=0)
+    seed: Seed = 111111
 
     @model_validator(mode="after")
     def _consistent(self) -> "DeltaHBVTrainParameters":
         if self.model == "delta_hbv" and self.warmup_days == 0:
             raise ValueError("warmup_days = 0: the stores of HBV start empty; 365 is the paper's")
-        self.require_once("forcings", "dynamic", "attributes")
         return self
 
 
-class AnalysisParameters(NotebookParameters):
-    """What every notebook takes that reads trained runs; `data` is used only where it trains small
-    ones itself."""
+class DeltaHBVAnalysisParameters(AnalysisParameters):
+    """What the four of them take."""
 
     takes_runs_of: ClassVar[tuple[str, ...]] = ("delta_hbv_01_train",)
-    runs: list[str] = []
-    """Run directories; where empty, the notebook trains small models."""
 
 
-class DeltaHBVBenchmarkParameters(AnalysisParameters):
+class DeltaHBVBenchmarkParameters(DeltaHBVAnalysisParameters):
     """delta_hbv_02_benchmark."""
 
-    et_path: str | None = None
+    notebook: ClassVar[str] = "delta_hbv_02_benchmark"
+
+    et_path: InputPath | None = None
     """NetCDF with `et` over (basin, time) to compare with; the hidden truth where the catchments
     carry one."""
     hydrographs: Count = 3
@@ -108,23 +109,29 @@ class DeltaHBVBenchmarkParameters(AnalysisParameters):
     """Of the hydrographs; the last two years of the test period where None."""
 
 
-class DeltaHBVFluxesParameters(AnalysisParameters):
+class DeltaHBVFluxesParameters(DeltaHBVAnalysisParameters):
     """delta_hbv_03_fluxes."""
 
-    et_path: str | None = None
+    notebook: ClassVar[str] = "delta_hbv_03_fluxes"
+
+    et_path: InputPath | None = None
     nse_above: Number = 0.5
     """The subset of catchments in Fig. 5b, d and f."""
     basin: str | None = None
     """The catchment whose stores and fluxes are drawn; the one of median NSE where None."""
 
 
-class DeltaHBVDynamicParameters(AnalysisParameters):
+class DeltaHBVDynamicParameters(DeltaHBVAnalysisParameters):
     """delta_hbv_04_dynamic_parameters."""
 
-    basins: Basins = None
+    notebook: ClassVar[str] = "delta_hbv_04_dynamic_parameters"
+
+    basins: list[str] | None = None
     """Catchments drawn; where None the driest, the snowiest and the wettest that the models
     simulate well."""
 
 
-class DeltaHBVTwinParameters(AnalysisParameters):
+class DeltaHBVTwinParameters(DeltaHBVAnalysisParameters):
     """delta_hbv_05_twin: runs on synthetic catchments."""
+
+    notebook: ClassVar[str] = "delta_hbv_05_twin"

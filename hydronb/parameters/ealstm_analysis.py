@@ -2,26 +2,30 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from hydronb.parameters.base import Count, NotebookParameters, NotNegative, Seed, whole_number
+from hydronb.parameters.base import (
+    AnalysisParameters,
+    Count,
+    InputPath,
+    NotNegative,
+    Seed,
+)
 
-Clusters = Annotated[int, BeforeValidator(whole_number), Field(ge=2)]
+Clusters = Annotated[Count, Field(ge=2)]
 """A number of clusters."""
 
 
-class AnalysisParameters(NotebookParameters):
-    """What the three of them take."""
+class EALSTMAnalysisParameters(AnalysisParameters):
+    """What the three of them take; the runs are EA-LSTMs that differ in their seed alone."""
 
     takes_runs_of: ClassVar[tuple[str, ...]] = ("ealstm_01_train",)
-    runs: list[str] = []
-    """Run directories of EA-LSTMs that differ in their seed alone; where empty, the notebook trains
-    small ones."""
 
 
-class RobustnessParameters(AnalysisParameters):
+class RobustnessParameters(EALSTMAnalysisParameters):
     """ealstm_03_robustness; the defaults are the paper's, but for the evaluation."""
 
+    notebook: ClassVar[str] = "ealstm_03_robustness"
     sigmas: Annotated[list[NotNegative], Field(min_length=1)] = [
         round(0.1 * k, 1) for k in range(11)
     ]
@@ -37,19 +41,15 @@ class RobustnessParameters(AnalysisParameters):
     compared_sigmas: Annotated[list[NotNegative], Field(min_length=1)] = [0.0, 1.0]
     threads: Count = 1
 
-    @model_validator(mode="after")
-    def _once(self) -> "RobustnessParameters":
-        self.require_once("sigmas", "compared_sigmas")
-        return self
 
-
-class SensitivityParameters(AnalysisParameters):
+class SensitivityParameters(EALSTMAnalysisParameters):
     """ealstm_04_sensitivity."""
 
-    sensitivities: str = ""
+    notebook: ClassVar[str] = "ealstm_04_sensitivity"
+    sensitivities: InputPath = InputPath("")
     """A CSV file of raw mean absolute gradients (basin, then a column an attribute) in place of
     runs."""
-    attributes: str = ""
+    attributes: InputPath = InputPath("")
     """CAMELS attribute folder, which knows where the basins of that file lie; no map where
     empty."""
     evaluation: Literal["continuous", "windowed"] = "continuous"
@@ -65,12 +65,13 @@ class SensitivityParameters(AnalysisParameters):
         return self
 
 
-class SimilarityParameters(AnalysisParameters):
+class SimilarityParameters(EALSTMAnalysisParameters):
     """ealstm_05_similarity; the defaults are the paper's."""
 
-    embedding: str = ""
+    notebook: ClassVar[str] = "ealstm_05_similarity"
+    embedding: InputPath = InputPath("")
     """A NetCDF file with input_gate (seed, basin, cell) in place of runs."""
-    attributes: str = ""
+    attributes: InputPath = InputPath("")
     """CAMELS attribute folder with attributes and signatures; those of `data` (of the runs' own)
     where empty."""
     ks: Annotated[list[Clusters], Field(min_length=1)] = list(range(3, 15))
@@ -86,5 +87,4 @@ class SimilarityParameters(AnalysisParameters):
     def _one_source(self) -> "SimilarityParameters":
         if self.embedding and self.runs:
             raise ValueError("give runs or embedding, not both")
-        self.require_once("ks")
         return self

@@ -33,8 +33,13 @@ def execute(partial: Path) -> bool:
     record |= {
         "status": "running",
         "started": _stamp(),
-        "machine": _machine(),
-        "libraries": _libraries(),
+        "machine": {
+            "name": platform.node(),
+            "system": platform.platform(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+        },
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
     }
     record.pop("error", None)
     write_record(partial, record)
@@ -89,19 +94,6 @@ def _words(name: str, value: str) -> str:
 
 def _stamp() -> str:
     return dt.datetime.now().astimezone().isoformat(timespec="milliseconds")
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "name": platform.node(),
-        "system": platform.platform(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-    }
-
-
-def _libraries() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
 def main() -> None:

@@ -8,12 +8,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from hydronb.errors import ParameterError
 from hydronb.runs.directory import Busy, directory, read_record, write_record
 from hydronb.runs.engines.local import Engine, Job, LocalProcesses
-from hydronb.runs.plan import Plan, Run
+from hydronb.runs.plan import Plan, Run, needed_first
 from hydronb.runs.progress import Progress, progress
 
 Ended = Literal["complete", "made", "failed", "skipped", "busy"]
@@ -85,7 +85,7 @@ def default_jobs(runs: list[Run]) -> int:
 def to_redo(plan: Plan, outputs: Path) -> dict[str, str]:
     """The stale runs of a plan and those that stand on them, with the reason."""
     redo: dict[str, str] = {}
-    for run in _needed_first(plan):
+    for run in needed_first(plan.runs):
         needs = [directory(outputs, plan.name, n) for n in run.needs]
         state, why = directory(outputs, plan.name, run).state(run, needs)
         stale = next((f"{n.id} is stale" for n in run.needs if n.id in redo), "")
@@ -116,25 +116,6 @@ def cannot_write(error: OSError, folder: Path) -> str:
     )
 
 
-def _needed_first(plan: Plan) -> list[Run]:
-    done: dict[str, Run] = {}
-
-    def add(run: Run) -> None:
-        for needed in run.needs:
-            add(needed)
-        done.setdefault(run.id, run)
-
-    for run in plan.runs:
-        add(run)
-    return list(done.values())
-
-
-def _note(partial: Path, record: dict[str, Any]) -> None:
-    """Keep the reason for `hydronb status`; a full disk has no room for it."""
-    with contextlib.suppress(OSError):
-        write_record(partial, record)
-
-
 class _Schedule:
     def __init__(self, plan: Plan, outputs: Path, engine: Engine, redo_stale: bool) -> None:
         self.plan, self.engine = plan, engine
@@ -145,27 +126,23 @@ class _Schedule:
 
     def to_do(self) -> list[Run]:
         """What is not complete; the rest has its outcome at once."""
-        waiting = []
         for run in self.plan.runs:
             if self._complete(run) and run.id not in self.redo:
                 self.outcomes[run.id] = Outcome(run, "complete", self.where[run.id].path)
-            else:
-                waiting.append(run)
-        return waiting
+        return [run for run in self.plan.runs if run.id not in self.outcomes]
 
     def work(self, waiting: list[Run], jobs: int, show: Progress) -> None:
         try:
             while waiting or self.running:
                 self._collect(show)
                 for run in list(waiting):
-                    ready = self._ready(run)
-                    if ready is None or (ready and len(self.running) >= jobs):
-                        continue
-                    waiting.remove(run)
-                    if ready:
+                    ended = [self.outcomes.get(needed.id) for needed in run.needs]
+                    if bad := [outcome for outcome in ended if outcome and not outcome.good]:
+                        waiting.remove(run)
+                        self._skip(run, bad[0], show)
+                    elif None not in ended and len(self.running) < jobs:
+                        waiting.remove(run)
                         self._start(run, show)
-                    else:
-                        self._skip(run, show)
                 show.refresh()
                 time.sleep(PAUSE if self.running else 0)
         finally:
@@ -174,16 +151,7 @@ class _Schedule:
                 running.lock.close()
             show.close()
 
-    def _ready(self, run: Run) -> bool | None:
-        """Whether it can start; None while something it needs is not decided."""
-        ended = [self.outcomes.get(needed.id) for needed in run.needs]
-        if any(outcome is not None and not outcome.good for outcome in ended):
-            return False
-        return None if None in ended else True
-
-    def _skip(self, run: Run, show: Progress) -> None:
-        ended = [self.outcomes[n.id] for n in run.needs if n.id in self.outcomes]
-        bad = next(outcome for outcome in ended if not outcome.good)
+    def _skip(self, run: Run, bad: Outcome, show: Progress) -> None:
         other = {"busy": "is being written by another process", "skipped": "was skipped"}
         why = other.get(bad.state, "failed")
         self._end(run, "skipped", f"because {bad.run.id} {why}", 0.0, show)
@@ -225,7 +193,8 @@ class _Schedule:
             else:
                 if left is None or left["status"] != "failed":
                     left = (left or {}) | {"status": "failed", "error": running.job.last_words()}
-                    _note(where.partial, left)
+                    with contextlib.suppress(OSError):  # a full disk has no room for the reason
+                        write_record(where.partial, left)
                 self._end(run, "failed", left["error"], took, show)
             running.lock.close()
 

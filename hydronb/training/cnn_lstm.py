@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
+from torch import nn
 
 from hydronb.data import open_grid
 from hydronb.data.grid_windows import (
@@ -15,14 +16,11 @@ from hydronb.data.grid_windows import (
     frame_samples,
     open_frames,
 )
-from hydronb.data.scaling import select_period
-from hydronb.errors import DataError
-from hydronb.losses import Terms, mse
 from hydronb.models.cnn_lstm import CNNLSTM
 from hydronb.parameters import CNNLSTMTrainParameters
-from hydronb.training.ealstm import validator, write_results
-from hydronb.training.predict import predict
-from hydronb.training.task import Task
+from hydronb.training.predict import predict, save_results
+from hydronb.training.task import Task, target_loss, torch_settings, validator
+from hydronb.vocabulary import MODELS
 
 
 def open_data(p: CNNLSTMTrainParameters) -> xr.Dataset:
@@ -43,47 +41,33 @@ def prepare(ds: xr.Dataset, p: CNNLSTMTrainParameters, device: str) -> Task:
     # a period that cannot be predicted stops here
     for period in filter(None, (p.validation_period, p.test_period)):
         frame_days(ds, period, p.sequence_length, p.predict_last)
-    if (
-        p.validation_period
-        and not select_period(ds, p.validation_period)[p.targets[0]].notnull().any()
-    ):
-        raise DataError(
-            f"{ds.attrs['basin']} has no {p.targets[0]} in the validation_period"
-            f" {p.validation_period}; choose another"
-        )
     frames = open_frames(ds, scaling, means=means, device=device)
     samples = frame_samples(
         ds, frames, p.targets, p.train_period, p.sequence_length, p.predict_last
     )
     shape = None if means else [ds.sizes["y"], ds.sizes["x"]]
 
-    def build() -> CNNLSTM:
-        return CNNLSTM(
-            p.model,
-            scaling,
-            shape=shape,
-            hidden=p.hidden,
-            layers=p.layers,
-            sequence_length=p.sequence_length,
-            predict_last=p.predict_last,
-        ).to(device)
+    names = ("model", "hidden", "layers", "sequence_length", "predict_last")
+    settings = {name: getattr(p, name) for name in names}
+
+    def build() -> nn.Module:
+        return MODELS[p.model].make(scaling=scaling, shape=shape, **settings).to(device)
+
+    def simulate(model: CNNLSTM, batch: FrameBatch) -> torch.Tensor:
+        return model(batch.frames, batch.days)
 
     std = torch.tensor(
         np.array(list(scaling.targets.values())), dtype=torch.float32, device=device
     )[None, :, 1]
-
-    def loss_of(model: CNNLSTM, batch: FrameBatch) -> torch.Tensor:
-        sim = model(batch.frames, batch.days)
-        return mse(Terms(sim, batch.target, std[batch.basin], model.targets_std, batch.basin))
-
-    validate = validator(ds, p.validation_period) if p.validation_period else None
     seen = (*frames.channels, frames.static, samples.target, samples.last)
-    return Task(build, samples, loss_of, validate, seen)
+    return Task(build, samples, target_loss(p, std, simulate), validator(ds, p), seen)
 
 
 def finish(
     model: CNNLSTM, ds: xr.Dataset, p: CNNLSTMTrainParameters, run_dir: Path
 ) -> pd.DataFrame:
-    """Simulate the test period, write `simulation.nc` and `metrics.csv`, and give back the metrics;
-    see `ealstm`."""
-    return write_results(predict(model, ds, p.test_period), p.targets, run_dir)[p.targets[0]]
+    """Simulate the test period, write `simulation.nc` and `metrics.csv`, and return the metrics of
+    the first target; one row, the basin."""
+    with torch_settings(p.threads):
+        simulation = predict(model, ds, p.test_period)
+    return save_results(simulation, p.targets, run_dir)[p.targets[0]]

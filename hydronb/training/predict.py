@@ -1,9 +1,9 @@
 """A trained run to an xarray simulation."""
 
-import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 import xarray as xr
 from tqdm.auto import tqdm
@@ -11,10 +11,9 @@ from tqdm.auto import tqdm
 from hydronb.data.dataset import COORDINATES, TARGETS
 from hydronb.data.scaling import select_period
 from hydronb.data.windows import prediction_samples
-from hydronb.models.weights import load
+from hydronb.files import replacing, write
+from hydronb.metrics import metric_table
 from hydronb.parameters import Period
-
-__all__ = ["load", "predict", "save_simulation"]
 
 
 def predict(
@@ -82,15 +81,24 @@ def save_simulation(simulation: xr.Dataset, path: str | Path) -> Path:
     """Write a simulation as NetCDF chunked by basin, so that one hydrograph is one read; whole or
     not at all."""
     path = Path(path)
-    partial = path.with_name(path.name + ".partial")
     chunks = {
         n: {"chunksizes": (1, *v.shape[1:]), "zlib": True, "complevel": 1}
         for n, v in simulation.data_vars.items()
         if v.dims[:2] == ("basin", "time")
     }
-    try:
+    with replacing(path) as partial:
         simulation.to_netcdf(partial, encoding=chunks)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     return path
+
+
+def save_results(
+    simulation: xr.Dataset, targets: list[str], run_dir: Path
+) -> dict[str, pd.DataFrame]:
+    """Write `simulation.nc`, `metrics.csv` of the first target and `metrics_TARGET.csv` of each
+    other one; returns the metrics of each target, one row per basin."""
+    save_simulation(simulation, run_dir / "simulation.nc")
+    tables = {n: metric_table(simulation[n], simulation[f"{n}_obs"]) for n in targets}
+    for name, scores in tables.items():
+        file = "metrics.csv" if name == targets[0] else f"metrics_{name}.csv"
+        write(run_dir / file, scores.to_csv())
+    return tables

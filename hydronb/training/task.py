@@ -1,21 +1,34 @@
-"""What the training of each model family needs: one module a family, with three functions.
+"""What a training needs to know of its model and data: one module per model prepares it.
 
-- `open_data(p) -> Dataset`: the data that the parameters name
-- `prepare(ds, p, device) -> Task`: before the training
+A module that `hydronb.vocabulary.MODELS` names as a model's `training` has three functions:
+
+- `open_data(p) -> Dataset`: the data that the parameters name;
+- `prepare(ds, p, device) -> Task`: before the training;
 - `finish(model, ds, p, run_dir) -> DataFrame`: after it, simulate the test period, write
-  `simulation.nc` and `metrics.csv`, and give back the metrics, a row a basin
+  `simulation.nc` and `metrics.csv`, and return the metrics, one row per basin.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
+import torch
+import xarray as xr
 from torch import Tensor, nn
 
+from hydronb import metrics
+from hydronb.data.scaling import select_period
+from hydronb.errors import DataError
+from hydronb.losses import Terms
+from hydronb.parameters import FitParameters
 from hydronb.training.loop import Samples
+from hydronb.training.predict import predict
+from hydronb.vocabulary import LOSSES
 
 
 class Task(NamedTuple):
-    """What `hydronb.training.train.train` asks a family for."""
+    """What `hydronb.training.train.train` trains."""
 
     build: Callable[[], nn.Module]
     """Makes the model, on its device; the random numbers are seeded before."""
@@ -27,4 +40,71 @@ class Task(NamedTuple):
     seen: tuple[Tensor, ...]
     """The numbers that the training sees, for its fingerprint."""
     samples_per_epoch: int | None = None
-    """The family's own number where the parameters leave it open; all samples where both do."""
+    """The model's own number where the parameters leave it open; all samples where both do."""
+
+
+def target_loss(
+    p: FitParameters, std_basin: Tensor, simulate: Callable[[nn.Module, Any], Tensor]
+) -> Callable[[nn.Module, Any], Tensor]:
+    """The loss `p.loss` of a batch, `(batch, day, target)` simulated by `simulate(model, batch)`.
+
+    Parameters
+    ----------
+    std_basin
+        Standard deviation of each basin's targets, (basin, target); see `basin_std`.
+    """
+    loss = LOSSES[p.loss].make(p)
+
+    def loss_of(model: nn.Module, batch: Any) -> Tensor:
+        sim = simulate(model, batch)
+        basin = batch.basin
+        return loss(Terms(sim, batch.target, std_basin[basin], model.targets_std, basin))
+
+    return loss_of
+
+
+def basin_std(ds: xr.Dataset, p: FitParameters) -> Tensor:
+    """Standard deviation (ddof 0) of each basin's targets over the training period, shape (basin,
+    target)."""
+    days = select_period(ds, p.train_period)
+    std = np.stack(
+        [np.nanstd(days[n].values.astype(np.float64), axis=1) for n in p.targets], axis=1
+    )
+    return torch.from_numpy(std.astype(np.float32))
+
+
+def validator(ds: xr.Dataset, p: FitParameters) -> Callable[[nn.Module], float] | None:
+    """Median NSE over basins in the validation period, mean over targets; None without a period.
+
+    Raises
+    ------
+    DataError
+        No basin has the first target in that period.
+    """
+    period = p.validation_period
+    if period is None:
+        return None
+    if not select_period(ds, period)[p.targets[0]].notnull().any():
+        raise DataError(
+            f"no basin has {p.targets[0]} in the validation_period {period}; choose another"
+        )
+
+    def score(model: nn.Module) -> float:
+        simulation = predict(model, ds, period, progress=False)
+        targets = model.scaling.targets
+        nse = {n: metrics.nse(sim=simulation[n], obs=simulation[f"{n}_obs"]) for n in targets}
+        return float(xr.Dataset(nse).median().to_dataarray().mean())
+
+    return score
+
+
+@contextmanager
+def torch_settings(threads: int, device: str = "cpu") -> Iterator[None]:
+    """Threads and random numbers of one training; torch's own are put back afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.random.fork_rng([device] if device.startswith("cuda") else []):
+            yield
+    finally:
+        torch.set_num_threads(before)

@@ -74,12 +74,10 @@ class LocalProcesses:
     def start(self, partial: Path, *, threads: int, lock: int) -> LocalJob:
         """`threads` is what the numerical libraries may use, so that runs side by side do not
         fight."""
-        env = (
-            os.environ
-            | dict.fromkeys(THREADS, str(threads))
-            | {PARENT: str(os.getpid())}
-            | _import_path()
-        )
+        env = os.environ | dict.fromkeys(THREADS, str(threads)) | {PARENT: str(os.getpid())}
+        root = Path(hydronb.__file__).resolve().parent.parent
+        if (root / "pyproject.toml").is_file():  # a checkout, which may not be installed
+            env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), env.get("PYTHONPATH")]))
         with (partial / "log.txt").open("ab") as log:
             return LocalJob(
                 subprocess.Popen(
@@ -92,11 +90,3 @@ class LocalProcesses:
                     start_new_session=True,
                 )
             )
-
-
-def _import_path() -> dict[str, str]:
-    """In a checkout that is not installed the processes find the package as this one did."""
-    root = Path(hydronb.__file__).resolve().parent.parent
-    if not (root / "pyproject.toml").is_file():
-        return {}
-    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))}
