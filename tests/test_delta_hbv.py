@@ -16,7 +16,7 @@ from hydronb.data.synthetic import synthetic_catchments
 from hydronb.errors import DataError, ParameterError
 from hydronb.losses import Terms, feng2022
 from hydronb.models import hbv, load
-from hydronb.models.delta_hbv import TYPICAL, log_sqrt
+from hydronb.models.continuous import log_sqrt
 from hydronb.models.runoff_lstm import RunoffLSTM
 from hydronb.parameters import DataParameters, DeltaHBVTrainParameters
 from hydronb.runs.plan import read_plan
@@ -93,7 +93,7 @@ def test_simulation_is_hbv_of_the_parameters_that_come_with_it(ds, name):
         if known == "BETAET" and known not in m.dynamic:
             assert known not in out
             continue
-        low, high, unit = (hbv.PARAMETERS | hbv.ROUTING)[known]
+        low, high, unit, _ = (hbv.PARAMETERS | hbv.ROUTING)[known]
         dims = ("basin",) if known in hbv.ROUTING else ("basin", "time", "component")
         assert out[known].dims == (
             dims if known in m.dynamic or known in hbv.ROUTING else ("basin", "component")
@@ -111,7 +111,7 @@ def test_simulation_is_hbv_of_the_parameters_that_come_with_it(ds, name):
         h = m.states(*tensors(m, ds, "1990-09-30"), last=1)[:, 0]
         static = {
             n: (("basin", "component"), v.detach().numpy())
-            for n, v in m.read(h)[0].items()
+            for n, v in m.read(h).items()
             if n in m.dynamic
         }
         days = ds["time"].sel(time=slice(None, "1990-09-30"))
@@ -218,9 +218,9 @@ def test_warm_up_is_static_and_has_no_gradient(ds):
     ((warm_forcing, warm), with_gradient), ((_, static, daily), training) = seen
     assert warm_forcing.shape[1] == 30 and not with_gradient and training
     h = m.states(b.dynamic, b.static, last=41)
-    for n, values in m.read(h[:, 0])[0].items():
+    for n, values in m.read(h[:, 0]).items():
         assert torch.equal(values, warm[n])
-    for n, values in m.read(h[:, -1])[0].items():
+    for n, values in m.read(h[:, -1]).items():
         torch.testing.assert_close(values, static[n])
     assert set(daily) == {"BETA", "BETAET"} and daily["BETA"].shape == (4, 40, 3)
     torch.testing.assert_close(daily["BETA"][:, -1], static["BETA"])
@@ -247,10 +247,11 @@ def test_of_two_networks_the_weather_reaches_daily_parameters_alone(ds):
 def test_typical_start(ds):
     """One component starts at the usual values, give or take what the network's weights add."""
     m = model(ds, components=1, initialisation="typical")
-    parameters, routing = m.read(torch.zeros(2, 5))
-    for n, value in (parameters | dict(zip(hbv.ROUTING, routing, strict=True))).items():
+    usual = {n: p.usual for n, p in (hbv.PARAMETERS | hbv.ROUTING).items()}
+    assert usual["FC"] == 250 and usual["routing_a"] == 1.4
+    for n, value in m.read(torch.zeros(2, 5)).items():
         torch.testing.assert_close(
-            value.flatten(), torch.full((2,), TYPICAL[n]), rtol=1e-4, atol=1e-5
+            value.flatten(), torch.full((2,), usual[n]), rtol=1e-4, atol=1e-5
         )
 
 

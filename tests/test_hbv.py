@@ -393,7 +393,7 @@ def test_simulation_has_every_store_and_flux(n):
 def _wrong(forcing: xr.Dataset, given: xr.Dataset):
     """What is wrong, and what is said of it."""
     gap = forcing.assign(prcp=forcing["prcp"].where(forcing["time"] != forcing["time"][4]))
-    yield gap, given, None, DataError, "prcp of basin x_0 is nan on 2001-01-05"
+    yield gap, given, None, DataError, "prcp of basin x_0 is missing on 2001-01-05"
     yield (
         forcing.drop_vars("pet"),
         given,
@@ -406,14 +406,14 @@ def _wrong(forcing: xr.Dataset, given: xr.Dataset):
         given.isel(basin=[0, 1]),
         None,
         DataError,
-        "no basin 'x_2', which the forcing has",
+        "no basin x_2, which the forcing has",
     )
     yield (
         forcing,
         given.isel(time=slice(30)),
         None,
         DataError,
-        "no value on 2001-01-31, a day of the forcing",
+        "parameters has no time 2001-01-31, which the forcing has",
     )
     yield (
         forcing,

@@ -9,6 +9,7 @@ from catchments import period, random_catchments
 from hydronb.data.scaling import fit_scaling
 from hydronb.data.windows import prediction_samples, training_samples
 from hydronb.errors import DataError
+from hydronb.models import standardised
 from hydronb.training.predict import predict
 from hydronb.vocabulary import MODELS
 
@@ -225,7 +226,7 @@ def test_a_simulation_below_zero_is_zero_and_the_model_stays_as_it_was(ds):
     assert model.training
 
 
-def test_batch_size_changes_nothing(ds):
+def test_the_number_of_windows_at_once_changes_nothing(ds, monkeypatch):
     torch.manual_seed(0)
     model = MODELS["ealstm"].make(
         model="ealstm",
@@ -236,8 +237,9 @@ def test_batch_size_changes_nothing(ds):
         sequence_length=20,
         predict_last=3,
     )
-    a, b = (predict(model, ds, TRAIN, batch_size=n, progress=False) for n in (7, None))
-    xr.testing.assert_allclose(a, b, rtol=1e-6)
+    whole = predict(model, ds, TRAIN, progress=False)
+    monkeypatch.setattr(standardised, "WINDOW_DAYS", 7 * 20)
+    xr.testing.assert_allclose(predict(model, ds, TRAIN, progress=False), whole, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
