@@ -22,7 +22,7 @@ from hydronb.analysis.ealstm_runs import TrainedEALSTM, window_days
 from hydronb.data.scaling import select_period
 from hydronb.data.windows import Samples, prediction_samples
 from hydronb.errors import DataError
-from hydronb.models.kernels.forward_gradient import tangents
+from hydronb.models.kernels.forward_gradient import attribute_gradients
 from hydronb.models.standardised import ScaledModel
 from hydronb.parameters import Period
 
@@ -82,7 +82,7 @@ def _continuous(model: ScaledModel, ds: xr.Dataset, period: Period, progress: bo
     size = max(1, 2**18 // (model.network.hidden * model.network.n_static * 4))
     with tqdm(total=len(samples), desc="sensitivity", unit="basin", disable=not progress) as bar:
         for batch in samples.batches(size):
-            _, slope = tangents(
+            _, slope = attribute_gradients(
                 model.network, *model.standardise(batch.dynamic, batch.static), days
             )
             out.append(slope.abs().mean(1))
@@ -112,7 +112,7 @@ def _slopes(
 ) -> Float[Tensor, "batch last static"]:
     """Derivatives by one reverse pass where a window has one target, else carried forward."""
     if model.predict_last > 1:
-        return tangents(model.network, dynamic, static, model.predict_last)[1]
+        return attribute_gradients(model.network, dynamic, static, model.predict_last)[1]
     static = static.clone().requires_grad_()
     weights = [w for w in model.network.parameters() if w.requires_grad]
     for w in weights:

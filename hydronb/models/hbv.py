@@ -459,8 +459,8 @@ def simulate(
 
 
 def _matched(ds: xr.Dataset, what: str, **forcing: pd.Index) -> xr.Dataset:
-    """`ds` for the basins (and days) of the forcing, in their order; as it is along a dimension that
-    it lacks."""
+    """`ds` for the basins (and days) of the forcing, in their order; unchanged along a dimension
+    that it lacks."""
     for dim, index in forcing.items():
         if dim not in ds.dims:
             continue
