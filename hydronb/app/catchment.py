@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from hydronb import plots
-from hydronb.analysis.benchmark import model_label
+from hydronb.analysis.settings import model_label
 from hydronb.app.outputs import Outputs, find_basin
 from hydronb.app.state import State
 from hydronb.data.dataset import bare_id

@@ -7,7 +7,7 @@ import pandas as pd
 import panel as pn
 import xarray as xr
 
-from hydronb.analysis.fluxes import STORES, simulated_balance
+from hydronb.analysis.water_balance import STORES, simulated_balance
 from hydronb.app import catchment
 from hydronb.app.outputs import Outputs, find_basin
 from hydronb.app.state import State
