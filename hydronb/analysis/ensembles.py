@@ -14,7 +14,7 @@ import xarray as xr
 
 from hydronb.analysis.settings import setting_key
 from hydronb.analysis.significance import DRAWS, bootstrap_years, interval
-from hydronb.errors import DataError, ParameterError, nearest
+from hydronb.errors import DataError, nearest
 from hydronb.metrics import METRICS
 
 ENSEMBLE = "ensemble"
@@ -138,9 +138,6 @@ def score_members(members: xr.Dataset, metrics: Sequence[str]) -> xr.Dataset:
     ParameterError
         An unknown metric.
     """
-    for name in metrics:
-        if name not in METRICS:
-            raise ParameterError(f"unknown metric {name!r}{nearest(name, METRICS)}")
     obs = members[OBSERVED]
     return _with_mean(
         members, lambda sim: xr.Dataset({n: METRICS[n](sim=sim, obs=obs) for n in metrics})
@@ -293,13 +290,15 @@ HEADINGS = {
 
 
 def readable_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """`summary` as text: `0.712 \u00b1 0.005 (0.68 to 0.74)`, with the deviation over seeds and the
-    interval over years."""
+    """`summary` as text: `0.712 \u00b1 0.005 (0.68 to 0.74)`, with the deviation over seeds and
+    the interval over years."""
     names = [c for c in table if c not in COUNTS and not c.endswith(("_std", "_low", "_high"))]
     text = {}
     for name in names:
-        heading = HEADINGS.get(name, name.removesuffix("_median").upper())
-        digits = 1 if name in ("failures", "fhv_median", "fms_median", "flv_median") else 3
+        metric = METRICS[name.rpartition("_")[0] or "nse"]
+        of_mean = " mean" if name.endswith("_mean") else ""
+        heading = HEADINGS.get(name, metric.label + of_mean)
+        digits = 1 if name == "failures" or metric.units == "%" else 3
         none = pd.Series(np.nan, table.index)
         std, low, high = (table.get(f"{name}_{part}", none) for part in ("std", "low", "high"))
         text[heading] = [
@@ -351,4 +350,5 @@ def by_settings(
         )
     index = pd.MultiIndex.from_tuples(keys, names=list(names))
     coords = xr.Coordinates.from_pandas_multiindex(index, "model")
-    return scores.drop_vars("model").assign_coords(coords).unstack("model")  # noqa: PD010 (xarray's)
+    scores = scores.drop_vars("model").assign_coords(coords)
+    return scores.unstack("model")  # noqa: PD010 (xarray's)

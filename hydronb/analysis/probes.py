@@ -26,7 +26,7 @@ from hydronb.data.scaling import select_period
 from hydronb.data.windows import prediction_samples
 from hydronb.errors import DataError, ParameterError, nearest
 from hydronb.models.cnn_lstm import CNNLSTM
-from hydronb.models.standardised import ScaledModel
+from hydronb.models.standardised import StandardisedLSTM
 from hydronb.models.weights import load
 from hydronb.parameters import FitParameters, GridParameters, Period, training_class
 from hydronb.vocabulary import MODELS
@@ -153,7 +153,7 @@ def _of_grid(model: CNNLSTM, ds: xr.Dataset, period: Period) -> Pieces:
         yield np.zeros(len(x), int), days.cpu().numpy(), layers
 
 
-def _of_catchments(model: ScaledModel, ds: xr.Dataset, period: Period) -> Pieces:
+def _of_catchments(model: StandardisedLSTM, ds: xr.Dataset, period: Period) -> Pieces:
     samples = prediction_samples(
         ds,
         model.scaling,
