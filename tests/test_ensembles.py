@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from hydronb.analysis import ensembles
-from hydronb.analysis.ensembles import TABLE2, TABLE3
+from hydronb.analysis.ensembles import TABLE2, table3_statistics
 from hydronb.analysis.published import read_published
 from hydronb.errors import DataError, ParameterError
 from hydronb.metrics import kge, nse
@@ -155,7 +155,7 @@ def test_models_without_seeds_have_a_row_too():
 def test_undefined_values_are_counted():
     scores = scores_of({"1": [0.2, 0.4, 0.6]})
     scores["flv"] = scores["nse"].copy(data=[[1.0, np.nan, np.nan]])
-    row = ensembles.summary(scores, TABLE3).iloc[0]
+    row = ensembles.summary(scores, table3_statistics()).iloc[0]
     assert row["basins"] == 3 and row["undefined"] == 2 and row["flv_median"] == 1
 
 
@@ -170,7 +170,7 @@ def test_intervals_over_years_stand_in_the_table():
     group = members((1, 2))
     scores = ensembles.score_members(group, ["nse", "kge", "fhv"])
     draws = ensembles.bootstrap_members(group, draws=200)
-    table = ensembles.summary(scores, TABLE3, draws)
+    table = ensembles.summary(scores, table3_statistics(), draws)
     for name in ("nse_mean", "nse_median", "kge_median"):
         assert (table[f"{name}_low"] < table[name]).all() and (
             table[name] < table[f"{name}_high"]
@@ -231,7 +231,7 @@ def test_table_3_of_the_paper(published, real_data):
     basins = [b for b in common_447(other) if b in published["basin"].values]
     assert len(basins) == 447
     theirs = read_published("kratzert2019_table3").set_index("model")
-    table = ensembles.summary(published.sel(basin=basins), TABLE3)
+    table = ensembles.summary(published.sel(basin=basins), table3_statistics())
     names = {"nse_mean": "nse_mean", "failures": "failures"} | {
         f"{n}_median": n for n in NAMES.values()
     }
@@ -253,7 +253,7 @@ def test_table_3_of_the_paper(published, real_data):
         {"nse": (("model", "basin"), other.loc[basins, list(labels)].to_numpy().T)},
         {"model": list(labels.values()), "basin": basins},
     )
-    table = ensembles.summary(scored, TABLE3)
+    table = ensembles.summary(scored, table3_statistics())
     for label in labels.values():
         for ours, name in (
             ("nse_mean", "nse_mean"),

@@ -21,8 +21,6 @@ ENSEMBLE = "ensemble"
 SIMULATED, OBSERVED = "streamflow", "streamflow_obs"
 TABLE2 = {"nse": ("mean", "median", "failures")}
 """Statistics over basins in Table 2 of Kratzert et al. (2019)."""
-TABLE3 = TABLE2 | dict.fromkeys([name for name in METRICS if name != "nse"], ("median",))
-"""Those of its Table 3."""
 OVER_BASINS = {
     "mean": lambda score: score.mean("basin"),
     "median": lambda score: score.median("basin"),
@@ -179,7 +177,7 @@ def summary(
         Over (model, member, basin); without `model`, one model; without `member`, a model with one
         row (kind `single`).
     statistics
-        `TABLE2` or `TABLE3`, or for each metric which of mean, median, failures. Metrics that are
+        `TABLE2` or `table3_statistics()`, or for each metric which of mean, median, failures. Metrics that are
         not in `scores` are passed over.
     draws
         The same scores in draws of water years, over `draw` as well (`bootstrap_members`): each
@@ -258,6 +256,12 @@ def _kinds(table: xr.Dataset, n_seeds: xr.DataArray) -> xr.Dataset:
     if ENSEMBLE in table["member"].values:
         kinds[ENSEMBLE] = table.sel(member=ENSEMBLE, drop=True).where(n_seeds != 1)
     return _join(kinds, "kind")
+
+
+def table3_statistics() -> dict[str, Sequence[str]]:
+    """Statistics over basins in its Table 3: those of Table 2, and the median of every other
+    metric."""
+    return TABLE2 | {name: ("median",) for name in METRICS if name != "nse"}
 
 
 def common_basins(scores: xr.Dataset, metric: str = "nse") -> list[str]:
