@@ -252,11 +252,12 @@ def shuffle_days(y: xr.DataArray, seed: int) -> xr.DataArray:
     """Each basin's values on other days of the same period: the values are kept, their relation to
     the forcing is lost."""
     rng = np.random.default_rng(seed)
-    shuffled = y.transpose("basin", "time").copy()
-    for row in shuffled.values:
+    y = y.transpose("basin", "time")
+    values = y.to_numpy().copy()
+    for row in values:
         known = np.isfinite(row)
         row[known] = rng.permutation(row[known])
-    return shuffled
+    return y.copy(data=values)
 
 
 def score_probe(fitted: xr.DataArray, y: xr.DataArray) -> dict[str, float]:
