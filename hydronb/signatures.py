@@ -1,5 +1,4 @@
-"""The 13 hydrological signatures of CAMELS, from daily streamflow and precipitation; baseflow, its
-index, and the water year.
+"""The 13 hydrological signatures of CAMELS, from daily streamflow and precipitation, and baseflow.
 
 Source: Addor et al. (2017), doi:10.5194/hess-21-5293-2017, Table 3, in the conventions of the code
 that made `camels_hydro.txt`: medians, quantiles (linear interpolation) and thresholds over all
@@ -10,8 +9,9 @@ numbers disagree, the numbers are followed, and the docstring says so.
 
 import numpy as np
 import xarray as xr
+from scipy.signal import lfilter
 
-from hydronb.data.climate import mean_spell
+from hydronb.data.climate import mean_spell, water_year
 from hydronb.data.dataset import require_daily
 from hydronb.errors import DataError
 
@@ -89,22 +89,25 @@ def signatures(
     year = water_year(q["time"], first_month).values
     index = baseflow_index(q).values
     missing = (q.isnull() | p.isnull()).mean("time").values
-    columns = {name: np.full(q.sizes["basin"], np.nan) for name in SIGNATURES}
-    undefined = np.full(q.sizes["basin"], "", dtype=object)
-    for b, share in enumerate(missing):
-        if share >= max(max_missing, 1e-9):
-            undefined[b] = f"all: {share:.0%} of the days are missing"
-            continue
-        of_basin = _of_basin(q.values[b], p.values[b], year) | {"baseflow_index": index[b]}
-        for name, value in of_basin.items():
-            columns[name][b] = value
-        undefined[b] = "; ".join(f"{n}: {WHY[n]}" for n in SIGNATURES if np.isnan(of_basin[n]))
+    refused = missing >= max(max_missing, 1e-9)
+    rows = [
+        dict.fromkeys(SIGNATURES, np.nan)
+        if refused[b]
+        else _of_basin(q.values[b], p.values[b], year) | {"baseflow_index": index[b]}
+        for b in range(q.sizes["basin"])
+    ]
+    undefined = [
+        f"all: {missing[b]:.0%} of the days are missing"
+        if refused[b]
+        else "; ".join(f"{name}: {WHY[name]}" for name in SIGNATURES if np.isnan(row[name]))
+        for b, row in enumerate(rows)
+    ]
     variables = {
-        name: ("basin", columns[name], {"units": units, "long_name": long_name})
+        name: ("basin", [row[name] for row in rows], {"units": units, "long_name": long_name})
         for name, (units, long_name) in SIGNATURES.items()
     }
     coords = {name: c for name, c in q.coords.items() if c.dims == ("basin",)}
-    return xr.Dataset(variables, coords | {"undefined": ("basin", undefined)})
+    return xr.Dataset(variables, coords | {"undefined": ("basin", np.array(undefined, object))})
 
 
 def _of_basin(q: np.ndarray, p: np.ndarray, year: np.ndarray) -> dict[str, float]:
@@ -125,16 +128,6 @@ def _of_basin(q: np.ndarray, p: np.ndarray, year: np.ndarray) -> dict[str, float
         "zero_q_freq": (days <= 0).mean(),
         "hfd_mean": hfd_mean(q, year),
     }
-
-
-def water_year(time: xr.DataArray, first_month: int = 10) -> xr.DataArray:
-    """The year in which each day's water year ends (`first_month` 1: the calendar year).
-
-    >>> days = xr.DataArray(np.array(["1999-09-30", "1999-10-01"], "datetime64[ns]"), dims="time")
-    >>> water_year(days).values.tolist()
-    [1999, 2000]
-    """
-    return time.dt.year + ((time.dt.month >= first_month) & (first_month > 1))
 
 
 def slope_fdc(q: np.ndarray) -> float:
@@ -231,8 +224,6 @@ def _filter_stretches(q: np.ndarray) -> np.ndarray:
 
 
 def _lyne_hollick(q: np.ndarray) -> np.ndarray:
-    from scipy.signal import lfilter
-
     base = np.pad(q, REFLECTED, mode="reflect")
     half = (1 + FILTER) / 2
     for _ in range(PASSES):

@@ -11,7 +11,7 @@ from hydronb.analysis import benchmark, choices, flux_scores, published, twin
 from hydronb.analysis.dynamic_parameters import dynamics
 from hydronb.analysis.evapotranspiration import composites
 from hydronb.analysis.flux_scores import Reference
-from hydronb.analysis.water_balance import STORES
+from hydronb.data.hbv_parameters import STORES
 from hydronb.data.synthetic.catchments import synthetic_catchments
 from hydronb.errors import DataError, TrainingError
 from hydronb.parameters import DeltaHBVTrainParameters

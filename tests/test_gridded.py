@@ -277,7 +277,7 @@ def test_parameters_that_cannot_be(values, message):
 
 
 def test_a_plan_follows_the_file_of_a_grid(tmp_path):
-    from hydronb.runs import read_plan
+    from hydronb.runs.plan import read_plan
 
     plan = tmp_path / "plan.yaml"
     plan.write_text(

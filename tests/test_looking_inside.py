@@ -16,7 +16,7 @@ from hydronb.data import open_catchments
 from hydronb.data.scaling import fit_scaling
 from hydronb.errors import DataError, ParameterError, TrainingError
 from hydronb.models.ealstm import EALSTM
-from hydronb.models.kernels.forward_gradient import tangents
+from hydronb.models.kernels.forward_gradient import attribute_gradients
 from hydronb.models.weights import save
 from hydronb.parameters import (
     RobustnessParameters,
@@ -87,12 +87,12 @@ def write_run(folder, ds, seed=1, *, basins=None, **settings):
 # ---
 
 
-def test_tangents_are_what_autograd_says():
+def test_attribute_gradients_are_what_autograd_says():
     torch.manual_seed(1)
     network = EALSTM(3, 4, 8, dropout=0.3).double().eval()
     torch.nn.init.normal_(network.recurrent, std=0.4)
     dynamic, static = torch.randn(2, 25, 3).double(), torch.randn(2, 4).double()
-    y, slope = tangents(network, dynamic, static, 6)
+    y, slope = attribute_gradients(network, dynamic, static, 6)
     torch.testing.assert_close(y, network(dynamic, static, 6)[..., 0].detach(), rtol=0, atol=1e-14)
     for b in range(2):
         exact = torch.autograd.functional.jacobian(

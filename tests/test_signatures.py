@@ -9,10 +9,10 @@ import xarray as xr
 from scipy.signal import lfilter
 
 from hydronb.data import open_caravan
-from hydronb.data.climate import mean_spell
+from hydronb.data.climate import mean_spell, water_year
 from hydronb.data.sources.camels_us import open_camels_attributes
 from hydronb.errors import DataError
-from hydronb.signatures import SIGNATURES, baseflow, baseflow_index, signatures, water_year
+from hydronb.signatures import SIGNATURES, baseflow, baseflow_index, signatures
 
 TIME = pd.date_range("1990-10-01", "1994-09-30")
 

@@ -22,7 +22,7 @@ from hydronb.analysis.evaluation import Evaluation, evaluation_windows
 from hydronb.errors import DataError
 from hydronb.files import reading
 from hydronb.models.ealstm import EALSTM
-from hydronb.models.kernels.forward_gradient import tangents
+from hydronb.models.kernels.forward_gradient import attribute_gradients
 from hydronb.models.standardised import StandardisedLSTM
 from hydronb.parameters import Period
 
@@ -95,7 +95,7 @@ def _slopes(
 ) -> Float[Tensor, "batch last static"]:
     """Derivatives by one reverse pass where a window has one target, else carried forward."""
     if last > 1:
-        return tangents(network, dynamic, static, last)[1]
+        return attribute_gradients(network, dynamic, static, last)[1]
     static = static.clone().requires_grad_()
     weights = [w for w in network.parameters() if w.requires_grad]
     for w in weights:

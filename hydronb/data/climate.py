@@ -1,5 +1,6 @@
 """CAMELS' climatic attributes, from series of precipitation, temperature and potential
-evapotranspiration (Addor et al., 2017, doi:10.5194/hess-21-5293-2017, Table 2)."""
+evapotranspiration (Addor et al., 2017, doi:10.5194/hess-21-5293-2017, Table 2); spells of days, and
+the water year."""
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,16 @@ def climatic_attributes(ds: xr.Dataset) -> dict[str, np.ndarray]:
         "low_prec_freq": 365.25 * low.mean(axis=1),
         "low_prec_dur": mean_spell(low),
     }
+
+
+def water_year(time: xr.DataArray, first_month: int = 10) -> xr.DataArray:
+    """The year in which each day's water year ends (`first_month` 1: the calendar year).
+
+    >>> days = xr.DataArray(np.array(["1999-09-30", "1999-10-01"], "datetime64[ns]"), dims="time")
+    >>> water_year(days).values.tolist()
+    [1999, 2000]
+    """
+    return time.dt.year + ((time.dt.month >= first_month) & (first_month > 1))
 
 
 def mean_spell(days: np.ndarray) -> np.ndarray | np.float64:

@@ -1,5 +1,4 @@
-"""What the parameters of all notebooks share: reading, checking, one readable line for what is
-wrong.
+"""What the parameters of all notebooks share: reading, checking, one line for what is wrong.
 
 A notebook's first code cell holds plain assignments, its second is
 
@@ -41,14 +40,14 @@ Given = TypeVar("Given", bound="Parameters")  # not Self, which beartype does no
 
 
 def resolve(path: str | Path) -> Path:
-    """A path as the user meant it, made absolute: `~` and `$VARIABLES` expanded, and a relative
+    """A path as the user means it, made absolute: `~` and `$VARIABLES` expanded, and a relative
     path taken from the project's root when the notebook runs inside `notebooks/` (JupyterLab,
     nbval), else from the working folder.
 
     Raises
     ------
     ParameterError
-        A variable that is not set.
+        An environment variable is not set.
     """
     text = os.path.expandvars(str(path))
     if unset := re.search(r"\$\{?(\w+)", text):
@@ -65,8 +64,9 @@ def resolve(path: str | Path) -> Path:
 
 
 class InputPath(str):
-    """A file or folder that a run reads, as the user writes it; empty where there is none. A plan
-    looks for it before the first run starts, and its content is part of the run's identity."""
+    """A file or folder that a run reads, as the user writes it; empty for none. A parameter of this
+    type is looked for before the first run of a plan starts, and its content is part of the run's
+    identity."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
@@ -74,7 +74,7 @@ class InputPath(str):
 
 
 def input_paths(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Name and path of each `InputPath` in parameters, however deep: `data.path`, `runs.0`."""
+    """Name (`data.path`, `runs.0`) and text of each `InputPath` in parameters, nested ones too."""
     if isinstance(value, InputPath) and value:
         yield name, value
     named = dict(value) if isinstance(value, BaseModel) else value
@@ -84,13 +84,13 @@ def input_paths(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def run_folder(p: "NotebookParameters", name: str) -> Path:
-    """The folder that notebook `name` writes to, made and with its parameters in `params.yaml`:
-    `run_dir`, or `outputs/notebooks/NAME` where that is empty.
+    """Make the folder that notebook `name` writes to, `run_dir` or, where that is empty,
+    `outputs/notebooks/NAME`, and write the parameters to its `params.yaml`.
 
     Raises
     ------
     ParameterError
-        It cannot be written.
+        The folder cannot be written.
     """
     folder = resolve(p.run_dir or f"outputs/notebooks/{name}")
     text = yaml.safe_dump({k: v for k, v in p.plain().items() if k != "run_dir"}, sort_keys=False)
@@ -122,7 +122,7 @@ def read_parameters(
     Raises
     ------
     ParameterError
-        No such file, not a plain file of at most 1 MB, or not YAML with names and values.
+        No such file, not a regular file of at most 1 MB, or not YAML with names and values.
     """
     shown = shown or str(path)
     with reading(path, "YAML", hint=hint, error=ParameterError):
@@ -133,14 +133,20 @@ def read_parameters(
     values = plain_values(text, shown)
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
         raise ParameterError(
-            f"{shown} holds no names with values, one `name: value` a line; {hint}"
+            f"{shown} holds no names with values, one `name: value` per line; {hint}"
         )
     return values
 
 
 def number(value: Any) -> Any:
-    """A number as given; text such as `1e-3`, which YAML 1.1 does not read as a number, is meant as
-    one. Other text and truth values are errors."""
+    """Return a number as it is, and the number that text such as `1e-3` means, which YAML 1.1 does
+    not read as one.
+
+    Raises
+    ------
+    ValueError
+        Other text, or a truth value.
+    """
     if isinstance(value, str) and POWER_OF_TEN.fullmatch(value) and abs(float(value)) <= LARGEST:
         return float(value)
     if isinstance(value, str | bool):
@@ -178,7 +184,7 @@ MetricName = Annotated[str, choice(metrics)]
 class Period(BaseModel):
     """First and last day of the targets, both included; written `[1999-10-01, 2008-09-30]`."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
     start: dt.date
     end: dt.date
 
@@ -201,13 +207,22 @@ class Period(BaseModel):
         return f"{self.start} to {self.end}"
 
 
+def once(value: Any) -> Any:
+    """Return `value`; raises ValueError if it is a list with an entry twice."""
+    counts = Counter(map(repr, value)) if isinstance(value, list) else Counter()
+    for entry, count in counts.most_common(1):
+        if count > 1:
+            raise ValueError(f"it lists {entry:.60} twice")
+    return value
+
+
 class Parameters(BaseModel):
-    """Base of all: frozen, complete with defaults, no list with an entry twice (what may repeat is
-    a tuple), and one readable line for what is wrong."""
+    """Base of all parameters: frozen, with defaults, and one line for what is wrong. No list has an
+    entry twice; what may repeat is a tuple."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
     instead: ClassVar[Mapping[str, str]] = {}
-    """What to say of names that are not parameters where one may expect them."""
+    """Hints for names that are not parameters but may be expected to be."""
     noun: ClassVar[str] = "parameter"
     """What messages call its names."""
 
@@ -220,79 +235,62 @@ class Parameters(BaseModel):
                 raise ValueError(f"unknown {cls.noun} {name!r:.60}{hint}")
         return values
 
-    @field_validator("*")
-    @classmethod
-    def _entries_once(cls, value: Any) -> Any:
-        for entries in value.values() if isinstance(value, dict) else [value]:
-            counts = Counter(map(repr, entries)) if isinstance(entries, list) else Counter()
-            for entry, count in counts.most_common(1):
-                if count > 1:
-                    raise ValueError(f"it lists {entry:.60} twice")
-        return value
+    _lists = field_validator("*")(once)
 
     @classmethod
     def validate_parameters(
         cls: type[Given], values: Mapping[str, Any], *, where: str = ""
     ) -> Given:
-        """The parameters with these values, and pydantic's report turned into one line.
+        """The parameters with these values.
 
         Raises
         ------
         ParameterError
-            Naming the parameter, its value and what it should be.
+            One line that names the parameter, its value and what it should be.
         """
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            line = _one_line(error, cls.noun)
-            raise ParameterError(f"{where}: {line}" if where else line) from None
+            raise ParameterError(
+                f"{where}: {_one_line(error, cls.noun)}".removeprefix(": ")
+            ) from None
 
     @classmethod
     def from_notebook(cls: type[Given], namespace: Mapping[str, Any]) -> Given:
-        """The parameters among a notebook's globals; whatever papermill injected must be one of
-        them."""
-        injected = {n for source in namespace.get("In", []) for n in _injected(source)}
+        """The parameters among a notebook's globals; every name that papermill injected must be a
+        parameter."""
+        cells = [cell for cell in namespace.get("In", []) if cell.startswith("# Parameters\n")]
+        nodes = [node for cell in cells for node in ast.walk(ast.parse(cell))]
+        injected = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         values = {n: namespace[n] for n in cls.model_fields if n in namespace}
         values |= {n: namespace[n] for n in injected if n in namespace}
         return cls.validate_parameters(values)
 
     def plain(self) -> dict[str, Any]:
-        """As JSON and YAML store it: no tuple, no Path, dates as text."""
+        """The values as JSON and YAML hold them: no tuples, dates as text."""
         return self.model_dump(mode="json")
 
 
-def _injected(source: str) -> list[str]:
-    """Names assigned in a cell that papermill injected."""
-    if not source.startswith("# Parameters\n"):
-        return []
-    return [
-        t.id
-        for node in ast.parse(source).body
-        if isinstance(node, ast.Assign)
-        for t in node.targets
-        if isinstance(t, ast.Name)
-    ]
-
-
 def _one_line(error: ValidationError, noun: str) -> str:
+    """The first parameter that is wrong; of the branches of a union, what the one says that the
+    value comes nearest to."""
     errors = error.errors()
-    same = [e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]]
-    # of the branches of a union, the one that the value comes nearest to
-    first = max(same, key=lambda e: (len(e["loc"]), not e["type"].endswith("_type")))
-    name = ".".join(
-        str(part) for part in first["loc"] if not (isinstance(part, str) and "[" in part)
-    )
-    message = re.sub("[Tt]uple", "list", first["msg"].removeprefix("Value error, "))
-    if first["type"] == "string_type" and isinstance(first["input"], int | float):
+    branches = [e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]]
+    problem = max(branches, key=lambda e: (len(e["loc"]), not e["type"].endswith("_type")))
+    kind, value = problem["type"], problem["input"]
+    name = ".".join(str(part) for part in problem["loc"] if "[" not in str(part))
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message.replace("tuple", "list").replace("Tuple", "List")
+    if kind == "string_type" and isinstance(value, int | float):
         message = "text belongs here; put it in quotes, gauge ids too"
-    if first["type"] == "missing":
+    if kind == "missing":
         return f"the {noun} {name!r} is missing"
-    if first["type"] == "literal_error" and isinstance(first["input"], str):
-        known = ", ".join(re.findall(r"'([^']*)'", message))
-        return f"{name} = {first['input']!r:.60} is unknown; choose one of {known}"
-    if not name or (first["type"] == "value_error" and isinstance(first["input"], Mapping)):
+    if kind == "literal_error" and isinstance(value, str):
+        choices = ", ".join(re.findall(r"'([^']*)'", message))
+        return f"{name} = {value!r:.60} is unknown; choose one of {choices}"
+    if not name or (kind == "value_error" and isinstance(value, Mapping)):
         return f"{name}: {message}".removeprefix(": ")
-    shown = repr(first["input"])
+    shown = repr(value)
     shown = shown if len(shown) < 60 else shown[:57] + "..."
     return f"{name} = {shown}: {message}"
 
@@ -304,7 +302,7 @@ class DataParameters(Parameters):
     path: InputPath | None = None
     """Folder of Caravan or CAMELS-US, or a NetCDF or Zarr file in the convention."""
     basins: list[str] | InputPath | None = None
-    """Ids, or a text file with one a line; all basins where None."""
+    """Ids, or a text file with one per line; all basins where None."""
     pet: Literal["auto", "source", "hargreaves", "oudin", "none"] = "auto"
     source: str = "camels"
     """Caravan: the sub-source."""
@@ -315,7 +313,7 @@ class DataParameters(Parameters):
     )
     """CAMELS-US: the forcing product."""
     n_basins: Count = 24
-    """Synthetic: how many; likewise `years`, `seed`, `truth`."""
+    """Synthetic: the number of basins; `years`, `seed` and `truth` are for synthetic data too."""
     years: Count = 12
     seed: Seed = 0
     truth: Literal["hbv", "gr4j"] = "hbv"
@@ -337,7 +335,7 @@ class NotebookParameters(Parameters):
     notebook: ClassVar[str] = ""
     """Name of the notebook; a class that states one is entered in `NOTEBOOKS`."""
     takes_runs_of: ClassVar[tuple[str, ...]] = ()
-    """Notebooks whose runs a plan may give it by `needs`; any where empty."""
+    """Notebooks whose runs (or runs of a copy) a plan may give it by `needs`; any where empty."""
     data: DataParameters = DataParameters()
     run_dir: str = ""
     """Folder the notebook writes to; the runner sets it. Empty: `outputs/notebooks/NAME`."""
@@ -349,11 +347,11 @@ class NotebookParameters(Parameters):
 
 
 class AnalysisParameters(NotebookParameters):
-    """What every notebook takes that reads trained runs; `data` is used only where it trains small
+    """What every notebook takes that reads trained runs. `data` is used only if it trains small
     models itself."""
 
     runs: list[InputPath] = []
-    """Run directories; where empty, the notebook trains small models."""
+    """Run directories; if empty, the notebook trains small models."""
 
 
 class FitParameters(NotebookParameters):
@@ -394,7 +392,7 @@ class FitParameters(NotebookParameters):
 
 class Periods(Parameters):
     """The three periods of a training, which may not overlap: what a model is judged on must be new
-    to it. A test in basins that are left out of the training (`folds`) may be of any period."""
+    to it. A test in basins that the training leaves out (`folds`) may be in any period."""
 
     train_period: Period
     validation_period: Period | None = None
@@ -403,15 +401,11 @@ class Periods(Parameters):
 
     @model_validator(mode="after")
     def _apart(self) -> "Periods":
-        judged = (
-            ("validation_period",)
-            if getattr(self, "folds", None)
-            else ("validation_period", "test_period")
-        )
-        named = {n: getattr(self, n) for n in ("train_period", *judged)}
-        for (one, a), (other, b) in itertools.combinations(
-            {n: v for n, v in named.items() if v}.items(), 2
-        ):
+        names = ["train_period", "validation_period", "test_period"]
+        if getattr(self, "folds", None):
+            names.remove("test_period")
+        given = [(name, getattr(self, name)) for name in names if getattr(self, name)]
+        for (one, a), (other, b) in itertools.combinations(given, 2):
             if a.start <= b.end and b.start <= a.end:
                 raise ValueError(
                     f"{one} ({a}) and {other} ({b}) overlap; what a model is judged on must be new"

@@ -28,14 +28,14 @@ class GridParameters(Parameters):
     path: InputPath | None = None
     """NetCDF or Zarr in the convention of `hydronb.data.gridded`."""
     preset: Literal["yellow", "yangtze", "lancang"] | None = None
-    """Synthetic: one of the published grids, instead of a `shape`."""
+    """Synthetic: one of the published grids, in place of a `shape`."""
     shape: Annotated[tuple[Count, ...], Field(min_length=2, max_length=2)] = (16, 16)
-    """Synthetic: rows and columns, at least 4 x 4; likewise `years`, calendar years from 1983, and
-    `seed`."""
+    """Synthetic: rows and columns, at least 4 x 4. `years`, calendar years from 1983, and `seed`
+    are for synthetic grids too."""
     years: Count = 12
     seed: Seed = 0
     cells: bool = False
-    """Synthetic: whether the truth of each cell (`true_*_cells`) comes along."""
+    """Synthetic: whether the truth of each cell (`true_*_cells`) is included."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "GridParameters":
@@ -60,8 +60,8 @@ class CNNLSTMTrainParameters(FitParameters, Periods):
     targets: Annotated[list[Literal["streamflow", "et"]], Field(min_length=1)] = ["streamflow"]
     """Two are the paper's multi-task learning."""
     static: list[str] = []
-    """Fields of the grid that join the forcing as channels, such as elevation or mask; not for
-    `mean_lstm`."""
+    """Fields of the grid, such as elevation or mask, that are added to the forcing as channels; not
+    for `mean_lstm`."""
     train_period: Period = Period(start=dt.date(1983, 1, 1), end=dt.date(2004, 12, 31))
     validation_period: Period | None = Period(start=dt.date(2006, 1, 1), end=dt.date(2009, 12, 31))
     test_period: Period = Period(start=dt.date(2011, 1, 1), end=dt.date(2014, 12, 31))
@@ -70,9 +70,9 @@ class CNNLSTMTrainParameters(FitParameters, Periods):
     loss: LossName = "mse"
     """Of the standardised targets, each weighing alike."""
     sequence_length: Count = 60
-    """Days a sample sees, its target days included."""
+    """Days that a sample sees, its target days included."""
     predict_last: Count = 1
-    """Target days a sample has: 1 is the paper's."""
+    """Target days per sample; the paper has 1."""
     epochs: Count = 400
     batch_size: Count = 32
     learning_rate: Positive | dict[int, Positive] = 1e-3
@@ -108,9 +108,9 @@ class CNNLSTMProbesParameters(AnalysisParameters):
     takes_runs_of: ClassVar[tuple[str, ...]] = ("cnn_lstm_01_train", "ealstm_01_train")
     data: GridParameters = GridParameters()
     targets: list[str] = []
-    """What cell states are asked for; all that the data hold and the network was not trained on
-    where empty."""
+    """What the probes estimate from the cell states; if empty, all that the data hold and the
+    network was not trained on."""
     left_out: Share = 0.25
-    """Of the basins of a regional model that no probe is fit on."""
+    """Share of the basins of a regional model that no probe is fit on."""
     seed: Seed = 0
     """Of the untrained weights, the shuffling and the choice of basins left out."""

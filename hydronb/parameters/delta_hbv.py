@@ -36,15 +36,15 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
         )
     }
     model: str = "delta_hbv"
-    """`runoff_lstm` is the paper's benchmark; `local_hbv` is one HBV a basin, calibrated by
-    gradient."""
+    """`runoff_lstm` is the paper's benchmark; `local_hbv` is one HBV per basin,
+    calibrated by gradient."""
     components: Count = 16
     dynamic: list[str] = ["BETAET", "BETA"]
-    """Parameters with a value a day: BETAET is the paper's gamma, BETA its beta."""
+    """Parameters with a value per day: BETAET is the paper's gamma, BETA its beta."""
     recharge: Literal["hbv", "network"] = "hbv"
     network: Literal["lstm", "attributes", "both"] = "lstm"
-    """What estimates the parameters: the paper's g_A, two layers that see the attributes alone, or
-    these for the static and both for the dynamic ones."""
+    """What estimates the parameters: the LSTM (the paper's g_A), two layers that see the attributes
+    alone, or these for the static parameters and both networks for the dynamic ones."""
     initialisation: Literal["middle", "typical"] = "middle"
     """Where HBV's parameters start: the middle of their bounds, or usual values."""
     forcings: Annotated[list[str], Field(min_length=1)] = ["prcp", "tmean", "pet"]
@@ -53,29 +53,27 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
     """Names, `feng2022` (the paper's 35), `kratzert2019` (27 of these) or `all`."""
     missing_attributes: Literal["error", "mean"] = "mean"
     train_period: Period = Period(start=dt.date(1981, 10, 1), end=dt.date(1995, 9, 30))
-    """Of the targets: the paper's 15 years from 1980-10-01 without the year that warms up."""
+    """Of the targets: the paper's 15 years from 1980-10-01 without the year of warm-up."""
     test_period: Period = Period(start=dt.date(1995, 10, 1), end=dt.date(2010, 9, 30))
     hidden: Count = 256
     dropout: Share = 0.5
     forget_bias: Number = 0.0
     dynamic_dropout: Share = 0.0
-    """Share of basins, for each dynamic parameter, that fall back on its static value while
-    training."""
+    """Share of basins, for each dynamic parameter, that take its static value while training."""
     loss: LossName = "feng2022"
-    """Of `delta_hbv`; `runoff_lstm` has the RMSE of its standardised target, `local_hbv` 1 - NSE of
-    each basin."""
+    """Of `delta_hbv`; the loss of `runoff_lstm` is the RMSE of its standardised target, that of
+    `local_hbv` 1 - NSE of each basin."""
     low_flow_weight: Annotated[NotNegative, Field(le=1)] = 0.25
     """Of `feng2022`: alpha, the weight of the transformed streamflow."""
     warmup_days: Annotated[int, BeforeValidator(number), Field(ge=0)] = 365
     target_days: Count = 365
     reading_days: Count = 365
-    """Of the warm-up, the last days that the network of a dynamic model reads."""
+    """The last days of the warm-up, which the network of a dynamic model reads."""
     starts: Count = 8
-    """Of `local_hbv`: calibrations a basin, of which the best on the training period is kept."""
+    """Of `local_hbv`: calibrations per basin; the best on the training period is kept."""
     epochs: Count = 50
     samples_per_epoch: Count | None = None
-    """The paper's iteration count where None: samples enough to meet each day with a probability of
-    99 %."""
+    """If None, as many as the paper takes: enough to draw each day with a probability of 99 %."""
     batch_size: Count = 100
     optimiser: Literal["adam", "adadelta"] = "adadelta"
     learning_rate: Positive | dict[int, Positive] = 1.0
@@ -90,7 +88,7 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
 
 
 class DeltaHBVAnalysisParameters(AnalysisParameters):
-    """What the four of them take."""
+    """What the four notebooks that read trained delta-HBVs take."""
 
     takes_runs_of: ClassVar[tuple[str, ...]] = ("delta_hbv_01_train",)
 
@@ -101,12 +99,12 @@ class DeltaHBVBenchmarkParameters(DeltaHBVAnalysisParameters):
     notebook: ClassVar[str] = "delta_hbv_02_benchmark"
 
     et_path: InputPath | None = None
-    """NetCDF with `et` over (basin, time) to compare with; the hidden truth where the catchments
-    carry one."""
+    """NetCDF with `et` over (basin, time) to compare with; if None, the hidden truth of synthetic
+    catchments."""
     hydrographs: Count = 3
-    """Catchments near the median NSE to draw, as Fig. 3 of the paper."""
+    """Number of catchments near the median NSE that are drawn, as in Fig. 3 of the paper."""
     hydrograph_period: Period | None = None
-    """Of the hydrographs; the last two years of the test period where None."""
+    """Of the hydrographs; if None, the last two years of the test period."""
 
 
 class DeltaHBVFluxesParameters(DeltaHBVAnalysisParameters):
@@ -116,9 +114,9 @@ class DeltaHBVFluxesParameters(DeltaHBVAnalysisParameters):
 
     et_path: InputPath | None = None
     nse_above: Number = 0.5
-    """The subset of catchments in Fig. 5b, d and f."""
+    """Least NSE of the catchments in Fig. 5b, d and f."""
     basin: str | None = None
-    """The catchment whose stores and fluxes are drawn; the one of median NSE where None."""
+    """The catchment whose stores and fluxes are drawn; if None, the one of median NSE."""
 
 
 class DeltaHBVDynamicParameters(DeltaHBVAnalysisParameters):
@@ -127,7 +125,7 @@ class DeltaHBVDynamicParameters(DeltaHBVAnalysisParameters):
     notebook: ClassVar[str] = "delta_hbv_04_dynamic_parameters"
 
     basins: list[str] | None = None
-    """Catchments drawn; where None the driest, the snowiest and the wettest that the models
+    """Catchments that are drawn; if None, the driest, the snowiest and the wettest that the models
     simulate well."""
 
 

@@ -1,4 +1,4 @@
-"""YAML that means what it says: what YAML 1.1 would change in silence is an error."""
+"""YAML without surprises: what YAML 1.1 would change in silence is an error."""
 
 import re
 from typing import Any
@@ -24,8 +24,8 @@ def plain_values(text: str, where: str) -> Any:
     Raises
     ------
     ParameterError
-        `WHERE, line N: ` and what is wrong: not YAML; a name that is a list or is there twice; a
-        tag that does not fit; a number in base 8 or 60, or beyond 1e15; endless nesting.
+        `WHERE, line N: ` and what is wrong: not YAML; a name that is a list or occurs twice; a tag
+        that does not fit; a number in base 8 or 60, or beyond 1e15; endless nesting.
     """
     try:
         loader = _Loader(text)
@@ -45,23 +45,23 @@ def plain_values(text: str, where: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's loader, which checks its nodes before it makes values of them."""
+    """PyYAML's loader with a check of the nodes before they become values."""
 
     count = 0
 
     def check(self, node: yaml.Node, depth: int = 1) -> None:
-        """Raise what is wrong in a node, counting what its aliases repeat."""
+        """Raise what is wrong in a node, with all that its aliases repeat."""
         self.count += 1
         if depth > DEPTH:
             raise _wrong(node, f"nested deeper than {DEPTH} levels")
         if self.count > VALUES:
             raise _wrong(node, f"more than {VALUES:,} values, with those that aliases repeat")
-        fitting = {self.resolve(type(node), node.value, (True, False))}
-        if isinstance(node, yaml.ScalarNode):
-            fitting |= {f"{TAG}str", f"{TAG}float"}
-        if node.tag not in fitting:
-            tag = node.tag.replace(TAG, "!!")
-            raise _wrong(node, f"the tag {tag:.60} does not fit; write the value alone")
+        others = (f"{TAG}str", f"{TAG}float") if isinstance(node, yaml.ScalarNode) else ()
+        if node.tag not in (self.resolve(type(node), node.value, (True, False)), *others):
+            raise _wrong(
+                node,
+                f"the tag {node.tag.replace(TAG, '!!'):.60} does not fit; write the value alone",
+            )
         if isinstance(node, yaml.ScalarNode):
             self._check_scalar(node)
         elif isinstance(node, yaml.SequenceNode):
@@ -86,16 +86,18 @@ class _Loader(yaml.SafeLoader):
         base = 8 if kind == "int" and re.match(r"[+-]?0[0-9_]", text) else 10
         base = 60 if kind in ("int", "float") and ":" in text else base
         if base != 10:
-            hint = (
-                "write numbers without leading zeros or colons, and quote gauge ids and other text"
+            raise _wrong(
+                node,
+                f"YAML reads {text:.60} as a number in base {base}; write numbers without leading"
+                " zeros or colons, and quote gauge ids and other text",
             )
-            raise _wrong(node, f"YAML reads {text:.60} as a number in base {base}; {hint}")
         try:
             text.encode()
             value = self.construct_object(node)
         except (ValueError, OverflowError):
-            noun = NOUNS.get(kind, "text")
-            raise _wrong(node, f"{text!r:.60} cannot be read as {noun}") from None
+            raise _wrong(
+                node, f"{text!r:.60} cannot be read as {NOUNS.get(kind, 'text')}"
+            ) from None
         if not node.style and POWER_OF_TEN.fullmatch(text):
             value = float(text)
         if isinstance(value, int | float) and not abs(value) <= LARGEST:

@@ -12,7 +12,7 @@ from typing import Any
 from hydronb.files import reading
 
 LOOKS = 16
-"""Files looked at side by side: a network's folders answer slowly, but many questions at once."""
+"""Files looked at side by side: network folders answer slowly, but many requests at once."""
 
 
 def digest(value: Any) -> str:
@@ -22,8 +22,8 @@ def digest(value: Any) -> str:
 
 
 def fingerprint(path: Path) -> str:
-    """sha256 of path, size and time of change of a file, or of every file in a folder but hidden
-    ones. No file is read, and a folder is gone through once.
+    """sha256 of path, size and time of change of a file, or of every file in a folder except hidden
+    ones. No file is read.
 
     Raises
     ------
@@ -43,9 +43,9 @@ def fingerprint(path: Path) -> str:
 
 
 def _files(folder: str, above: tuple[str, ...] = ()) -> Iterator[str]:
-    """All files but hidden ones; a link back to a folder `above` is not followed."""
+    """All files except hidden ones; a link back to a folder `above` is not followed."""
     real = os.path.realpath(folder)
-    for entry in os.scandir(folder) if real not in above else ():
+    for entry in [*os.scandir(folder)] if real not in above else []:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
@@ -55,7 +55,7 @@ def _files(folder: str, above: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 def _mark(file: str) -> str:
-    """Size and time of change; a link to nowhere has neither."""
+    """Size and time of change; empty for a broken link."""
     try:
         about = os.stat(file)
     except FileNotFoundError:

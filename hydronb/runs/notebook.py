@@ -1,4 +1,4 @@
-"""A notebook as the runner sees it: which parameters it takes, and a hash of its code."""
+"""A notebook as the runner sees it: its parameters, and a hash of its code."""
 
 import ast
 import hashlib
@@ -25,7 +25,7 @@ from hydronb.parameters import (
 
 
 def notebooks_folder() -> Path:
-    """`notebooks/` beside the package (a checkout), else the one in the working folder."""
+    """`notebooks/` beside the package in a checkout, else the one in the working folder."""
     beside = Path(hydronb.__file__).resolve().parent.parent / "notebooks"
     return beside if beside.is_dir() else Path.cwd() / "notebooks"
 
@@ -58,26 +58,26 @@ class Notebook:
 
     @cached_property
     def code_hash(self) -> str:
-        """Changes with the code, not with outputs, text or metadata."""
+        """A hash that changes with the code, not with outputs, text or metadata."""
         sources = json.dumps([source for source, _ in self._code_cells])
         return hashlib.sha256(sources.encode()).hexdigest()[:16]
 
     @cached_property
     def assigned(self) -> dict[str, Any]:
-        """Name and default of each assignment in the cell tagged `parameters`; None where it is
-        computed."""
+        """Name and default of each assignment in the cell tagged `parameters`; `...` if the default
+        is computed."""
         cell = next((source for source, tags in self._code_cells if "parameters" in tags), "")
         try:
             statements = ast.parse(cell).body
         except (SyntaxError, ValueError, RecursionError) as error:
-            where = f"{self.path}: parameters cell, line {getattr(error, 'lineno', 1)}"
+            where = f"{self.path}: parameters cell, line {getattr(error, 'lineno', 0) or 1}"
             raise ParameterError(f"{where}: not Python; correct it in JupyterLab") from None
         defaults: dict[str, Any] = {}
         for node in statements:
             try:
                 default = ast.literal_eval(getattr(node, "value", None))
             except (ValueError, TypeError, RecursionError):
-                default = None
+                default = ...
             for target in getattr(node, "targets", [getattr(node, "target", None)]):
                 if isinstance(target, ast.Name):
                     defaults[target.id] = default
@@ -85,12 +85,11 @@ class Notebook:
 
     @cached_property
     def schema(self) -> type[NotebookParameters] | None:
-        """The parameters class that the notebook's own code validates with, wherever the file lies
-        and whatever it is called; None where that is no class of the package."""
-        classes = {cls.__name__: cls for cls in NOTEBOOKS.values()}
+        """The parameters class that the notebook's own code names, wherever the file is and
+        whatever it is called; None if that is no class of the package."""
         code = "\n".join(source for source, _ in self._code_cells)
         named = re.search(r"\b(\w+)\.from_notebook\(", code)
-        return classes.get(named[1]) if named else None
+        return {cls.__name__: cls for cls in NOTEBOOKS.values()}.get(named[1]) if named else None
 
     @property
     def takes(self) -> set[str]:
@@ -115,22 +114,24 @@ class Notebook:
         """
         if self.schema is None:
             return self._compare_with_defaults(given)
-        defaults = {name: self.assigned[name] for name in self.takes & self.assigned.keys()}
+        defaults = {n: v for n, v in self.assigned.items() if n in self.takes and v is not ...}
         p = self.schema.validate_parameters(defaults | dict(given))
-        shown: dict[str, Any] = dict.fromkeys(given, True)
-        if isinstance(given.get("data"), Mapping):
-            shown["data"] = set(given["data"])
+        shown = {
+            name: set(v) if isinstance(v, Mapping) and name == "data" else True
+            for name, v in given.items()
+        }
         return p.model_dump(mode="json", include=shown), p.plain(), dict(input_paths(p))
 
     def _compare_with_defaults(
         self, given: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
-        """`check` for a notebook without a class: numbers where the default is one, text where it
-        is text."""
+        """`check` for a notebook without a class: a parameter is a number if its default is one,
+        and text if that is text."""
         for name in given:
             if name not in self.assigned:
-                hint = nearest(name, self.assigned)
-                raise ParameterError(f"unknown parameter {name!r:.60} of {self.name}{hint}")
+                raise ParameterError(
+                    f"unknown parameter {name!r:.60} of {self.name}{nearest(name, self.assigned)}"
+                )
         plain = _plain(
             {name: _like(value, self.assigned[name], name) for name, value in given.items()}
         )
@@ -157,7 +158,7 @@ def find_notebook(name: str) -> Notebook:
 
 
 def _like(value: Any, default: Any, name: str) -> Any:
-    """`value`, which must be a number or text where the default is."""
+    """Return `value`, which must be a number or text if the default is."""
     if isinstance(default, str) and isinstance(value, bool | int | float):
         raise ParameterError(f"{name} = {value!r}: text belongs here; put it in quotes")
     if isinstance(default, bool) or not isinstance(default, int | float):
@@ -169,5 +170,7 @@ def _like(value: Any, default: Any, name: str) -> Any:
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """As JSON holds them: dates as text, tuples as lists."""
-    return json.loads(json.dumps(values, default=str))
+    """The values as JSON holds them: dates as text, tuples as lists, None for computed ones."""
+    return json.loads(
+        json.dumps(values, default=lambda value: None if value is ... else str(value))
+    )

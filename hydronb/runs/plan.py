@@ -1,5 +1,5 @@
-"""A plan: which notebooks run with which parameters, read from YAML, checked in full before
-anything starts.
+"""A plan: which notebooks run with which parameters. It is read from YAML and checked in full
+before anything starts.
 
     name: demo
     data: {kind: synthetic}
@@ -29,28 +29,26 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field
 
 from hydronb.errors import ParameterError, located, nearest
-from hydronb.parameters import Parameters, read_parameters, resolve
+from hydronb.parameters import Parameters, once, read_parameters, resolve
 from hydronb.runs.identity import digest, fingerprint
 from hydronb.runs.notebook import Notebook, find_notebook
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,149}")
-SUPERSEDED = "superseded"
-"""Folder that keeps the runs that others have replaced."""
 MOST_RUNS = 10_000
 
 
 def folder_name(name: str) -> str:
-    """`name`, which becomes a folder's.
+    """Return `name`, which is to name a folder.
 
     Raises
     ------
     ParameterError
-        Characters that not every disk takes, or a name that run directories use themselves.
+        A character that not every disk takes, or a name that has another use there.
     """
-    if not NAME.fullmatch(name) or name.endswith(".partial"):
-        rule = "it names a folder; use letters, digits and _ . + -, at most 150"
-        raise ParameterError(f"{name!r:.60}: {rule}")
-    if name.lower() == SUPERSEDED:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,149}", name, re.ASCII) or name.endswith(".partial"):
+        raise ParameterError(
+            f"{name!r:.60}: it names a folder; use letters, digits and _ . + -, at most 150"
+        )
+    if name.lower() == "superseded":
         raise ParameterError(f"{name!r} is where replaced runs are kept; choose another name")
     return name
 
@@ -65,7 +63,9 @@ class Entry(Parameters):
     id: FolderName
     notebook: str
     params: dict[str, Any] = Field(default_factory=dict)
-    each: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
+    each: dict[str, Annotated[list[Any], Field(min_length=1), AfterValidator(once)]] = Field(
+        default_factory=dict
+    )
     needs: list[str] = Field(default_factory=list)
 
 
@@ -109,7 +109,7 @@ class Plan:
     runs: tuple[Run, ...]
 
     def only(self, chosen: list[str]) -> "Plan":
-        """The runs that `chosen` names (ids of entries or runs, `*` allowed) and what they need.
+        """The runs that `chosen` names (ids of entries or of runs, with `*`) and those they need.
 
         Raises
         ------
@@ -131,7 +131,7 @@ class Plan:
 
 
 def needed_first(runs: Iterable[Run]) -> list[Run]:
-    """Runs and all that they need, each once and after what it needs."""
+    """These runs and all that they need, each once and after those it needs."""
     by_id: dict[str, Run] = {}
     waiting = [*runs]
     while waiting:
@@ -139,8 +139,8 @@ def needed_first(runs: Iterable[Run]) -> list[Run]:
         if run.id not in by_id:
             by_id[run.id] = run
             waiting += run.needs
-    graph = {run.id: [needed.id for needed in run.needs] for run in by_id.values()}
-    return [by_id[run_id] for run_id in TopologicalSorter(graph).static_order()]
+    order = TopologicalSorter({run.id: [n.id for n in run.needs] for run in by_id.values()})
+    return [by_id[run_id] for run_id in order.static_order()]
 
 
 def read_plan(path: str | Path) -> Plan:
@@ -149,14 +149,15 @@ def read_plan(path: str | Path) -> Plan:
     Raises
     ------
     ParameterError, DataError
-        One line: which plan, which run, what is wrong.
+        One line that says which plan, which run and what is wrong.
     """
     file, shown = resolve(path), str(path)
     if not os.path.exists(file):
         plans = [str(p.relative_to(Path.cwd())) for p in Path.cwd().glob("params/**/*.yaml")]
         raise ParameterError(f"{shown}: no such plan{nearest(shown, plans)}")
-    hint = "a plan needs `name:` and `runs:` (see params/demo.yaml)"
-    values = read_parameters(file, shown=shown, hint=hint)
+    values = read_parameters(
+        file, shown=shown, hint="a plan needs `name:` and `runs:` (see params/demo.yaml)"
+    )
     with located(shown):
         plan = PlanFile.validate_parameters(_with_value({"name": file.stem} | values))
         entries = _entries(plan)
@@ -171,7 +172,7 @@ def read_plan(path: str | Path) -> Plan:
 
 
 def _with_value(named: Mapping[str, Any]) -> dict[str, Any]:
-    """A key without a value counts as left out."""
+    """Leave out the keys without a value."""
     return {key: value for key, value in named.items() if value is not None}
 
 
@@ -185,8 +186,9 @@ def _entries(plan: PlanFile) -> dict[str, Entry]:
     for entry in entries:
         for needed in entry.needs:
             if needed not in by_id:
-                hint = nearest(needed, by_id)
-                raise ParameterError(f"{entry.id}: needs unknown {needed!r:.60}{hint}")
+                raise ParameterError(
+                    f"{entry.id}: needs unknown {needed!r:.60}{nearest(needed, by_id)}"
+                )
     if sum(math.prod(map(len, entry.each.values())) for entry in entries) > MOST_RUNS:
         raise ParameterError(f"more than {MOST_RUNS:,} runs; shorten the lists in `each`")
     return by_id
@@ -203,8 +205,9 @@ def _in_order(entries: Mapping[str, Entry]) -> list[Entry]:
     try:
         order = [*TopologicalSorter({e.id: e.needs for e in entries.values()}).static_order()]
     except CycleError as error:
-        circle = " needs ".join(reversed(error.args[1]))
-        raise ParameterError(f"circular needs: {circle:.300}") from None
+        raise ParameterError(
+            f"circular needs: {' needs '.join(reversed(error.args[1])):.300}"
+        ) from None
     return [entries[entry_id] for entry_id in order]
 
 
@@ -220,25 +223,25 @@ def _runs(
         with located(run_id):
             given, everything, paths = notebook.check(shared | params)
             runs = given.get("runs")
-            stands_on = [needed.identity for needed in needs]
-            stands_on += [_identity(run) for run in runs] if isinstance(runs, list) else []
+            named = [_identity(str(run)) for run in runs] if isinstance(runs, list) else []
             marks = {}
             for name, path in paths.items():
                 with located(name):
                     marks[name] = look(resolve(path))
-        content = {"notebook": notebook.name, "parameters": given, "needs": stands_on}
-        content["data"] = {n.removeprefix("data."): m for n, m in marks.items() if "data." in n}
-        if files := {n: m for n, m in marks.items() if "data." not in n}:
-            content["files"] = files
-        identity = digest(content)
-        yield Run(run_id, entry.id, notebook, given, everything, needs, marks, identity)
+        files = {n: m for n, m in marks.items() if not n.startswith("data.")}
+        content = {
+            "notebook": notebook.name,
+            "parameters": given,
+            "needs": [needed.identity for needed in needs] + named,
+            "data": {n.removeprefix("data."): marks[n] for n in marks.keys() - files.keys()},
+        } | ({"files": files} if files else {})
+        yield Run(run_id, entry.id, notebook, given, everything, needs, marks, digest(content))
 
 
 def _check_needs(entry: Entry, notebook: Notebook, needs: tuple[Run, ...]) -> None:
-    names = [*entry.params, *entry.each]
-    for name, count in Counter(names).most_common(1):
-        if count > 1:
-            raise ParameterError(f"{name!r:.60} is in params and in each; keep one")
+    names = entry.params.keys() | entry.each.keys()
+    for name in entry.params.keys() & entry.each.keys():
+        raise ParameterError(f"{name!r:.60} is in params and in each; keep one")
     if "run_dir" in names:
         raise ParameterError("run_dir is set by the runner; leave it out")
     if needs and "runs" in names:
@@ -255,8 +258,8 @@ def _check_needs(entry: Entry, notebook: Notebook, needs: tuple[Run, ...]) -> No
 
 
 def _crossed(entry: Entry) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Run id and parameters for each combination of the `each` lists; in the id stand the values,
-    for lists and mappings their position."""
+    """Run id and parameters for each combination of the `each` lists. The id contains the values,
+    or the positions of lists and mappings."""
     numbered = [enumerate(values, start=1) for values in entry.each.values()]
     for choice in itertools.product(*numbered):
         parts, params = [entry.id], dict(entry.params)
@@ -273,6 +276,7 @@ def _identity(path: str) -> str:
 
     record = read_record(resolve(path))
     if record is None or record["status"] != "complete":
-        hint = "is not a complete run directory; see `hydronb status`"
-        raise ParameterError(f"runs: {path:.200} {hint}")
+        raise ParameterError(
+            f"runs: {path:.200} is not a complete run directory; see `hydronb status`"
+        )
     return str(record["identity"])

@@ -1,12 +1,7 @@
 """Training of the CNN-LSTM on grids and of the LSTM on their basin means (Li et al., 2023)."""
 
-from pathlib import Path
-
-import numpy as np
-import pandas as pd
 import torch
 import xarray as xr
-from torch import nn
 
 from hydronb.data import open_grid
 from hydronb.data.grid_windows import (
@@ -18,9 +13,10 @@ from hydronb.data.grid_windows import (
 )
 from hydronb.models.cnn_lstm import CNNLSTM
 from hydronb.parameters import CNNLSTMTrainParameters
-from hydronb.training.predict import predict, save_results
-from hydronb.training.task import Task, target_loss, torch_settings, validator
-from hydronb.vocabulary import MODELS
+from hydronb.training import task
+from hydronb.training.task import Task, model_builder, target_loss, validator
+
+finish = task.finish
 
 
 def open_data(p: CNNLSTMTrainParameters) -> xr.Dataset:
@@ -38,36 +34,24 @@ def prepare(ds: xr.Dataset, p: CNNLSTMTrainParameters, device: str) -> Task:
     """
     means = p.model == "mean_lstm"
     scaling = fit_frame_scaling(ds, p.targets, p.static, p.train_period, means=means)
-    # a period that cannot be predicted stops here
+    # raises here if a period cannot be predicted
     for period in filter(None, (p.validation_period, p.test_period)):
         frame_days(ds, period, p.sequence_length, p.predict_last)
     frames = open_frames(ds, scaling, means=means, device=device)
     samples = frame_samples(
         ds, frames, p.targets, p.train_period, p.sequence_length, p.predict_last
     )
+    settings = ("hidden", "layers", "sequence_length", "predict_last")
     shape = None if means else [ds.sizes["y"], ds.sizes["x"]]
-
-    names = ("model", "hidden", "layers", "sequence_length", "predict_last")
-    settings = {name: getattr(p, name) for name in names}
-
-    def build() -> nn.Module:
-        return MODELS[p.model].make(scaling=scaling, shape=shape, **settings).to(device)
 
     def simulate(model: CNNLSTM, batch: FrameBatch) -> torch.Tensor:
         return model(batch.frames, batch.days)
 
-    std = torch.tensor(
-        np.array(list(scaling.targets.values())), dtype=torch.float32, device=device
-    )[None, :, 1]
-    seen = (*frames.channels, frames.static, samples.target, samples.last)
-    return Task(build, samples, target_loss(p, std, simulate), validator(ds, p), seen)
-
-
-def finish(
-    model: CNNLSTM, ds: xr.Dataset, p: CNNLSTMTrainParameters, run_dir: Path
-) -> pd.DataFrame:
-    """Simulate the test period, write `simulation.nc` and `metrics.csv`, and return the metrics of
-    the first target; one row, the basin."""
-    with torch_settings(p.threads):
-        simulation = predict(model, ds, p.test_period)
-    return save_results(simulation, p.targets, run_dir)[p.targets[0]]
+    std = torch.tensor([list(scaling.targets.values())], dtype=torch.float32, device=device)
+    return Task(
+        model_builder(p, scaling, settings, device, shape=shape),
+        samples,
+        target_loss(p, std[:, :, 1], simulate),
+        validator(ds, p),
+        (*frames.channels, frames.static, samples.target, samples.last),
+    )
