@@ -13,7 +13,7 @@ class Parameter(NamedTuple):
     low: float
     high: float
     unit: str
-    usual: float
+    usual: float = math.nan
 
     def within(self, raw: Any) -> Any:
         """Values within the bounds from a tensor of any real numbers, by a sigmoid."""
