@@ -368,7 +368,7 @@ def test_what_is_wrong_is_said_in_one_line():
             {"targets": ["evaporation"]},
             "targets.0 = 'evaporation' is unknown; choose one of streamflow, et",
         ),
-        ({"targets": ["et", "et"]}, "targets lists 'et' twice"),
+        ({"targets": ["et", "et"]}, "targets = ['et', 'et']: it lists 'et' twice"),
         ({"model": "mean_lstm", "static": ["mask"]}, "mean_lstm sees no grid"),
         ({"predict_last": 99}, "predict_last (99) is longer than sequence_length (12)"),
     ):

@@ -439,7 +439,7 @@ MISTAKES = {
     ),
     "Celsius as kelvin": (
         lambda r, f, t: r["tmean"].update(offset=1),
-        "unknown parameter 'tmean.offset'",
+        "tmean: unknown parameter 'offset'",
     ),
     "metres as mm": (
         lambda r, f, t: r["prcp"].update(factor=0.001),
