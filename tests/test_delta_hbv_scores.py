@@ -11,12 +11,12 @@ from hydronb.analysis import benchmark, choices, flux_scores, published, twin
 from hydronb.analysis.dynamic_parameters import dynamics
 from hydronb.analysis.evapotranspiration import composites
 from hydronb.analysis.flux_scores import Reference
-from hydronb.analysis.settings import model_label
-from hydronb.analysis.water_balance import STORES
+from hydronb.data.hbv_parameters import STORES
 from hydronb.data.synthetic.catchments import synthetic_catchments
 from hydronb.errors import DataError, TrainingError
 from hydronb.parameters import DeltaHBVTrainParameters
 from hydronb.signatures import baseflow_index
+from hydronb.vocabulary import model_label
 
 PERIOD = ("1990-10-01", "1991-09-30")
 

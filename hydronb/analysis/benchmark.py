@@ -10,11 +10,12 @@ import xarray as xr
 import yaml
 
 from hydronb.analysis.ensembles import OBSERVED, SIMULATED, as_members
-from hydronb.analysis.settings import LOSS_LABELS, NOT_THE_MODEL, distinctions, model_label
+from hydronb.analysis.settings import NOT_THE_MODEL, distinctions
 from hydronb.data.dataset import bare_id
 from hydronb.data.sources.benchmark_models import open_benchmark_models
 from hydronb.errors import DataError, TrainingError, nearest
 from hydronb.parameters import read_parameters, training_class
+from hydronb.vocabulary import LOSSES, model_label
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,7 @@ def _labels(parameters: Sequence[Mapping[str, Any]]) -> list[str]:
     """Model, loss if there are several, and what else tells a group from all others like it."""
     several = len({p["loss"] for p in parameters}) > 1
     labels = [
-        model_label(p) + (f", {LOSS_LABELS.get(p['loss'], p['loss'])}" if several else "")
-        for p in parameters
+        model_label(p) + (f", {LOSSES[p['loss']].label}" if several else "") for p in parameters
     ]
     told = distinctions(labels, parameters)
     return [", ".join([label, *extra]) for label, extra in zip(labels, told, strict=True)]

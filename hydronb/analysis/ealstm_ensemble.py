@@ -12,7 +12,7 @@ from hydronb.analysis.benchmark import NOT_THE_MODEL
 from hydronb.data import open_catchments
 from hydronb.data.dataset import choose_basins
 from hydronb.errors import DataError, TrainingError
-from hydronb.models.standardised import ScaledModel
+from hydronb.models.standardised import StandardisedLSTM
 from hydronb.models.weights import load, read_description
 from hydronb.parameters import TrainParameters, read_parameters
 
@@ -23,7 +23,7 @@ class TrainedEALSTM:
 
     path: Path
     parameters: TrainParameters
-    model: ScaledModel
+    model: StandardisedLSTM
     basins: tuple[str, ...]
 
     @property

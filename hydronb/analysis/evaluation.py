@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hydronb.data.scaling import select_period
 from hydronb.data.windows import Samples, prediction_samples
-from hydronb.models.standardised import ScaledModel
+from hydronb.models.standardised import StandardisedLSTM
 from hydronb.parameters import Period
 
 Evaluation = Literal["continuous", "windowed"]
@@ -23,7 +23,7 @@ Windows = tuple[Samples, Int[Tensor, "window last"], Bool[Tensor, "window last"]
 
 
 def evaluation_windows(
-    model: ScaledModel, ds: xr.Dataset, period: Period, evaluation: Evaluation
+    model: StandardisedLSTM, ds: xr.Dataset, period: Period, evaluation: Evaluation
 ) -> Windows:
     """Cover `period` with windows of the model's length, or with one long window per basin.
 

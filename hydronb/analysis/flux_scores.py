@@ -132,7 +132,7 @@ def score_fluxes(runs: Sequence[TrainedRun], reference: Reference) -> pd.DataFra
     """
     observed = reference.streamflow
     sim = _mean([run.simulation()[[SIMULATED]] for run in runs], observed)[SIMULATED]
-    scores = metrics.table(sim, observed, reference.metrics)
+    scores = metrics.metric_table(sim, observed, reference.metrics)
     of_runs = [read_fluxes(run) for run in runs]
     if any(ds is None for ds in of_runs):
         if reference.filtered_bfi:

@@ -26,7 +26,7 @@ from hydronb.data.scaling import select_period
 from hydronb.data.windows import prediction_samples
 from hydronb.errors import DataError, ParameterError, nearest
 from hydronb.models.cnn_lstm import CNNLSTM
-from hydronb.models.standardised import ScaledModel
+from hydronb.models.standardised import StandardisedLSTM
 from hydronb.models.weights import load
 from hydronb.parameters import FitParameters, GridParameters, Period, training_class
 from hydronb.vocabulary import MODELS
@@ -153,7 +153,7 @@ def _of_grid(model: CNNLSTM, ds: xr.Dataset, period: Period) -> Pieces:
         yield np.zeros(len(x), int), days.cpu().numpy(), layers
 
 
-def _of_catchments(model: ScaledModel, ds: xr.Dataset, period: Period) -> Pieces:
+def _of_catchments(model: StandardisedLSTM, ds: xr.Dataset, period: Period) -> Pieces:
     samples = prediction_samples(
         ds,
         model.scaling,
@@ -252,11 +252,12 @@ def shuffle_days(y: xr.DataArray, seed: int) -> xr.DataArray:
     """Each basin's values on other days of the same period: the values are kept, their relation to
     the forcing is lost."""
     rng = np.random.default_rng(seed)
-    shuffled = y.transpose("basin", "time").copy()
-    for row in shuffled.values:
+    y = y.transpose("basin", "time")
+    values = y.to_numpy().copy()
+    for row in values:
         known = np.isfinite(row)
         row[known] = rng.permutation(row[known])
-    return shuffled
+    return y.copy(data=values)
 
 
 def score_probe(fitted: xr.DataArray, y: xr.DataArray) -> dict[str, float]:

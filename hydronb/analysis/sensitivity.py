@@ -23,12 +23,12 @@ from hydronb.errors import DataError
 from hydronb.files import reading
 from hydronb.models.ealstm import EALSTM
 from hydronb.models.kernels.forward_gradient import attribute_gradients
-from hydronb.models.standardised import ScaledModel
+from hydronb.models.standardised import StandardisedLSTM
 from hydronb.parameters import Period
 
 
 def sensitivities(
-    model: ScaledModel,
+    model: StandardisedLSTM,
     ds: xr.Dataset,
     period: Period,
     *,

@@ -25,17 +25,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hydronb.data.dataset import check
-from hydronb.data.hbv_parameters import PARAMETERS, ROUTING
+from hydronb.data.hbv_parameters import OUTFLOW, PARAMETERS, ROUTING, STORES
 from hydronb.data.scaling import require
 from hydronb.errors import DataError, ParameterError, nearest
 
 FORCING = ("prcp", "tmean", "pet")
 """Precipitation (mm/d), mean temperature (degC) and potential evapotranspiration (mm/d): what HBV
 takes, in this order."""
-
-
-STORES = ("snowpack", "meltwater", "soil_moisture", "upper_zone", "lower_zone")
-"""In mm, at the end of the day; the first dimension of a state."""
 
 FLUXES = dict.fromkeys(
     (
@@ -57,9 +53,6 @@ FLUXES = dict.fromkeys(
 
 UNITS = FLUXES | dict.fromkeys(STORES, "mm")
 UNITS |= {name: parameter.unit for name, parameter in (PARAMETERS | ROUTING).items()}
-
-OUTFLOW = ("q0", "q1", "q2")
-"""The fluxes that leave the stores towards the gauge."""
 
 LONG_NAMES = {
     "et": "actual evapotranspiration",
