@@ -68,15 +68,6 @@ def test_every_value_stands_at_its_basin_and_date(tmp_path, kind, source):
     assert "volumetric_soil_water_layer_1_mean" not in ds
 
 
-def test_vapour_pressure_of_fao56():
-    """FAO-56, Table 2.3: 2.338 kPa at 20 degC, 0.611 at 0."""
-    from hydronb.data.sources.caravan import saturation_vapour_pressure
-
-    np.testing.assert_allclose(
-        saturation_vapour_pressure(pd.Series([0.0, 20.0])), [610.8, 2338], rtol=3e-4
-    )
-
-
 def test_tables_are_joined_by_id(root):
     """The rows of the tables are in other orders, and a basin without a file is among them."""
     ds = open_caravan(root, basins=[SECOND, FIRST])

@@ -15,6 +15,7 @@ from hydronb.data.pet import (
     hargreaves,
     oudin,
     radiation_ratio,
+    saturation_vapour_pressure,
 )
 from hydronb.errors import DataError, ParameterError
 
@@ -26,6 +27,13 @@ def catchments(**variables: float) -> xr.Dataset:
     lat = xr.DataArray([30.0, 38.0, 45.0], dims="basin", coords={"basin": ["a_01", "a_02", "a_03"]})
     full = xr.ones_like(lat) * xr.DataArray(np.ones(len(TIME)), dims="time", coords={"time": TIME})
     return xr.Dataset({n: v * full for n, v in variables.items()}, coords={"lat": lat})
+
+
+def test_vapour_pressure_of_fao56():
+    """FAO-56, Table 2.3: 2.338 kPa at 20 degC, 0.611 at 0."""
+    np.testing.assert_allclose(
+        saturation_vapour_pressure(pd.Series([0.0, 20.0])), [610.8, 2338], rtol=3e-4
+    )
 
 
 def test_radiation_of_fao56_example_8():

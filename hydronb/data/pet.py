@@ -1,4 +1,5 @@
-"""Potential evapotranspiration (PET): Hargreaves and Oudin, and which one a source gets."""
+"""Potential evapotranspiration (PET): Hargreaves and Oudin, and which one a source gets; and the
+vapour pressure of air."""
 
 import warnings
 
@@ -120,6 +121,13 @@ def oudin(tmean: xr.DataArray, lat: xr.DataArray | float) -> xr.DataArray:
     """
     radiation = MM_PER_MJ * extraterrestrial_radiation(lat, tmean["time"])
     return _named(radiation * (tmean + 5) / 100, "oudin")
+
+
+def saturation_vapour_pressure(temperature: np.ndarray | pd.Series) -> np.ndarray | pd.Series:
+    """Pa, at a temperature in degC (FAO-56, Eq. 11); at the dew point it is the actual vapour
+    pressure (Eq. 14)."""
+    with np.errstate(over="ignore"):
+        return 610.8 * np.exp(17.27 * temperature / (temperature + 237.3))
 
 
 def radiation_ratio(pet: xr.DataArray, lat: xr.DataArray) -> float:

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from hydronb.data.cache import cached
 from hydronb.data.dataset import FORCINGS, VARIABLES, bare_id, check, choose_basins, require_daily
-from hydronb.data.pet import choose_pet
+from hydronb.data.pet import choose_pet, saturation_vapour_pressure
 from hydronb.errors import DataError, nearest
 
 NAMES = {
@@ -356,12 +356,6 @@ def climate_indices(prcp: xr.DataArray, pet: xr.DataArray) -> xr.Dataset:
             for n, (v, u, t) in made.items()
         }
     )
-
-
-def saturation_vapour_pressure(temperature: pd.Series) -> pd.Series:
-    """Pa, of a temperature in degC (FAO-56, Eq. 11); of the dew point it is the actual vapour
-    pressure (Eq. 14)."""
-    return 610.8 * np.exp(17.27 * temperature / (temperature + 237.3))
 
 
 def _join_camels(ds: xr.Dataset, folder: Path) -> xr.Dataset:
