@@ -87,7 +87,7 @@ def test_a_change_of_key_or_source_makes_anew(folder, source, tmp_path):
 
 
 def renaming_raises(error):
-    """Stands for the module `os` in `hydronb.files`; Zarr, which renames files too, keeps its own."""
+    """Stands for `os` in `hydronb.files`; Zarr, which renames files too, keeps its own."""
 
     def replace(*_):
         raise error

@@ -15,7 +15,7 @@ from hydronb.analysis.benchmark import NOT_THE_MODEL
 from hydronb.data import open_catchments
 from hydronb.data.dataset import choose_basins
 from hydronb.data.scaling import select_period
-from hydronb.data.windows import Samples
+from hydronb.data.windows import WindowSamples
 from hydronb.errors import DataError, TrainingError
 from hydronb.models.standardised import ScaledModel
 from hydronb.models.weights import load, read_description
@@ -97,7 +97,7 @@ def catchments_of(runs: Sequence[TrainedEALSTM]) -> xr.Dataset:
 
 
 def window_days(
-    samples: Samples, ds: xr.Dataset, period: Period
+    samples: WindowSamples, ds: xr.Dataset, period: Period
 ) -> tuple[Int[Tensor, "window last"], Bool[Tensor, "window last"]]:
     """The targets of one basin's windows (`prediction_samples`) as days of `period`, counted from
     0, and which of them to take: those within it that no later window has, as `predict` does."""

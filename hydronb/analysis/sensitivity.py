@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from hydronb.analysis.ealstm_runs import TrainedEALSTM, window_days
 from hydronb.data.scaling import select_period
-from hydronb.data.windows import Samples, prediction_samples
+from hydronb.data.windows import WindowSamples, prediction_samples
 from hydronb.errors import DataError
 from hydronb.models.kernels.forward_gradient import tangents
 from hydronb.models.standardised import ScaledModel
@@ -91,7 +91,7 @@ def _continuous(model: ScaledModel, ds: xr.Dataset, period: Period, progress: bo
 
 
 def _windowed(
-    model: ScaledModel, samples: Samples, new: Bool[Tensor, "window last"], progress: bool
+    model: ScaledModel, samples: WindowSamples, new: Bool[Tensor, "window last"], progress: bool
 ) -> np.ndarray:
     total = torch.zeros(len(samples.ids), samples.static.shape[1], dtype=torch.float64)
     size = max(1, 2**16 // samples.sequence_length)

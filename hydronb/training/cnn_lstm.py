@@ -8,14 +8,9 @@ import torch
 import xarray as xr
 
 from hydronb.data import open_grid
-from hydronb.data.grid_windows import (
-    FrameBatch,
-    fit_frame_scaling,
-    frame_days,
-    frame_samples,
-    open_frames,
-)
+from hydronb.data.grid_windows import GridBatch, fit_grid_scaling, grid_forcing, grid_samples
 from hydronb.data.scaling import select_period
+from hydronb.data.windows import prediction_days
 from hydronb.errors import DataError
 from hydronb.losses import Terms, mse
 from hydronb.models.cnn_lstm import CNNLSTM
@@ -36,13 +31,13 @@ def prepare(ds: xr.Dataset, p: CNNLSTMTrainParameters, device: str) -> Task:
     Raises
     ------
     DataError
-        The data lack what `p` asks for; see `fit_frame_scaling` and `frame_samples`.
+        The data lack what `p` asks for; see `fit_grid_scaling` and `grid_samples`.
     """
     means = p.model == "mean_lstm"
-    scaling = fit_frame_scaling(ds, p.targets, p.static, p.train_period, means=means)
+    scaling = fit_grid_scaling(ds, p.targets, p.static, p.train_period, means=means)
     # a period that cannot be predicted stops here
     for period in filter(None, (p.validation_period, p.test_period)):
-        frame_days(ds, period, p.sequence_length, p.predict_last)
+        prediction_days(ds, period, p.sequence_length, p.predict_last)
     if (
         p.validation_period
         and not select_period(ds, p.validation_period)[p.targets[0]].notnull().any()
@@ -51,9 +46,9 @@ def prepare(ds: xr.Dataset, p: CNNLSTMTrainParameters, device: str) -> Task:
             f"{ds.attrs['basin']} has no {p.targets[0]} in the validation_period"
             f" {p.validation_period}; choose another"
         )
-    frames = open_frames(ds, scaling, means=means, device=device)
-    samples = frame_samples(
-        ds, frames, p.targets, p.train_period, p.sequence_length, p.predict_last
+    forcing = grid_forcing(ds, scaling, means=means, device=device)
+    samples = grid_samples(
+        ds, forcing, p.targets, p.train_period, p.sequence_length, p.predict_last
     )
     shape = None if means else [ds.sizes["y"], ds.sizes["x"]]
 
@@ -72,12 +67,12 @@ def prepare(ds: xr.Dataset, p: CNNLSTMTrainParameters, device: str) -> Task:
         np.array(list(scaling.targets.values())), dtype=torch.float32, device=device
     )[None, :, 1]
 
-    def loss_of(model: CNNLSTM, batch: FrameBatch) -> torch.Tensor:
-        sim = model(batch.frames, batch.days)
+    def loss_of(model: CNNLSTM, batch: GridBatch) -> torch.Tensor:
+        sim = model(batch.forcing, batch.days)
         return mse(Terms(sim, batch.target, std[batch.basin], model.targets_std, batch.basin))
 
     validate = validator(ds, p.validation_period) if p.validation_period else None
-    seen = (*frames.channels, frames.static, samples.target, samples.last)
+    seen = (*forcing.channels, forcing.static, samples.target, samples.last)
     return Task(build, samples, loss_of, validate, seen)
 
 
