@@ -108,7 +108,7 @@ def test_auto_replaces_an_impossible_source_for_all_basins_at_once():
     ds = catchments(tmin=5.0, tmax=19.0)
     own = catchments(pet=14.0)["pet"]
     own[0] = 2.8  # plausible in one basin alone
-    with pytest.warns(PetWarning, match="hargreaves stands in for it") as caught:
+    with pytest.warns(PetWarning, match="hargreaves is used instead") as caught:
         out = choose_pet(ds, own=own, own_name="pot_evap", where="caravan")
     assert len(caught) == 1
     assert "\n" not in str(caught[0].message)
@@ -125,7 +125,7 @@ def test_era5_land_is_refused_by_name():
     """A few of its basins alone look plausible (ratios from 0.34 in Caravan)."""
     ds = catchments(tmean=12.0)
     own = catchments(pet=4.0)["pet"]
-    with pytest.warns(PetWarning, match="oudin stands in for it"):
+    with pytest.warns(PetWarning, match="oudin is used instead"):
         choose_pet(ds, own=own, own_name="potential_evaporation_sum")
 
 

@@ -94,7 +94,7 @@ class BenchmarkParameters(NotebookParameters):
     """What is scored; all runs simulate it."""
     metrics: list[str] = ["nse", "kge", "alpha_nse", "beta_nse", "fhv", "fms", "flv"]
     benchmark_models: str = ""
-    """Folder of the released benchmark models (`hydronb.data.sources.benchmark_models`); none where
+    """Folder of the released benchmark models (`hydronb.data.sources.published`); none where
     empty."""
     draws: Count = 1000
     """Draws of water years for the intervals."""
