@@ -65,13 +65,13 @@ def reading(
         yield
     except HydronbError:
         raise
-    except FileNotFoundError:
-        raise error(f"no such file: {path}{remedy}") from None
     except UnicodeDecodeError:
         raise error(f"{path} is not {what}: it is not text in UTF-8{remedy}") from None
     except MemoryError:
         raise error(f"{path} does not fit into memory{remedy}") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as problem:
+        if isinstance(problem, FileNotFoundError) and not path.exists():
+            raise error(f"no such file: {path}{remedy}") from None
         reason = getattr(problem, "strerror", None) or first_line(problem)
         raise error(f"{path} cannot be read as {what} ({reason}){remedy}") from None
 
@@ -115,8 +115,8 @@ def read_dataset(
     with reading(path, "NetCDF or Zarr", hint=hint, error=error):
         if not path.exists():
             raise FileNotFoundError
-        engine = "zarr" if path.is_dir() else None
-        with xr.open_dataset(path, engine=engine) as ds:
+        zarr = {"engine": "zarr", "consolidated": False} if path.is_dir() else {}
+        with xr.open_dataset(path, **zarr) as ds:
             return ds.load()
 
 

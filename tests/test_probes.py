@@ -17,7 +17,7 @@ from hydronb import plots
 from hydronb.analysis import probes
 from hydronb.analysis.benchmark import read_run
 from hydronb.data import open_catchments
-from hydronb.data.grid_windows import fit_frame_scaling
+from hydronb.data.grid_windows import fit_grid_scaling
 from hydronb.data.scaling import fit_scaling
 from hydronb.errors import DataError, ParameterError
 from hydronb.models.cnn_lstm import CNNLSTM
@@ -40,7 +40,7 @@ def series(values, seed=0, basins=("a", "b")):
 
 def grid_model(ds, model="cnn_lstm", predict_last=1, targets=("streamflow",)):
     means = model == "mean_lstm"
-    scaling = fit_frame_scaling(ds, list(targets), [], TRAIN, means=means)
+    scaling = fit_grid_scaling(ds, list(targets), [], TRAIN, means=means)
     torch.manual_seed(3)
     shape = None if means else [ds.sizes["y"], ds.sizes["x"]]
     made = CNNLSTM(

@@ -212,13 +212,13 @@ def test_the_order_of_an_epoch():
 def test_every_sample_is_seen_once_an_epoch_the_last_batch_too(ds, tmp_path, monkeypatch):
     """Of each epoch all samples, in batches of 32 and what is left."""
     seen = []
-    gather = hydronb.data.windows.Samples.gather
+    gather = hydronb.data.windows.WindowSamples.gather
 
     def noting(self, index):
         seen.append(index)
         return gather(self, index)
 
-    monkeypatch.setattr(hydronb.data.windows.Samples, "gather", noting)
+    monkeypatch.setattr(hydronb.data.windows.WindowSamples, "gather", noting)
     train(ds, settings(samples_per_epoch=None, epochs=2, validation_period=None), tmp_path)
     n = int(torch.cat(seen).max()) + 1
     sizes = [len(index) for index in seen]

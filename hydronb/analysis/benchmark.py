@@ -12,7 +12,7 @@ import yaml
 from hydronb.analysis.ensembles import OBSERVED, SIMULATED, as_members
 from hydronb.analysis.settings import NOT_THE_MODEL, distinctions
 from hydronb.data.dataset import bare_id
-from hydronb.data.sources.benchmark_models import open_benchmark_models
+from hydronb.data.sources.published import open_benchmark_models
 from hydronb.errors import DataError, TrainingError, nearest
 from hydronb.parameters import read_parameters, training_class
 from hydronb.vocabulary import LOSSES, model_label
@@ -175,7 +175,7 @@ def _aligned(read: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
 def with_benchmark_models(
     members: Mapping[str, xr.Dataset], folder: str | Path
 ) -> dict[str, xr.Dataset]:
-    """`members` and the benchmark models of `folder` (`hydronb.data.sources.benchmark_models`), on
+    """`members` and the benchmark models of `folder` (`hydronb.data.sources.published`), on
     the basins and days of all.
 
     Raises

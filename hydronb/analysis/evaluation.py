@@ -8,7 +8,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from hydronb.data.scaling import select_period
-from hydronb.data.windows import Samples, prediction_samples
+from hydronb.data.windows import WindowSamples, prediction_samples
 from hydronb.models.standardised import StandardisedLSTM
 from hydronb.parameters import Period
 
@@ -19,7 +19,7 @@ day to day after a warm-up as long as that of a window; `sequence_length` times 
 model was trained on one day per window."""
 
 
-Windows = tuple[Samples, Int[Tensor, "window last"], Bool[Tensor, "window last"]]
+Windows = tuple[WindowSamples, Int[Tensor, "window last"], Bool[Tensor, "window last"]]
 
 
 def evaluation_windows(

@@ -9,6 +9,7 @@ from hydronb.parameters.base import (
     AnalysisParameters,
     Count,
     FitParameters,
+    GridSourceName,
     InputPath,
     LossName,
     Parameters,
@@ -24,7 +25,7 @@ class GridParameters(Parameters):
     """Where the gridded catchment comes from; the `data:` of the cnn_lstm notebooks. See
     `hydronb.data.open_grid`."""
 
-    kind: Literal["synthetic", "file"] = "synthetic"
+    kind: GridSourceName = "synthetic"
     path: InputPath | None = None
     """NetCDF or Zarr in the convention of `hydronb.data.gridded`."""
     preset: Literal["yellow", "yangtze", "lancang"] | None = None
