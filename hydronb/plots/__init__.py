@@ -5,7 +5,15 @@ from hydronb.plots.basins import attribute_distributions, attribute_maps, basin_
 from hydronb.plots.ensembles import difference_intervals, search_scores
 from hydronb.plots.grids import grid_maps, storm
 from hydronb.plots.probes import probe_scores
-from hydronb.plots.rivers import flow_duration_curve, forcing, hydrograph, regime
+from hydronb.plots.rivers import (
+    flow_duration_curve,
+    forcing,
+    hydrograph,
+    rain,
+    regime,
+    series,
+    stacked,
+)
 from hydronb.plots.scenarios import day_by_day, scenario_scores
 from hydronb.plots.scores import cdf, loss_curve, one_to_one
 from hydronb.plots.style import axis_label, colours, save, start
@@ -27,10 +35,13 @@ __all__ = [
     "loss_curve",
     "one_to_one",
     "probe_scores",
+    "rain",
     "regime",
     "save",
     "scenario_scores",
     "search_scores",
+    "series",
+    "stacked",
     "start",
     "storm",
 ]

@@ -1,13 +1,16 @@
-"""How sure: scores and differences with their intervals, and the results of a search."""
+"""Uncertainty: differences of scores with their intervals, and the results of a search."""
 
 import holoviews as hv
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hydronb.plots.style import COLOURS, FREE, INK, WIDTH, _bokeh
+from hydronb.plots.style import COLOURS, FREE, INK, WIDTH, on_bokeh
+
+GREY = "#a0a0a0"
 
 
+@on_bokeh
 def difference_intervals(
     difference: pd.Series,
     bounds: xr.DataArray,
@@ -17,8 +20,8 @@ def difference_intervals(
     width: int = WIDTH,
     height: int = 320,
 ) -> hv.Overlay:
-    """The difference of two models in every basin, ordered, with its interval; sure ones (zero
-    outside) in colour.
+    """The difference of two models in every basin, ordered, with its interval, in colour where zero
+    lies outside the interval.
 
     Parameters
     ----------
@@ -29,46 +32,35 @@ def difference_intervals(
     label
         Of the y axis.
     """
-    _bokeh()
-    frame = pd.DataFrame(
-        {
-            "difference": difference,
-            "low": bounds.sel(bound="low").to_series(),
-            "high": bounds.sel(bound="high").to_series(),
-        }
-    ).dropna()
-    frame = frame.sort_values("difference").rename_axis("basin").reset_index()
-    frame["share"] = (np.arange(len(frame)) + 0.5) / max(len(frame), 1)
+    limits = {bound: bounds.sel(bound=bound).to_series() for bound in ("low", "high")}
+    frame = pd.DataFrame({"difference": difference, **limits}).dropna().sort_values("difference")
+    frame = frame.rename_axis("basin").reset_index()
+    frame["share"] = frame["share2"] = (np.arange(len(frame)) + 0.5) / max(len(frame), 1)
     sure = (frame["low"] > 0) | (frame["high"] < 0)
     x = hv.Dimension("share", label="share of basins", range=(0, 1))
     y = hv.Dimension("difference", label=label)
-    drawn = []
+    drawn = [hv.Curve([(0, 0), (1, 0)], x, y).opts(color=INK, line_width=1)]
     for part, colour, name in (
-        (frame[~sure], "#a0a0a0", "interval holds zero"),
+        (frame[~sure], GREY, "interval holds zero"),
         (frame[sure], COLOURS["EA-LSTM"], "interval on one side of zero"),
     ):
-        bars = hv.Segments(part.assign(share2=part["share"]), [x, "low", "share2", "high"])
+        bars = hv.Segments(part, [x, "low", "share2", "high"])
         dots = hv.Scatter(part, x, [y, "basin", "low", "high"], label=f"{name}: {len(part)}")
         drawn += [
             bars.opts(color=colour, line_width=1.2),
             dots.opts(color=colour, size=5, tools=["hover"]),
         ]
-    zero = hv.Curve([(0, 0), (1, 0)], x, y).opts(color=INK, line_width=1)
-    low, high = (
-        np.nanpercentile(frame[n], q) if len(frame) else np.nan
-        for n, q in (("low", 2), ("high", 98))
-    )
-    margin = 0.05 * (high - low) if high > low else 1.0
-    return hv.Overlay([zero, *drawn]).opts(
-        width=width,
-        height=height,
-        legend_position="top_left",
-        title=title,
-        ylim=(min(low, 0) - margin, max(high, 0) + margin) if len(frame) else None,
-        **FREE,
+    ylim = None
+    if len(frame):
+        low, high = np.percentile(frame["low"], 2), np.percentile(frame["high"], 98)
+        margin = 0.05 * (high - low) if high > low else 1.0
+        ylim = (min(low, 0) - margin, max(high, 0) + margin)
+    return hv.Overlay(drawn).opts(
+        width=width, height=height, legend_position="top_left", title=title, ylim=ylim, **FREE
     )
 
 
+@on_bokeh
 def search_scores(
     ranked: pd.DataFrame,
     settings: list[str],
@@ -77,8 +69,8 @@ def search_scores(
     width: int = 300,
     height: int = 280,
 ) -> hv.Layout:
-    """The score of every combination against each setting, a panel a setting, with the best of each
-    value joined.
+    """The score of every combination against each setting, one panel per setting, with the best
+    score of each value joined.
 
     Parameters
     ----------
@@ -87,22 +79,17 @@ def search_scores(
     settings
         Its columns to draw; values are shown in order, evenly spaced.
     """
-    _bokeh()
     y = hv.Dimension("score", label=label)
     panels = []
     for name in settings:
-        frame = ranked.reset_index()
-        values = sorted(frame[name].unique())
-        frame["at"] = [str(v) for v in frame[name]]
-        x = hv.Dimension("at", label=name, values=[str(v) for v in values])
-        points = hv.Scatter(frame, x, [y, "settings"]).opts(
-            color="#a0a0a0", size=6, tools=["hover"]
-        )
-        best = [(str(v), frame.loc[frame[name] == v, "score"].max()) for v in values]
-        line = hv.Curve(best, x, y).opts(color=COLOURS["EA-LSTM"], line_width=2)
+        best = ranked.groupby(name)["score"].max().rename(index=str)
+        x = hv.Dimension("at", label=name, values=list(best.index))
+        frame = ranked.reset_index().assign(at=[str(v) for v in ranked[name]])
+        points = hv.Scatter(frame, x, [y, "settings"])
+        line = hv.Curve(list(best.items()), x, y).opts(color=COLOURS["EA-LSTM"], line_width=2)
         panels.append(
-            (line * points).opts(
-                width=width, height=height, title=name, show_grid=True, active_tools=["pan"]
+            (line * points.opts(color=GREY, size=6, tools=["hover"])).opts(
+                width=width, height=height, title=name, **FREE
             )
         )
     return hv.Layout(panels).cols(3).opts(shared_axes=False)

@@ -1,12 +1,11 @@
-"""What linear probes find in a network, beside what they find without it."""
+"""What linear probes find in a network, beside their controls."""
 
 import holoviews as hv
-import numpy as np
 import pandas as pd
 
 from hydronb.errors import DataError
-from hydronb.plots.scenarios import key
-from hydronb.plots.style import FREE, INK, _bokeh
+from hydronb.plots.scenarios import marker_key
+from hydronb.plots.style import FREE, INK, METRICS, on_bokeh
 
 CONTROLS = {
     "network": ("trained network", "#0072B2", "circle"),
@@ -15,14 +14,14 @@ CONTROLS = {
     "shuffled": ("shuffled target", "#7F7F7F", "x"),
     "reference": ("grid mean", "#CC79A7", "diamond"),
 }
-"""What each control is called, its colour and its marker."""
+"""Label, colour and marker of each control."""
 ACROSS = 3
-"""Panels beside each other, and what the marks mean beside the first of them."""
-NAMES = {"nse": "NSE", "r": "r"}
+"""Panels beside each other, with the key to the marks at the end of the first row."""
 LEAST = {"nse": -0.5, "r": -0.2}
-"""Scores below are drawn here: how much worse than useless a probe is does not matter."""
+"""Lower scores are drawn here: how much worse than useless a probe is does not matter."""
 
 
+@on_bokeh
 def probe_scores(
     scores: pd.DataFrame,
     *,
@@ -32,7 +31,7 @@ def probe_scores(
     width: int = 400,
     height: int = 280,
 ) -> hv.Layout:
-    """A panel a run: the score of each target's probe, and those of its controls, by marker and
+    """One panel per run: the score of each target's probe and those of its controls, by marker and
     colour.
 
     Parameters
@@ -51,31 +50,22 @@ def probe_scores(
     DataError
         There are no such scores.
     """
-    _bokeh()
+    label, low = METRICS[value][0], LEAST[value]
     layers = [layer, "grid mean"] if layer == "features" else [layer]
     part = scores[scores["layer"].isin(layers) & (scores["split"] == split)].dropna(subset=[value])
     if part.empty:
-        raise DataError(
-            f"no {NAMES[value]} of {layer} on {split} days among these probes; choose another"
-        )
+        raise DataError(f"no {label} of {layer} on {split} days among these probes; choose another")
     targets = list(dict.fromkeys(part["target"]))
-    controls = [c for c in CONTROLS if c in set(part["control"])]
+    controls = {c: mark for c, mark in CONTROLS.items() if c in set(part["control"])}
     shift = {c: (k - (len(controls) - 1) / 2) * 0.13 for k, c in enumerate(controls)}
-    ticks = [(k, t.removeprefix("true_").replace("_", " ")) for k, t in enumerate(targets)]
-    labels = list(dict.fromkeys(part["label"]))
+    place = part["target"].map(targets.index) + part["control"].map(shift)
+    part = part.assign(place=place, shown=part[value].clip(lower=low))
+    vdims = [hv.Dimension("shown", label=label), "target", value]
     panels = []
-    for label in labels:
-        of_run = part[part["label"] == label]
+    for run, of_run in part.groupby("label", sort=False):
         marks = [hv.HLine(1.0).opts(color=INK, line_dash="dashed", line_width=1)]
-        for control in controls:
-            _, colour, marker = CONTROLS[control]
-            of_control = of_run[of_run["control"] == control]
-            frame = of_control.assign(
-                place=[targets.index(t) + shift[control] for t in of_control["target"]],
-                shown=np.maximum(of_control[value], LEAST[value]),
-            )
-            vdims = [hv.Dimension("shown", label=NAMES[value]), "target", value]
-            points = hv.Scatter(frame, "place", vdims)
+        for control, (_, colour, marker) in controls.items():
+            points = hv.Scatter(of_run[of_run["control"] == control], "place", vdims)
             marks.append(
                 points.opts(color=colour, marker=marker, size=9, tools=["hover"], line_color=colour)
             )
@@ -83,18 +73,20 @@ def probe_scores(
             hv.Overlay(marks).opts(
                 width=width,
                 height=height,
-                title=label,
-                xticks=ticks,
+                title=run,
+                xticks=[
+                    (k, t.removeprefix("true_").replace("_", " ")) for k, t in enumerate(targets)
+                ],
                 xlabel="",
-                ylabel=f"{NAMES[value]}, {split} days",
+                ylabel=f"{label}, {split} days",
                 xrotation=20,
                 xlim=(-0.5, len(targets) - 0.5),
-                ylim=(LEAST[value] - 0.05, 1.05),
+                ylim=(low - 0.05, 1.05),
                 show_legend=False,
                 **FREE,
             )
         )
     rows = [panels[k : k + ACROSS] for k in range(0, len(panels), ACROSS)]
-    beside = [key([CONTROLS[c] for c in controls], 190, height), *[hv.Empty()] * (len(rows) - 1)]
-    cells = [cell for row, last in zip(rows, beside, strict=True) for cell in (*row, last)]
-    return hv.Layout(cells).cols(min(len(panels), ACROSS) + 1).opts(shared_axes=False)
+    key = marker_key(list(controls.values()), 190, height)
+    cells = [cell for k, row in enumerate(rows) for cell in (*row, hv.Empty() if k else key)]
+    return hv.Layout(cells).cols(len(rows[0]) + 1).opts(shared_axes=False)
