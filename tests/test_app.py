@@ -22,9 +22,8 @@ from hypothesis import strategies as st
 from hydronb import plots
 from hydronb.app import catchment, dynamics_page, page, runs_page, similarity_page
 from hydronb.app.outputs import Outputs
-from hydronb.app.pages import PAGES
 from hydronb.app.server import allowed, check_address
-from hydronb.app.shell import App
+from hydronb.app.shell import PAGES, App
 from hydronb.app.state import State
 from hydronb.app.view import Page
 from hydronb.errors import DataError, ParameterError
@@ -129,12 +128,12 @@ def test_runs_are_found_whatever_their_depth_and_nothing_else(tmp_path):
     ]
 
 
-def test_a_problem_that_one_part_is_rid_of_is_still_said_by_the_other():
+def test_a_problem_that_one_part_is_rid_of_is_still_said_by_the_other(outputs):
     def gone() -> str:
         raise DataError("gone")
 
     state = State()
-    page = Page(state)
+    page = Page(state, outputs)
     first, second = (
         page.part(lambda name=name: getattr(state, name) or gone(), [name])
         for name in ("basin", "run")
@@ -302,7 +301,7 @@ def test_states_of_runs(tmp_path):
     app_files.run(tmp_path, "n/left.partial", {}, status="prepared")
     other = app_files.run(tmp_path, "n/older", {})
     (other / "run.json").write_text(json.dumps({"status": "complete"}))
-    table = runs_page.overview(Outputs(tmp_path)).set_index("run")
+    table = runs_page.overview(Page(State(), Outputs(tmp_path))).set_index("run")
     assert table["state"].to_dict() == {
         "tiny/n/bad.partial": "failed",
         "tiny/n/good": "complete",
@@ -317,7 +316,7 @@ def test_states_of_runs(tmp_path):
 def test_a_row_that_is_half_written_is_left_out(tmp_path):
     run = app_files.run(tmp_path, "n/going.partial", {}, status="prepared")
     (run / "progress.csv").write_text("epoch,epochs,loss,valid\n0.5,2,0.9,\n1.0,2,0.8,0.1\n1.5,")
-    assert runs_page.overview(Outputs(tmp_path))["epoch"].tolist() == ["1 of 2"]
+    assert runs_page.overview(Page(State(), Outputs(tmp_path)))["epoch"].tolist() == ["1 of 2"]
 
 
 # Numbers
@@ -326,7 +325,7 @@ def test_a_row_that_is_half_written_is_left_out(tmp_path):
 
 def test_neighbours_by_a_second_computation(outputs, folder):
     state = State(basin="01027000", seed="222")
-    found = similarity_page.neighbours(similarity_page.Embedding(state, outputs))
+    found = similarity_page.neighbours(similarity_page.Embedding(Page(state, outputs)))
     with xr.open_dataset(folder / "tiny/ealstm_05_similarity/similarity/embedding.nc") as ds:
         gates = ds["input_gate"].sel(seed=222).to_pandas()
     away = {
@@ -340,14 +339,14 @@ def test_neighbours_by_a_second_computation(outputs, folder):
 
 def test_a_selection_holds_for_the_benchmarks(outputs):
     chosen = State(selection=["01000000", "01027000"], runs=["tiny/ealstm_01_train/lstm"])
-    (scores,) = catchment.scores(chosen, outputs, "nse").values()
+    (scores,) = catchment.scores(Page(chosen, outputs), "nse").values()
     assert scores.index.tolist() == ["01000000", "01027000"]
 
 
 def test_long_series_are_drawn_as_means_and_say_so(outputs, monkeypatch):
     monkeypatch.setattr(dynamics_page, "POINTS", 100)
     ds = dynamics_page.inside_catchment(
-        State(basin="01013500", years=100), outputs, "tiny/delta_hbv_01_train/dynamic"
+        Page(State(basin="01013500", years=100), outputs), "tiny/delta_hbv_01_train/dynamic"
     )
     drawn, days = dynamics_page.thinned(ds)
     assert days == 8 and drawn.sizes["time"] == 91

@@ -381,7 +381,6 @@ def test_parameters_that_cannot_be(cls, given, message):
 
 def test_figures_draw():
     from hydronb import plots
-    from hydronb.plots.robustness import noise_boxes
     from hydronb.plots.similarity import ranking_bars
 
     plots.start()
@@ -389,7 +388,7 @@ def test_figures_draw():
         {c: [0.5, 0.1] for c in ("mean", "median", "q05", "q25", "q75", "q95")},
         index=pd.Index([0.0, 1.0], name="sigma"),
     )
-    plots.style.render(noise_boxes(boxes, paper=boxes[["median"]]))
+    plots.style.render(plots.noise_boxes(boxes, paper=boxes[["median"]]))
     table = sensitivity.rankings(gradients_of([[[1, 2, 3], [4, 0, 1]]] * 2, (1, 2)))
     plots.style.render(ranking_bars(table))
     kinds = xr.DataArray(

@@ -3,6 +3,8 @@ own."""
 
 import doctest
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -258,6 +260,17 @@ def test_a_folder_that_cannot_be_written(flows, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         plots.save(plots.hydrograph(None, {"LSTM": flows[1]}), tmp_path / "file", "flow")
+
+
+def test_importing_the_figures_loads_neither_data_nor_bokeh():
+    code = """
+import sys
+from hydronb import plots
+names = ("bokeh", "panel", "scipy", "torch", "hydronb.data", "hydronb.analysis", "hydronb.models")
+print(*[name for name in names if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 
 
 def test_examples_in_the_docstrings():

@@ -4,17 +4,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import holoviews as hv
 import pandas as pd
 import xarray as xr
 
 from hydronb import plots
 from hydronb.analysis.benchmark import model_label
-from hydronb.app.outputs import Outputs, find_basin
-from hydronb.app.state import State
+from hydronb.app.outputs import find_basin
+from hydronb.app.view import Page
 from hydronb.data.dataset import bare_id
 from hydronb.errors import DataError, HydronbError
-from hydronb.plots.rivers import observed_first
 
 MOST = 4
 """Number of runs compared where the visitor has chosen none."""
@@ -31,10 +29,10 @@ BY_HAND = "notebooks/"
 """Where notebooks write that were opened by hand, with small smoke configurations."""
 
 
-def run_labels(outputs: Outputs, names: Sequence[str]) -> dict[str, str]:
+def run_labels(page: Page, names: Sequence[str]) -> dict[str, str]:
     """Name of each run by its label in figures: its model, with as much of its folder as tells it
     from other runs of the model."""
-    models = {name: _model(outputs, name) for name in names}
+    models = {name: _model(page, name) for name in names}
     labels = {}
     for name, model in models.items():
         alike = [n for n in names if n != name and models[n] == model]
@@ -44,22 +42,24 @@ def run_labels(outputs: Outputs, names: Sequence[str]) -> dict[str, str]:
     return labels
 
 
-def run_label(outputs: Outputs, name: str) -> str:
+def run_label(page: Page, name: str) -> str:
     """Label of a run that stands alone."""
-    return next(iter(run_labels(outputs, [name])))
+    return next(iter(run_labels(page, [name])))
 
 
-def _model(outputs: Outputs, name: str) -> str:
-    parameters = outputs.parameters(name)
+def _model(page: Page, name: str) -> str:
+    parameters = page.outputs.parameters(name)
     try:
         return model_label(parameters) if isinstance(parameters.get("model"), str) else ""
     except (KeyError, TypeError):  # parameters of another version
         return str(parameters["model"])
 
 
-def newest_first(outputs: Outputs, names: Sequence[str], file: str) -> list[str]:
+def newest_first(page: Page, names: Sequence[str], file: str) -> list[str]:
     """Runs by the age of one of their files, those made by hand last."""
-    return sorted(names, key=lambda n: (n.startswith(BY_HAND), -modified(outputs.root / n / file)))
+    return sorted(
+        names, key=lambda n: (n.startswith(BY_HAND), -modified(page.outputs.root / n / file))
+    )
 
 
 def modified(path: Path) -> float:
@@ -70,23 +70,23 @@ def modified(path: Path) -> float:
         return 0.0
 
 
-def newest_with(outputs: Outputs, file: str, *, what: str, notebook: str, plan: str = "") -> str:
-    """The newest run that holds a file, of a plan if it has one.
+def runs_with(page: Page, *files: str, what: str, notebook: str) -> list[str]:
+    """Runs that hold these files, by the age of the last of them.
 
     Raises
     ------
     DataError
         There is none; it says which notebook makes one.
     """
-    names = newest_first(outputs, outputs.having(file), file)
+    names = newest_first(page, page.outputs.having(*files), files[-1])
     if not names:
         raise DataError(
             f"no {what} here yet; the notebook {notebook} makes one: `hydronb run params/demo.yaml`"
         )
-    return next((n for n in names if n.split("/")[0] == plan), names[0])
+    return names
 
 
-def compared(state: State, outputs: Outputs) -> dict[str, str]:
+def compared(page: Page) -> dict[str, str]:
     """The runs that are compared, by label: the visitor's, else the first few of the newest plan.
 
     Raises
@@ -94,52 +94,51 @@ def compared(state: State, outputs: Outputs) -> dict[str, str]:
     DataError
         There is none.
     """
-    trained = outputs.trained()
+    trained = page.outputs.trained()
     if not trained:
         raise DataError(
             "no trained run here yet; `make demo` (or `hydronb run params/demo.yaml`) makes some"
         )
-    if state.runs:
-        runs = [n for n in state.runs if n in trained]
+    if page.state.runs:
+        runs = [n for n in page.state.runs if n in trained]
         if not runs:
             raise DataError(
-                f"there is no run {state.runs[0][:120]!r} in this outputs folder; choose others"
+                f"there is no run {page.state.runs[0][:120]!r} in this outputs folder; choose"
+                " others"
             )
-        return run_labels(outputs, runs)
-    plan = _newest_plan(state, outputs, trained)
-    first_of_model = {_model(outputs, n): n for n in reversed(plan)}.values()
-    return run_labels(outputs, sorted(sorted(plan, key=lambda n: n not in first_of_model)[:MOST]))
+        return run_labels(page, runs)
+    plan = _newest_plan(page, trained)
+    first_of_model = {_model(page, n): n for n in reversed(plan)}.values()
+    return run_labels(page, sorted(sorted(plan, key=lambda n: n not in first_of_model)[:MOST]))
 
 
-def _newest_plan(state: State, outputs: Outputs, names: Sequence[str]) -> list[str]:
+def _newest_plan(page: Page, names: Sequence[str]) -> list[str]:
     """The runs of the newest plan; of those that simulate the visitor's catchment where any does.
     Only those with most catchments, so that a single gridded one does not stand beside them."""
     plans: dict[str, list[str]] = {}
-    for name in newest_first(outputs, names, "metrics.csv"):
+    for name in newest_first(page, names, "metrics.csv"):
         plans.setdefault(name.split("/")[0], []).append(name)
     simulating = (
         runs
         for runs in plans.values()
-        if state.basin
-        and bare_id(state.basin) in map(bare_id, metrics_by_basin(outputs, runs[0]).index)
+        if page.state.basin
+        and bare_id(page.state.basin) in map(bare_id, metrics_by_basin(page, runs[0]).index)
     )
     chosen = next(simulating, next(iter(plans.values())))
-    sizes = {name: len(metrics_by_basin(outputs, name)) for name in chosen}
+    sizes = {name: len(metrics_by_basin(page, name)) for name in chosen}
     return sorted(name for name, size in sizes.items() if size == max(sizes.values()))
 
 
-def metrics_by_basin(outputs: Outputs, name: str) -> pd.DataFrame:
+def metrics_by_basin(page: Page, name: str) -> pd.DataFrame:
     """Metrics of a run, one row per basin."""
-    return outputs.table(name, "metrics.csv", ["basin"]).set_index("basin")
+    return page.outputs.table(name, "metrics.csv", ["basin"]).set_index("basin")
 
 
-def scores(state: State, outputs: Outputs, metric: str) -> dict[str, pd.Series]:
+def scores(page: Page, metric: str) -> dict[str, pd.Series]:
     """A metric of each basin by the run's label; of the selected basins alone where some are."""
-    tables = {
-        label: metrics_by_basin(outputs, name) for label, name in compared(state, outputs).items()
-    }
+    tables = {label: metrics_by_basin(page, name) for label, name in compared(page).items()}
     series = {
-        label: table.loc[chosen_basins(table.index, state.selection), metric]
+        label: table.loc[chosen_basins(table.index, page.state.selection), metric]
         for label, table in tables.items()
         if metric in table
     }
@@ -155,41 +154,41 @@ def chosen_basins(ids: pd.Index, selection: Sequence[str]) -> pd.Series:
     return inside if inside.any() else pd.Series(True, index=ids)
 
 
-def metrics_of(state: State, outputs: Outputs) -> pd.DataFrame:
+def metrics_of(page: Page) -> pd.DataFrame:
     """Metrics of the clicked catchment, one row per run."""
     rows = {}
-    for label, name in compared(state, outputs).items():
-        table = metrics_by_basin(outputs, name)
+    for label, name in compared(page).items():
+        table = metrics_by_basin(page, name)
         with suppress(DataError):
-            rows[label] = table.loc[find_basin(table.index.to_numpy(), state.basin, label)]
+            rows[label] = table.loc[find_basin(table.index.to_numpy(), page.state.basin, label)]
     if not rows:
         raise DataError(
-            f"none of the compared runs has the catchment {state.basin[:60]!r}; choose other runs"
-            " on the page Benchmarks"
+            f"none of the compared runs has the catchment {page.state.basin[:60]!r}; choose other"
+            " runs on the page Benchmarks"
         )
     return pd.DataFrame(rows).T.astype(float)
 
 
-def in_shown_years(series: xr.Dataset, state: State) -> xr.Dataset:
+def in_shown_years(series: xr.Dataset, page: Page) -> xr.Dataset:
     """The years on the time axis: those that were asked for, or the nearest there are."""
     years = series.indexes["time"].year
-    start = min(max(state.since, years[0]), years[-1])
+    start = min(max(page.state.since, years[0]), years[-1])
     first = f"{start}-01-01" if start > years[0] else None
-    return series.sel(time=slice(first, f"{start + state.years - 1}-12-31"))
+    return series.sel(time=slice(first, f"{start + page.state.years - 1}-12-31"))
 
 
-def flows(state: State, outputs: Outputs) -> tuple[xr.DataArray | None, dict[str, xr.DataArray]]:
+def flows(page: Page) -> tuple[xr.DataArray | None, dict[str, xr.DataArray]]:
     """Observed and simulated streamflow of the clicked catchment, in the years that are shown."""
     obs, simulations, problems = None, {}, []
     variables = ("streamflow", "streamflow_obs")
-    for label, name in compared(state, outputs).items():
+    for label, name in compared(page).items():
         try:
-            ds = outputs.read(name, "simulation.nc", variables, basin=state.basin)
+            ds = page.outputs.read(name, "simulation.nc", variables, basin=page.state.basin)
         except HydronbError as error:
             problems.append(str(error))
             continue
         if "streamflow" in ds:
-            ds = in_shown_years(ds, state)
+            ds = in_shown_years(ds, page)
             simulations[label] = ds["streamflow"]
             obs = ds.get("streamflow_obs") if obs is None else obs
     if not simulations:
@@ -197,21 +196,21 @@ def flows(state: State, outputs: Outputs) -> tuple[xr.DataArray | None, dict[str
     return obs, simulations
 
 
-def flow_figure(state: State, outputs: Outputs) -> hv.Overlay:
+def flow_figure(page: Page) -> plots.Figure:
     """Observed and simulated streamflow of the clicked catchment."""
-    obs, simulations = flows(state, outputs)
-    return plots.hydrograph(obs, simulations, title=f"catchment {state.basin}", height=300)
+    obs, simulations = flows(page)
+    return plots.hydrograph(obs, simulations, title=f"catchment {page.state.basin}", height=300)
 
 
-def flow_table(state: State, outputs: Outputs) -> pd.DataFrame:
+def flow_table(page: Page) -> pd.DataFrame:
     """The hydrograph's series, one column each."""
-    series = observed_first(*flows(state, outputs))
+    series = plots.observed_first(*flows(page))
     return pd.DataFrame({name: da.to_series() for name, da in series.items()})
 
 
-def years_of(outputs: Outputs, names: Sequence[str], file: str) -> tuple[int, int]:
+def years_of(page: Page, names: Sequence[str], file: str) -> tuple[int, int]:
     """First and last year of the series in a file of these runs."""
-    times = [outputs.still(n, file, ["time"]).indexes["time"] for n in names]
+    times = [page.outputs.still(n, file, ["time"]).indexes["time"] for n in names]
     return min(t[0].year for t in times), max(t[-1].year for t in times)
 
 
@@ -222,7 +221,7 @@ def located(values: pd.Series, places: pd.DataFrame) -> xr.DataArray:
     return xr.DataArray(values.reindex(ids).to_numpy(), coords, "basin", name=str(values.name))
 
 
-def gauge_map(values: pd.Series, ds: xr.Dataset, *, label: str, title: str) -> hv.Overlay:
+def gauge_map(values: pd.Series, ds: xr.Dataset, *, label: str, title: str) -> plots.Figure:
     """Values by basin id at the gauges of `ds`, to select and to click."""
     places = pd.DataFrame({n: ds[n].to_numpy() for n in ("basin", "lon", "lat")})
     return plots.basin_map(

@@ -12,12 +12,11 @@ from hydronb.analysis.benchmark import SYMBOLS
 from hydronb.analysis.fluxes import STORES, simulated_balance
 from hydronb.analysis.seasons import mean_year
 from hydronb.app import catchment
-from hydronb.app.outputs import Outputs, find_basin
-from hydronb.app.state import State
+from hydronb.app.outputs import find_basin
 from hydronb.app.view import LinkedPlots, Page, column, heading, html_table, note, row
 from hydronb.errors import DataError
 from hydronb.plots import fluxes as figures
-from hydronb.plots.style import COLOURS, OBSERVED, metric_label
+from hydronb.plots.style import COLOURS, OBSERVED
 
 FILES = ("fluxes.nc", "parameters.nc")
 POINTS = 1500
@@ -25,17 +24,17 @@ POINTS = 1500
 NONE = "none"
 
 
-def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
-    links = LinkedPlots(state)
+def build(page: Page) -> pn.Column:
+    links = LinkedPlots(page.state)
 
     def runs() -> dict[str, str]:
-        return catchment.run_labels(outputs, outputs.having(*FILES))
+        return catchment.run_labels(page, page.outputs.having(*FILES))
 
     def first() -> str:
-        return chosen_model(state, outputs)
+        return chosen_model(page)
 
     def second() -> str:
-        return state.other if state.other != NONE else ""
+        return page.state.other if page.state.other != NONE else ""
 
     one, two = ["model", "basin", "since", "years"], ["other", "basin", "since", "years"]
     return pn.Column(
@@ -46,15 +45,15 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
                 "other",
                 "Beside it",
                 lambda: {"nothing": NONE} | runs(),
-                value=lambda: state.other or NONE,
+                value=lambda: page.state.other or NONE,
                 width=380,
             ),
             page.choice(
                 "basin",
                 "Catchment",
-                lambda: {b: b for b in _basins(outputs, first())},
+                lambda: {b: b for b in _basins(page, first())},
                 on=["model"],
-                value=lambda: chosen_basin(state, outputs),
+                value=lambda: chosen_basin(page),
                 width=180,
             ),
         ),
@@ -62,34 +61,32 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
             page.slider(
                 "since",
                 "From",
-                lambda: catchment.years_of(outputs, [first()], "fluxes.nc"),
+                lambda: catchment.years_of(page, [first()], "fluxes.nc"),
                 on=["model"],
             ),
             page.slider("years", "Years", lambda: (1, 30)),
         ),
         row(
             page.part(
-                lambda: _stack(state, outputs, first()),
+                lambda: _stack(page, first()),
                 one,
                 width=560,
                 name="series",
-                table=lambda: series_table(state, outputs, first()),
+                table=lambda: series_table(page, first()),
             ),
-            page.part(
-                lambda: _stack(state, outputs, second()) if second() else None, two, width=560
-            ),
+            page.part(lambda: _stack(page, second()) if second() else None, two, width=560),
         ),
         row(
-            page.part(lambda: _seasons(state, outputs, first()), ["model", "basin"], width=520),
+            page.part(lambda: _seasons(page, first()), ["model", "basin"], width=520),
             page.part(
-                lambda: _seasons(state, outputs, second()) if second() else None,
+                lambda: _seasons(page, second()) if second() else None,
                 ["other", "basin"],
                 width=520,
             ),
         ),
         row(
             page.part(
-                lambda: _balance(state, outputs, [first(), second()]),
+                lambda: _balance(page, [first(), second()]),
                 ["model", "other", "basin"],
                 width=700,
             )
@@ -100,23 +97,23 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
                 page.choice(
                     "parameter",
                     "On the map",
-                    lambda: _mapped(outputs, first()),
+                    lambda: _mapped(page, first()),
                     on=["model"],
-                    value=lambda: _parameter(state, outputs),
+                    value=lambda: _parameter(page),
                     width=260,
                 ),
                 page.part(
-                    lambda: _map(state, outputs, first()),
+                    lambda: _map(page, first()),
                     ["model", "parameter"],
                     drawn=links.listen("one"),
-                    table=lambda: mapped_values(state, outputs, first()).to_frame(),
+                    table=lambda: mapped_values(page, first()).to_frame(),
                     name="parameter",
                 ),
             ),
             column(
                 pn.Spacer(height=58),
                 page.part(
-                    lambda: _map(state, outputs, second()) if second() else None,
+                    lambda: _map(page, second()) if second() else None,
                     ["other", "parameter"],
                     drawn=links.listen("two"),
                 ),
@@ -126,41 +123,34 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
     )
 
 
-def chosen_model(state: State, outputs: Outputs) -> str:
+def chosen_model(page: Page) -> str:
     """The visitor's model, else the newest of those with most dynamic parameters."""
-    if state.model:
-        return state.model
-    names = catchment.newest_first(outputs, outputs.having(*FILES), "parameters.nc")
-    if not names:
-        raise DataError(
-            "no delta-HBV here yet; the notebook delta_hbv_01_train makes one: "
-            "`hydronb run params/demo.yaml`"
-        )
-    return max(names, key=lambda n: len(outputs.parameters(n).get("dynamic") or ()))
+    if page.state.model:
+        return page.state.model
+    names = catchment.runs_with(page, *FILES, what="delta-HBV", notebook="delta_hbv_01_train")
+    return max(names, key=lambda n: len(page.outputs.parameters(n).get("dynamic") or ()))
 
 
-def chosen_basin(state: State, outputs: Outputs) -> str:
+def chosen_basin(page: Page) -> str:
     """The visitor's catchment by the id it has here, else the first there is."""
-    name = chosen_model(state, outputs)
-    ids = _basins(outputs, name)
-    return find_basin(ids, state.basin, name) if state.basin else str(ids[0])
+    name = chosen_model(page)
+    ids = _basins(page, name)
+    return find_basin(ids, page.state.basin, name) if page.state.basin else str(ids[0])
 
 
-def _basins(outputs: Outputs, name: str) -> np.ndarray:
-    return outputs.still(name, "fluxes.nc", ["basin"])["basin"].values.astype(str)
+def _basins(page: Page, name: str) -> np.ndarray:
+    return page.outputs.still(name, "fluxes.nc", ["basin"])["basin"].values.astype(str)
 
 
-def inside_catchment(
-    state: State, outputs: Outputs, name: str, *, whole: bool = False
-) -> xr.Dataset:
+def inside_catchment(page: Page, name: str, *, whole: bool = False) -> xr.Dataset:
     """All that a run says about the catchment, over the years that are shown or all; `prcp` is the
     fluxes' rain and snow, and parameters that do not change with time are repeated every day."""
-    here = chosen_basin(state, outputs)
-    fluxes = outputs.read(name, "fluxes.nc", basin=here)
+    here = chosen_basin(page)
+    fluxes = page.outputs.read(name, "fluxes.nc", basin=here)
     if lacking := [n for n in ("rain", "snow", "et", "q0", "q1", "q2", *STORES) if n not in fluxes]:
         raise DataError(f"{name}/fluxes.nc has no {lacking[0]!r}: another version wrote it")
-    parameters = outputs.read(name, "parameters.nc", tuple(SYMBOLS), basin=here)
-    flows = outputs.read(
+    parameters = page.outputs.read(name, "parameters.nc", tuple(SYMBOLS), basin=here)
+    flows = page.outputs.read(
         name, "simulation.nc", ("streamflow", "streamflow_obs", "et_obs"), basin=here
     )
     ds = xr.merge([fluxes, parameters, flows], compat="override", join="inner").drop_vars("basin")
@@ -168,7 +158,7 @@ def inside_catchment(
     for n in SYMBOLS:
         if n in ds and "time" not in ds[n].dims:
             ds[n] = ds[n].expand_dims(time=ds["time"]).assign_attrs(ds[n].attrs)
-    return ds if whole else catchment.in_shown_years(ds, state)
+    return ds if whole else catchment.in_shown_years(ds, page)
 
 
 def thinned(ds: xr.Dataset) -> tuple[xr.Dataset, int]:
@@ -179,8 +169,8 @@ def thinned(ds: xr.Dataset) -> tuple[xr.Dataset, int]:
     return ds.coarsen(time=days, boundary="trim", coord_func="min").mean(keep_attrs=True), days
 
 
-def _stack(state: State, outputs: Outputs, name: str) -> hv.Layout:
-    ds, days = thinned(inside_catchment(state, outputs, name))
+def _stack(page: Page, name: str) -> hv.Layout:
+    ds, days = thinned(inside_catchment(page, name))
     observed = {
         n: {OBSERVED: ds[f"{n}_obs"]} if f"{n}_obs" in ds else {} for n in ("et", "streamflow")
     }
@@ -207,13 +197,13 @@ def _stack(state: State, outputs: Outputs, name: str) -> hv.Layout:
         *(plots.series(c, label=label, height=height) for label, (height, c) in curves.items()),
     ]
     means = f", means over {days} days" if days > 1 else ""
-    label = catchment.run_label(outputs, name)
-    return plots.stacked(panels, title=f"{label}: {chosen_basin(state, outputs)}{means}")
+    label = catchment.run_label(page, name)
+    return plots.stacked(panels, title=f"{label}: {chosen_basin(page)}{means}")
 
 
-def series_table(state: State, outputs: Outputs, name: str) -> pd.DataFrame:
+def series_table(page: Page, name: str) -> pd.DataFrame:
     """Every series that is drawn, daily, one column each; components numbered from 1."""
-    ds = inside_catchment(state, outputs, name)
+    ds = inside_catchment(page, name)
     table = {str(n): v.to_series() for n, v in ds.data_vars.items() if v.dims == ("time",)}
     for n in (n for n in SYMBOLS if n in ds):
         components = ds[n].transpose("component", "time")
@@ -221,8 +211,8 @@ def series_table(state: State, outputs: Outputs, name: str) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def _seasons(state: State, outputs: Outputs, name: str) -> hv.Layout | str:
-    ds = outputs.read(name, "parameters.nc", tuple(SYMBOLS), basin=chosen_basin(state, outputs))
+def _seasons(page: Page, name: str) -> hv.Layout | str:
+    ds = page.outputs.read(name, "parameters.nc", tuple(SYMBOLS), basin=chosen_basin(page))
     panels = [
         figures.seasonal_components(
             mean_year(ds[n].rename(symbol).assign_attrs(long_name=symbol), window=7),
@@ -238,13 +228,11 @@ def _seasons(state: State, outputs: Outputs, name: str) -> hv.Layout | str:
     return hv.Layout(panels).opts(shared_axes=False)
 
 
-def _balance(state: State, outputs: Outputs, names: list[str]) -> str:
+def _balance(page: Page, names: list[str]) -> str:
     rows = {}
     for name in filter(None, names):
-        ds = inside_catchment(state, outputs, name, whole=True).expand_dims(
-            basin=[chosen_basin(state, outputs)]
-        )
-        rows[catchment.run_label(outputs, name)] = simulated_balance(ds["prcp"], ds).iloc[0]
+        ds = inside_catchment(page, name, whole=True).expand_dims(basin=[chosen_basin(page)])
+        rows[catchment.run_label(page, name)] = simulated_balance(ds["prcp"], ds).iloc[0]
     return html_table(
         pd.DataFrame(rows).T,
         "Water balance over all simulated years, mm a year: P = ET + quick flow q0 + interflow q1 +"
@@ -257,28 +245,26 @@ def _balance(state: State, outputs: Outputs, names: list[str]) -> str:
 # ---
 
 
-def _mapped(outputs: Outputs, name: str) -> dict[str, str]:
+def _mapped(page: Page, name: str) -> dict[str, str]:
     """Metrics, and parameters that do not change with time, by label."""
-    constant = outputs.still(name, "parameters.nc").data_vars
-    metrics = catchment.metrics_by_basin(outputs, name).select_dtypes("number")
-    return {metric_label(m): m for m in metrics} | {
+    constant = page.outputs.still(name, "parameters.nc").data_vars
+    metrics = catchment.metrics_by_basin(page, name).select_dtypes("number")
+    return {plots.metric_label(m): m for m in metrics} | {
         f"{n}, mean of components": str(n) for n in constant
     }
 
 
-def _parameter(state: State, outputs: Outputs) -> str:
-    return state.parameter or next(
-        iter(_mapped(outputs, chosen_model(state, outputs)).values()), ""
-    )
+def _parameter(page: Page) -> str:
+    return page.state.parameter or next(iter(_mapped(page, chosen_model(page)).values()), "")
 
 
-def mapped_values(state: State, outputs: Outputs, name: str) -> pd.Series:
+def mapped_values(page: Page, name: str) -> pd.Series:
     """A number for each basin: a metric, or the mean over components of a parameter."""
-    mapped = _parameter(state, outputs)
-    metrics = catchment.metrics_by_basin(outputs, name)
+    mapped = _parameter(page)
+    metrics = catchment.metrics_by_basin(page, name)
     if mapped in metrics:
         return metrics[mapped].astype(float)
-    ds = outputs.still(name, "parameters.nc", ["basin"])
+    ds = page.outputs.still(name, "parameters.nc", ["basin"])
     if mapped not in ds.data_vars:
         raise DataError(
             f"{name} has no metric or constant parameter {mapped[:40]!r}; choose another"
@@ -287,12 +273,12 @@ def mapped_values(state: State, outputs: Outputs, name: str) -> pd.Series:
     return by_basin.to_series().astype(float).rename(mapped)
 
 
-def _map(state: State, outputs: Outputs, name: str) -> hv.Overlay:
-    by_basin = mapped_values(state, outputs, name)
-    label = metric_label(str(by_basin.name))
+def _map(page: Page, name: str) -> hv.Overlay:
+    by_basin = mapped_values(page, name)
+    label = plots.metric_label(str(by_basin.name))
     return catchment.gauge_map(
         by_basin,
-        outputs.still(name, "parameters.nc", ["lat", "lon"]),
+        page.outputs.still(name, "parameters.nc", ["lat", "lon"]),
         label=label,
-        title=f"{label} of {catchment.run_label(outputs, name)}; click a catchment",
+        title=f"{label} of {catchment.run_label(page, name)}; click a catchment",
     )

@@ -3,19 +3,15 @@ controls."""
 
 from collections.abc import Callable
 
-import holoviews as hv
 import pandas as pd
 import panel as pn
 
 from hydronb import plots
 from hydronb.analysis.benchmark import read_published
 from hydronb.app import catchment
-from hydronb.app.outputs import Outputs
-from hydronb.app.state import State
 from hydronb.app.view import WIDE, Page, heading, html_table, note, row
 from hydronb.errors import DataError
-from hydronb.plots.probes import LEAST
-from hydronb.plots.style import metric_label
+from hydronb.plots.scenarios import LEAST
 
 FILE = "probes.csv"
 COLUMNS = ("label", "layer", "target", "control", "split", "nse", "r")
@@ -26,21 +22,21 @@ CONTROLS = (
 )
 
 
-def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
+def build(page: Page) -> pn.Column:
     def kinds(column: str) -> Callable[[], dict[str, str]]:
         """The values in a column of the probes."""
         return lambda: {
             str(v).replace("_", " "): str(v)
-            for v in dict.fromkeys(_table(state, outputs)[column])
+            for v in dict.fromkeys(_table(page)[column])
             if v != "grid mean"
         }
 
     def table(file: str, title: str) -> str | None:
         """A table of the analysis, if it has it."""
-        name = chosen_probes(state, outputs)
-        if not (outputs.folder(name) / file).is_file():
+        name = chosen_probes(page)
+        if not (page.outputs.folder(name) / file).is_file():
             return None
-        return html_table(outputs.table(name, file), title, index=False, digits=2)
+        return html_table(page.outputs.table(name, file), title, index=False, digits=2)
 
     def published(name: str, title: str) -> str:
         return html_table(read_published(name), title, index=False, digits=2)
@@ -52,20 +48,22 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
             page.choice(
                 "probes",
                 "Analysis",
-                lambda: {n: n for n in outputs.having(FILE)},
-                value=lambda: chosen_probes(state, outputs),
+                lambda: {n: n for n in page.outputs.having(FILE)},
+                value=lambda: chosen_probes(page),
                 width=330,
             ),
             page.choice("layer", "Layer", kinds("layer"), on=["probes"], width=140),
-            page.choice("score", "Score", lambda: {metric_label(n): n for n in LEAST}, width=140),
+            page.choice(
+                "score", "Score", lambda: {plots.metric_label(n): n for n in LEAST}, width=140
+            ),
             page.choice("split", "On days", kinds("split"), on=["probes"], width=140),
         ),
         row(
             page.part(
-                lambda: _scores(state, outputs),
+                lambda: _scores(page),
                 ["probes", "layer", "score", "split"],
                 width=700,
-                table=lambda: _table(state, outputs),
+                table=lambda: _table(page),
                 name="probes",
             )
         ),
@@ -91,15 +89,15 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
             page.choice(
                 "series",
                 "Series",
-                lambda: _series(state, outputs),
+                lambda: _series(page),
                 on=["probes"],
-                value=lambda: state.series or next(iter(_series(state, outputs).values()), ""),
+                value=lambda: page.state.series or next(iter(_series(page).values()), ""),
                 width=520,
             )
         ),
         row(
             page.part(
-                lambda: _hydrograph(state, outputs),
+                lambda: _hydrograph(page),
                 ["probes", "series", "since", "years"],
                 width=700,
             )
@@ -108,19 +106,22 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
     )
 
 
-def chosen_probes(state: State, outputs: Outputs) -> str:
+def chosen_probes(page: Page) -> str:
     """The visitor's analysis, else the newest."""
-    return state.probes or catchment.newest_with(
-        outputs, FILE, what="analysis of probes", notebook="cnn_lstm_03_probes"
+    return (
+        page.state.probes
+        or catchment.runs_with(
+            page, FILE, what="analysis of probes", notebook="cnn_lstm_03_probes"
+        )[0]
     )
 
 
-def _table(state: State, outputs: Outputs) -> pd.DataFrame:
-    return outputs.table(chosen_probes(state, outputs), FILE, COLUMNS)
+def _table(page: Page) -> pd.DataFrame:
+    return page.outputs.table(chosen_probes(page), FILE, COLUMNS)
 
 
-def _scores(state: State, outputs: Outputs) -> hv.Layout:
-    table = _table(state, outputs)
+def _scores(page: Page) -> plots.Figure:
+    table, state = _table(page), page.state
     if state.score not in LEAST:
         raise DataError(f"there is no score {state.score[:40]!r}; choose {' or '.join(LEAST)}")
     if not ((table["layer"] == state.layer) & (table["split"] == state.split)).any():
@@ -131,23 +132,25 @@ def _scores(state: State, outputs: Outputs) -> hv.Layout:
     return plots.probe_scores(table, layer=state.layer, value=state.score, split=state.split)
 
 
-def _series(state: State, outputs: Outputs) -> dict[str, str]:
+def _series(page: Page) -> dict[str, str]:
     """Files of probed series, by their titles."""
-    name = chosen_probes(state, outputs)
-    files = sorted(outputs.folder(name).glob("probe_*.nc"), key=lambda f: (len(f.name), f.name))
-    return {str(outputs.still(name, f.name).attrs.get("title", f.name)): f.name for f in files}
+    name = chosen_probes(page)
+    files = sorted(
+        page.outputs.folder(name).glob("probe_*.nc"), key=lambda f: (len(f.name), f.name)
+    )
+    return {str(page.outputs.still(name, f.name).attrs.get("title", f.name)): f.name for f in files}
 
 
-def _hydrograph(state: State, outputs: Outputs) -> hv.Overlay:
-    titles = {file: title for title, file in _series(state, outputs).items()}
+def _hydrograph(page: Page) -> plots.Figure:
+    titles = {file: title for title, file in _series(page).items()}
     if not titles:
         raise DataError(
             "this analysis keeps no series: only runs that were not trained on streamflow, or not"
             " on evaporation, have one"
         )
-    file = state.series or next(iter(titles))
+    file = page.state.series or next(iter(titles))
     if file not in titles:
         raise DataError(f"there is no series {file[:40]!r}; choose another")
-    outputs.still(chosen_probes(state, outputs), file, ["truth", "probed"])
-    ds = catchment.in_shown_years(outputs.read(chosen_probes(state, outputs), file), state)
+    page.outputs.still(chosen_probes(page), file, ["truth", "probed"])
+    ds = catchment.in_shown_years(page.outputs.read(chosen_probes(page), file), page)
     return plots.hydrograph(ds["truth"], {"probe": ds["probed"]}, title=titles[file])

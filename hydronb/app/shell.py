@@ -4,11 +4,21 @@ from typing import Any
 
 import panel as pn
 
+from hydronb.app import benchmarks_page, dynamics_page, probes_page, runs_page, similarity_page
 from hydronb.app.outputs import Outputs
-from hydronb.app.pages import PAGES
 from hydronb.app.state import State, shortened
 from hydronb.app.view import WIDE, Page, message
 from hydronb.errors import nearest
+
+PAGES = {
+    "similarity": ("Similarity", similarity_page.build),
+    "dynamics": ("Dynamic parameters", dynamics_page.build),
+    "benchmarks": ("Benchmarks", benchmarks_page.build),
+    "probes": ("Probes", probes_page.build),
+    "runs": ("Runs", runs_page.build),
+}
+"""Title and builder of each page, by its name in links and in the order of the tabs. A new page is
+its module and a line here."""
 
 
 class App:
@@ -36,9 +46,9 @@ class App:
         """Put the state's page in its place."""
         name = self.state.page
         if name not in self.pages:
-            page = Page(self.state, lambda: self.state.page == name)
+            page = Page(self.state, self.outputs, lambda: self.state.page == name)
             _, build = PAGES[name]
-            self.pages[name] = page, build(page, self.state, self.outputs)
+            self.pages[name] = page, build(page)
         page, view = self.pages[name]
         page.show()
         self.place[:] = [view]

@@ -7,15 +7,13 @@ import pandas as pd
 import panel as pn
 import xarray as xr
 
+from hydronb import plots
 from hydronb.app import catchment
-from hydronb.app.outputs import Outputs, find_basin
-from hydronb.app.state import State
+from hydronb.app.outputs import find_basin
 from hydronb.app.view import LinkedPlots, Page, attempt, column, heading, html_table, note, row
 from hydronb.data.dataset import bare_id
 from hydronb.errors import DataError
-from hydronb.plots import similarity
-from hydronb.plots.basins import attribute_percentiles
-from hydronb.plots.style import with_unit
+from hydronb.plots import similarity as figures
 
 LOOKS = {
     "Silhouettes (Fig. 9)": "silhouettes",
@@ -27,19 +25,19 @@ SPACES = {"embedding": "embedding", "raw attributes": "attributes"}
 NEIGHBOURS = 8
 
 
-def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
-    of = Embedding(state, outputs)
-    links = LinkedPlots(state)
+def build(page: Page) -> pn.Column:
+    of = Embedding(page)
+    links = LinkedPlots(page.state)
     colours = ["embedding", "seed", "space", "k", "colour"]
     clear = pn.widgets.Button(name="Clear selection", width=120, margin=(20, 10, 4, 10))
-    clear.on_click(lambda _: state.param.update(selection=[]))
+    clear.on_click(lambda _: page.state.param.update(selection=[]))
     return pn.Column(
         heading("Catchment similarity"),
         row(
             page.choice(
                 "embedding",
                 "Analysis",
-                lambda: {n: n for n in outputs.having("embedding.nc")},
+                lambda: {n: n for n in page.outputs.having("embedding.nc")},
                 value=lambda: of.name,
                 width=330,
             ),
@@ -75,22 +73,22 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
         row(page.part(lambda: _selected(of), ["selection", "embedding"], width=700)),
         row(
             page.of_basin(
-                lambda: catchment.flow_figure(state, outputs),
+                lambda: catchment.flow_figure(page),
                 ["runs", "since", "years"],
                 width=700,
-                table=lambda: catchment.flow_table(state, outputs),
+                table=lambda: catchment.flow_table(page),
                 name="hydrograph",
             )
         ),
         row(
             page.of_basin(
-                lambda: attribute_percentiles(of.attributes(), of.basin(), of.units()),
+                lambda: plots.attribute_percentiles(of.attributes(), of.basin(), of.units()),
                 ["embedding"],
                 width=480,
             ),
             column(
                 page.of_basin(
-                    lambda: similarity.gates_of_basin(
+                    lambda: figures.gates_of_basin(
                         of.open()["input_gate"].sel(basin=of.basin()),
                         title="input gate, one row per seed",
                     ),
@@ -108,9 +106,7 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
         ),
         row(
             page.of_basin(
-                lambda: html_table(
-                    catchment.metrics_of(state, outputs), "Metrics of the compared runs"
-                ),
+                lambda: html_table(catchment.metrics_of(page), "Metrics of the compared runs"),
                 ["runs"],
                 width=700,
             )
@@ -133,17 +129,20 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
 class Embedding:
     """What the notebook ealstm_05_similarity wrote, as the state asks for it."""
 
-    def __init__(self, state: State, outputs: Outputs) -> None:
-        self.state, self.outputs = state, outputs
+    def __init__(self, page: Page) -> None:
+        self.page, self.state, self.outputs = page, page.state, page.outputs
 
     @property
     def name(self) -> str:
         """The visitor's run directory, else the newest."""
-        return self.state.embedding or catchment.newest_with(
-            self.outputs,
-            "embedding.nc",
-            what="similarity analysis",
-            notebook="ealstm_05_similarity",
+        return (
+            self.state.embedding
+            or catchment.runs_with(
+                self.page,
+                "embedding.nc",
+                what="similarity analysis",
+                notebook="ealstm_05_similarity",
+            )[0]
         )
 
     @property
@@ -222,7 +221,7 @@ class Embedding:
                 f"{self.name} has no attribute or signature {name[:40]!r}; choose another"
             )
         values = pd.Series(ds[name].values, index=ds["basin"].values.astype(str), name=name)
-        return values, with_unit(name, self.units()[name])
+        return values, plots.with_unit(name, self.units()[name])
 
     def basin(self) -> str:
         """The clicked catchment, by the id it has here."""
@@ -237,7 +236,7 @@ class Embedding:
 
 def _plane(of: Embedding) -> hv.Overlay:
     values, label = of.values()
-    return similarity.embedding_plane(
+    return figures.embedding_plane(
         catchment.located(values, of.plane()), label=label, title="UMAP of the input gates"
     )
 
@@ -276,16 +275,16 @@ def _look(of: Embedding) -> tuple[hv.Layout | hv.Image, pd.DataFrame]:
     """The chosen figure of all catchments, and its numbers."""
     look, k = of.state.look, of.state.k
     if look == "silhouettes":
-        return similarity.silhouette_curves(of.silhouettes(), at=k), of.silhouettes()
+        return figures.silhouette_curves(of.silhouettes(), at=k), of.silhouettes()
     if look == "gates":
         gates = of.gates()
         selected = gates["basin"].isin(of.state.selection)
         chosen = gates[selected] if selected.any() else gates
         title = f"input gates of {chosen.sizes['basin']} catchments, seed {of.seed}"
-        return similarity.gate_image(chosen, title=title), gates.to_pandas()
+        return figures.gate_image(chosen, title=title), gates.to_pandas()
     if look == "variance":
         of_k = of.table("variance_reduction.csv", "k", "signature", "weighting", "value", of_k=True)
-        return similarity.variance_bars(of_k, k), of_k
+        return figures.variance_bars(of_k, k), of_k
     if look == "sensitivity":
         return _sensitivity(of)
     raise DataError(f"there is no figure {look[:40]!r}; choose one of {', '.join(LOOKS)}")
@@ -293,13 +292,13 @@ def _look(of: Embedding) -> tuple[hv.Layout | hv.Image, pd.DataFrame]:
 
 def _sensitivity(of: Embedding) -> tuple[hv.Layout, pd.DataFrame]:
     """Of the newest sensitivity analysis of the same plan, else of any."""
-    name = catchment.newest_with(
-        of.outputs,
+    names = catchment.runs_with(
+        of.page,
         "sensitivities.csv",
         what="sensitivity analysis",
         notebook="ealstm_04_sensitivity",
-        plan=of.name.split("/")[0],
     )
+    name = next((n for n in names if n.split("/")[0] == of.name.split("/")[0]), names[0])
     each = of.outputs.table(name, "sensitivities.csv", ["basin", "attribute", "sensitivity"])
     mean = each.pivot_table("sensitivity", "basin", "attribute", aggfunc="mean")
     first = mean.idxmax(axis=1).rename(index=bare_id)
@@ -313,5 +312,5 @@ def _sensitivity(of: Embedding) -> tuple[hv.Layout, pd.DataFrame]:
     ranks = of.outputs.table(name, "rankings.csv", ["attribute", "sensitivity"])
     title = "the attribute that streamflow answers to most"
     most = catchment.gauge_map(first, ds, label="most sensitive to", title=title)
-    bars = similarity.ranking_bars(ranks, title="all catchments; a dot is a seed", width=520)
+    bars = figures.ranking_bars(ranks, title="all catchments; a dot is a seed", width=520)
     return hv.Layout([most, bars]).opts(shared_axes=False), each

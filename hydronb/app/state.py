@@ -13,7 +13,7 @@ LONGEST = 8000
 class State(param.Parameterized):
     """One visitor's choices. An empty text means: the page chooses."""
 
-    page = param.String("", doc="Name of the page, from `hydronb.app.pages.PAGES`.")
+    page = param.String("", doc="Name of the page, from `hydronb.app.shell.PAGES`.")
     basin = param.String("", doc="The catchment that was clicked.")
     runs = param.List(
         [], item_type=str, doc="Trained runs that are compared, by their folders' names."

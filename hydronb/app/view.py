@@ -12,6 +12,7 @@ import panel as pn
 from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, GlyphRenderer, GridPlot, LayoutDOM, Plot
 
+from hydronb.app.outputs import Outputs
 from hydronb.app.state import State
 from hydronb.errors import HydronbError
 from hydronb.plots.refill import bokeh_plots, refill, series_structure
@@ -113,10 +114,12 @@ class Part(pn.viewable.Viewer):
 
 
 class Page:
-    """Parts and widgets of one page, made when it is first looked at."""
+    """What one page shows of an outputs folder for a visitor's state: its parts and widgets."""
 
-    def __init__(self, state: State, shown: Callable[[], bool] = lambda: True) -> None:
-        self.state, self.shown = state, shown
+    def __init__(
+        self, state: State, outputs: Outputs, shown: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.state, self.outputs, self.shown = state, outputs, shown
         self.waiting = self.refreshing = False
         self.parts: list[Part] = []
         self.refreshers: list[tuple[frozenset[str], Callable[[], None]]] = []
@@ -242,7 +245,8 @@ class Page:
                         each.view.visible = each.problem not in said
                         said.add(each.problem)
         finally:  # whatever happened to one, the others are drawn
-            if any(part.stale for part in self.parts) and not self.waiting:
+            later = pn.state.curdoc is not None and any(part.stale for part in self.parts)
+            if later and not self.waiting:
                 self.waiting = True
                 pn.state.onload(lambda: pn.state.curdoc.add_timeout_callback(self._next, PAUSE))
 
@@ -293,9 +297,14 @@ def heading(text: str) -> pn.pane.HTML:
 
 
 def html_table(
-    table: pd.DataFrame, caption: str = "", *, index: bool = True, digits: int = 3
+    table: pd.DataFrame,
+    caption: str = "",
+    *,
+    title: str = "",
+    index: bool = True,
+    digits: int = 3,
 ) -> str:
-    """A table whose cells are plain text, below a caption in small print."""
+    """A table whose cells are plain text, below a title and a caption in small print."""
     text = table.to_html(
         index=index,
         border=0,
@@ -305,7 +314,8 @@ def html_table(
         justify="left",
         float_format=lambda v: f"{round(v, digits) + 0.0:.{digits}f}".rstrip("0").rstrip("."),
     )
-    return f'{note(caption) if caption else ""}<div class="scroll">{text}</div>'
+    above = f"<h3>{html.escape(title)}</h3>" if title else ""
+    return f'{above}{note(caption) if caption else ""}<div class="scroll">{text}</div>'
 
 
 def _download(table: Callable[[], pd.DataFrame], name: str) -> pn.widgets.FileDownload:

@@ -88,8 +88,9 @@ def basin_points(
     )
     legend: dict[str, str] = {}
     if numeric:
-        style = {"color": "value", "cmap": cmap, "clim": clim or _inner_range(frame["value"])}
-        style |= {"clipping_colors": {"NaN": "white"}, **COLOUR_BAR, "colorbar": key}
+        clim = clim or _inner_range(frame["value"])
+        style = {"color": "value", "cmap": cmap, "clim": clim, "clipping_colors": {"NaN": "white"}}
+        style |= COLOUR_BAR | {"colorbar": key}
     else:
         counts = frame["value"].value_counts(sort=False)
         kinds = _in_order(counts)[:most]
@@ -109,13 +110,14 @@ def basin_points(
     if select:
         from bokeh.models import LassoSelectTool
 
-        style |= {"nonselection_alpha": 0.12, "selection_alpha": 1}
-        style |= {"tools": ["box_select", LassoSelectTool(continuous=False)]}
+        tools = ["box_select", LassoSelectTool(continuous=False)]
+        style |= {"tools": tools, "nonselection_alpha": 0.12, "selection_alpha": 1}
     else:
         tooltips += [(d.label, f"@{{{d.name}}}") for d in kdims]
     size = float(np.clip(130 / root, 6, 11) if select else np.clip(90 / root, 5, 12))
-    style = POINT | {"hover_tooltips": tooltips, "size": size} | style
-    return hv.Overlay([*layers, hv.Points(frame, kdims, vdims).opts(**style)])
+    points = hv.Points(frame, kdims, vdims)
+    points = points.opts(**POINT | {"hover_tooltips": tooltips, "size": size} | style)
+    return hv.Overlay([*layers, points])
 
 
 def _in_order(counts: pd.Series) -> list[str]:
@@ -128,10 +130,8 @@ def _in_order(counts: pd.Series) -> list[str]:
 def _inner_range(values: pd.Series) -> tuple[float, float]:
     """2nd and 98th percentile."""
     finite = values[np.isfinite(values)]
-    if finite.empty:
-        return 0.0, 1.0
-    low, high = np.percentile(finite, [2, 98])
-    return (float(low), float(high)) if low < high else (float(low) - 0.5, float(high) + 0.5)
+    low, high = map(float, np.percentile(finite, [2, 98]) if len(finite) else (0, 1))
+    return (low, high) if low < high else (low - 0.5, high + 0.5)
 
 
 def basin_map(

@@ -83,9 +83,8 @@ def components(
     # one line with gaps, since one line per component would be slow to draw
     values = np.pad(others.to_numpy(), ((0, 0), (0, 1)), constant_values=np.nan)
     days = np.append(parameter["time"].to_numpy(), np.datetime64("NaT"))
-    date = hv.Dimension("time", label="date")
-    thin = hv.Curve((np.tile(days, len(values)), values.ravel()), date, dim)
     bold = curve(parameter.isel(component=chosen), dim).opts(color=colour, line_width=2)
+    thin = hv.Curve((np.tile(days, len(values)), values.ravel()), *bold.dimensions())
     return hv.Overlay([thin.opts(color=THIN, line_width=0.7, alpha=0.8), bold]).opts(
         width=width,
         height=height,

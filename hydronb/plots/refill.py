@@ -67,10 +67,8 @@ def _fit_y(plot: Plot, values: np.ndarray) -> None:
         return
     low, high = float(finite.min()), float(finite.max())
     start, end = plot.y_range.start, plot.y_range.end
-    if 0 in (start, end) and low >= 0:
-        low, high = 0.0, (high or 1.0) * 1.15
-    else:
-        margin = 0.1 * (high - low or 1.0)
-        low, high = low - margin, high + margin
-    bottom, top = (high, low) if start > end else (low, high)
+    margin = 0.1 * (high - low or 1.0)
+    from_zero = 0 in (start, end) and low >= 0
+    ends = (0.0, (high or 1.0) * 1.15) if from_zero else (low - margin, high + margin)
+    bottom, top = ends[::-1] if start > end else ends
     plot.y_range.update(start=bottom, end=top, reset_start=bottom, reset_end=top)

@@ -74,8 +74,8 @@ def hydrograph(
     if prcp is None:
         return lower
     days = next(iter((simulations or shown).values()))["time"]
-    upper = rain(prcp.sel(time=slice(days[0], days[-1])), title=title, width=width)
-    return stacked([upper, lower.relabel("")])
+    shown_rain = prcp.sel(time=slice(days[0], days[-1]))
+    return stacked([rain(shown_rain, title=title, width=width), lower.relabel("")])
 
 
 def observed_first(obs: xr.DataArray | None, simulations: Series) -> dict[str, xr.DataArray]:
@@ -158,11 +158,14 @@ def stacked(panels: Sequence[hv.Element | hv.Overlay], *, title: str = "") -> hv
     """Panels over the same days, one above the other, zooming together; dates stand under the
     last."""
     drawn = [
-        panel.opts(xaxis="bottom" if panel is panels[-1] else None, xlabel="", clone=True)
+        panel.opts(
+            xaxis="bottom" if panel is panels[-1] else None,
+            xlabel="",
+            clone=True,
+            **{"title": title} if title and panel is panels[0] else {},
+        )
         for panel in panels
     ]
-    if title:
-        drawn[0] = drawn[0].opts(title=title, clone=True)
     return hv.Layout(drawn).cols(1).opts(shared_axes=True, merge_tools=True)
 
 
@@ -174,9 +177,6 @@ def forcing(
     alone."""
     colour = dict(zip(names, SPARE * 3, strict=False))
     colour |= {"prcp": RAIN, "streamflow": COLOURS[OBSERVED]}
-    titles = {name: ds[name].attrs.get("long_name", name) for name in names}
-    if title:
-        titles[names[0]] = f"{title}: {titles[names[0]]}"
     panels = [
         curve(ds[name], hv.Dimension(name)).opts(
             width=width,
@@ -185,12 +185,13 @@ def forcing(
             line_width=1,
             yticks=4,
             ylabel=ds[name].attrs.get("units", name),
-            title=titles[name],
+            title=ds[name].attrs.get("long_name", name),
             **ALONG_TIME,
         )
         for name in names
     ]
-    return stacked(panels)
+    first = ds[names[0]].attrs.get("long_name", names[0])
+    return stacked(panels, title=f"{title}: {first}" if title else "")
 
 
 @on_bokeh

@@ -1,13 +1,16 @@
-"""Scores and training: distribution functions of a metric, one value against another, loss
-curves."""
+"""Scores of models: their distribution over basins, differences with intervals, the effects of
+noise and of settings, the course of a training."""
 
 from collections.abc import Mapping
 
 import holoviews as hv
 import numpy as np
 import pandas as pd
+import xarray as xr
 
-from hydronb.plots.style import COLOURS, DASHED, FREE, POINT, WIDTH, colours, on_bokeh
+from hydronb.plots.style import COLOURS, DASHED, FREE, INK, POINT, WIDTH, colours, on_bokeh
+
+GREY = "#a0a0a0"
 
 
 @on_bokeh
@@ -45,8 +48,6 @@ def cdf(
                 color=colour[name], interpolation="steps-post", line_width=2, tools=["hover"]
             )
         )
-    if xlim is None and len(pooled):
-        xlim = _score_range(pooled)
     return hv.Overlay(curves).opts(
         width=width,
         height=height + 24 * len(curves),
@@ -54,13 +55,15 @@ def cdf(
         legend_cols=1,
         show_legend=True,
         title=title,
-        xlim=xlim or (None, None),
+        xlim=xlim or _score_range(pooled),
         ylim=(0, 1),
         **FREE,
     )
 
 
-def _score_range(values: np.ndarray) -> tuple[float, float]:
+def _score_range(values: np.ndarray) -> tuple[float | None, float | None]:
+    if not len(values):
+        return None, None
     if values.max() <= 1 + 1e-9 and values.min() < 1:  # a skill score
         return max(-0.5, min(float(values.min()), 0.0)), 1.0
     low, high = np.percentile(values, [2, 98])
@@ -127,4 +130,143 @@ def one_to_one(
     points = hv.Scatter(frame.reset_index(names="basin"), kdim, [vdim, "basin"])
     return (line * points.opts(color=COLOURS["EA-LSTM"], size=7, **POINT)).opts(
         width=width, height=height, xlim=ends, ylim=ends, **FREE
+    )
+
+
+@on_bokeh
+def difference_intervals(
+    difference: pd.Series,
+    bounds: xr.DataArray,
+    *,
+    label: str,
+    title: str = "",
+    width: int = WIDTH,
+    height: int = 320,
+) -> hv.Overlay:
+    """The difference of two models in every basin, ordered, with its interval, in colour where zero
+    lies outside the interval.
+
+    Parameters
+    ----------
+    difference
+        By basin; basins without one are left out.
+    bounds
+        (bound, basin) with `low` and `high`, from `hydronb.analysis.significance.interval`.
+    label
+        Of the y axis.
+    """
+    limits = {bound: bounds.sel(bound=bound).to_series() for bound in ("low", "high")}
+    frame = pd.DataFrame({"difference": difference, **limits}).dropna().sort_values("difference")
+    frame = frame.rename_axis("basin").reset_index()
+    frame["share"] = frame["share2"] = (np.arange(len(frame)) + 0.5) / max(len(frame), 1)
+    sure = (frame["low"] > 0) | (frame["high"] < 0)
+    x = hv.Dimension("share", label="share of basins", range=(0, 1))
+    y = hv.Dimension("difference", label=label)
+    drawn = [hv.Curve([(0, 0), (1, 0)], x, y).opts(color=INK, line_width=1)]
+    for part, colour, name in (
+        (frame[~sure], GREY, "interval holds zero"),
+        (frame[sure], COLOURS["EA-LSTM"], "interval on one side of zero"),
+    ):
+        bars = hv.Segments(part, [x, "low", "share2", "high"])
+        dots = hv.Scatter(part, x, [y, "basin", "low", "high"], label=f"{name}: {len(part)}")
+        drawn += [
+            bars.opts(color=colour, line_width=1.2),
+            dots.opts(color=colour, size=5, tools=["hover"]),
+        ]
+    ylim = None
+    if len(frame):
+        low, high = np.percentile(frame["low"], 2), np.percentile(frame["high"], 98)
+        margin = 0.05 * (high - low) if high > low else 1.0
+        ylim = (min(low, 0) - margin, max(high, 0) + margin)
+    return hv.Overlay(drawn).opts(
+        width=width, height=height, legend_position="top_left", title=title, ylim=ylim, **FREE
+    )
+
+
+@on_bokeh
+def search_scores(
+    ranked: pd.DataFrame,
+    settings: list[str],
+    *,
+    label: str = "median NSE, left-out basins (-)",
+    width: int = 300,
+    height: int = 280,
+) -> hv.Layout:
+    """The score of every combination against each setting, one panel per setting, with the best
+    score of each value joined.
+
+    Parameters
+    ----------
+    ranked
+        From `hydronb.analysis.search.rank`.
+    settings
+        Its columns to draw; values are shown in order, evenly spaced.
+    """
+    y = hv.Dimension("score", label=label)
+    panels = []
+    for name in settings:
+        best = ranked.groupby(name)["score"].max().rename(index=str)
+        x = hv.Dimension("at", label=name, values=list(best.index))
+        frame = ranked.reset_index().assign(at=[str(v) for v in ranked[name]])
+        points = hv.Scatter(frame, x, [y, "settings"])
+        line = hv.Curve(list(best.items()), x, y).opts(color=COLOURS["EA-LSTM"], line_width=2)
+        panels.append(
+            (line * points.opts(color=GREY, size=6, tools=["hover"])).opts(
+                width=width, height=height, title=name, **FREE
+            )
+        )
+    return hv.Layout(panels).cols(3).opts(shared_axes=False)
+
+
+@on_bokeh
+def noise_boxes(
+    boxes: pd.DataFrame,
+    *,
+    paper: pd.DataFrame | None = None,
+    title: str = "",
+    width: int = WIDTH // 2,
+    height: int = 380,
+    low: float | None = None,
+) -> hv.Overlay:
+    """NSE over the standard deviation of the noise (Fig. 6): the box spans 25 to 75 %, the whiskers
+    5 to 95 %, the line is the median and the triangle the mean.
+
+    Parameters
+    ----------
+    boxes
+        Index sigma; columns mean, median, q05, q25, q75, q95.
+    paper
+        Index sigma, column median: the published medians, drawn as crosses.
+    low
+        Where the axis begins; chosen where None. What lies below is cut off.
+    """
+    at = np.arange(len(boxes))
+    left, right = at - 0.32, at + 0.32
+    q05, q25, q75, q95, median = (boxes[c] for c in ("q05", "q25", "q75", "q95", "median"))
+    whiskers = (np.tile(at, 2), pd.concat([q05, q75]), np.tile(at, 2), pd.concat([q25, q95]))
+    medians = hv.Segments((left, median, right, median), label="median")
+    means = hv.Scatter((at, boxes["mean"]), "sigma", "nse", label="mean")
+    layers = [
+        hv.Rectangles((left, q25, right, q75)).opts(
+            color="#C6DCEC", line_color=INK, line_width=0.8
+        ),
+        hv.Segments(whiskers).opts(color=INK, line_width=1),
+        medians.opts(color=COLOURS["LSTM"], line_width=2.5),
+        means.opts(color=COLOURS["delta-HBV"], marker="triangle", size=8),
+    ]
+    if paper is not None:
+        published = paper["median"].reindex(boxes.index)
+        crosses = hv.Scatter((at, published), "sigma", "nse", label="median, paper")
+        layers.append(crosses.opts(color="black", marker="x", size=9, line_width=1.6))
+    return hv.Overlay(layers).opts(
+        width=width,
+        height=height,
+        title=title,
+        xticks=[(i, f"{sigma:g}") for i, sigma in enumerate(boxes.index)],
+        ylim=(max(-1.5, float(q05.min()) - 0.05) if low is None else low, 1.0),
+        xlim=(-0.6, len(at) - 0.4),
+        legend_position="bottom_left",
+        ylabel="NSE (-)",
+        xlabel="standard deviation of the noise (standard deviations of the attributes)",
+        **FREE,
     )

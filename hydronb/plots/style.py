@@ -153,6 +153,8 @@ COLOUR_BAR: dict[str, Any] = {
 
 UNITLESS = ("", "1", "-")
 
+Figure = hv.core.Dimensioned
+"""Any figure of HoloViews."""
 Series = Mapping[str, xr.DataArray]
 """Simulations by label, each over `time`."""
 Arguments = ParamSpec("Arguments")
@@ -189,7 +191,7 @@ def on_bokeh(draw: Callable[Arguments, Drawn]) -> Callable[Arguments, Drawn]:
 
 
 @on_bokeh
-def render(figure: Any) -> Any:
+def render(figure: Figure) -> Any:
     """The bokeh model of a HoloViews figure."""
     from bokeh.document import Document
 
@@ -199,7 +201,7 @@ def render(figure: Any) -> Any:
     return plot.state
 
 
-def save(figure: Any, folder: str | Path, name: str) -> Path:
+def save(figure: Figure, folder: str | Path, name: str) -> Path:
     """Write `figure` as `folder/name.html`, one file that needs neither a network nor this package.
 
     Raises
