@@ -64,6 +64,3 @@ def feng2022(terms: Terms, low_flow_weight: float = 0.25) -> Float[Tensor, ""]:
         weight * torch.sqrt((e**2).sum() / there.sum())
         for weight, e in ((1 - low_flow_weight, error), (low_flow_weight, low_error))
     )
-
-
-LOSSES = {"nse_star": nse_star, "nse_star_paper": nse_star_paper, "mse": mse}

@@ -6,13 +6,17 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from hydronb.analysis.fluxes import (
-    balance_residual,
+from hydronb.analysis.evapotranspiration import (
     compare_et,
     composite_length,
     composite_start,
     composites,
     read_et,
+)
+from hydronb.analysis.water_balance import (
+    RUNOFF,
+    STORES,
+    balance_residual,
     simulated_balance,
 )
 from hydronb.data.synthetic.catchments import synthetic_catchments
@@ -124,7 +128,7 @@ def test_read_et_names_what_is_wrong(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         read_et(path)
     path.write_text("no NetCDF")
-    with pytest.raises(DataError, match="is not NetCDF"):
+    with pytest.raises(DataError, match="cannot be read as NetCDF"):
         read_et(path)
     path.unlink()
     et = daily("2003-01-01", 365)
@@ -164,6 +168,11 @@ def test_the_water_balance_of_the_model_closes(simulated):
         table["P"], ds["prcp"][:, 1:].sum("time", dtype=float) / 364 * 365.25
     )
     np.testing.assert_allclose(table.drop(columns="P").sum(axis=1), table["P"])
+
+
+def test_stores_and_outflows_have_hbvs_names(simulated):
+    assert hbv.STORES == STORES and set(RUNOFF) < set(hbv.FLUXES)
+    assert set(STORES) | set(RUNOFF) < set(simulated[1].data_vars)
 
 
 def test_a_leak_is_seen_where_it_is(simulated):

@@ -9,6 +9,7 @@ from hydronb.app import catchment
 from hydronb.app.state import State
 from hydronb.app.view import Page, choose_by_click, heading, html_table, note, row
 from hydronb.errors import DataError
+from hydronb.metrics import METRICS
 from hydronb.plots.refill import bokeh_plots
 
 
@@ -33,7 +34,7 @@ def build(page: Page) -> pn.Column:
             page.choice(
                 "metric",
                 "Metric",
-                lambda: {plots.metric_label(n): n for n in plots.METRICS},
+                lambda: {plots.metric_label(n): n for n in METRICS},
                 width=170,
             ),
             page.choice(

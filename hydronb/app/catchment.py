@@ -8,11 +8,11 @@ import pandas as pd
 import xarray as xr
 
 from hydronb import plots
-from hydronb.analysis.benchmark import model_label
 from hydronb.app.outputs import find_basin
 from hydronb.app.view import Page
 from hydronb.data.dataset import bare_id
-from hydronb.errors import DataError, HydronbError
+from hydronb.errors import DataError, HydronbError, ParameterError
+from hydronb.vocabulary import model_label
 
 MOST = 4
 """Number of runs compared where the visitor has chosen none."""
@@ -51,7 +51,7 @@ def _model(page: Page, name: str) -> str:
     parameters = page.outputs.parameters(name)
     try:
         return model_label(parameters) if isinstance(parameters.get("model"), str) else ""
-    except (KeyError, TypeError):  # parameters of another version
+    except (ParameterError, KeyError, TypeError):  # parameters of another version
         return str(parameters["model"])
 
 
@@ -214,7 +214,7 @@ def years_of(page: Page, names: Sequence[str], file: str) -> tuple[int, int]:
     return min(t[0].year for t in times), max(t[-1].year for t in times)
 
 
-def located(values: pd.Series, places: pd.DataFrame) -> xr.DataArray:
+def placed_values(values: pd.Series, places: pd.DataFrame) -> xr.DataArray:
     """Values by basin id, at the places in columns beside the column `basin`."""
     ids = places["basin"].astype(str)
     coords = {n: ("basin", places[n].to_numpy()) for n in places} | {"basin": ids.to_numpy()}
@@ -225,5 +225,5 @@ def gauge_map(values: pd.Series, ds: xr.Dataset, *, label: str, title: str) -> p
     """Values by basin id at the gauges of `ds`, to select and to click."""
     places = pd.DataFrame({n: ds[n].to_numpy() for n in ("basin", "lon", "lat")})
     return plots.basin_map(
-        located(values, places), label=label, title=title, height=400, select=True
+        placed_values(values, places), label=label, title=title, height=400, select=True
     )

@@ -8,15 +8,15 @@ import panel as pn
 import xarray as xr
 
 from hydronb import plots
-from hydronb.analysis.benchmark import SYMBOLS
-from hydronb.analysis.fluxes import STORES, simulated_balance
 from hydronb.analysis.seasons import mean_year
+from hydronb.analysis.water_balance import STORES, simulated_balance
 from hydronb.app import catchment
 from hydronb.app.outputs import find_basin
 from hydronb.app.view import LinkedPlots, Page, column, heading, html_table, note, row
 from hydronb.errors import DataError
 from hydronb.plots import fluxes as figures
 from hydronb.plots.style import COLOURS, OBSERVED
+from hydronb.vocabulary import SYMBOLS
 
 FILES = ("fluxes.nc", "parameters.nc")
 POINTS = 1500

@@ -7,7 +7,7 @@ import pandas as pd
 import panel as pn
 
 from hydronb import plots
-from hydronb.analysis.benchmark import read_published
+from hydronb.analysis.published import read_published
 from hydronb.app import catchment
 from hydronb.app.view import WIDE, Page, heading, html_table, note, row
 from hydronb.errors import DataError

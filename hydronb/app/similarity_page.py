@@ -237,7 +237,7 @@ class Embedding:
 def _plane(of: Embedding) -> hv.Overlay:
     values, label = of.values()
     return figures.embedding_plane(
-        catchment.located(values, of.plane()), label=label, title="UMAP of the input gates"
+        catchment.placed_values(values, of.plane()), label=label, title="UMAP of the input gates"
     )
 
 

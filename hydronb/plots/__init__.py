@@ -29,7 +29,6 @@ from hydronb.plots.scores import (
     search_scores,
 )
 from hydronb.plots.style import (
-    METRICS,
     Figure,
     axis_label,
     colours,
@@ -40,7 +39,6 @@ from hydronb.plots.style import (
 )
 
 __all__ = [
-    "METRICS",
     "Figure",
     "attribute_distributions",
     "attribute_maps",

@@ -9,7 +9,8 @@ import pandas as pd
 import xarray as xr
 
 from hydronb.errors import DataError
-from hydronb.plots.style import DASHED, FREE, INK, METRICS, colours, on_bokeh
+from hydronb.metrics import METRICS
+from hydronb.plots.style import DASHED, FREE, INK, colours, on_bokeh
 
 BEST = {"nse": 1.0, "r": 1.0, "alpha": 1.0}
 """Value of a perfect simulation; 0 for all others."""
@@ -29,7 +30,7 @@ def scenario_scores(
     ----------
     scores
         Columns basin, model, target, seed and the metrics, from
-        `hydronb.analysis.scenarios.score_scenarios`.
+        `hydronb.analysis.grid_scenarios.score_scenarios`.
     names
         Label of the axis by metric.
     """
@@ -175,7 +176,7 @@ def probe_scores(
     DataError
         There are no such scores.
     """
-    label, low = METRICS[value][0], LEAST[value]
+    label, low = METRICS[value].label, LEAST[value]
     layers = [layer, "grid mean"] if layer == "features" else [layer]
     part = scores[scores["layer"].isin(layers) & (scores["split"] == split)].dropna(subset=[value])
     if part.empty:

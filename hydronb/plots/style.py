@@ -16,43 +16,10 @@ import xarray as xr
 
 from hydronb.errors import DataError
 from hydronb.files import write
+from hydronb.metrics import METRICS
+from hydronb.vocabulary import COLOURS
 
 OBSERVED = "observed"
-METRICS = {
-    "nse": ("NSE", "1"),
-    "kge": ("KGE", "1"),
-    "r": ("correlation", "1"),
-    "alpha_nse": ("alpha of NSE", "1"),
-    "beta_nse": ("beta of NSE", "1"),
-    "rmse": ("RMSE", "mm/d"),
-    "fhv": ("FHV", "%"),
-    "fms": ("FMS", "%"),
-    "flv": ("FLV", "%"),
-    "bpv": ("peak-flow bias", "1"),
-    "bmv": ("mid-flow bias", "1"),
-    "blv": ("low-flow bias", "1"),
-}
-"""Label and unit of each metric."""
-COLOURS = {
-    OBSERVED: "#000000",
-    "EA-LSTM": "#0072B2",
-    "LSTM": "#D55E00",
-    "LSTM (no statics)": "#E69F00",
-    "delta-HBV": "#009E73",
-    "delta_1": "#E69F00",
-    "delta_n": "#56B4E9",
-    "delta_n(NN_r)": "#332288",
-    "delta_n(beta)": "#882255",
-    "delta_n(gamma)": "#999933",
-    "delta_n(gamma, beta)": "#009E73",
-    "HBV (local)": "#7F7F7F",
-    "CNN-LSTM": "#CC79A7",
-    "climatology": "#7F7F7F",
-    "gamma": "#D55E00",
-    "beta": "#0072B2",
-}
-"""Fixed colours by the label's beginning: `EA-LSTM, NSE*` is an EA-LSTM. The palette of Okabe and
-Ito."""
 SPARE = (
     "#56B4E9",
     "#882255",
@@ -266,4 +233,4 @@ def metric_label(name: str) -> str:
     >>> metric_label("rmse"), metric_label("bpv")
     ('RMSE (mm/d)', 'peak-flow bias')
     """
-    return with_unit(*METRICS[name]) if name in METRICS else name
+    return METRICS[name].axis if name in METRICS else name

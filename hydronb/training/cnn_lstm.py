@@ -1,9 +1,5 @@
 """Training of the CNN-LSTM on grids and of the LSTM on their basin means (Li et al., 2023)."""
 
-from pathlib import Path
-
-import numpy as np
-import pandas as pd
 import torch
 import xarray as xr
 
@@ -15,14 +11,12 @@ from hydronb.data.grid_windows import (
     frame_samples,
     open_frames,
 )
-from hydronb.data.scaling import select_period
-from hydronb.errors import DataError
-from hydronb.losses import Terms, mse
 from hydronb.models.cnn_lstm import CNNLSTM
 from hydronb.parameters import CNNLSTMTrainParameters
-from hydronb.training.ealstm import validator, write_results
-from hydronb.training.predict import predict
-from hydronb.training.task import Task
+from hydronb.training import task
+from hydronb.training.task import Task, model_builder, target_loss, validator
+
+finish = task.finish
 
 
 def open_data(p: CNNLSTMTrainParameters) -> xr.Dataset:
@@ -40,50 +34,24 @@ def prepare(ds: xr.Dataset, p: CNNLSTMTrainParameters, device: str) -> Task:
     """
     means = p.model == "mean_lstm"
     scaling = fit_frame_scaling(ds, p.targets, p.static, p.train_period, means=means)
-    # a period that cannot be predicted stops here
+    # raises here if a period cannot be predicted
     for period in filter(None, (p.validation_period, p.test_period)):
         frame_days(ds, period, p.sequence_length, p.predict_last)
-    if (
-        p.validation_period
-        and not select_period(ds, p.validation_period)[p.targets[0]].notnull().any()
-    ):
-        raise DataError(
-            f"{ds.attrs['basin']} has no {p.targets[0]} in the validation_period"
-            f" {p.validation_period}; choose another"
-        )
     frames = open_frames(ds, scaling, means=means, device=device)
     samples = frame_samples(
         ds, frames, p.targets, p.train_period, p.sequence_length, p.predict_last
     )
+    settings = ("hidden", "layers", "sequence_length", "predict_last")
     shape = None if means else [ds.sizes["y"], ds.sizes["x"]]
 
-    def build() -> CNNLSTM:
-        return CNNLSTM(
-            p.model,
-            scaling,
-            shape=shape,
-            hidden=p.hidden,
-            layers=p.layers,
-            sequence_length=p.sequence_length,
-            predict_last=p.predict_last,
-        ).to(device)
+    def simulate(model: CNNLSTM, batch: FrameBatch) -> torch.Tensor:
+        return model(batch.frames, batch.days)
 
-    std = torch.tensor(
-        np.array(list(scaling.targets.values())), dtype=torch.float32, device=device
-    )[None, :, 1]
-
-    def loss_of(model: CNNLSTM, batch: FrameBatch) -> torch.Tensor:
-        sim = model(batch.frames, batch.days)
-        return mse(Terms(sim, batch.target, std[batch.basin], model.targets_std, batch.basin))
-
-    validate = validator(ds, p.validation_period) if p.validation_period else None
-    seen = (*frames.channels, frames.static, samples.target, samples.last)
-    return Task(build, samples, loss_of, validate, seen)
-
-
-def finish(
-    model: CNNLSTM, ds: xr.Dataset, p: CNNLSTMTrainParameters, run_dir: Path
-) -> pd.DataFrame:
-    """Simulate the test period, write `simulation.nc` and `metrics.csv`, and give back the metrics;
-    see `ealstm`."""
-    return write_results(predict(model, ds, p.test_period), p.targets, run_dir)[p.targets[0]]
+    std = torch.tensor([list(scaling.targets.values())], dtype=torch.float32, device=device)
+    return Task(
+        model_builder(p, scaling, settings, device, shape=shape),
+        samples,
+        target_loss(p, std[:, :, 1], simulate),
+        validator(ds, p),
+        (*frames.channels, frames.static, samples.target, samples.last),
+    )
