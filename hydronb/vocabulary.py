@@ -201,6 +201,8 @@ COLOURS = {
     "HBV (local)": "#7F7F7F",
     "CNN-LSTM": "#CC79A7",
     "climatology": "#7F7F7F",
+    "gamma": "#D55E00",
+    "beta": "#0072B2",
 }
 """Fixed colours by the beginning of a label: `EA-LSTM, NSE*` is an EA-LSTM. Palette of Okabe and
 Ito."""

@@ -369,17 +369,16 @@ def test_parameters_that_cannot_be(cls, given, message):
 
 def test_figures_draw():
     from hydronb import plots
-    from hydronb.plots.robustness import noise_boxes
-    from hydronb.plots.similarity import category_map, ranking
+    from hydronb.plots.similarity import ranking_bars
 
     plots.start()
     boxes = pd.DataFrame(
         {c: [0.5, 0.1] for c in ("mean", "median", "q05", "q25", "q75", "q95")},
         index=pd.Index([0.0, 1.0], name="sigma"),
     )
-    plots.style._render(noise_boxes(boxes, paper=boxes[["median"]]))
+    plots.style.render(plots.noise_boxes(boxes, paper=boxes[["median"]]))
     table = sensitivity.rankings_of_seeds(gradients_of([[[1, 2, 3], [4, 0, 1]]] * 2, (1, 2)))
-    plots.style._render(ranking(table))
+    plots.style.render(ranking_bars(table))
     kinds = xr.DataArray(
         ["x", "y", "x"],
         dims="basin",
@@ -389,8 +388,8 @@ def test_figures_draw():
             "lon": ("basin", [-100.0, -101, -102]),
         },
     )
-    figure = category_map(kinds, most=1, title="kinds")
+    figure = plots.basin_map(kinds, most=1, title="kinds")
     assert [e.label for e in figure if e.label] == ["x (2)", "others (1)"]
-    plots.style._render(figure)
+    plots.style.render(figure)
     with pytest.raises(DataError, match="without the coordinate 'lat'"):
-        category_map(kinds.drop_vars("lat"))
+        plots.basin_map(kinds.drop_vars("lat"))

@@ -305,17 +305,17 @@ def test_figures_draw_from_the_tables_alone(three_groups, tmp_path):
     for name, table in tables.items():
         table.to_csv(tmp_path / f"{name}.csv", index=False)
     read = {name: pd.read_csv(tmp_path / f"{name}.csv") for name in tables}
-    plots.style._render(figures.silhouettes(read["silhouettes"]))
-    plots.style._render(figures.variance_reduction(read["reduction"], 3))
-    plots.style._render(figures.agreement(read["stability"], 4))
+    plots.style.render(figures.silhouette_curves(read["silhouettes"]))
+    plots.style.render(figures.variance_bars(read["reduction"], 3))
+    plots.style.render(figures.agreement_matrix(read["stability"], 4))
     gates = gate()["input_gate"]
-    plots.style._render(figures.input_gates(gates.sel(seed=1)))
+    plots.style.render(figures.gate_image(gates.sel(seed=1)))
     plane = pd.DataFrame({"basin": space["basin"].values, "x": 0.1, "y": np.arange(25.0)})
-    plots.style._render(figures.projections(plane, ds))
+    plots.style.render(figures.projections(plane, ds))
     place = {
         "lat": ("basin", np.linspace(30, 45, 25)),
         "lon": ("basin", np.linspace(-120, -80, 25)),
     }
-    plots.style._render(
+    plots.style.render(
         figures.cluster_maps({"here": labels["embedding", 1][0].assign_coords(place)})
     )

@@ -1,5 +1,7 @@
 """The calendar: the same day of different years, and the mean year as a forecast."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -33,7 +35,7 @@ def mean_year(series: xr.DataArray, *, window: int = 1) -> xr.DataArray:
     mean = series.groupby(
         xr.DataArray(calendar_day(series["time"]), dims="time", name="day")
     ).mean()
-    mean = mean.reindex(day=np.arange(1, 366))
+    mean = mean.reindex(day=np.arange(1, 366)).assign_attrs(series.attrs)
     if window == 1:
         return mean
     smooth = (
@@ -42,6 +44,17 @@ def mean_year(series: xr.DataArray, *, window: int = 1) -> xr.DataArray:
         .mean()
     )
     return smooth.isel(day=slice(window // 2, -(window // 2))).assign_coords(day=mean["day"])
+
+
+def mean_years(
+    obs: xr.DataArray | None, simulations: Mapping[str, xr.DataArray], *, window: int = 7
+) -> tuple[xr.DataArray | None, dict[str, xr.DataArray]]:
+    """The `mean_year` of an observation and of its simulations, on the days that are observed where
+    there is an observation; for `hydronb.plots.regime`."""
+    if obs is None:
+        return None, {name: mean_year(da, window=window) for name, da in simulations.items()}
+    observed = {name: da.where(obs.notnull()) for name, da in simulations.items()}
+    return mean_year(obs, window=window), mean_years(None, observed, window=window)[1]
 
 
 def climatology(observed: xr.DataArray, time: xr.DataArray, *, window: int = 31) -> xr.DataArray:
