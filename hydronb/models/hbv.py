@@ -98,8 +98,11 @@ FLUXES = dict.fromkeys(
 )
 """Names and units of what `step` returns. `recharge` and `excess` both go to the upper zone."""
 
-UNITS = FLUXES | dict.fromkeys(STORES, "mm")
-UNITS |= {name: parameter.unit for name, parameter in (PARAMETERS | ROUTING).items()}
+UNITS = (
+    FLUXES
+    | dict.fromkeys(STORES, "mm")
+    | {name: parameter.unit for name, parameter in (PARAMETERS | ROUTING).items()}
+)
 
 OUTFLOW = ("q0", "q1", "q2")
 """The fluxes that leave the stores towards the gauge."""
