@@ -51,8 +51,11 @@ FLUXES = dict.fromkeys(
 )
 """Names and units of what `step` returns. `recharge` and `excess` both go to the upper zone."""
 
-UNITS = FLUXES | dict.fromkeys(STORES, "mm")
-UNITS |= {name: parameter.unit for name, parameter in (PARAMETERS | ROUTING).items()}
+UNITS = (
+    FLUXES
+    | dict.fromkeys(STORES, "mm")
+    | {name: parameter.unit for name, parameter in (PARAMETERS | ROUTING).items()}
+)
 
 LONG_NAMES = {
     "et": "actual evapotranspiration",

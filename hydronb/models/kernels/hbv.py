@@ -475,8 +475,8 @@ def _backward(
     _, all_basins, components = d_end.shape
     weight, lanes = real(1) / real(components), all_basins * components
     given, varying = np.arange(N_PARAMETERS - plain), np.flatnonzero(strides[:, 2])
-    w, size = np.ones(ROWS * LANES, d_out.dtype), N_STORES * LANES
-    before = np.empty(STRETCH * size, d_out.dtype)
+    w = np.ones(ROWS * LANES, d_out.dtype)
+    before = np.empty((STRETCH, N_STORES * LANES), d_out.dtype)
     for component in range(0, components, LANES):
         n = min(LANES, components - component)
         for basin in range(first_basin, stop_basin, LANES // n):
@@ -490,7 +490,8 @@ def _backward(
                 start = first // STRETCH * N_STORES * lanes + here
                 _load(w, SP, N_STORES, kept, start, lanes, components, basins, n)
                 for day in range(first, stop):
-                    _copy(before, (day - first) * size, w, SP, size)
+                    for i in range(N_STORES * LANES):
+                        before[day - first, i] = w[SP + i]
                     _load_day(
                         w,
                         prcp,
@@ -509,7 +510,8 @@ def _backward(
                         _day(w, plain, real)
                 for day in range(stop - 1, first - 1, -1):
                     if day < stop - 1:
-                        _copy(w, SP, before, (day - first) * size, size)
+                        for i in range(N_STORES * LANES):
+                            w[SP + i] = before[day - first, i]
                         _load_day(
                             w,
                             prcp,
