@@ -306,7 +306,7 @@ def _obstacle(
 
 
 def _check_parameters(names: tuple[str, ...]) -> None:
-    """Raise unless each of `PARAMETERS`, but for BETAET, is given once and no other name is."""
+    """Raise unless each of `PARAMETERS` except BETAET is given, none twice, and no other name."""
     _refuse_unknown(names, PARAMETERS, "parameter")
     if twice := sorted(n for n in set(names) if names.count(n) > 1):
         raise ParameterError(f"HBV's {twice[0]} is given both static and dynamic; give it once")
