@@ -269,11 +269,11 @@ class CNNLSTM(Standardised):
         DataError
             The grid is of another shape than the model was trained on.
         """
-        shape, here = self.settings["shape"], [ds.sizes["y"], ds.sizes["x"]]
-        if shape and here != shape:
+        shape, own = self.settings["shape"], [ds.sizes["y"], ds.sizes["x"]]
+        if shape and own != shape:
             raise DataError(
                 f"the model was trained on a grid of {shape[0]} x {shape[1]} cells and this one has"
-                f" {here[0]} x {here[1]}; give it the grid that it was trained on"
+                f" {own[0]} x {own[1]}; give it the grid that it was trained on"
             )
         return grid_forcing(ds, self.scaling, means=shape is None, device=self.head.weight.device)
 

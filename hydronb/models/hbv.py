@@ -256,7 +256,7 @@ def _obstacle(
 
 
 def _check_parameters(names: tuple[str, ...]) -> None:
-    """Raise unless each of `PARAMETERS`, but for BETAET, is given once and no other name is."""
+    """Raise unless each of `PARAMETERS` except BETAET is given, none twice, and no other name."""
     _refuse_unknown(names, PARAMETERS, "parameter")
     if twice := sorted(n for n in set(names) if names.count(n) > 1):
         raise ParameterError(f"HBV's {twice[0]} is given both static and dynamic; give it once")
@@ -381,9 +381,9 @@ def simulate(
     sizes = {"basin": len(basins), "time": len(time), "component": (*components, 1)[0]}
 
     def tensors(names: Iterable[str], ds: xr.Dataset, *dims: str) -> dict[str, Tensor]:
-        """Over all of `dims`, what a variable lacks of them repeated."""
-        missing = {n: {d: sizes[d] for d in dims if d not in ds[n].dims} for n in names}
-        full = {n: ds[n].expand_dims(sizes).transpose(*dims) for n, sizes in missing.items()}
+        """Over all of `dims`; a variable without one of them is repeated along it."""
+        lacking = {n: {d: sizes[d] for d in dims if d not in ds[n].dims} for n in names}
+        full = {n: ds[n].expand_dims(more).transpose(*dims) for n, more in lacking.items()}
         return {n: torch.tensor(da.values, dtype=torch.float64) for n, da in full.items()}
 
     given = [name for name in PARAMETERS if name in values]
