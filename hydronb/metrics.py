@@ -306,9 +306,6 @@ def metric_table(
     return pd.DataFrame(columns, index=pd.Index(sim["basin"].to_numpy().astype(str), name="basin"))
 
 
-table = metric_table
-
-
 def why_undefined(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataArray:
     """Why a series has no score: text, empty where `obs` can be scored. A metric of part of the
     flow (`bpv`, `blv`) may still be NaN, where that part has no water."""

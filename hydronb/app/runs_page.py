@@ -11,7 +11,7 @@ import yaml
 from hydronb import plots
 from hydronb.app import catchment
 from hydronb.app.outputs import PARTIAL
-from hydronb.app.view import Page, attempt, heading, html_table, message, note, row
+from hydronb.app.view import Page, heading, html_table, message, note, row, value_or
 from hydronb.errors import DataError
 from hydronb.runs.directory import RunDirectory, stale, versions_today
 from hydronb.runs.status import took
@@ -97,7 +97,7 @@ def overview(page: Page) -> pd.DataFrame:
             {
                 "run": name,
                 "state": state,
-                "epoch": attempt(lambda name=name: _epoch(_progress(page, name)), ""),
+                "epoch": value_or(lambda name=name: _epoch(_progress(page, name)), ""),
                 "finished": str(record.get("finished", ""))[:16].replace("T", " "),
                 "time": took(float(seconds)) if isinstance(seconds, int | float) else "",
                 "hydronb": str(_versions(record).get("hydronb", "")),

@@ -220,6 +220,3 @@ class StandardisedLSTM(Standardised):
                 basin, day = batch.basin.cpu().numpy()[:, None], last.cpu()[:, None] + days
                 yield basin, day.numpy(), self(batch.dynamic, batch.static)
                 bar.update(len(basin))
-
-
-ScaledModel = StandardisedLSTM
