@@ -13,6 +13,7 @@ from hydronb.analysis import benchmark, ensembles, seasons
 from hydronb.analysis import water_balance as catchments
 from hydronb.errors import DataError, TrainingError
 from hydronb.metrics import nse
+from hydronb.runs.directory import read_run
 
 TIME = pd.date_range("2001-01-01", "2002-12-31")
 IDS = ["camels_01013500", "camels_01022500", "camels_06221400"]
@@ -52,7 +53,7 @@ def write_run(folder, *, seed, error, basins=IDS, time=TIME, **parameters):
         "epoch,epochs,loss,valid,learning_rate,seconds,cpu_seconds\n"
         f"0.5,2,1.0,,0.001,30,30\n2,2,0.5,,0.001,{60 * seed},120\n"
     )
-    return benchmark.read_run(folder)
+    return read_run(folder)
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_a_run_given_twice(runs):
 
 def test_a_directory_that_is_no_run(tmp_path):
     with pytest.raises(TrainingError, match=r"holds no params\.yaml: not a complete training run"):
-        benchmark.read_run(tmp_path)
+        read_run(tmp_path)
 
 
 def test_members_of_a_group(runs):

@@ -11,8 +11,9 @@ from hydronb.analysis import benchmark, delta_hbv, twin
 from hydronb.analysis.baseflow import baseflow_index
 from hydronb.analysis.fluxes import STORES, composites
 from hydronb.data.synthetic.catchments import synthetic_catchments
-from hydronb.errors import DataError, TrainingError
+from hydronb.errors import DataError
 from hydronb.parameters import DeltaHBVTrainParameters
+from hydronb.runs.directory import read_run
 
 PERIOD = ("1990-10-01", "1991-09-30")
 
@@ -41,7 +42,7 @@ def write_run(folder, ds, *, factor=1.0, seed=1, model="delta_hbv", fluxes=True,
         made.assign(
             {n: xr.zeros_like(made["et"]) for n in (*STORES, "q0", "q1") if n not in made}
         ).to_netcdf(folder / "fluxes.nc")
-    return benchmark.read_run(folder)
+    return read_run(folder)
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def test_the_mean_of_seeds_is_scored_as_one_run(ds, observed, tmp_path):
 
 def test_a_run_without_its_fluxes_is_named(ds, observed, tmp_path):
     run = write_run(tmp_path / "a", ds, fluxes=False)
-    with pytest.raises(TrainingError, match=r"holds no fluxes\.nc: not a complete run"):
+    with pytest.raises(DataError, match=r"holds no fluxes\.nc; its notebook makes it anew"):
         delta_hbv.score(run, observed, baseflow_index(observed))
     assert delta_hbv.read_fluxes(write_run(tmp_path / "b", ds, model="runoff_lstm")) is None
 
@@ -258,8 +259,8 @@ def test_a_twin_experiment_needs_a_truth(ds, tmp_path):
     run = write_run(tmp_path / "a", ds)
     with pytest.raises(DataError, match="carry no truth"):
         twin.score(run, ds.drop_vars("true_et"))
-    real = benchmark.TrainedRun(
-        run.path, {**run.parameters, "data": {**run.parameters["data"], "kind": "caravan"}}
-    )
+    data = {"kind": "caravan", "path": "here"}
+    (run.path / "params.yaml").write_text(yaml.safe_dump(run.parameters | {"data": data}))
+    real = read_run(run.path)
     with pytest.raises(DataError, match="was trained on data of kind 'caravan'"):
         twin.by_truth([real])

@@ -14,8 +14,9 @@ import yaml
 from hydronb.analysis.ensembles import COUNTS, OBSERVED, SIMULATED, single
 from hydronb.data.dataset import bare_id
 from hydronb.data.sources.benchmark_models import open_benchmark_models
-from hydronb.errors import DataError, TrainingError, nearest
-from hydronb.parameters import read_parameters, training_class
+from hydronb.errors import DataError
+from hydronb.parameters import training_class
+from hydronb.runs.directory import TrainedRun
 
 MODEL_LABELS = {
     "ealstm": "EA-LSTM",
@@ -33,53 +34,6 @@ NOT_THE_MODEL = ("seed", "fold", "run_dir", "threads", "device")
 """Parameters that may differ between the members of an ensemble."""
 TELLING = ("dropout", "hidden", "predict_last")
 """Parameters that a group is best named by."""
-
-
-@dataclass(frozen=True)
-class TrainedRun:
-    """A run directory: its parameters, and its simulation, read when it is asked for."""
-
-    path: Path
-    parameters: Mapping[str, Any]
-
-    def simulation(self, target: str = SIMULATED) -> xr.Dataset:
-        """`streamflow` and `streamflow_obs`, (basin, time), mm/d; another target bears their names,
-        so that one set of tables serves all."""
-        names = {target: SIMULATED, f"{target}_obs": OBSERVED}
-        with xr.open_dataset(self.path / "simulation.nc") as ds:
-            for name in names:
-                if name not in ds:
-                    raise DataError(
-                        f"{self.path / 'simulation.nc'} has no {name!r}, so it cannot be scored"
-                        f"{nearest(name, map(str, ds.data_vars))}"
-                    )
-            return (
-                ds.drop_vars(set(names.values()) - set(names), errors="ignore").rename(names).load()
-            )
-
-    def progress(self) -> pd.DataFrame:
-        """`progress.csv`; the last row says what the training cost."""
-        return pd.read_csv(self.path / "progress.csv")
-
-
-def read_run(path: str | Path) -> TrainedRun:
-    """A complete run directory.
-
-    Raises
-    ------
-    TrainingError
-        No such directory, or one without `params.yaml` or `simulation.nc`.
-    """
-    path = Path(path)
-    for name in ("params.yaml", "simulation.nc"):
-        if not (path / name).is_file():
-            raise TrainingError(
-                f"{path} holds no {name}: not a complete training run; give run directories of "
-                "trained models"
-            )
-    given = read_parameters(path / "params.yaml")
-    kind = training_class(given.get("model"))
-    return TrainedRun(path, kind.validate_parameters(given, where=str(path)).plain())
 
 
 @dataclass(frozen=True)

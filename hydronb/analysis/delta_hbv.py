@@ -12,16 +12,16 @@ from hydronb.analysis.benchmark import (
     SYMBOLS,
     Group,
     Published,
-    TrainedRun,
     read_published,
 )
 from hydronb.analysis.ensembles import ENSEMBLE
 from hydronb.analysis.fluxes import STORES, compare_et, composites, read_et
 from hydronb.analysis.seasons import calendar_day, mean_year
 from hydronb.data import open_catchments
-from hydronb.errors import DataError, TrainingError
+from hydronb.errors import DataError
 from hydronb.metrics import r, table
 from hydronb.parameters import DataParameters, Period, resolve
+from hydronb.runs.directory import TrainedRun
 
 WITHOUT_FLUXES = ("runoff_lstm",)
 """Models that know streamflow alone."""
@@ -56,10 +56,10 @@ def read_fluxes(run: TrainedRun) -> xr.Dataset | None:
 
     Raises
     ------
-    TrainingError
+    DataError
         A run of HBV without the file.
     """
-    return None if run.parameters["model"] in WITHOUT_FLUXES else _read(run, "fluxes.nc")
+    return None if run.parameters["model"] in WITHOUT_FLUXES else run.dataset("fluxes.nc")
 
 
 def read_hbv_parameters(run: TrainedRun) -> xr.Dataset | None:
@@ -68,20 +68,10 @@ def read_hbv_parameters(run: TrainedRun) -> xr.Dataset | None:
 
     Raises
     ------
-    TrainingError
+    DataError
         A run of HBV without the file.
     """
-    return None if run.parameters["model"] in WITHOUT_FLUXES else _read(run, "parameters.nc")
-
-
-def _read(run: TrainedRun, name: str) -> xr.Dataset:
-    try:
-        with xr.open_dataset(run.path / name) as ds:
-            return ds.load()
-    except FileNotFoundError:
-        raise TrainingError(
-            f"{run.path} holds no {name}: not a complete run of delta_hbv_01_train"
-        ) from None
+    return None if run.parameters["model"] in WITHOUT_FLUXES else run.dataset("parameters.nc")
 
 
 def open_catchments_of(group: Group) -> xr.Dataset:

@@ -18,7 +18,6 @@ import xarray as xr
 from torch import nn
 
 from hydronb import metrics
-from hydronb.analysis.benchmark import TrainedRun
 from hydronb.analysis.scenarios import basin_label, scenario_label
 from hydronb.data.gridded import FORCING, as_catchment
 from hydronb.data.scaling import select_period
@@ -26,8 +25,8 @@ from hydronb.data.windows import prediction_samples
 from hydronb.errors import DataError, ParameterError, nearest
 from hydronb.models.cnn_lstm import CNNLSTM
 from hydronb.models.standardised import ScaledModel
-from hydronb.models.weights import load
-from hydronb.parameters import FitParameters, Period, training_class
+from hydronb.parameters import Period
+from hydronb.runs.directory import TrainedRun
 from hydronb.vocabulary import MODELS
 
 FEATURES, CELLS = "features", "cells"
@@ -50,38 +49,24 @@ PROBED = (
 COLUMNS = ["run", "label", "layer", "target", "control", "split", "nse", "r", "basins", "days"]
 
 
-class Opened(NamedTuple):
-    """A trained run with what it was trained on."""
-
-    model: nn.Module
-    ds: xr.Dataset
-    """As the network takes it: a grid, or catchments."""
-    parameters: FitParameters
-    label: str
-
-
-def open_run(run: TrainedRun, ds: xr.Dataset | None = None) -> Opened:
-    """The model and data of a CNN-LSTM, LSTM or EA-LSTM run; `ds` where its data are open already.
+def open_run(run: TrainedRun, ds: xr.Dataset | None = None) -> tuple[xr.Dataset, str]:
+    """The data of a CNN-LSTM, LSTM or EA-LSTM run as its network takes them (a grid, or
+    catchments), and its label; `ds` where its data are open already.
 
     Raises
     ------
     ParameterError
         A model without cell states.
     """
-    kind = training_class(run.parameters["model"])
-    if kind.notebook not in ("cnn_lstm_01_train", "ealstm_01_train"):
+    p = run.fit_parameters
+    if p.notebook not in ("cnn_lstm_01_train", "ealstm_01_train"):
         raise ParameterError(
-            f"{run.path}: {run.parameters['model']} has no cell states to probe; give runs of "
-            "cnn_lstm_01_train or ealstm_01_train"
+            f"{run.path}: {p.model} has no cell states to probe; give runs of cnn_lstm_01_train or"
+            " ealstm_01_train"
         )
-    p = kind.validate_parameters(run.parameters, where=str(run.path))
-    if ds is None:
-        ds = MODELS[p.model].training().open_data(p)
-    place = (
-        f"{basin_label(run.parameters['data'])}, " if kind.notebook == "cnn_lstm_01_train" else ""
-    )
-    named = " + ".join(p.targets)
-    return Opened(load(run.path), ds, p, f"{place}{scenario_label(run.parameters)} ({named})")
+    place = f"{basin_label(run.parameters['data'])}, " if p.notebook == "cnn_lstm_01_train" else ""
+    label = f"{place}{scenario_label(run.parameters)} ({' + '.join(p.targets)})"
+    return MODELS[p.model].training().open_data(p) if ds is None else ds, label
 
 
 # What a network holds
@@ -382,12 +367,12 @@ def probe_runs(
     tables, first, ds, data = [], {}, None, None
     for run in sorted(runs, key=lambda r: str(r.parameters["data"])):
         ds = ds if run.parameters["data"] == data else None
-        data, opened = run.parameters["data"], open_run(run, ds)
-        ds, p = opened.ds, opened.parameters
+        data, p = run.parameters["data"], run.fit_parameters
+        ds, label = open_run(run, ds)
         regional = "basin" in ds.dims and ds.sizes["basin"] > 1
         basins = choose_left_out(ds["basin"].values.tolist(), left_out, seed) if regional else []
         found = probe(
-            opened.model,
+            run.model,
             ds,
             p.train_period,
             p.test_period,
@@ -395,8 +380,8 @@ def probe_runs(
             left_out=basins,
             seed=seed,
         )
-        tables.append(found.scores.assign(run=run.path.name, label=opened.label))
-        first.setdefault(opened.label, found)
+        tables.append(found.scores.assign(run=run.path.name, label=label))
+        first.setdefault(label, found)
     return pd.concat(tables, ignore_index=True)[COLUMNS], first
 
 

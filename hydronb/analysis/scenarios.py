@@ -10,8 +10,9 @@ import pandas as pd
 import xarray as xr
 
 from hydronb import metrics
-from hydronb.analysis.benchmark import OBSERVED, SIMULATED, TrainedRun, model_label, read_published
+from hydronb.analysis.benchmark import OBSERVED, SIMULATED, model_label, read_published
 from hydronb.errors import DataError
+from hydronb.runs.directory import TrainedRun
 
 MODELS = ("LSTM", "CNN-LSTM", "LSTM MT", "CNN-LSTM MT")
 """In the order of Tables 3 and 4; MT learns streamflow and evaporation together."""

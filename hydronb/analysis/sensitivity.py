@@ -18,13 +18,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from hydronb.analysis.ealstm_runs import TrainedEALSTM, window_days
+from hydronb.analysis.ealstm_runs import window_days
 from hydronb.data.scaling import select_period
 from hydronb.data.windows import Samples, prediction_samples
 from hydronb.errors import DataError
 from hydronb.models.kernels.forward_gradient import tangents
 from hydronb.models.standardised import ScaledModel
 from hydronb.parameters import Period
+from hydronb.runs.directory import TrainedRun
 
 Evaluation = Literal["continuous", "windowed"]
 
@@ -125,11 +126,11 @@ def _slopes(
 
 
 def of_seeds(
-    runs: Sequence[TrainedEALSTM], ds: xr.Dataset, *, evaluation: Evaluation = "continuous"
+    runs: Sequence[TrainedRun], ds: xr.Dataset, *, evaluation: Evaluation = "continuous"
 ) -> xr.DataArray:
     """`sensitivities` of each run over its own test period: (seed, basin, attribute)."""
     each = [
-        sensitivities(run.model, ds, run.parameters.test_period, evaluation=evaluation)
+        sensitivities(run.model, ds, run.fit_parameters.test_period, evaluation=evaluation)
         for run in runs
     ]
     return xr.concat(each, pd.Index([run.seed for run in runs], name="seed"))

@@ -17,17 +17,17 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from hydronb.analysis.ealstm_runs import TrainedEALSTM
 from hydronb.data.attributes import attribute_matrix, categories
 from hydronb.data.dataset import bare_id
 from hydronb.errors import DataError
+from hydronb.runs.directory import TrainedRun
 
 KS = tuple(range(3, 15))
 """Numbers of clusters that the paper tries; with 2 among them, 2 wins in both spaces."""
 WEIGHTINGS = ("cluster", "size")
 
 
-def input_gates(runs: Sequence[TrainedEALSTM], ds: xr.Dataset) -> xr.DataArray:
+def input_gates(runs: Sequence[TrainedRun], ds: xr.Dataset) -> xr.DataArray:
     """Input gates of each run for the basins of `ds`: (seed, basin, cell), 0 to 1 (Eq. 7)."""
     gates = []
     for run in runs:

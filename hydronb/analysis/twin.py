@@ -13,10 +13,11 @@ import xarray as xr
 
 from hydronb import metrics
 from hydronb.analysis.baseflow import baseflow_index
-from hydronb.analysis.benchmark import SIMULATED, Group, TrainedRun, group_runs
+from hydronb.analysis.benchmark import SIMULATED, Group, group_runs
 from hydronb.analysis.delta_hbv import read_fluxes, read_hbv_parameters
 from hydronb.analysis.fluxes import compare_et, composites
 from hydronb.errors import DataError
+from hydronb.runs.directory import TrainedRun
 
 SNOWY = 20.0
 """mm of snow that a catchment's mean yearly maximum must reach for its snow to be scored."""
