@@ -1,7 +1,10 @@
 """The page of runs: what has been made and with what, what is running and how far, what failed and
 why."""
 
+import html
+import os
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import panel as pn
@@ -12,8 +15,8 @@ from hydronb.app.outputs import PARTIAL, Outputs
 from hydronb.app.state import State
 from hydronb.app.view import Page, heading, html_table, message, note, row
 from hydronb.errors import DataError
-from hydronb.runs.directory import RunDirectory, stale, versions_today
-from hydronb.runs.status import took
+from hydronb.runs.directory import RunDirectory
+from hydronb.runs.status import state_of_folder, took
 
 EVERY = 3000
 """Milliseconds between two looks at a run that is running."""
@@ -35,7 +38,7 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
                 ["run"],
                 width=620,
                 grow=2,
-                table=lambda: _progress(outputs, chosen(state, outputs)),
+                table=lambda: outputs.progress(chosen(state, outputs)),
                 name="progress",
             ),
             page.part(lambda: _about(outputs, chosen(state, outputs)), ["run"], width=380),
@@ -73,23 +76,19 @@ def chosen(state: State, outputs: Outputs) -> str:
 
 
 def overview(outputs: Outputs) -> pd.DataFrame:
-    """A row a run directory: run, state, epoch, finished, took, version, about."""
+    """One row per run directory: run, state, epoch, finished, time, version, about."""
     rows = []
     for name in outputs.names():
         state, about = _state(outputs, name)
-        record, last = outputs.record(name), _last(outputs, name)
+        record = outputs.record(name)
         rows.append(
             {
                 "run": name,
                 "state": state,
-                "finished": str(record.get("finished", ""))[:16].replace("T", " "),
-                "time": (
-                    took(float(record["seconds"]))
-                    if isinstance(record.get("seconds"), int | float)
-                    else ""
-                ),
-                "hydronb": str(_versions(record).get("hydronb", "")),
-                "epoch": last,
+                "finished": record.get("finished", "")[:16].replace("T", " "),
+                "time": took(record["seconds"]) if "seconds" in record else "",
+                "hydronb": record.get("versions", {}).get("hydronb", ""),
+                "epoch": _last(outputs, name),
                 "about": about,
             }
         )
@@ -112,54 +111,25 @@ def _overview(outputs: Outputs) -> str:
 
 
 def _state(outputs: Outputs, name: str) -> tuple[str, str]:
-    """State and what is to say about it."""
-    folder = outputs.root / name
+    """State of a run, and what to say about it."""
+    folder = outputs.folder(name)
     where = RunDirectory(folder.with_name(folder.name.removesuffix(PARTIAL)))
-    record = outputs.record(name)
-    if name.endswith(PARTIAL):
-        writer = where.writer()
-        if writer:
-            return "running", writer
-        if record.get("status") == "failed":
-            return "failed", str(record.get("error", ""))[:400]
-        return "unfinished", "stopped; the same `hydronb run` goes on from there"
-    if not (folder / "run.json").is_file():
-        return "notebook", "made outside a plan"
-    if not {"status", "versions", "needs", "notebook_file"} <= record.keys():
-        return "other version", "its run.json is of another version of hydronb, or not whole"
-    needs = {n["id"]: outputs.record(_below(outputs, n["path"])) or None for n in record["needs"]}
-    why = stale(record, versions_today(record), needs)
-    return ("stale", why) if why else ("complete", "")
+    if folder == where.partial and (writer := where.writer()):
+        return "running", writer
 
+    def record(path: Path) -> dict[str, Any] | None:
+        return outputs.record(os.path.relpath(path, outputs.root)) or None
 
-def _below(outputs: Outputs, path: str) -> str:
-    """Name of a run directory by its path, wherever the outputs folder has been moved to."""
-    full = Path(path)
-    return (
-        full.relative_to(outputs.root).as_posix()
-        if full.is_relative_to(outputs.root)
-        else "/".join(full.parts[-3:])
-    )
-
-
-def _versions(record: dict[str, object]) -> dict[str, object]:
-    given = record.get("versions")
-    return given if isinstance(given, dict) else {}
+    state, about = state_of_folder(folder, record)
+    return state, about.replace(f"{outputs.root}/", "")[:400]
 
 
 def _last(outputs: Outputs, name: str) -> str:
     try:
-        table = _progress(outputs, name)
+        last = outputs.progress(name).iloc[-1]
     except DataError:
         return ""
-    return f"{table['epoch'].iloc[-1]:.3g} of {table['epochs'].iloc[-1]:g}" if len(table) else ""
-
-
-def _progress(outputs: Outputs, name: str) -> pd.DataFrame:
-    """`progress.csv`, without a row that is only half written."""
-    table = outputs.table(name, "progress.csv", ["epoch", "epochs", "loss", "valid"])
-    numbers = table.apply(pd.to_numeric, errors="coerce")
-    return numbers.dropna(subset=["epoch", "epochs"])
+    return f"{last['epoch']:.3g} of {last['epochs']:g}"
 
 
 def _loss(outputs: Outputs, name: str) -> object:
@@ -167,17 +137,14 @@ def _loss(outputs: Outputs, name: str) -> object:
         return note(
             f"{name} trained no model of its own, or has not begun: there is no loss curve."
         )
-    table = _progress(outputs, name)
-    if table.empty:
-        return note(f"{name} has begun, and no epoch has been written yet; this page looks again.")
-    return plots.loss_curve(table, width=700)
+    return plots.loss_curve(outputs.progress(name), width=700)
 
 
 def _about(outputs: Outputs, name: str) -> str:
     record, parameters = outputs.record(name), outputs.parameters(name)
     state, about = _state(outputs, name)
     lines = {"state": f"{state}{': ' if about else ''}{about}"}
-    lines |= {f"version of {n}": str(v)[:12] for n, v in _versions(record).items()}
+    lines |= {f"version of {n}": v[:12] for n, v in record.get("versions", {}).items()}
     lines |= {
         n: str(v)
         for n, v in record.items()
@@ -189,13 +156,7 @@ def _about(outputs: Outputs, name: str) -> str:
     }
     table = pd.DataFrame({"": lines.values()}, index=[str(n) for n in lines])
     with pd.option_context("display.max_colwidth", 300):
-        return f"<h3>{name_of(name)}</h3>" + html_table(table)
-
-
-def name_of(name: str) -> str:
-    import html
-
-    return html.escape(name)
+        return f"<h3>{html.escape(name)}</h3>" + html_table(table)
 
 
 def _changed(folder: Path) -> float:
