@@ -65,7 +65,7 @@ def model(ds: xr.Dataset) -> StandardisedLSTM:
 def clusters_and_all(chosen) -> float:
     ds = catchments(BASINS)
     torch.manual_seed(0)
-    attributes = similarity.standardised(ds, KRATZERT2019)
+    attributes = similarity.standardised_attributes(ds, KRATZERT2019)
     weights = torch.randn(SEEDS, HIDDEN, len(KRATZERT2019))
     gates = torch.sigmoid(
         torch.einsum("sca,ba->sbc", weights, torch.from_numpy(attributes.values).float())
@@ -79,10 +79,10 @@ def clusters_and_all(chosen) -> float:
     labels = {key: similarity.clusters(points) for key, points in spaces.items()}
     signatures = ds[list(KRATZERT2019[:13])]  # thirteen numbers a basin, whatever they are
     for key, points in spaces.items():
-        similarity.silhouettes(points, labels[key])
-        similarity.variance_reduction(labels[key], signatures)
-        similarity.project(points)
-    similarity.stability(labels)
+        similarity.silhouette_table(points, labels[key])
+        similarity.variance_reductions(labels[key], signatures)
+        similarity.umap_plane(points)
+    similarity.cluster_stability(labels)
     return 1.0
 
 

@@ -16,7 +16,7 @@ from catchments import random_catchments
 from safetensors.torch import load_file, save_file
 
 import hydronb
-from hydronb.analysis.ealstm_runs import read_ealstms
+from hydronb.analysis.ealstm_ensemble import read_ealstms
 from hydronb.errors import DataError, HydronbError, ParameterError, TrainingError
 from hydronb.models.weights import load, read_tensors, write_tensors
 from hydronb.parameters import TrainParameters

@@ -76,3 +76,14 @@ def test_a_file_that_one_version_lacks(folders):
     (folders[2] / "metrics.csv").unlink()
     (line,) = differences(*folders[:2])
     assert line.endswith("metrics.csv: only the old version writes it")
+
+
+def test_rows_within_an_epoch_are_not_compared(folders):
+    old, new, run = folders
+    for path, rows in ((old / run.relative_to(new), 3), (run, 2)):
+        epochs = {"epoch": [0.5, 1.0, 1.7][-rows:], "loss": [2.0, 1.0, 3.0][-rows:]}
+        pd.DataFrame(epochs).to_csv(path / "progress.csv", index=False)
+    assert list(differences(old, new)) == []
+    pd.DataFrame({"epoch": [1.0], "loss": [1.5]}).to_csv(run / "progress.csv", index=False)
+    (line,) = differences(old, new)
+    assert line.endswith("progress.csv: loss differs in 1 of 1 values")

@@ -236,6 +236,19 @@ def test_dry_days_leave_the_low_volume_undefined():
     assert np.isnan(metrics.blv(sim=obs + 1, obs=obs))
 
 
+@pytest.mark.parametrize("side", ["sim", "obs"])
+def test_negative_flow_has_no_logarithm(side):
+    """Only exact zeros are put up to 1e-6; a flow below zero leaves the logarithmic metrics
+    undefined, on either side, and the others as they are."""
+    obs = series(*np.arange(1.0, 101.0))
+    below = obs.where(obs > 35, -obs)
+    pair = {"sim": obs + 1, "obs": obs} | {side: below}
+    assert np.isnan(metrics.fms(**pair)) and np.isnan(metrics.flv(**pair))
+    assert np.isfinite(metrics.nse(**pair)) and np.isfinite(metrics.fhv(**pair))
+    zeros = {name: da.where(da > 0, 0) for name, da in pair.items()}
+    assert np.isfinite(metrics.fms(**zeros)) and np.isfinite(metrics.flv(**zeros))
+
+
 def test_too_few_days_for_a_peak():
     obs = series(*np.arange(25.0))
     assert np.isnan(metrics.fhv(sim=obs, obs=obs)) and np.isnan(metrics.bpv(sim=obs, obs=obs))

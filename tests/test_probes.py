@@ -16,7 +16,7 @@ from grids import random_grid
 from hydronb import plots
 from hydronb.analysis import probes
 from hydronb.data import open_catchments
-from hydronb.data.grid_windows import fit_frame_scaling
+from hydronb.data.grid_windows import fit_grid_scaling
 from hydronb.data.scaling import fit_scaling
 from hydronb.errors import DataError, ParameterError
 from hydronb.models.cnn_lstm import CNNLSTM
@@ -40,7 +40,7 @@ def series(values, seed=0, basins=("a", "b")):
 
 def grid_model(ds, model="cnn_lstm", predict_last=1, targets=("streamflow",)):
     means = model == "mean_lstm"
-    scaling = fit_frame_scaling(ds, list(targets), [], TRAIN, means=means)
+    scaling = fit_grid_scaling(ds, list(targets), [], TRAIN, means=means)
     torch.manual_seed(3)
     shape = None if means else [ds.sizes["y"], ds.sizes["x"]]
     made = CNNLSTM(
@@ -253,7 +253,9 @@ def test_what_a_layer_holds_is_found_and_what_it_does_not_is_not():
     assert table.loc[("cells", "true_snow", "forcing", "test"), "nse"] > 0.9999, (
         "snow is thrice the day's rain here"
     )
-    assert set(scores["control"]) == {*probes.CONTROLS, "reference"} and set(scores["split"]) == {
+    assert set(scores["control"]) == {*probes.PROBE_CONTROLS, "reference"} and set(
+        scores["split"]
+    ) == {
         "train",
         "test",
     }
@@ -311,7 +313,7 @@ def probed(runs):
 
 def test_runs_of_all_networks(probed):
     scores, first = probed
-    assert list(scores.columns) == probes.COLUMNS
+    assert list(scores.columns) == probes.PROBE_COLUMNS
     assert list(dict.fromkeys(scores["run"])) == ["mean_lstm", "cnn_lstm", "ealstm", "lstm"]
     assert set(scores["label"]) == {
         "brook, LSTM (streamflow)",
@@ -351,9 +353,11 @@ def test_tables_have_the_papers_layout(probed):
     scores = probed[0]
     table5 = probes.table5(scores)
     assert table5.index.tolist() == ["prcp", "tmean"]
-    assert set(table5.columns.get_level_values("control")) == {*probes.CONTROLS, "reference"}
+    assert set(table5.columns.get_level_values("control")) == {*probes.PROBE_CONTROLS, "reference"}
     cells = probes.cell_table(scores)
-    assert cells.index.names == ["label", "target"] and list(cells.columns) == list(probes.CONTROLS)
+    assert cells.index.names == ["label", "target"] and list(cells.columns) == list(
+        probes.PROBE_CONTROLS
+    )
     row = scores[
         (scores["layer"] == "cells")
         & (scores["run"] == "lstm")

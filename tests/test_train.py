@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ from hydronb.models import load
 from hydronb.parameters import TrainParameters
 from hydronb.runs.directory import PROGRESS
 from hydronb.training.ealstm import basin_std
-from hydronb.training.loop import epoch_order
+from hydronb.training.loop import epoch_order, fit
 from hydronb.training.predict import predict
 from hydronb.training.train import train
 
@@ -212,19 +213,109 @@ def test_the_order_of_an_epoch():
 def test_every_sample_is_seen_once_an_epoch_the_last_batch_too(ds, tmp_path, monkeypatch):
     """Of each epoch all samples, in batches of 32 and what is left."""
     seen = []
-    gather = hydronb.data.windows.Samples.gather
+    gather = hydronb.data.windows.WindowSamples.gather
 
     def noting(self, index):
         seen.append(index)
         return gather(self, index)
 
-    monkeypatch.setattr(hydronb.data.windows.Samples, "gather", noting)
+    monkeypatch.setattr(hydronb.data.windows.WindowSamples, "gather", noting)
     train(ds, settings(samples_per_epoch=None, epochs=2, validation_period=None), tmp_path)
     n = int(torch.cat(seen).max()) + 1
     sizes = [len(index) for index in seen]
     assert sizes == 2 * ([32] * (n // 32) + [n % 32])
     for epoch in (seen[: len(seen) // 2], seen[len(seen) // 2 :]):
         assert sorted(torch.cat(epoch).tolist()) == list(range(n))
+
+
+class Numbered:
+    """Ten samples, each with a value of its own and a direction."""
+
+    ids = ("x",)
+    values = torch.arange(1.0, 11.0)
+    directions = torch.randn(10, 3, generator=torch.Generator().manual_seed(0)) * 4
+
+    def __len__(self):
+        return 10
+
+    def gather(self, index):
+        return SimpleNamespace(index=index, basin=torch.zeros(len(index), dtype=torch.long))
+
+
+def fitted(folder: Path, loss_of, **changes) -> torch.nn.Module:
+    """A model of three weights, fitted to `Numbered`."""
+    model = torch.nn.Linear(3, 1, bias=False)
+    torch.nn.init.constant_(model.weight, 0.5)
+    p = settings(samples_per_epoch=None, batch_size=4, **changes)
+    fit(model, Numbered(), loss_of, p, folder, fingerprint="toy")
+    return model
+
+
+def test_an_epoch_s_loss_is_the_mean_of_its_steps(tmp_path):
+    """Batches of 4, 4 and 2 samples, whose losses are the means of the samples' values: each step
+    counts alike, and an epoch begins at zero."""
+
+    def loss_of(model, batch):
+        return Numbered.values[batch.index].mean() + 0 * model.weight.sum()
+
+    fitted(tmp_path, loss_of, epochs=2)
+    rows = pd.read_csv(tmp_path / "progress.csv")
+    for epoch in (1, 2):
+        order = epoch_order(10, 10, SETTINGS["seed"], epoch)
+        steps = [Numbered.values[part].mean().item() for part in order.split(4)]
+        expected = [np.mean(steps[:k]) for k in (1, 2, 3)]
+        written = rows["loss"][(rows["epoch"] > epoch - 1) & (rows["epoch"] <= epoch)]
+        np.testing.assert_allclose(written, expected, rtol=1e-5)
+    assert len(rows) == 6
+
+
+@pytest.mark.parametrize("clip_norm", [1.0, None])
+def test_weights_follow_adam_s_equations(tmp_path, clip_norm):
+    """Kingma and Ba (2015), Algorithm 1, with decoupled weight decay (Loshchilov and Hutter, 2019)
+    and the gradient shortened to `clip_norm`, step by step in NumPy; the rate changes with the
+    epochs that say so."""
+
+    def loss_of(model, batch):
+        return (model.weight[0] * Numbered.directions[batch.index].sum(0)).sum()
+
+    rates = {1: 0.1, 2: 0.03, 4: 0.2}
+    given = {"epochs": 5, "learning_rate": rates, "weight_decay": 0.1, "clip_norm": clip_norm}
+    model = fitted(tmp_path, loss_of, validation_period=None, **given)
+    w, m, v, step = np.full(3, 0.5), np.zeros(3), np.zeros(3), 0
+    for epoch, rate in enumerate((0.1, 0.03, 0.03, 0.2, 0.2), 1):
+        for part in epoch_order(10, 10, SETTINGS["seed"], epoch).split(4):
+            gradient = Numbered.directions[part].sum(0).double().numpy()
+            length = np.linalg.norm(gradient)
+            if clip_norm and length > clip_norm:
+                gradient = gradient * clip_norm / length
+            step += 1
+            m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+            w = w - rate * 0.1 * w
+            w = w - rate * m / (1 - 0.9**step) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
+    np.testing.assert_allclose(model.weight[0].detach(), w, rtol=1e-4)
+
+
+def test_more_samples_an_epoch_than_there_are(tmp_path):
+    """All of them, each once."""
+    seen = []
+
+    def loss_of(model, batch):
+        seen.extend(batch.index.tolist())
+        return model.weight.sum() ** 2
+
+    model = torch.nn.Linear(3, 1, bias=False)
+    p = settings(samples_per_epoch=99, epochs=1, batch_size=4)
+    fit(model, Numbered(), loss_of, p, tmp_path, fingerprint="toy")
+    assert sorted(seen) == list(range(10))
+
+
+def test_a_simulation_draws_no_dropout(ds, tmp_path):
+    """The same from a model in training mode, which it is left in."""
+    p = settings(dropout=0.5)
+    model = train(ds, p, tmp_path)
+    expected = predict(model, ds, p.test_period, progress=False)
+    xr.testing.assert_identical(predict(model.train(), ds, p.test_period, progress=False), expected)
+    assert model.training
 
 
 def test_spread_of_each_basin_is_of_its_own_training_days(ds):
@@ -588,8 +679,8 @@ def test_the_command_trains_and_simulates_what_the_folder_says(ds, tmp_path):
     ("content", "message"),
     [
         (None, "no such file: .*params.yaml"),
-        ("a: [", "params.yaml is not YAML"),
-        ("just words", "holds no parameters"),
+        ("a: [", "params.yaml, line 1: not YAML: "),
+        ("just words", "holds no names with values"),
         ("hiden: 5", "unknown parameter 'hiden'; did you mean 'hidden'"),
         (
             "model: ealstm\ndata: {kind: file, path: /nowhere.nc}",

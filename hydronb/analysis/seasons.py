@@ -8,7 +8,7 @@ from hydronb.errors import DataError
 
 
 def calendar_day(time: xr.DataArray) -> np.ndarray:
-    """Day of the year, 1 to 365, the same for a date in every year: 29 February counts as 28
+    """Day of the year, 1 to 365, the same for a date in every year; 29 February counts as 28
     February.
 
     >>> dates = ["2000-02-28", "2000-02-29", "2000-03-01", "2001-03-01", "2000-12-31"]
@@ -28,7 +28,7 @@ def mean_year(series: xr.DataArray, *, window: int = 1) -> xr.DataArray:
     series
         Daily values over `time` and any other dimension; NaN is left out.
     window
-        Days of the centred running mean, which goes round the end of the year; odd.
+        Days of the centred running mean, which continues across the end of the year; odd.
     """
     mean = series.groupby(
         xr.DataArray(calendar_day(series["time"]), dims="time", name="day")
@@ -45,17 +45,16 @@ def mean_year(series: xr.DataArray, *, window: int = 1) -> xr.DataArray:
 
 
 def climatology(observed: xr.DataArray, time: xr.DataArray, *, window: int = 31) -> xr.DataArray:
-    """The mean year of `observed` on the days of `time`: what a forecast is worth that knows only
-    the date.
+    """The mean year of `observed` on the days of `time`: a forecast from the date alone.
 
     The calendar-day benchmark of Schaefli and Gupta (2007, doi:10.1002/hyp.6825), smoothed over
-    `window` days, without which few years make a poor mean. A model that does not beat it has
-    learnt no more than the seasons.
+    `window` days, since the mean of few years is noisy. A model that is not better has learnt no
+    more than the seasons.
 
     Raises
     ------
     DataError
-        The two have days in common: the benchmark would know what it is to foretell.
+        The two have days in common: the benchmark would include what it is to forecast.
     """
     if common := observed.indexes["time"].intersection(pd.DatetimeIndex(time.values)).size:
         raise DataError(

@@ -7,11 +7,11 @@ import pandas as pd
 import xarray as xr
 
 from hydronb import plots
-from hydronb.analysis.benchmark import model_label
 from hydronb.app.outputs import Outputs, find_basin
 from hydronb.app.state import State
 from hydronb.data.dataset import bare_id
 from hydronb.errors import DataError, HydronbError
+from hydronb.vocabulary import model_label
 
 MOST = 4
 """Runs that are compared where the visitor has chosen none."""

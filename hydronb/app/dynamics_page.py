@@ -7,11 +7,12 @@ import pandas as pd
 import panel as pn
 import xarray as xr
 
-from hydronb.analysis.fluxes import STORES, simulated_balance
+from hydronb.analysis.water_balance import simulated_balance
 from hydronb.app import catchment
 from hydronb.app.outputs import Outputs, find_basin
 from hydronb.app.state import State
 from hydronb.app.view import Linked, Page, column, heading, html_table, note, row
+from hydronb.data.hbv_parameters import STORES
 from hydronb.errors import DataError, HydronbError
 from hydronb.plots import fluxes as figures
 from hydronb.plots import selection as linked

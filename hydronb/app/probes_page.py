@@ -7,7 +7,7 @@ import pandas as pd
 import panel as pn
 
 from hydronb import plots
-from hydronb.analysis.benchmark import read_published
+from hydronb.analysis.published import read_published
 from hydronb.app import catchment
 from hydronb.app.outputs import Outputs
 from hydronb.app.state import State

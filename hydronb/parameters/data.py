@@ -10,5 +10,5 @@ class CatchmentsParameters(NotebookParameters):
 
     notebook: ClassVar[str] = "00_catchments"
     basin: str | None = None
-    """The catchment drawn in detail; the first where None."""
+    """The catchment that is drawn in detail; the first if None."""
     period: Period | None = None

@@ -6,11 +6,12 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from hydronb.parameters.base import (
+    AnalysisParameters,
     Count,
     FitParameters,
+    InputPath,
     LossName,
     MetricName,
-    NotebookParameters,
     NotNegative,
     Number,
     Period,
@@ -38,14 +39,14 @@ class TrainParameters(FitParameters, Periods):
     forget_bias: Number = 5.0
     loss: LossName = "nse_star"
     sequence_length: Count = 270
-    """Days a sample sees, its target days included."""
+    """Days that a sample sees, its target days included."""
     predict_last: Count = 1
-    """Target days a sample has: 1 is the paper's sequence-to-value."""
+    """Target days per sample; 1 is the paper's sequence-to-value."""
     attribute_noise: NotNegative = 0.0
     """Standard deviation of Gaussian noise on the standardised attributes while training."""
     folds: Annotated[Count, Field(ge=2)] | None = None
-    """Parts that the basins are split into: the run trains outside of its `fold` and simulates
-    inside, ungauged."""
+    """Parts that the basins are split into: the run trains on the basins outside its `fold` and
+    simulates those inside, as if ungauged."""
     fold: Count | None = None
     """Which part, counted from 1."""
     fold_seed: Seed = 0
@@ -66,37 +67,30 @@ class TrainParameters(FitParameters, Periods):
             raise ValueError(
                 f"fold {self.fold} is not one of the {self.folds} folds, counted from 1"
             )
-        self.require_once("forcings", "targets", "attributes")
         return self
 
 
-class SearchParameters(NotebookParameters):
-    """ealstm_06_search."""
+class SearchParameters(AnalysisParameters):
+    """ealstm_06_search; the runs differ in their settings."""
 
     notebook: ClassVar[str] = "ealstm_06_search"
     takes_runs_of: ClassVar[tuple[str, ...]] = ("ealstm_01_train", "cnn_lstm_01_train")
-    runs: list[str] = []
-    """Run directories of trained models that differ in their settings; where empty, the notebook
-    trains small ones."""
     draws: Count = 1000
-    """Draws of water years for the intervals."""
+    """Number of draws of water years for the intervals."""
 
 
-class BenchmarkParameters(NotebookParameters):
+class BenchmarkParameters(AnalysisParameters):
     """ealstm_02_benchmark."""
 
     notebook: ClassVar[str] = "ealstm_02_benchmark"
     takes_runs_of: ClassVar[tuple[str, ...]] = ("ealstm_01_train",)
-    runs: list[str] = []
-    """Run directories of trained models; where empty, the notebook trains a small one."""
     target: Literal["streamflow", "et"] = "streamflow"
     """What is scored; all runs simulate it."""
     metrics: list[MetricName] = ["nse", "kge", "alpha_nse", "beta_nse", "fhv", "fms", "flv"]
-    benchmark_models: str = ""
-    """Folder of the released benchmark models (`hydronb.data.sources.benchmark_models`); none where
-    empty."""
+    benchmark_models: InputPath = InputPath("")
+    """Folder of the released benchmark models (`hydronb.data.sources.published`), if any."""
     draws: Count = 1000
-    """Draws of water years for the intervals."""
+    """Number of draws of water years for the intervals."""
 
     @model_validator(mode="after")
     def _has_target(self) -> "BenchmarkParameters":

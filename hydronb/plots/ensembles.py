@@ -83,7 +83,7 @@ def search_scores(
     Parameters
     ----------
     ranked
-        From `hydronb.analysis.search.rank`.
+        From `hydronb.analysis.search.rank_settings`.
     settings
         Its columns to draw; values are shown in order, evenly spaced.
     """

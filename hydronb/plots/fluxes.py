@@ -321,7 +321,7 @@ def balance(table: pd.DataFrame, *, width: int = WIDTH, height: int = 320) -> hv
     Parameters
     ----------
     table
-        From `hydronb.analysis.fluxes.simulated_balance`, mm/yr.
+        From `hydronb.analysis.water_balance.simulated_balance`, mm/yr.
     """
     _bokeh()
     ordered = table.sort_values("P")

@@ -24,7 +24,7 @@ def scenario_scores(
     Parameters
     ----------
     scores
-        Columns basin, model, target, seed and the metrics (`analysis.cnn_lstm.score_scenarios`).
+        Columns basin, model, target, seed and the metrics, from `score_scenarios`.
     names
         Metric to what its axis says.
     """

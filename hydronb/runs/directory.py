@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 from pydantic import StrictFloat
 
-from hydronb.errors import DataError, HydronbError, ParameterError, TrainingError, nearest
+from hydronb.errors import DataError, HydronbError, TrainingError, nearest
 from hydronb.files import read_dataset, read_json, reading, write
 from hydronb.parameters import FitParameters, Parameters, read_parameters, training_class
+from hydronb.vocabulary import MODELS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,9 +132,7 @@ class RunDirectory:
         ParameterError
             There is none, or it holds no names and values.
         """
-        path = self.path / "params.yaml"
-        with reading(path, "parameters in YAML", error=ParameterError, hint=self.remedy):
-            return read_parameters(path)
+        return read_parameters(self.path / "params.yaml")
 
     def table(self, file: str, columns: Sequence[str] = ()) -> "pd.DataFrame":
         """A CSV file of the run, in which `basin` is text.
@@ -388,6 +387,31 @@ class TrainedRun(RunDirectory):
                     f" be scored{nearest(name, map(str, ds.data_vars))}"
                 )
         return ds.drop_vars(set(names.values()) - set(names), errors="ignore").rename(names)
+
+    def fluxes(self) -> "xr.Dataset | None":
+        """`fluxes.nc`: fluxes (mm/d) and stores (mm), means over components, (basin, time); None
+        for a model that has none.
+
+        Raises
+        ------
+        DataError
+            A run of HBV without the file.
+        """
+        return self._of_hbv("fluxes.nc")
+
+    def hbv_parameters(self) -> "xr.Dataset | None":
+        """`parameters.nc`: (basin, component), with `time` where dynamic, routing's (basin); None
+        for a model that has none.
+
+        Raises
+        ------
+        DataError
+            A run of HBV without the file.
+        """
+        return self._of_hbv("parameters.nc")
+
+    def _of_hbv(self, file: str) -> "xr.Dataset | None":
+        return self.dataset(file) if MODELS[self.fit_parameters.model].fluxes else None
 
 
 def read_run(path: str | Path) -> TrainedRun:

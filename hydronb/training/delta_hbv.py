@@ -2,30 +2,20 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from hydronb import metrics
 from hydronb.data.attributes import attribute_list
-from hydronb.data.dataset import TARGETS
 from hydronb.data.scaling import Scaling, fit_scaling, require, select_period
 from hydronb.data.windows import Batch, training_samples
 from hydronb.errors import DataError
-from hydronb.files import write
-from hydronb.models import hbv
-from hydronb.models.delta_hbv import DeltaHBV, log_sqrt, simulation_tensors
-from hydronb.models.standardised import Standardised
+from hydronb.models.continuous import ContinuousModel, log_sqrt
+from hydronb.models.delta_hbv import DeltaHBV
 from hydronb.parameters import DeltaHBVTrainParameters
-from hydronb.training import ealstm
-from hydronb.training.predict import save_simulation
-from hydronb.training.task import Task, basin_std, target_loss, torch_settings, validator
-
-open_data = ealstm.open_data
+from hydronb.training import ealstm, task
+from hydronb.training.task import Task, basin_std, model_builder, target_loss, validator
 
 SETTINGS = (
     "components",
@@ -43,6 +33,9 @@ SETTINGS = (
 )
 """Parameters that a delta-HBV takes."""
 
+open_data = ealstm.open_data
+finish = task.finish
+
 
 def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Task:
     """Scaling, samples, loss and validation of the delta-HBV that `p` describes.
@@ -55,23 +48,18 @@ def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Task:
         See `DeltaHBV`.
     """
     scaling = input_scaling(ds, p, attribute_list(ds, p.attributes))
-    settings = {name: getattr(p, name) for name in SETTINGS}
-
-    def build() -> DeltaHBV:
-        return DeltaHBV(scaling, **settings).to(device)
 
     def simulate(model: DeltaHBV, batch: Batch) -> Tensor:
         return model(batch.dynamic, batch.static)[:, :, None]
 
     loss_of = target_loss(p, basin_std(ds, p).to(device), simulate)
-    return sequence_task(ds, p, scaling, build, loss_of, device)
+    return sequence_task(ds, p, model_builder(p, scaling, SETTINGS, device), loss_of, device)
 
 
 def sequence_task(
     ds: xr.Dataset,
     p: DeltaHBVTrainParameters,
-    scaling: Scaling,
-    build: Callable[[], Standardised],
+    build: Callable[[], ContinuousModel],
     loss_of: Callable[[nn.Module, Batch], Tensor],
     device: str,
 ) -> Task:
@@ -82,40 +70,20 @@ def sequence_task(
     DataError
         The data do not cover a period and the days before it, or the period is too short.
     """
-    require_periods(build(), ds, p)
+    model = build()
+    require_periods(model, ds, p)
     days = select_period(ds, p.train_period).sizes["time"]
     if days < p.target_days:
         raise DataError(
             f"train_period {p.train_period} has {days} days, fewer than the target_days "
             f"{p.target_days} of a sample; choose fewer, or a longer period"
         )
+    length = p.warmup_days + p.target_days
     samples = training_samples(
-        ds,
-        scaling,
-        p.train_period,
-        p.warmup_days + p.target_days,
-        p.target_days,
-        device=device,
+        ds, model.scaling, p.train_period, length, p.target_days, device=device
     )
     drawn = p.batch_size * iterations(ds.sizes["basin"], days, p.batch_size, p.target_days)
     return Task(build, samples, loss_of, validator(ds, p), samples.tensors, drawn)
-
-
-def finish(
-    model: nn.Module, ds: xr.Dataset, p: DeltaHBVTrainParameters, run_dir: Path
-) -> pd.DataFrame:
-    """Simulate the test period, write `simulation.nc`, `fluxes.nc`, `parameters.nc` and
-    `metrics.csv`, and return the metrics, one row per basin."""
-    with torch_settings(p.threads):
-        simulation = model.simulate(ds, p.test_period, details=True)
-    parameters = [n for n in (*hbv.PARAMETERS, *hbv.ROUTING) if n in simulation]
-    observed = [f"{n}_obs" for n in TARGETS if f"{n}_obs" in simulation]
-    save_simulation(simulation[["streamflow", *observed]], run_dir / "simulation.nc")
-    save_simulation(simulation[[*hbv.FLUXES, *hbv.STORES]], run_dir / "fluxes.nc")
-    save_simulation(simulation[parameters], run_dir / "parameters.nc")
-    scores = metrics.metric_table(simulation["streamflow"], simulation["streamflow_obs"])
-    write(run_dir / "metrics.csv", scores.to_csv())
-    return scores
 
 
 def iterations(n_basins: int, n_days: int, batch_size: int, length: int) -> int:
@@ -137,7 +105,7 @@ def input_scaling(
     attributes: Sequence[str],
     changed: Mapping[str, xr.DataArray] | None = None,
 ) -> Scaling:
-    """Statistics of the networks' inputs, `prcp` and the variables `changed` of
+    """Statistics of the networks' inputs; of `prcp` and of the variables in `changed`, those of
     log10(sqrt(...) + 0.1).
 
     Raises
@@ -151,8 +119,7 @@ def input_scaling(
             "the two"
         )
     require(ds, p.forcings, "forcing")
-    values: dict[str, Any] = {"prcp": ds["prcp"]} if "prcp" in p.forcings else {}
-    values |= changed or {}
+    values = {name: ds[name] for name in p.forcings if name == "prcp"} | dict(changed or {})
     logarithms = {
         n: v.copy(data=log_sqrt(torch.from_numpy(v.values)).numpy()) for n, v in values.items()
     }
@@ -166,7 +133,7 @@ def input_scaling(
     )
 
 
-def require_periods(model: Standardised, ds: xr.Dataset, p: DeltaHBVTrainParameters) -> None:
-    """Raise before the training what would stop it, or a simulation after it."""
+def require_periods(model: ContinuousModel, ds: xr.Dataset, p: DeltaHBVTrainParameters) -> None:
+    """Raise before the training if it, or a simulation after it, is not possible."""
     for period in filter(None, (p.train_period, p.validation_period, p.test_period)):
-        simulation_tensors(model, ds, period, p.warmup_days)
+        model.inputs(ds, period)

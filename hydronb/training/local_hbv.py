@@ -9,15 +9,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hydronb.data.scaling import select_period
-from hydronb.models.delta_hbv import simulation_tensors
 from hydronb.models.local_hbv import LocalHBV
 from hydronb.parameters import DeltaHBVTrainParameters
-from hydronb.training import delta_hbv
+from hydronb.training import ealstm, task
 from hydronb.training.delta_hbv import input_scaling, require_periods
-from hydronb.training.task import Task, validator
+from hydronb.training.task import Task, model_builder, validator
 
-open_data = delta_hbv.open_data
-finish = delta_hbv.finish
+STEPS = 10
+"""Steps per epoch, where the parameters leave it open."""
+
+open_data = ealstm.open_data
+finish = task.finish
 
 
 class Record(NamedTuple):
@@ -31,7 +33,7 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True)
 class WholeRecord:
-    """Every sample is the same, the whole record: a calibration is judged on all of it."""
+    """Samples that are all the same, the whole record: a calibration is judged on all of it."""
 
     record: Record
     ids: tuple[str, ...]
@@ -41,10 +43,6 @@ class WholeRecord:
 
     def gather(self, index: Tensor) -> Record:
         return self.record
-
-
-STEPS = 10
-"""Steps per epoch, where the parameters leave it open."""
 
 
 def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Task:
@@ -58,27 +56,18 @@ def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Task:
     """
     scaling = input_scaling(ds, p, [])
     ids = tuple(str(b) for b in ds["basin"].values)
-
-    def build() -> LocalHBV:
-        return LocalHBV(scaling, basins=ids, starts=p.starts, warmup_days=p.warmup_days).to(device)
-
+    build = model_builder(p, scaling, ("starts", "warmup_days"), device, basins=ids)
     model = build()
-    dynamic, _, first, _ = simulation_tensors(model, ds, p.train_period, p.warmup_days)
+    dynamic, _, first, _ = model.inputs(ds, p.train_period)
     require_periods(model, ds, p)
-    target = torch.from_numpy(
-        select_period(ds, p.train_period)["streamflow"].values.astype("float32")
-    )
+    streamflow = select_period(ds, p.train_period)["streamflow"].values.astype("float32")
     record = Record(
-        dynamic[:, first - p.warmup_days :].to(device), target.to(device), torch.arange(len(ids))
+        dynamic[:, first - p.warmup_days :].to(device),
+        torch.from_numpy(streamflow).to(device),
+        torch.arange(len(ids)),
     )
-    return Task(
-        build,
-        WholeRecord(record, ids),
-        loss_of,
-        validator(ds, p),
-        record[:2],
-        STEPS * p.batch_size,
-    )
+    drawn = STEPS * p.batch_size
+    return Task(build, WholeRecord(record, ids), loss_of, validator(ds, p), record[:2], drawn)
 
 
 def nse_losses(
@@ -94,7 +83,7 @@ def nse_losses(
 
 def loss_of(model: LocalHBV, batch: Record) -> Float[Tensor, ""]:
     """The sum over basins and starts, so that calibrations do not affect each other; `model` keeps
-    each one's own loss."""
+    the loss of each."""
     sim = model(batch.dynamic)[:, -batch.target.shape[1] :]
     losses = nse_losses(sim, batch.target)
     model.loss.copy_(losses.detach())

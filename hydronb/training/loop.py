@@ -45,7 +45,7 @@ epoch with the best validation and its score, the rows of the log, the time spen
 
 
 @runtime_checkable
-class Samples(Protocol):
+class TrainingSet(Protocol):
     """What the loop draws its batches from."""
 
     ids: tuple[str, ...]
@@ -58,7 +58,7 @@ class Samples(Protocol):
 
 def fit(
     model: nn.Module,
-    samples: Samples,
+    samples: TrainingSet,
     loss_of: Callable[[nn.Module, Any], Tensor],
     p: FitParameters,
     run_dir: Path,
@@ -164,7 +164,7 @@ def epoch_order(n_samples: int, n_drawn: int, seed: int, epoch: int) -> Tensor:
     return torch.from_numpy(rng.permutation(n_samples)[:n_drawn])
 
 
-def non_finite(epoch: int, step: int, basin: Tensor, samples: Samples, value: float) -> str:
+def non_finite(epoch: int, step: int, basin: Tensor, samples: TrainingSet, value: float) -> str:
     """The message of a training that diverged."""
     ids = sorted({samples.ids[b] for b in basin.tolist()})
     return (

@@ -8,12 +8,12 @@ from hydronb.data.attributes import attribute_list
 from hydronb.data.windows import Batch
 from hydronb.models.runoff_lstm import RunoffLSTM
 from hydronb.parameters import DeltaHBVTrainParameters
-from hydronb.training import ealstm
+from hydronb.training import ealstm, task
 from hydronb.training.delta_hbv import input_scaling, sequence_task
-from hydronb.training.task import Task
+from hydronb.training.task import Task, model_builder
 
 open_data = ealstm.open_data
-finish = ealstm.finish
+finish = task.finish
 
 
 def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Task:
@@ -29,13 +29,9 @@ def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Task:
     attributes = attribute_list(ds, p.attributes)
     target = {"streamflow": ds["streamflow"] / ds["p_mean"]} if "p_mean" in attributes else {}
     scaling = input_scaling(ds, p, attributes, target)
-    names = ("hidden", "dropout", "forget_bias", "warmup_days", "target_days")
-    settings = {name: getattr(p, name) for name in names}
-
-    def build() -> RunoffLSTM:
-        return RunoffLSTM(scaling, **settings).to(device)
-
-    return sequence_task(ds, p, scaling, build, standardised_rmse, device)
+    settings = ("hidden", "dropout", "forget_bias", "warmup_days", "target_days")
+    build = model_builder(p, scaling, settings, device)
+    return sequence_task(ds, p, build, standardised_rmse, device)
 
 
 def standardised_rmse(model: RunoffLSTM, batch: Batch) -> Tensor:

@@ -4,35 +4,38 @@ A module that `hydronb.vocabulary.MODELS` names as a model's `training` has thre
 
 - `open_data(p) -> Dataset`: the data that the parameters name;
 - `prepare(ds, p, device) -> Task`: before the training;
-- `finish(model, ds, p, run_dir) -> DataFrame`: after it, simulate the test period, write
-  `simulation.nc` and `metrics.csv`, and return the metrics, one row per basin.
+- `finish(model, ds, p, run_dir) -> DataFrame`: after it, as `finish` here.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 import xarray as xr
 from torch import Tensor, nn
 
 from hydronb import metrics
-from hydronb.data.scaling import select_period
+from hydronb.data.folds import simulated_basins
+from hydronb.data.scaling import Scaling, select_period
 from hydronb.errors import DataError
 from hydronb.losses import Terms
+from hydronb.models.standardised import Standardised
 from hydronb.parameters import FitParameters
-from hydronb.training.loop import Samples
-from hydronb.training.predict import predict
-from hydronb.vocabulary import LOSSES
+from hydronb.training.loop import TrainingSet
+from hydronb.training.predict import predict, save_results
+from hydronb.vocabulary import LOSSES, MODELS
 
 
 class Task(NamedTuple):
     """What `hydronb.training.train.train` trains."""
 
-    build: Callable[[], nn.Module]
-    """Makes the model, on its device; the random numbers are seeded before."""
-    samples: Samples
+    build: Callable[[], Standardised]
+    """Makes the model, on its device; random numbers are seeded before."""
+    samples: TrainingSet
     loss_of: Callable[[nn.Module, Any], Tensor]
     """The loss of a batch, a scalar."""
     validate: Callable[[nn.Module], float] | None
@@ -41,6 +44,15 @@ class Task(NamedTuple):
     """The numbers that the training sees, for its fingerprint."""
     samples_per_epoch: int | None = None
     """The model's own number where the parameters leave it open; all samples where both do."""
+
+
+def model_builder(
+    p: FitParameters, scaling: Scaling, names: Sequence[str], device: str, **settings: Any
+) -> Callable[[], Standardised]:
+    """A function that makes the model `p.model` on `device`, from the parameters `names` of `p` and
+    further `settings`."""
+    settings |= {name: getattr(p, name) for name in ("model", *names)}
+    return lambda: MODELS[p.model].make(scaling=scaling, **settings).to(device)
 
 
 def target_loss(
@@ -56,8 +68,7 @@ def target_loss(
     loss = LOSSES[p.loss].make(p)
 
     def loss_of(model: nn.Module, batch: Any) -> Tensor:
-        sim = simulate(model, batch)
-        basin = batch.basin
+        sim, basin = simulate(model, batch), batch.basin
         return loss(Terms(sim, batch.target, std_basin[basin], model.targets_std, basin))
 
     return loss_of
@@ -67,10 +78,8 @@ def basin_std(ds: xr.Dataset, p: FitParameters) -> Tensor:
     """Standard deviation (ddof 0) of each basin's targets over the training period, shape (basin,
     target)."""
     days = select_period(ds, p.train_period)
-    std = np.stack(
-        [np.nanstd(days[n].values.astype(np.float64), axis=1) for n in p.targets], axis=1
-    )
-    return torch.from_numpy(std.astype(np.float32))
+    std = [np.nanstd(days[n].values.astype(np.float64), axis=1) for n in p.targets]
+    return torch.from_numpy(np.stack(std, 1).astype(np.float32))
 
 
 def validator(ds: xr.Dataset, p: FitParameters) -> Callable[[nn.Module], float] | None:
@@ -98,9 +107,17 @@ def validator(ds: xr.Dataset, p: FitParameters) -> Callable[[nn.Module], float] 
     return score
 
 
+def finish(model: Standardised, ds: xr.Dataset, p: FitParameters, run_dir: Path) -> pd.DataFrame:
+    """Simulate the test period, write `simulation.nc` and `metrics.csv` (of an HBV also `fluxes.nc`
+    and `parameters.nc`), and return the metrics of the first target, one row per basin."""
+    with torch_settings(p.threads):
+        simulation = model.simulate(simulated_basins(ds, p), p.test_period, details=True)
+    return save_results(simulation, p.targets, run_dir)[p.targets[0]]
+
+
 @contextmanager
 def torch_settings(threads: int, device: str = "cpu") -> Iterator[None]:
-    """Threads and random numbers of one training; torch's own are put back afterwards."""
+    """Threads and random numbers of one training; torch's own are restored afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -74,6 +74,36 @@ def train(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) -> nn.Module:
     return model.eval()
 
 
+def train_and_simulate(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) -> pd.DataFrame:
+    """`train`, then simulate the test period: writes `simulation.nc` and `metrics.csv`, and what
+    else the model has, into `run_dir`, and returns the metrics, one row per basin.
+
+    Raises
+    ------
+    DataError, TrainingError
+        See `train`.
+    """
+    return simulate_test(train(ds, p, run_dir), ds, p, run_dir)
+
+
+def simulate_test(
+    model: nn.Module, ds: xr.Dataset, p: FitParameters, run_dir: str | Path
+) -> pd.DataFrame:
+    """Simulate the test period with a trained model; see `train_and_simulate`.
+
+    Raises
+    ------
+    TrainingError
+        `run_dir` cannot be written.
+    """
+    try:
+        return MODELS[p.model].training().finish(model, ds, p, Path(run_dir))
+    except (OSError, RuntimeError) as error:  # netCDF4 has both for a full disk
+        raise TrainingError(
+            f"{run_dir} cannot be written: {error}; free space, then run again"
+        ) from None
+
+
 def train_run(run_dir: str | Path) -> pd.DataFrame:
     """Train and simulate what `run_dir/params.yaml` says, as its notebook does; returns the
     metrics, one row per basin.
@@ -85,19 +115,10 @@ def train_run(run_dir: str | Path) -> pd.DataFrame:
     DataError, TrainingError
         See `train`.
     """
-    run_dir = Path(run_dir)
-    path = run_dir / "params.yaml"
+    path = Path(run_dir) / "params.yaml"
     given = read_parameters(path)
     p = training_class(given.get("model")).validate_parameters(given, where=str(path))
-    training = MODELS[p.model].training()
-    ds = training.open_data(p)
-    model = train(ds, p, run_dir)
-    try:
-        return training.finish(model, ds, p, run_dir)
-    except (OSError, RuntimeError) as error:  # netCDF4 has both for a full disk
-        raise TrainingError(
-            f"{run_dir} cannot be written: {error}; free space, then run again"
-        ) from None
+    return train_and_simulate(MODELS[p.model].training().open_data(p), p, run_dir)
 
 
 def is_complete(run_dir: Path, fingerprint: str) -> bool:

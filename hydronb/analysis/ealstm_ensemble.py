@@ -5,18 +5,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import torch
 import xarray as xr
-from jaxtyping import Bool, Int
-from torch import Tensor
 
 from hydronb.analysis.benchmark import NOT_THE_MODEL
 from hydronb.data import open_catchments
 from hydronb.data.dataset import choose_basins
-from hydronb.data.scaling import select_period
-from hydronb.data.windows import Samples
 from hydronb.errors import DataError, TrainingError
-from hydronb.parameters import Period, TrainParameters
+from hydronb.parameters import TrainParameters
 from hydronb.runs.directory import TrainedRun
 
 
@@ -35,7 +30,7 @@ def read_ealstms(paths: Sequence[Path]) -> list[TrainedRun]:
         raise DataError("no runs are given; name run directories of ealstm_01_train")
     runs = [TrainedRun(Path(path)) for path in paths]
     for run in runs:
-        if (name := run.description["settings"].get("model")) != "ealstm":
+        if (name := run.model.settings["model"]) != "ealstm":
             raise TrainingError(
                 f"{run.path} holds a model {name!r}, which has no static input gate; give runs"
                 " trained with model: ealstm"
@@ -85,16 +80,3 @@ def catchments_of(runs: Sequence[TrainedRun]) -> xr.Dataset:
             list(ds["basin"].values), runs[0].basins, where=f"the data of {runs[0].path}"
         )
     )
-
-
-def window_days(
-    samples: Samples, ds: xr.Dataset, period: Period
-) -> tuple[Int[Tensor, "window last"], Bool[Tensor, "window last"]]:
-    """The targets of one basin's windows (`prediction_samples`) as days of `period`, counted from
-    0, and which of them to take: those within it that no later window has, as `predict` does."""
-    days = select_period(ds, period)
-    first = ds.indexes["time"].get_loc(days.indexes["time"][0])
-    end = samples.last[: len(samples) // len(samples.ids)].long()
-    day = end[:, None] - first + torch.arange(1 - samples.predict_last, 1)
-    after = torch.cat([day[1:, 0], torch.tensor([days.sizes["time"]])])
-    return day, (day >= 0) & (day < after[:, None])
