@@ -246,7 +246,7 @@ def test_a_disk_that_is_full(root, tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "write_bytes", full)
     words = ["run cannot be written: No space left on device", "free space"]
     ends_in_one_line(words, attempt, root, tmp_path / "run", {}, {})
-    assert sorted(f.name for f in (tmp_path / "run").iterdir()) == ["params.yaml", "progress.csv"]
+    assert sorted(f.name for f in (tmp_path / "run").iterdir()) == ["params.yaml"]
 
 
 def test_a_truncated_weights_file(root, tmp_path):
