@@ -206,7 +206,7 @@ def test_the_model_is_trained_saved_and_loaded(data, outputs):
 
 
 def test_the_benchmark_scores_it(outputs):
-    from hydronb.analysis.benchmark import read_run
+    from hydronb.runs.directory import read_run
 
     folders = sorted((outputs / "plan" / "ealstm_01_train").iterdir())
     (group,) = group_runs([read_run(folder) for folder in folders])
