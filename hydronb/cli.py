@@ -119,7 +119,7 @@ def run(
 
 def _dry(plan: "Plan", outputs: Path, redo_stale: bool) -> list[str]:
     from hydronb.runs.schedule import directory, state_of_run, to_redo
-    from hydronb.runs.status import shown, text_table
+    from hydronb.runs.status import short_path, text_table
 
     redo = to_redo(plan, outputs) if redo_stale else {}
     rows, todo = [], 0
@@ -134,7 +134,7 @@ def _dry(plan: "Plan", outputs: Path, redo_stale: bool) -> list[str]:
                 state,
                 "would run" if runs else "skipped",
                 _counted([n.entry for n in r.needs]),
-                shown(directory(outputs, plan.name, r).path),
+                short_path(directory(outputs, plan.name, r).path),
             ]
         )
     return [
@@ -152,13 +152,14 @@ def _counted(names: Sequence[str]) -> str:
 
 def _report(plan: "Plan", outcomes: "list[Outcome]", outputs: Path, redo_stale: bool) -> None:
     from hydronb.runs.schedule import to_redo
-    from hydronb.runs.status import made_and_next, of_outcomes, shown
+    from hydronb.runs.status import made_and_next, of_outcomes, short_path
 
     where = outputs / plan.name
     old = {} if redo_stale else to_redo(plan, outputs)
     if all(o.state == "complete" for o in outcomes):
         print(
-            f"nothing to do: all {len(outcomes)} runs of {plan.name} are complete in {shown(where)}"
+            f"nothing to do: all {len(outcomes)} runs of {plan.name} are complete in"
+            f" {short_path(where)}"
         )
     else:
         print("\n".join(["", *of_outcomes(outcomes), ""]))

@@ -13,7 +13,7 @@ from hydronb.data.grid_windows import fit_grid_scaling, grid_forcing, grid_sampl
 from hydronb.errors import DataError, ParameterError
 from hydronb.models import cnn_lstm
 from hydronb.models.cnn_lstm import CNNLSTM, Encoder, StackedLSTM, layer_sizes, stack_for
-from hydronb.models.weights import load, save
+from hydronb.models.weights import load, save_model
 from hydronb.parameters import CNNLSTMTrainParameters, GridParameters, Period
 from hydronb.training import cnn_lstm as family
 from hydronb.training.loop import Checkpoint
@@ -407,7 +407,7 @@ def test_what_is_wrong_is_said_in_one_line():
 
 def test_a_grid_of_another_shape_is_refused(tmp_path):
     model = small(random_grid())
-    save(model, tmp_path)
+    save_model(model, tmp_path)
     with pytest.raises(DataError, match="trained on a grid of 5 x 7 cells and this one has 6 x 7"):
         predict(load(tmp_path), random_grid((6, 7)), LATE, progress=False)
 

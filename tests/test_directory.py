@@ -387,7 +387,7 @@ def checkpoint(ds, tmp_path_factory, monkeypatch) -> Path:
 
     folder = tmp_path_factory.mktemp("killed")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training, "save", killed)
+        patch.setattr(training, "save_model", killed)
         train(ds, PARAMETERS, folder)
     return folder / "checkpoint.safetensors"
 

@@ -17,7 +17,7 @@ from hydronb.data.scaling import fit_scaling
 from hydronb.errors import DataError, ParameterError, TrainingError
 from hydronb.models.ealstm import EALSTM
 from hydronb.models.kernels.forward_gradient import attribute_gradients
-from hydronb.models.weights import save
+from hydronb.models.weights import save_model
 from hydronb.parameters import (
     RobustnessParameters,
     SensitivityParameters,
@@ -71,7 +71,7 @@ def build(
 def write_run(folder, ds, seed=1, *, basins=None, **settings):
     folder.mkdir()
     chosen = ds if basins is None else ds.sel(basin=basins)
-    save(
+    save_model(
         build(chosen, seed, sequence_length=60, predict_last=31, **settings),
         folder,
         basins=[str(b) for b in chosen["basin"].values],

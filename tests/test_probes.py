@@ -20,7 +20,7 @@ from hydronb.data.grid_windows import fit_grid_scaling
 from hydronb.data.scaling import fit_scaling
 from hydronb.errors import DataError, ParameterError
 from hydronb.models.cnn_lstm import CNNLSTM
-from hydronb.models.weights import save
+from hydronb.models.weights import save_model
 from hydronb.parameters import CNNLSTMTrainParameters, TrainParameters
 from hydronb.runs.directory import TrainedRun, read_run
 from hydronb.training import cnn_lstm
@@ -269,7 +269,7 @@ def test_a_target_that_is_not_there():
 
 def write(folder, model, ds, p, finish):
     folder.mkdir()
-    save(model, folder)
+    save_model(model, folder)
     (folder / "params.yaml").write_text(yaml.safe_dump(p.plain()))
     finish(predict(model, ds, p.test_period, progress=False), p.targets, folder)
     return read_run(folder)

@@ -10,7 +10,7 @@ from hydronb.data.attributes import KRATZERT2019, attribute_list, attribute_matr
 from hydronb.data.scaling import fit_scaling
 from hydronb.errors import DataError
 from hydronb.models import load
-from hydronb.models.weights import save
+from hydronb.models.weights import save_model
 from hydronb.vocabulary import MODELS
 
 FORCINGS, TARGETS = ["prcp", "tmean"], ["streamflow"]
@@ -99,7 +99,7 @@ def test_out_comes_mm_per_day(ds):
 def test_saved_with_the_weights_and_restored(ds, tmp_path):
     torch.manual_seed(0)
     model = model_of(fit(ds)).eval()
-    save(model, tmp_path)
+    save_model(model, tmp_path)
     again = load(tmp_path)
     assert again.scaling.plain() == model.scaling.plain() and again.settings == model.settings
     dynamic = torch.randn(5, 10, 2)

@@ -546,7 +546,7 @@ def test_weights_of_another_model(ds, tmp_path):
 
 def test_a_truncated_checkpoint(ds, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(hydronb.training.train, "save", killed)
+        patch.setattr(hydronb.training.train, "save_model", killed)
         with pytest.raises(KeyboardInterrupt):
             train(ds, settings(), tmp_path)
     path = tmp_path / "checkpoint.safetensors"

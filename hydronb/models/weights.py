@@ -25,7 +25,7 @@ WITHOUT_CHECKSUM = (set(), {"at", "fingerprint"})
 HINT = "delete it and train the run again"
 
 
-def save(model: nn.Module, folder: Path, **notes: object) -> None:
+def save_model(model: nn.Module, folder: Path, **notes: object) -> None:
     """Write the weights, then the description; `notes` go into the description.
 
     Raises

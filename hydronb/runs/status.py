@@ -37,7 +37,12 @@ def of_outcomes(outcomes: Sequence[Outcome]) -> list[str]:
     """The table at the end of `hydronb run`, with the words of the errors below it."""
     words = {"complete": "complete already", "made": "complete"}
     rows = [
-        [o.run.id, words.get(o.state, o.state), took(o.seconds) if o.seconds else "", shown(o.path)]
+        [
+            o.run.id,
+            words.get(o.state, o.state),
+            took(o.seconds) if o.seconds else "",
+            short_path(o.path),
+        ]
         for o in outcomes
     ]
     lines = text_table(["run", "state", "time", "where"], rows)
@@ -72,7 +77,7 @@ def of_outputs(outputs: Path) -> list[str]:
         for file in outputs.glob("*/*/*/run.json")
     }
     if not folders:
-        return [f"no runs in {shown(outputs)} yet; `hydronb run params/demo.yaml` makes some"]
+        return [f"no runs in {short_path(outputs)} yet; `hydronb run params/demo.yaml` makes some"]
     rows, others = [], Counter[str]()
     for path in sorted(folders):
         where = RunDirectory(path)
@@ -131,7 +136,7 @@ def _row(where: RunDirectory, state: str, about: str) -> list[str]:
     return [*run, state, finished, took(record["seconds"]) if record.get("seconds") else "", about]
 
 
-def shown(path: Path) -> str:
+def short_path(path: Path) -> str:
     """A path, short if it lies below the working folder."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
@@ -141,17 +146,17 @@ def made_and_next(outcomes: Sequence[Outcome], outputs: Path) -> list[str]:
     made = sum(o.state == "made" for o in outcomes)
     kept = len(outcomes) - made
     first = f"{made} run{'s' * (made != 1)} made" + (f", {kept} complete already" if kept else "")
-    lines = [f"{first}: notebooks, parameters, results and figures in {shown(outputs)}"]
+    lines = [f"{first}: notebooks, parameters, results and figures in {short_path(outputs)}"]
     # the hydrograph first: it is what a hydrologist looks at first
     pages = [page for o in reversed(outcomes) for page in sorted(o.path.glob("*.html"))]
     pages.sort(key=lambda page: not page.name.startswith("hydrograph"))
     if pages:
         more = f"; {len(pages) - 1} more beside it and in the other runs" if len(pages) > 1 else ""
-        lines.append(f"Look: open {shown(pages[0])} in a browser{more}")
+        lines.append(f"Look: open {short_path(pages[0])} in a browser{more}")
     else:
         notebook = outcomes[-1].path / f"{outcomes[-1].run.notebook.name}.ipynb"
-        lines.append(f"Look: open {shown(notebook)} in JupyterLab")
-    every = shown(outputs.parent)
+        lines.append(f"Look: open {short_path(notebook)} in JupyterLab")
+    every = short_path(outputs.parent)
     return [
         *lines,
         f"Next: `hydronb app {every}` shows them side by side, `hydronb status {every}` says what"

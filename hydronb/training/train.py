@@ -10,7 +10,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from hydronb.errors import ParameterError, TrainingError
-from hydronb.models.weights import load, read_description, save
+from hydronb.models.weights import load, read_description, save_model
 from hydronb.parameters import FitParameters, read_parameters, training_class
 from hydronb.training.loop import fit
 from hydronb.training.task import torch_settings
@@ -58,7 +58,7 @@ def train(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) -> nn.Module:
                 fingerprint=fingerprint,
                 validate=task.validate,
             )
-            save(
+            save_model(
                 model,
                 run_dir,
                 fingerprint=fingerprint,
