@@ -16,7 +16,7 @@ from hydronb.data.gridded import (
 )
 from hydronb.data.pet import choose_pet
 from hydronb.data.problems import Reading, Report, raise_first, shown
-from hydronb.data.series import SeriesSummary
+from hydronb.data.sources.basin_files import SeriesSummary
 from hydronb.files import read_dataset, reading
 from hydronb.parameters import DataParameters, GridParameters, resolve
 
