@@ -12,7 +12,7 @@ JOBS ?=
 # A file's tests stay together, so that what it makes once is made once.
 SPREAD ?= -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test lab app lint setup clean
+.PHONY: demo test lab app lint size golden setup clean
 
 demo: $(READY)
 	$(BIN)/hydronb run params/demo.yaml $(if $(JOBS),-j $(JOBS))
@@ -30,6 +30,16 @@ app: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+# Statements of the package, which no layout changes.
+size:
+	@$(PYTHON) -c 'import ast, pathlib; print(sum(isinstance(n, ast.stmt) for f in pathlib.Path("hydronb").rglob("*.py") for n in ast.walk(ast.parse(f.read_text()))), "statements in hydronb/")'
+
+# Whether this version writes, to the bit, what the commit BASE wrote: all models and notebooks, some minutes.
+golden: $(READY)
+	@test -n "$(BASE)" || { echo "make golden BASE=COMMIT"; exit 2; }
+	$(BIN)/python benchmarks/golden.py $(BASE)
 
 setup: $(READY)
 

@@ -19,8 +19,9 @@ from measure import alone, arguments, growth, show
 from hydronb.analysis import robustness, sensitivity, similarity
 from hydronb.data.attributes import KRATZERT2019
 from hydronb.data.scaling import fit_scaling
-from hydronb.models.standardised import ScaledModel
+from hydronb.models.standardised import StandardisedLSTM
 from hydronb.parameters import Period
+from hydronb.vocabulary import MODELS
 
 BASINS, HIDDEN, SEEDS, WINDOW = 531, 256, 8, 270
 FORCINGS = ("prcp", "srad", "tmax", "tmin", "vp")
@@ -43,24 +44,28 @@ def catchments(n_basins: int) -> xr.Dataset:
     )
 
 
-def model(ds: xr.Dataset) -> ScaledModel:
+def model(ds: xr.Dataset) -> StandardisedLSTM:
     torch.manual_seed(0)
     scaling = fit_scaling(ds, FORCINGS, KRATZERT2019, ["streamflow"], TEST)
-    return ScaledModel(
-        "ealstm",
-        scaling,
-        hidden=HIDDEN,
-        dropout=0.4,
-        forget_bias=5.0,
-        sequence_length=WINDOW,
-        predict_last=1,
-    ).eval()
+    return (
+        MODELS["ealstm"]
+        .make(
+            model="ealstm",
+            scaling=scaling,
+            hidden=HIDDEN,
+            dropout=0.4,
+            forget_bias=5.0,
+            sequence_length=WINDOW,
+            predict_last=1,
+        )
+        .eval()
+    )
 
 
 def clusters_and_all(chosen) -> float:
     ds = catchments(BASINS)
     torch.manual_seed(0)
-    attributes = similarity.standardised(ds, KRATZERT2019)
+    attributes = similarity.standardised_attributes(ds, KRATZERT2019)
     weights = torch.randn(SEEDS, HIDDEN, len(KRATZERT2019))
     gates = torch.sigmoid(
         torch.einsum("sca,ba->sbc", weights, torch.from_numpy(attributes.values).float())
@@ -74,10 +79,10 @@ def clusters_and_all(chosen) -> float:
     labels = {key: similarity.clusters(points) for key, points in spaces.items()}
     signatures = ds[list(KRATZERT2019[:13])]  # thirteen numbers a basin, whatever they are
     for key, points in spaces.items():
-        similarity.silhouettes(points, labels[key])
-        similarity.variance_reduction(labels[key], signatures)
-        similarity.project(points)
-    similarity.stability(labels)
+        similarity.silhouette_table(points, labels[key])
+        similarity.variance_reductions(labels[key], signatures)
+        similarity.umap_plane(points)
+    similarity.cluster_stability(labels)
     return 1.0
 
 

@@ -7,6 +7,7 @@ import torch
 from measure import alone, arguments, growth, show, take_turns
 from torch import Tensor
 
+from hydronb.data.hbv_parameters import Parameter
 from hydronb.models import hbv
 
 DAYS = (183, 365, 730, 1460, 3650)
@@ -20,7 +21,7 @@ def weather(basins: int, days: int) -> Tensor:
     return torch.stack([prcp, tmean, (0.2 * tmean).clamp(min=0)], -1)
 
 
-def scaled(raw: Tensor, names: list[str], bounds: dict[str, hbv.Parameter]) -> dict[str, Tensor]:
+def scaled(raw: Tensor, names: list[str], bounds: dict[str, Parameter]) -> dict[str, Tensor]:
     """Raw values (..., parameter, component) within bounds, by name."""
     values = raw.sigmoid().unbind(-2)
     return {

@@ -177,6 +177,16 @@ def _report(plan: "Plan", outcomes: "list[Outcome]", outputs: Path, redo_stale: 
 
 
 @app.command()
+def train(
+    run_dir: Annotated[Path, typer.Argument(help="Folder with the params.yaml of a training.")],
+) -> None:
+    """Train and simulate what RUN_DIR/params.yaml says, without a notebook."""
+    from hydronb.training.train import train_run
+
+    print(train_run(run_dir).median().to_string())
+
+
+@app.command()
 def status(
     target: Annotated[
         Path,

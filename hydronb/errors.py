@@ -1,7 +1,8 @@
 """The errors a user can cause: one line that says what is wrong, where, and what to do."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class HydronbError(Exception):
@@ -22,6 +23,21 @@ class ParameterError(HydronbError):
 
 class TrainingError(HydronbError):
     """A training that had to stop, or weights that cannot be read."""
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Put `WHERE: ` before what goes wrong in the block.
+
+    >>> with located("demo.yaml"):
+    ...     raise ParameterError("no runs")
+    Traceback (most recent call last):
+    hydronb.errors.ParameterError: demo.yaml: no runs
+    """
+    try:
+        yield
+    except HydronbError as error:
+        raise type(error)(f"{' '.join(where.split()):.200}: {error}") from None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

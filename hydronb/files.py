@@ -1,5 +1,6 @@
 """Files: written whole or not at all, and read or refused in one line."""
 
+import errno
 import json
 import os
 import shutil
@@ -68,11 +69,29 @@ def reading(
         raise error(f"{path} is not {what}: it is not text in UTF-8{remedy}") from None
     except MemoryError:
         raise error(f"{path} does not fit into memory{remedy}") from None
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as problem:
         if isinstance(problem, FileNotFoundError) and not path.exists():
             raise error(f"no such file: {path}{remedy}") from None
         reason = getattr(problem, "strerror", None) or first_line(problem)
         raise error(f"{path} cannot be read as {what} ({reason}){remedy}") from None
+
+
+@contextmanager
+def writing(
+    path: Path, *, hint: str = "choose another folder", error: type[HydronbError] = DataError
+) -> Iterator[None]:
+    """Turn the operating system's refusal to write at or below `path` in this block into one line;
+    `hint` is what to do about it, unless the disk is full."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise error(
+                f"the disk is full at {path}; free some space and run the same command again, it "
+                "continues from here"
+            ) from None
+        reason = problem.strerror or first_line(problem)
+        raise error(f"{problem.filename or path} cannot be written ({reason}); {hint}") from None
 
 
 def first_line(problem: Exception) -> str:

@@ -23,13 +23,13 @@ from hydronb import plots
 from hydronb.app import catchment, dynamics_page, page, runs_page, similarity_page
 from hydronb.app.outputs import Outputs
 from hydronb.app.server import allowed, check_address
-from hydronb.app.shell import App
-from hydronb.app.state import PAGES, State
+from hydronb.app.shell import PAGES, App
+from hydronb.app.state import State
 from hydronb.app.view import Page
 from hydronb.errors import DataError, ParameterError
-from hydronb.plots import selection as linked
-from hydronb.plots.refill import plots_of, refill, structure
-from hydronb.plots.style import _render
+from hydronb.plots.basins import attribute_percentiles
+from hydronb.plots.refill import bokeh_plots, refill, series_structure
+from hydronb.plots.style import render
 
 
 @pytest.fixture(scope="module")
@@ -81,23 +81,27 @@ def test_a_link_brings_back_the_state(values):
 @given(st.text(max_size=60))
 @settings(max_examples=60, deadline=None)
 def test_no_link_breaks_the_state(query):
-    state = State()
-    for problem in state.read(query):
+    for problem in State().read(query):
         assert "\n" not in problem
-    assert state.page in PAGES
 
 
-def test_nonsense_is_named_and_the_rest_taken():
-    state = State()
-    assert state.read("?k=²&page=simularity&colour=aridity&metrik=nse") == [
+@pytest.mark.parametrize("query", ["page=simularity", "page=", "page=a&page=b", "page=%00"])
+def test_a_link_to_no_page_shows_the_first(query, tmp_path):
+    app = App(Outputs(tmp_path), query)
+    assert app.state.page == "runs" and len(app.problems) == (query != "page=")
+
+
+def test_nonsense_is_named_and_the_rest_taken(tmp_path):
+    app = App(Outputs(tmp_path), "?k=²&page=simularity&colour=aridity&metrik=nse")
+    assert app.problems == [
         "the link's k='²': give a whole number from 2 to 99",
+        "the link's 'metrik' means nothing here; did you mean 'metric'?",
         (
             "the link's page='simularity': there is no such page; did you mean 'similarity'?;"
             " similarity, dynamics, benchmarks, probes, runs are there"
         ),
-        "the link's 'metrik' means nothing here; did you mean 'metric'?",
     ]
-    assert (state.k, state.colour, state.page) == (5, "aridity", "similarity")
+    assert (app.state.k, app.state.colour) == (5, "aridity")
 
 
 # What is read
@@ -124,12 +128,12 @@ def test_runs_are_found_whatever_their_depth_and_nothing_else(tmp_path):
     ]
 
 
-def test_a_problem_that_one_part_is_rid_of_is_still_said_by_the_other():
+def test_a_problem_that_one_part_is_rid_of_is_still_said_by_the_other(outputs):
     def gone() -> str:
         raise DataError("gone")
 
     state = State()
-    page = Page(state)
+    page = Page(state, outputs)
     first, second = (
         page.part(lambda name=name: getattr(state, name) or gone(), [name])
         for name in ("basin", "run")
@@ -297,7 +301,7 @@ def test_states_of_runs(tmp_path):
     app_files.run(tmp_path, "n/left.partial", {}, status="prepared")
     other = app_files.run(tmp_path, "n/older", {})
     (other / "run.json").write_text(json.dumps({"status": "complete"}))
-    table = runs_page.overview(Outputs(tmp_path)).set_index("run")
+    table = runs_page.overview(Page(State(), Outputs(tmp_path))).set_index("run")
     assert table["state"].to_dict() == {
         "tiny/n/bad.partial": "failed",
         "tiny/n/good": "complete",
@@ -312,7 +316,7 @@ def test_states_of_runs(tmp_path):
 def test_a_row_that_is_half_written_is_left_out(tmp_path):
     run = app_files.run(tmp_path, "n/going.partial", {}, status="prepared")
     (run / "progress.csv").write_text("epoch,epochs,loss,valid\n0.5,2,0.9,\n1.0,2,0.8,0.1\n1.5,")
-    assert runs_page.overview(Outputs(tmp_path))["epoch"].tolist() == ["1 of 2"]
+    assert runs_page.overview(Page(State(), Outputs(tmp_path)))["epoch"].tolist() == ["1 of 2"]
 
 
 # Numbers
@@ -321,7 +325,7 @@ def test_a_row_that_is_half_written_is_left_out(tmp_path):
 
 def test_neighbours_by_a_second_computation(outputs, folder):
     state = State(basin="01027000", seed="222")
-    found = similarity_page.neighbours(similarity_page.Embedding(state, outputs))
+    found = similarity_page.neighbours(similarity_page.Embedding(Page(state, outputs)))
     with xr.open_dataset(folder / "tiny/ealstm_05_similarity/similarity/embedding.nc") as ds:
         gates = ds["input_gate"].sel(seed=222).to_pandas()
     away = {
@@ -335,14 +339,14 @@ def test_neighbours_by_a_second_computation(outputs, folder):
 
 def test_a_selection_holds_for_the_benchmarks(outputs):
     chosen = State(selection=["01000000", "01027000"], runs=["tiny/ealstm_01_train/lstm"])
-    (scores,) = catchment.scores(chosen, outputs, "nse").values()
+    (scores,) = catchment.scores(Page(chosen, outputs), "nse").values()
     assert scores.index.tolist() == ["01000000", "01027000"]
 
 
 def test_long_series_are_drawn_as_means_and_say_so(outputs, monkeypatch):
     monkeypatch.setattr(dynamics_page, "POINTS", 100)
-    ds = dynamics_page.inside(
-        State(basin="01013500", years=100), outputs, "tiny/delta_hbv_01_train/dynamic"
+    ds = dynamics_page.inside_catchment(
+        Page(State(basin="01013500", years=100), outputs), "tiny/delta_hbv_01_train/dynamic"
     )
     drawn, days = dynamics_page.thinned(ds)
     assert days == 8 and drawn.sizes["time"] == 91
@@ -360,27 +364,27 @@ def test_new_data_in_a_drawn_figure_are_those_of_a_new_figure():
             da, {"LSTM": da + 1}, prcp=(2 * da).rename("prcp"), title=f"times {scale:g}"
         )
 
-    model = _render(figure(1.0))
-    assert structure(figure(3.0)) == structure(figure(1.0)) is not None
+    model = render(figure(1.0))
+    assert series_structure(figure(3.0)) == series_structure(figure(1.0)) is not None
     refill(model, figure(3.0))
-    for old, new in zip(plots_of(model), plots_of(_render(figure(3.0))), strict=True):
+    for old, new in zip(bokeh_plots(model), bokeh_plots(render(figure(3.0))), strict=True):
         for mine, theirs in zip(old.renderers, new.renderers, strict=True):
             for name, values in theirs.data_source.data.items():
                 np.testing.assert_array_equal(mine.data_source.data[name], values)
-    rain, flow = plots_of(model)
+    rain, flow = bokeh_plots(model)
     assert rain.title.text == "times 3" and rain.y_range.start > rain.y_range.end == 0
     assert flow.y_range.start == 0 and flow.y_range.end > 58
 
 
 def test_a_figure_that_is_gone_is_forgotten():
-    drawn = weakref.ref(_render(hv.Curve([1, 2, 3])))
+    drawn = weakref.ref(render(hv.Curve([1, 2, 3])))
     gc.collect()
     assert drawn() is None
 
 
 def test_where_a_catchment_stands():
     table = pd.DataFrame({"aridity": np.arange(101.0)}, index=[f"{i:03d}" for i in range(101)])
-    figure = linked.standing(table, "100", {"aridity": "1"})
+    figure = attribute_percentiles(table, "100", {"aridity": "1"})
     (dot,) = figure.traverse(lambda e: e, [hv.Points])
     assert dot["lower"].tolist() == pytest.approx([100 * 100 / 101])
     assert dot["where"].tolist() == pytest.approx([(100 - 5) / 90])

@@ -6,6 +6,7 @@ as the notebook does, on a tiny Caravan folder; plans go through the `hydronb` c
 """
 
 import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def attempt(root: Path, run_dir: Path, parameters: dict, data: dict) -> None:
     given = TRAINING | {"data": {"kind": "caravan", "path": str(root)} | data} | parameters
     run_dir.mkdir()
     (run_dir / "params.yaml").write_text(yaml.safe_dump(given))
-    hydronb.training.train.main(str(run_dir))
+    hydronb.training.train.train_run(run_dir)
 
 
 def test_nothing_wrong(root, tmp_path):
@@ -125,7 +126,7 @@ PARAMETERS = {
         {"loss": "nse"},
         ["loss = 'nse' is unknown; choose one of nse_star, nse_star_paper, mse"],
     ),
-    "a string for a number": ({"hidden": "large"}, ["hidden = 'large'", "whole number"]),
+    "a string for a number": ({"hidden": "large"}, ["hidden = 'large'", "a number belongs here"]),
     "negative learning rate": (
         {"learning_rate": -0.001},
         ["learning_rate = -0.001", "greater than 0"],
@@ -144,7 +145,7 @@ PARAMETERS = {
 DATA = {
     "a missing folder": ({"path": "/nowhere/Caravan"}, ["no such folder: /nowhere/Caravan"]),
     "a folder of another kind": ({"kind": "camels_us"}, ["Caravan", "basin_mean_forcing"]),
-    "a file that is a folder": ({"kind": "file"}, ["Caravan is neither NetCDF nor Zarr"]),
+    "a file that is a folder": ({"kind": "file"}, ["Caravan cannot be read as NetCDF or Zarr"]),
     "unknown source": ({"source": "camel"}, ["no sub-source 'camel'; did you mean 'camels'?"]),
     "unknown basin": (
         {"basins": ["camels_02108001"]},
@@ -154,11 +155,11 @@ DATA = {
         {"basins": ["1013500"]},
         ["'01013500', with its leading zero"],
     ),
-    "an id that is a number": ({"basins": [1013500]}, ["1013500 is a number; quote gauge ids"]),
-    "a basin twice": ({"basins": [FIRST, FIRST]}, [f"'{FIRST}' is asked for twice"]),
+    "an id that is a number": ({"basins": [1013500]}, ["data.basins.0 = 1013500", "gauge ids too"]),
+    "a basin twice": ({"basins": [FIRST, FIRST]}, ["data.basins = ", f"it lists '{FIRST}' twice"]),
     "a list of basins that is not there": (
         {"basins": "/nowhere/basins.txt"},
-        ["no such basin list: /nowhere"],
+        ["no such file: /nowhere"],
     ),
     "unknown PET": (
         {"pet": "odin"},
@@ -254,7 +255,7 @@ def test_a_truncated_weights_file(root, tmp_path):
     path.write_bytes(path.read_bytes()[:200])
     ends_in_one_line(
         ["model.safetensors", "truncated", "delete it"],
-        hydronb.training.train.main,
+        hydronb.training.train.train_run,
         str(tmp_path / "run"),
     )
 
@@ -285,7 +286,7 @@ PLANS = {
     "bad value among many": (run(train_run(each={"batch_size": [16, 0]})), ["batch_size = 0"]),
     "unknown metric": (
         run({"id": "b", "notebook": "ealstm_02_benchmark", "params": {"metrics": ["nsee"]}}),
-        ["unknown metric 'nsee'; did you mean 'nse'?"],
+        ["metrics.0 = 'nsee' is unknown; choose one of nse, kge"],
     ),
     "data that are not there": (
         run(train_run(), data={"kind": "caravan", "path": "/nowhere"}),
@@ -294,7 +295,106 @@ PLANS = {
     "data without a path": (run(train_run(), data={"kind": "caravan"}), ["'caravan' needs a path"]),
     "unquoted gauge ids": (
         "name: mine\ndata: {basins: [01013500]}\nruns: [{id: a, notebook: ealstm_01_train}]",
-        ["268096 is a number; quote gauge ids"],
+        ["mine.yaml, line 2: ", "01013500 as a number in base 8", "quote gauge ids"],
+    ),
+}
+
+
+def analysis(notebook="ealstm_05_similarity", **params) -> str:
+    return run({"id": "s", "notebook": notebook, "params": params})
+
+
+PLANS |= {
+    "an octal number": (
+        "runs: [{id: a, notebook: ealstm_01_train,\n  params: {threads: 010}}]",
+        ["mine.yaml, line 2: YAML reads 010 as a number in base 8"],
+    ),
+    "a list as a key": (
+        "runs:\n- {id: a, notebook: ealstm_01_train, params: {learning_rate: {[1, 2]: 0.1}}}",
+        ["mine.yaml, line 2: a list or mapping cannot be a name"],
+    ),
+    "a folder": (Path.mkdir, ["mine.yaml is not a file of at most 1 MB"]),
+    "a pipe": (os.mkfifo, ["mine.yaml is not a file of at most 1 MB"]),
+    "a device": (
+        lambda plan: plan.symlink_to("/dev/zero"),
+        ["mine.yaml is not a file of at most 1 MB"],
+    ),
+    "a large file": ("#" * 1_000_001, ["mine.yaml is not a file of at most 1 MB"]),
+    "not text": (lambda plan: plan.write_bytes(b"\xff\xfe"), ["mine.yaml is not YAML: it is not"]),
+    "more runs than anyone wants": (
+        run(train_run(each={"seed": list(range(101)), "hidden": list(range(1, 101))})),
+        ["mine.yaml: more than 10,000 runs; shorten the lists in `each`"],
+    ),
+    "runs without end": (
+        run(train_run(each={f"a{n}": [0, 1] for n in range(200)})),
+        ["mine.yaml: more than 10,000 runs"],
+    ),
+    "a need twice": (
+        run(train_run("a"), train_run("b", needs=["a", "a"])),
+        ["b: needs = ['a', 'a']: it lists 'a' twice"],
+    ),
+    "a value twice": (
+        run(train_run(each={"hidden": [8, 16, 8]})),
+        ["a: each.hidden = [8, 16, 8]: it lists 8 twice"],
+    ),
+    "the same data twice": (
+        run(train_run(each={"data": [{"seed": 1}, {"seed": 1}]})),
+        ["a: each.data = ", "it lists {'seed': 1} twice"],
+    ),
+    "a forcing twice": (
+        run(train_run(params={"forcings": ["prcp", "prcp"]})),
+        ["a: forcings = ['prcp', 'prcp']: it lists 'prcp' twice"],
+    ),
+    "a number of clusters twice": (analysis(ks=[3, 3]), ["s: ks = [3, 3]: it lists 3 twice"]),
+    "a run twice": (
+        analysis(runs=["a", "a"]),
+        ["s: runs = ['a', 'a']: it lists 'a' twice"],
+    ),
+    "an embedding that is not there": (
+        analysis(embedding="/nowhere.nc"),
+        ["s: embedding: no such file: /nowhere.nc; correct it, or see `hydronb data get`"],
+    ),
+    "attributes that are not there": (
+        analysis(attributes="/nowhere"),
+        ["s: attributes: no such file: /nowhere"],
+    ),
+    "sensitivities that are not there": (
+        analysis("ealstm_04_sensitivity", sensitivities="~no_such_user/s.csv"),
+        ["s: sensitivities: no such file: ", "~no_such_user/s.csv"],
+    ),
+    "benchmark models that are not there": (
+        analysis("ealstm_02_benchmark", benchmark_models="$NOT_SET_HERE/models"),
+        ["s: benchmark_models: ", "the environment variable NOT_SET_HERE is not set"],
+    ),
+    "evapotranspiration that is not there": (
+        analysis("delta_hbv_02_benchmark", et_path="a" * 300),
+        ["s: et_path: ", "(File name too long)"],
+    ),
+    "evapotranspiration with a NUL": (
+        analysis("delta_hbv_03_fluxes", et_path="a\0b"),
+        ["s: et_path: ", "null byte"],
+    ),
+    "runs that are not there": (
+        analysis(runs=["/nowhere"]),
+        ["s: runs: /nowhere is not a complete run directory; see `hydronb status`"],
+    ),
+    "the folder of what was replaced as a plan": (
+        "name: superseded\nruns: [{id: a, notebook: ealstm_01_train}]",
+        ["mine.yaml: 'superseded' is where replaced runs are kept; choose another name"],
+    ),
+    "the folder of what was replaced as a run": (
+        run(train_run("Superseded")),
+        ["mine.yaml: Superseded: 'Superseded' is where replaced runs are kept"],
+    ),
+    "an id of several lines": (run(train_run("a\nb")), ["mine.yaml: a b: 'a\\nb': it names a fol"]),
+    "a key of 100,000 letters": (run({"x" * 100_000: 1}), ["run 1: unknown key 'xxxx"]),
+    "a value of 100,000 letters": (
+        run(train_run(params={"device": "x" * 100_000})),
+        ["a: device = 'xxxx"],
+    ),
+    "a circle of 2,000 runs": (
+        run(*(train_run(f"r{n}", needs=[f"r{(n + 1) % 2000}"]) for n in range(2000))),
+        ["circular needs: "],
     ),
 }
 
@@ -303,13 +403,16 @@ PLANS = {
 def test_a_plan(tmp_path, capsys, case):
     text, words = PLANS[case]
     plan = tmp_path / "mine.yaml"
-    if text is not None:
+    if callable(text):
+        text(plan)
+    elif text is not None:
         plan.write_text(text)
     with pytest.raises(SystemExit) as stop:
-        cli.main(["run", str(plan), "--outputs", str(tmp_path / "outputs")])
+        cli.main(["run", str(plan), "--outputs", str(tmp_path / "outputs"), "--dry-run"])
     assert stop.value.code == 1
     told = capsys.readouterr()
     assert told.err.startswith("error: ") and told.err.count("\n") == 1 and not told.out
+    assert len(told.err) < 1000
     for word in words:
         assert word in told.err
     assert not (tmp_path / "outputs").exists()

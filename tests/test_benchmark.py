@@ -2,6 +2,7 @@
 scores."""
 
 import doctest
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,11 +10,20 @@ import pytest
 import xarray as xr
 import yaml
 
-from hydronb.analysis import benchmark, ensembles, seasons
-from hydronb.analysis import water_balance as catchments
+from hydronb.analysis import (
+    benchmark,
+    choices,
+    ensembles,
+    published,
+    seasons,
+    settings,
+    water_balance,
+)
 from hydronb.errors import DataError, TrainingError
 from hydronb.metrics import nse
+from hydronb.runs.plan import read_plan
 
+PARAMS = Path(__file__).parent.parent / "params"
 TIME = pd.date_range("2001-01-01", "2002-12-31")
 IDS = ["camels_01013500", "camels_01022500", "camels_06221400"]
 
@@ -113,7 +123,7 @@ def test_only_common_basins_and_days_are_compared(tmp_path):
             sorted(members["basin"].values) == IDS[1:] and members.sizes["time"] == len(TIME) - 100
         )
     alone = nse(sim=runs[0].simulation()["streamflow"], obs=observed().sel(time=TIME[100:]))
-    found = ensembles.score(read["EA-LSTM"], ["nse"])["nse"].sel(member="1")
+    found = ensembles.score_members(read["EA-LSTM"], ["nse"])["nse"].sel(member="1")
     for basin in IDS[1:]:
         assert float(found.sel(basin=basin)) == pytest.approx(float(alone.sel(basin=basin)))
 
@@ -130,47 +140,99 @@ def test_runs_without_a_common_day(tmp_path):
 
 
 def test_published_rows_of_the_groups_that_the_paper_has(runs):
-    table = benchmark.published_table2(benchmark.group_runs(runs))
+    table = published.kratzert_table2(benchmark.group_runs(runs))
     assert table.loc[("LSTM, NSE*", "single"), "nse_median"] == 0.731623
     assert table.loc[("EA-LSTM, NSE*", "ensemble"), "failures"] == 2
-    assert ensembles.readable(table).loc[("LSTM, MSE", "single"), "NSE mean"] == "0.664 ± 0.012"
-    assert benchmark.published_table2([]).empty
+    assert (
+        ensembles.readable_summary(table).loc[("LSTM, MSE", "single"), "NSE mean"]
+        == "0.664 ± 0.012"
+    )
+    assert published.kratzert_table2([]).empty
 
 
 def test_differences_from_the_paper(runs):
-    lines = benchmark.differences(benchmark.group_runs(runs), 3)
+    lines = published.differences_from_paper(
+        benchmark.group_runs(runs), 3, published.KRATZERT2019_RUNS
+    )
     assert "basins: 3 here, 531 in the paper" in lines
     assert (
         "test_period: 2001-01-01 to 2002-12-31 here, 1989-10-01 to 1999-09-30 in the paper" in lines
     )
     assert "hidden: 64 here, 256 in the paper" in lines
-    assert any(line.startswith("seeds a model: 1, 2, 3 here") for line in lines)
+    assert any(line.startswith("seeds per model: 3 or 2 or 1 here") for line in lines)
 
 
-def test_the_published_setting_differs_in_nothing(tmp_path):
+PAPERS = {
+    "ealstm_camels": published.KRATZERT2019_RUNS,
+    "delta_hbv_camels": published.FENG2022_RUNS,
+    "cnn_lstm": published.LI2023_RUNS,
+}
+
+
+@pytest.mark.parametrize("plan", PAPERS)
+def test_the_plan_of_a_paper_differs_from_it_in_nothing(plan, monkeypatch, tmp_path):
+    """Every run that its benchmark takes; the grids alone are not those of the paper."""
+    for name in ("YELLOW_GRID", "YANGTZE_GRID", "LANCANG_GRID", "CAMELS_BASINS"):
+        (tmp_path / f"{name}.nc").touch()
+        monkeypatch.setenv(name, str(tmp_path / f"{name}.nc"))
+    monkeypatch.setenv("CAMELS_US", str(tmp_path))
+    plans = read_plan(PARAMS / f"paper/{plan}.yaml").runs
+    needs = next(run for run in plans if run.id == "benchmark").needs
     runs = [
-        write_run(
-            tmp_path / str(s),
-            seed=s,
-            error=1.0,
-            hidden=256,
-            sequence_length=270,
-            predict_last=1,
-            epochs=30,
-            data={"kind": "camels_us", "path": "here", "forcing": "maurer_extended"},
-            train_period={"start": "1999-10-01", "end": "2008-09-30"},
-            test_period={"start": "1989-10-01", "end": "1999-09-30"},
+        benchmark.TrainedRun(
+            Path(run.id), run.notebook.schema.validate_parameters(run.everything).plain()
         )
-        for s in range(8)
+        for run in needs
     ]
-    assert benchmark.differences(benchmark.group_runs(runs), 531) == []
+    paper = PAPERS[plan]
+    lines = published.differences_from_paper(benchmark.group_runs(runs), paper.basins, paper)
+    assert lines == {
+        "ealstm_camels": [],
+        "delta_hbv_camels": [],
+        "cnn_lstm": [
+            f"data: file here, {paper.data} in the paper",
+            "not in the paper: learning_rate, activations, scaling, weights of the two targets",
+        ],
+    }.get(plan)
+
+
+def test_a_paper_is_compared_in_every_setting(tmp_path):
+    """All that a training may set; the order of names makes no difference."""
+    changed = {"weight_decay": 0.1, "attribute_noise": 0.05, "missing_attributes": "mean"}
+    validation = {"start": "2000-01-01", "end": "2000-12-31"}
+    run = write_run(
+        tmp_path / "a",
+        seed=1,
+        error=1.0,
+        forcings=["vp", "prcp", "srad", "tmin", "tmax"],
+        patience=3,
+        validation_period=validation,
+        threads=2,
+        **changed,
+    )
+    groups = benchmark.group_runs([run])
+    lines = published.differences_from_paper(groups, 531, published.KRATZERT2019_RUNS)
+    assert "attribute_noise: 0.05 here, 0.0 in the paper" in lines
+    assert "validation_period: 2000-01-01 to 2000-12-31 here, none in the paper" in lines
+    assert {line.split(":")[0] for line in lines} == {
+        *("data", "hidden", "train_period", "test_period", "validation_period", "patience"),
+        *(*changed, "seeds per model"),
+    }
+
+
+def test_settings_that_the_paper_varied_are_named_with_all_their_values(tmp_path):
+    run = write_run(tmp_path / "a", seed=1, error=1.0, loss="nse_star_paper", folds=2, fold=1)
+    groups = benchmark.group_runs([run])
+    lines = published.differences_from_paper(groups, 531, published.KRATZERT2019_RUNS)
+    assert "loss: nse_star_paper here, nse_star or mse in the paper" in lines
+    assert "folds: 2 here, none in the paper" in lines
 
 
 def test_best_median_worst():
     scored = pd.Series([0.3, np.nan, 0.9, -2.0, 0.5], index=list("abcde"), name="nse")
-    assert benchmark.best_median_worst(scored) == {"best": "c", "median": "a", "worst": "d"}
+    assert choices.best_median_worst(scored) == {"best": "c", "median": "a", "worst": "d"}
     with pytest.raises(DataError, match="undefined in every basin"):
-        benchmark.best_median_worst(scored * np.nan)
+        choices.best_median_worst(scored * np.nan)
 
 
 def test_training_cost(runs):
@@ -216,7 +278,7 @@ def test_water_balance_counts_only_observed_days():
         },
         coords={"basin": ["a"], "time": time},
     )
-    row = catchments.water_balance(ds).loc["a"]
+    row = water_balance.measured_balance(ds).loc["a"]
     assert row["P"] == pytest.approx(2 * 365.25) and row["runoff_ratio"] == pytest.approx(0.5)
     assert row["aridity"] == pytest.approx(1.5) and row["missing"] == pytest.approx(100 / 365)
 
@@ -225,18 +287,18 @@ def test_true_balance_closes_on_synthetic_catchments():
     from hydronb.data.synthetic import synthetic_catchments
 
     ds = synthetic_catchments(n_basins=6, years=3)
-    balance = catchments.true_balance(ds)
+    balance = water_balance.true_balance(ds)
     assert (balance["residual"].abs() < 0.001).all()  # mm a year; the series are float32
-    table = catchments.contents(ds)
+    table = water_balance.variables_table(ds)
     assert table.loc["prcp", "missing"] == 0 and table.loc["streamflow", "missing"] > 0
-    attributes = catchments.attribute_table(ds, "syn_0002")
+    attributes = water_balance.attribute_quantiles(ds, "syn_0002")
     assert attributes.loc["aridity", "syn_0002"] == pytest.approx(
         float(ds["aridity"].sel(basin="syn_0002"))
     )
 
 
 def test_examples_in_the_docstrings():
-    for module in (benchmark, catchments, seasons):
+    for module in (settings, water_balance, seasons):
         assert doctest.testmod(module).failed == 0
 
 
@@ -258,7 +320,9 @@ def test_benchmark_models_join_by_id_and_date(runs, tmp_path):
             str(ds["time"].values[0])[:10] == "2001-01-01"
             and str(ds["time"].values[-1])[:10] == "2002-09-30"
         )
-    scores = ensembles.models({label: ensembles.score(ds, ["nse"]) for label, ds in joined.items()})
+    scores = ensembles.join_models(
+        {label: ensembles.score_members(ds, ["nse"]) for label, ds in joined.items()}
+    )
     table = ensembles.summary(scores)
     assert ("SAC-SMA", "single") in table.index and ("SAC-SMA", "ensemble") not in table.index
     own = joined["SAC-SMA"]

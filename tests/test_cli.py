@@ -102,7 +102,7 @@ def test_nothing_heavy_is_imported_where_nothing_is_to_do(plan):
             "notebook: blank.ipynb, params: {seeed: 7}",
             "only: unknown parameter 'seeed' of blank; did you mean 'seed'?",
         ),
-        ("notebook: blnk.ipynb", "only: no notebook "),
+        ("notebook: blnk.ipynb", "only: unknown notebook 'blnk.ipynb'; "),
     ],
 )
 def test_what_the_user_can_put_right_is_one_line_on_stderr(plan, capsys, run, words):

@@ -233,6 +233,35 @@ def test_samples_end_on_observed_days_of_the_period():
     )
 
 
+def test_a_period_as_long_as_predict_last_is_one_sample():
+    ds = random_grid().assign(streamflow=("time", np.arange(400, dtype=np.float32)))
+    model = small(ds, targets=["streamflow"], predict_last=5)
+    march = Period(start=dt.date(2000, 3, 1), end=dt.date(2000, 3, 5))
+    samples = grid_samples(ds, model.open(ds), ["streamflow"], march, 12, 5)
+    batch = samples.gather(torch.arange(len(samples)))
+    assert batch.target[:, :, 0].tolist() == [[60, 61, 62, 63, 64]]  # 1 March is day 60
+    assert batch.days.tolist() == [list(range(53, 65))]
+    with pytest.raises(DataError, match="is shorter than predict_last"):
+        grid_samples(ds, model.open(ds), ["streamflow"], march, 12, 6)
+
+
+def test_a_period_may_end_on_the_last_day_of_the_data():
+    """A longer record after it changes nothing, and its own last day is a target and simulated."""
+    longer = random_grid()
+    ds = longer.isel(time=slice(386))
+    model, late = small(ds, targets=["streamflow"]), LATE
+    assert str(ds["time"].values[-1])[:10] == str(LATE.end)
+    short, whole = (predict(model, d, late, progress=False)["streamflow"] for d in (ds, longer))
+    assert short["time"].values[-1] == ds["time"].values[-1] and short.notnull().all()
+    np.testing.assert_allclose(short, whole, rtol=1e-5, atol=1e-6)
+    ds["streamflow"][-1] = 4.5
+    samples = grid_samples(ds, model.open(ds), ["streamflow"], late, 12, 1)
+    batch = samples.gather(torch.tensor([len(samples) - 1]))
+    assert batch.target.item() == 4.5 and batch.days[0, -1] == 385
+    with pytest.raises(DataError, match="not within the data"):
+        predict(model, ds.isel(time=slice(385)), late, progress=False)
+
+
 def test_means_see_the_basin_alone():
     ds = random_grid()
     outside = ds.assign(prcp=ds["prcp"].where(ds["mask"] > 0, ds["prcp"] + 5))
@@ -339,7 +368,7 @@ def test_what_is_wrong_is_said_in_one_line():
             {"targets": ["evaporation"]},
             "targets.0 = 'evaporation' is unknown; choose one of streamflow, et",
         ),
-        ({"targets": ["et", "et"]}, "targets lists 'et' twice"),
+        ({"targets": ["et", "et"]}, "targets = ['et', 'et']: it lists 'et' twice"),
         ({"model": "mean_lstm", "static": ["mask"]}, "mean_lstm sees no grid"),
         ({"predict_last": 99}, "predict_last (99) is longer than sequence_length (12)"),
     ):

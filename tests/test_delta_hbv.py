@@ -16,15 +16,16 @@ from hydronb.data.synthetic import synthetic_catchments
 from hydronb.errors import DataError, ParameterError
 from hydronb.losses import Terms, feng2022
 from hydronb.models import hbv, load
-from hydronb.models.delta_hbv import TYPICAL, log_sqrt
+from hydronb.models.continuous import log_sqrt
 from hydronb.models.runoff_lstm import RunoffLSTM
 from hydronb.parameters import DataParameters, DeltaHBVTrainParameters
 from hydronb.runs.plan import read_plan
-from hydronb.training import delta_hbv as family
+from hydronb.training import delta_hbv
 from hydronb.training.local_hbv import nse_losses
 from hydronb.training.loop import Checkpoint
 from hydronb.training.predict import predict
 from hydronb.training.train import train
+from hydronb.vocabulary import MODELS
 
 SETTINGS = {
     "attributes": ["p_mean", "aridity", "frac_snow"],
@@ -44,7 +45,7 @@ SETTINGS = {
     "seed": 3,
     "device": "cpu",
 }
-MODELS = {
+VARIANTS = {
     "delta_1": {"components": 1},
     "delta_n": {},
     "delta_n(beta)": {"dynamic": ["BETA"]},
@@ -54,7 +55,7 @@ MODELS = {
     "attributes": {"network": "attributes"},
     "both": {"dynamic": ["BETAET", "BETA"], "network": "both"},
 }
-DYNAMIC = MODELS["delta_n(gamma,beta)"]
+DYNAMIC = VARIANTS["delta_n(gamma,beta)"]
 TEST = period("1990-10-01", "1991-01-31")
 
 
@@ -67,28 +68,32 @@ def ds():
     return synthetic_catchments(3, 2).drop_vars("true_regime")
 
 
+def prepare(ds, p, device):
+    return MODELS[p.model].training().prepare(ds, p, device)
+
+
 def model(ds, **changes):
     p = settings(**changes)
     torch.manual_seed(p.seed)
-    return family.prepare(ds, p, "cpu").build()
+    return prepare(ds, p, "cpu").build()
 
 
 def batch(ds, p):
-    return family.prepare(ds, p, "cpu").samples.gather(torch.arange(4))
+    return prepare(ds, p, "cpu").samples.gather(torch.arange(4))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_simulation_is_hbv_of_the_parameters_that_come_with_it(ds, name):
     """Streamflow in single precision against `hbv.simulate` in double precision, on the same
     parameters."""
-    m = model(ds, initialisation="typical", **MODELS[name]).eval()
+    m = model(ds, initialisation="typical", **VARIANTS[name]).eval()
     out = m.simulate(ds, TEST, progress=False, details=True)
     assert out.sizes == {"basin": 3, "time": 123, "component": m.components}
     for known in (*hbv.PARAMETERS, *hbv.ROUTING):
         if known == "BETAET" and known not in m.dynamic:
             assert known not in out
             continue
-        low, high, unit = (hbv.PARAMETERS | hbv.ROUTING)[known]
+        low, high, unit, _ = (hbv.PARAMETERS | hbv.ROUTING)[known]
         dims = ("basin",) if known in hbv.ROUTING else ("basin", "time", "component")
         assert out[known].dims == (
             dims if known in m.dynamic or known in hbv.ROUTING else ("basin", "component")
@@ -106,7 +111,7 @@ def test_simulation_is_hbv_of_the_parameters_that_come_with_it(ds, name):
         h = m.states(*tensors(m, ds, "1990-09-30"), last=1)[:, 0]
         static = {
             n: (("basin", "component"), v.detach().numpy())
-            for n, v in m.read(h)[0].items()
+            for n, v in m.read(h).items()
             if n in m.dynamic
         }
         days = ds["time"].sel(time=slice(None, "1990-09-30"))
@@ -128,11 +133,11 @@ def tensors(m, ds, last: str):
     return torch.from_numpy(dynamic), torch.from_numpy(m.scaling.static(ds).astype(np.float32))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_no_look_ahead(ds, name):
     """Weather after a day changes nothing up to it; the record after the period changes nothing at
     all."""
-    m = model(ds, **MODELS[name])
+    m = model(ds, **VARIANTS[name])
     other = ds.copy(deep=True)
     later = other["time"].values > np.datetime64("1990-11-15")
     other["prcp"][:, later], other["tmean"][:, later], other["pet"][:, later] = 30.0, 1.0, 0.5
@@ -142,6 +147,59 @@ def test_no_look_ahead(ds, name):
         old, new = (v.sel(time=before) if "time" in v.dims else v for v in (values, changed[n]))
         np.testing.assert_array_equal(old, new)
     assert not np.array_equal(whole["streamflow"], changed["streamflow"])
+
+
+@pytest.mark.parametrize("changes", [*VARIANTS.values(), {"model": "runoff_lstm"}])
+def test_a_simulation_draws_no_dropout(ds, changes):
+    """The same from a model in training mode, which it is left in."""
+    m = model(ds, **changes).eval()
+    expected = m.simulate(ds, TEST, progress=False)
+    xr.testing.assert_identical(m.train().simulate(ds, TEST, progress=False), expected)
+    assert m.training
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, DYNAMIC, {"model": "runoff_lstm"}, {"model": "local_hbv", "starts": 2}]
+)
+def test_a_period_may_end_on_the_last_day_of_the_data(ds, changes):
+    """The record after the period does not count, not even whether there is one; in the training
+    period, the last day is a target."""
+    m, cut = model(ds, **changes).eval(), ds.sel(time=slice(None, "1991-01-31"))
+    whole, short = (m.simulate(d, TEST, progress=False) for d in (ds, cut))
+    assert str(short["time"].values[-1])[:10] == "1991-01-31" and short.sizes["time"] == 123
+    xr.testing.assert_identical(short, whole)
+    with pytest.raises(DataError, match="not within the data"):
+        m.simulate(cut.isel(time=slice(-1)), TEST, progress=False)
+    last = period("1990-10-01", "1991-01-31")
+    p = settings(**changes, train_period=last, test_period=["1990-01-01", "1990-09-30"])
+    cut["streamflow"][:, -1] = [5.0, 6.0, 7.0]
+    samples = prepare(cut, p, "cpu").samples
+    targets = (
+        samples.gather(torch.zeros(1)).target
+        if p.model == "local_hbv"
+        else samples.gather(torch.nonzero(samples.last == samples.last.max())[:, 0]).target
+    )
+    assert targets[:, -1].flatten().tolist() == [5.0, 6.0, 7.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "days", "shown"),
+    [({}, 40, "FC"), (DYNAMIC, 70, "FC"), ({"model": "runoff_lstm"}, 70, "streamflow")],
+)
+def test_the_network_reads_as_many_days_as_a_training_sample_has(ds, changes, days, shown):
+    """Before a period: the 40 target days, and the 30 that a dynamic model or the LSTM warms up on.
+    Weather before them fills HBV's stores alone."""
+    m = model(ds, forget_bias=5.0, **changes).eval()
+    first = int(np.searchsorted(ds["time"].values, np.datetime64("1990-10-01")))
+    earlier, nearer = ds.copy(deep=True), ds.copy(deep=True)
+    earlier["tmean"][:, : first - days] += 20
+    nearer["tmean"][:, first - days] += 20
+    details = {} if shown == "streamflow" else {"details": True}
+    expected, same, other = (
+        m.simulate(d, TEST, progress=False, **details)[shown] for d in (ds, earlier, nearer)
+    )
+    np.testing.assert_array_equal(same, expected)
+    assert not np.array_equal(other, expected)
 
 
 def test_warm_up_is_static_and_has_no_gradient(ds):
@@ -160,9 +218,9 @@ def test_warm_up_is_static_and_has_no_gradient(ds):
     ((warm_forcing, warm), with_gradient), ((_, static, daily), training) = seen
     assert warm_forcing.shape[1] == 30 and not with_gradient and training
     h = m.states(b.dynamic, b.static, last=41)
-    for n, values in m.read(h[:, 0])[0].items():
+    for n, values in m.read(h[:, 0]).items():
         assert torch.equal(values, warm[n])
-    for n, values in m.read(h[:, -1])[0].items():
+    for n, values in m.read(h[:, -1]).items():
         torch.testing.assert_close(values, static[n])
     assert set(daily) == {"BETA", "BETAET"} and daily["BETA"].shape == (4, 40, 3)
     torch.testing.assert_close(daily["BETA"][:, -1], static["BETA"])
@@ -177,7 +235,7 @@ def test_a_dynamic_parameter_falls_back_on_its_static_value(ds):
 
 
 def test_of_two_networks_the_weather_reaches_daily_parameters_alone(ds):
-    m = model(ds, **MODELS["both"]).eval()
+    m = model(ds, **VARIANTS["both"]).eval()
     warmer = ds.assign(tmean=ds["tmean"] + 10)
     cold, warm = (m.simulate(d, TEST, progress=False, details=True) for d in (ds, warmer))
     for name in (*m.names, *hbv.ROUTING):
@@ -189,17 +247,18 @@ def test_of_two_networks_the_weather_reaches_daily_parameters_alone(ds):
 def test_typical_start(ds):
     """One component starts at the usual values, give or take what the network's weights add."""
     m = model(ds, components=1, initialisation="typical")
-    parameters, routing = m.read(torch.zeros(2, 5))
-    for n, value in (parameters | dict(zip(hbv.ROUTING, routing, strict=True))).items():
+    usual = {n: p.usual for n, p in (hbv.PARAMETERS | hbv.ROUTING).items()}
+    assert usual["FC"] == 250 and usual["routing_a"] == 1.4
+    for n, value in m.read(torch.zeros(2, 5)).items():
         torch.testing.assert_close(
-            value.flatten(), torch.full((2,), TYPICAL[n]), rtol=1e-4, atol=1e-5
+            value.flatten(), torch.full((2,), usual[n]), rtol=1e-4, atol=1e-5
         )
 
 
 def test_every_weight_learns(ds):
-    for changes in MODELS.values():
+    for changes in VARIANTS.values():
         p = settings(**changes)
-        ready = family.prepare(ds, p, "cpu")
+        ready = prepare(ds, p, "cpu")
         m = ready.build()
         ready.loss_of(m, ready.samples.gather(torch.arange(0, 600, 100))).backward()
         assert all(
@@ -208,8 +267,8 @@ def test_every_weight_learns(ds):
 
 
 def test_iterations_of_an_epoch_are_the_paper_s():
-    assert family.iterations(671, 5478 - 365, 100, 365) == 431
-    assert family.iterations(2, 300, 100, 365) == 1
+    assert delta_hbv.iterations(671, 5478 - 365, 100, 365) == 431
+    assert delta_hbv.iterations(2, 300, 100, 365) == 1
 
 
 def test_loss_by_hand():
@@ -229,6 +288,49 @@ def test_loss_by_hand():
     assert feng2022(terms).item() == pytest.approx(expected, rel=1e-6)
 
 
+def test_calibration_loses_one_minus_nse_of_the_observed_days(ds):
+    """Against the metric, with gaps."""
+    rng = np.random.default_rng(0)
+    obs, sim = rng.gamma(1, 2, (3, 50)), rng.gamma(1, 2, (3, 50, 2))
+    obs[rng.random(obs.shape) < 0.3] = np.nan
+    losses = nse_losses(torch.from_numpy(sim), torch.from_numpy(obs))
+    dims = ("basin", "time", "start")
+    scores = metrics.nse(sim=xr.DataArray(sim, dims=dims), obs=xr.DataArray(obs, dims=dims[:2]))
+    np.testing.assert_allclose(losses, 1 - scores.transpose("basin", "start"), rtol=1e-9)
+
+
+def test_the_best_calibration_is_simulated(ds):
+    """By its own loss on the training period, in each basin."""
+    m = model(ds, model="local_hbv", starts=3)
+    m.loss.copy_(torch.tensor([[0.3, 0.1, 0.2], [0.1, 0.2, 0.3], [3.0, 2.0, 1.0]]))
+    out = m.simulate(ds, TEST, progress=False, details=True)
+    every = m.parameters_of(m.raw.detach())
+    for name, values in every.items():
+        best = [values[0, 1], values[1, 0], values[2, 2]]
+        np.testing.assert_array_equal(out[name].values.flatten(), torch.stack(best))
+
+
+def test_the_lstm_learns_from_observed_days_alone(ds):
+    """RMSE of the standardised target, by hand over the days that are observed."""
+    p = settings(model="runoff_lstm", dropout=0.0)
+    ready = prepare(ds, p, "cpu")
+    torch.manual_seed(0)
+    m, b = ready.build(), ready.samples.gather(torch.arange(0, 600, 100))
+    b.target[:, ::3] = torch.nan
+    z = m(b.dynamic, b.static).detach().numpy()
+    target = m.encode(b.target[:, :, 0], b.static).numpy()
+    expected = np.sqrt(np.nanmean((z - target) ** 2))
+    assert ready.loss_of(m, b).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_dynamic_parameters_fall_back_in_training_alone(ds):
+    m = model(ds, **DYNAMIC, dropout=0.0, dynamic_dropout=0.5)
+    b = batch(ds, settings(**DYNAMIC))
+    drawn = [m.train()(b.dynamic, b.static) for _ in range(2)]
+    fixed = [m.eval()(b.dynamic, b.static) for _ in range(2)]
+    assert not torch.equal(*drawn) and torch.equal(*fixed)
+
+
 def test_the_lstm_s_target_is_streamflow_over_precipitation(ds):
     m = model(ds, model="runoff_lstm")
     assert isinstance(m, RunoffLSTM)
@@ -245,12 +347,12 @@ def test_the_lstm_s_target_is_streamflow_over_precipitation(ds):
 
 
 @pytest.mark.parametrize(
-    "changes", [*MODELS.values(), {"model": "runoff_lstm"}, {"model": "local_hbv", "starts": 2}]
+    "changes", [*VARIANTS.values(), {"model": "runoff_lstm"}, {"model": "local_hbv", "starts": 2}]
 )
 def test_what_a_training_leaves_behind(ds, tmp_path, changes):
     p = settings(**changes)
     m = train(ds, p, tmp_path)
-    scores = family.finish(m, ds, p, tmp_path)
+    scores = MODELS[p.model].training().finish(m, ds, p, tmp_path)
     assert list(scores.index) == list(ds["basin"].values)
     again = load(tmp_path)
     simulated = predict(again, ds, p.test_period, progress=False)
@@ -272,7 +374,7 @@ class Killed(BaseException):
     "changes",
     [
         DYNAMIC | {"dynamic_dropout": 0.3, "optimiser": "adadelta"},
-        MODELS["both"],
+        VARIANTS["both"],
         {"model": "local_hbv", "starts": 2},
     ],
 )
@@ -312,7 +414,7 @@ def test_local_calibration_recovers_the_river_of_an_hbv():
         test_period=["1991-10-01", "1992-09-30"],
     )
     torch.manual_seed(0)
-    ready = family.prepare(river, p, "cpu")
+    ready = prepare(river, p, "cpu")
     m = ready.build()
     optimiser = torch.optim.Adam(m.parameters(), lr=0.1)
     for _ in range(200):
@@ -327,7 +429,7 @@ def test_local_calibration_recovers_the_river_of_an_hbv():
 def test_calibrations_do_not_feel_each_other(ds):
     """The gradient of each start is that of its own loss."""
     torch.manual_seed(0)
-    ready = family.prepare(ds, settings(model="local_hbv", starts=2), "cpu")
+    ready = prepare(ds, settings(model="local_hbv", starts=2), "cpu")
     m = ready.build()
     record = ready.samples.gather(torch.zeros(1))
     ready.loss_of(m, record).backward()
@@ -379,7 +481,7 @@ def test_calibrations_do_not_feel_each_other(ds):
 )
 def test_bad_settings_in_one_line(ds, changes, error, words):
     with pytest.raises(error, match=words) as caught:
-        family.prepare(ds, settings(**changes), "cpu")
+        prepare(ds, settings(**changes), "cpu")
     assert "\n" not in str(caught.value)
 
 
@@ -409,7 +511,7 @@ def test_pet_of_a_user_s_own_file(ds, tmp_path):
     with pytest.raises(
         DataError, match="no pet, and without the coordinate lat none can be computed"
     ):
-        family.prepare(opened("nowhere.nc"), settings(), "cpu")
+        prepare(opened("nowhere.nc"), settings(), "cpu")
     with pytest.raises(DataError, match=r"nowhere\.nc: PET needs the coordinate lat"):
         opened("nowhere.nc", "oudin")
 

@@ -7,12 +7,16 @@ import pytest
 import xarray as xr
 import yaml
 
-from hydronb.analysis import benchmark, delta_hbv, twin
-from hydronb.analysis.baseflow import baseflow_index
-from hydronb.analysis.fluxes import STORES, composites
+from hydronb.analysis import benchmark, choices, flux_scores, published, twin
+from hydronb.analysis.dynamic_parameters import dynamics
+from hydronb.analysis.evapotranspiration import composites
+from hydronb.analysis.flux_scores import Reference
+from hydronb.data.hbv_parameters import STORES
 from hydronb.data.synthetic.catchments import synthetic_catchments
 from hydronb.errors import DataError, TrainingError
 from hydronb.parameters import DeltaHBVTrainParameters
+from hydronb.signatures import baseflow_index
+from hydronb.vocabulary import model_label
 
 PERIOD = ("1990-10-01", "1991-09-30")
 
@@ -63,17 +67,21 @@ def observed(ds):
 )
 def test_every_row_of_table_2_has_its_label(settings, label):
     p = DeltaHBVTrainParameters(**settings).plain()
-    assert benchmark.model_label(p) == label
-    assert label in benchmark.read_published("feng2022_table2")["model"].tolist()
+    assert model_label(p) == label
+    assert label in published.read_published("feng2022_table2")["model"].tolist()
 
 
 def test_a_perfect_run_scores_perfectly_and_half_of_it_as_worked_out(ds, observed, tmp_path):
     bfi = baseflow_index(observed, ds["true_baseflow"])
     et = composites(ds["true_et"].sel(time=slice(*PERIOD)))
-    perfect = delta_hbv.score(write_run(tmp_path / "a", ds), observed, bfi, et)
+    perfect = flux_scores.score_fluxes(
+        [write_run(tmp_path / "a", ds)], Reference(observed, bfi, et)
+    )
     np.testing.assert_allclose(perfect[["nse", "kge", "et_r"]], 1, atol=1e-6)
     np.testing.assert_allclose(perfect["bfi"], perfect["bfi_reference"], rtol=1e-6)
-    half = delta_hbv.score(write_run(tmp_path / "b", ds, factor=0.5), observed, bfi, et)
+    half = flux_scores.score_fluxes(
+        [write_run(tmp_path / "b", ds, factor=0.5)], Reference(observed, bfi, et)
+    )
     # r = 1, alpha = beta = 0.5
     np.testing.assert_allclose(half["kge"], 1 - np.sqrt(0.5), rtol=1e-5)
     np.testing.assert_allclose(half["bfi"], perfect["bfi"], rtol=1e-5)  # a ratio
@@ -86,9 +94,10 @@ def test_table2_puts_the_paper_beside_and_means_over_seeds(ds, observed, tmp_pat
     runs = [write_run(tmp_path / f"{k}", ds, factor=k, seed=s) for s, k in ((1, 1.0), (2, 0.5))]
     runs.append(write_run(tmp_path / "lstm", ds, model="runoff_lstm"))
     scores = {
-        g.label: delta_hbv.score_group(g, observed, bfi, et) for g in benchmark.group_runs(runs)
+        g.label: flux_scores.score_seeds(g, Reference(observed, bfi, et))
+        for g in benchmark.group_runs(runs)
     }
-    table = delta_hbv.table2(scores)
+    table = flux_scores.feng_table2(scores)
     assert table.index.tolist() == ["delta_n(gamma, beta)", "LSTM"]
     one = scores["delta_n(gamma, beta)"]
     assert table.loc["delta_n(gamma, beta)", "nse"] == pytest.approx(
@@ -112,36 +121,34 @@ def test_the_mean_of_seeds_is_scored_as_one_run(ds, observed, tmp_path):
     )
     runs = [write_run(tmp_path / f"{k}", ds, factor=k, seed=s) for s, k in ((1, 1.5), (2, 0.5))]
     groups = benchmark.group_runs([*runs, write_run(tmp_path / "lstm", ds, model="runoff_lstm")])
-    scores = delta_hbv.score_ensembles(groups, observed, bfi, et)
+    scores = flux_scores.score_ensembles(groups, Reference(observed, bfi, et))
     assert list(scores) == ["delta_n(gamma, beta), mean of 2"]
     one = scores["delta_n(gamma, beta), mean of 2"]
     np.testing.assert_allclose(one[["nse", "kge", "et_r"]], 1, atol=1e-5)
     np.testing.assert_allclose(one["bfi"], one["bfi_reference"], rtol=1e-5)
-    assert delta_hbv.table2(scores)["basins"].tolist() == [6]
+    assert flux_scores.feng_table2(scores)["basins"].tolist() == [6]
 
 
 def test_a_run_without_its_fluxes_is_named(ds, observed, tmp_path):
     run = write_run(tmp_path / "a", ds, fluxes=False)
     with pytest.raises(TrainingError, match=r"holds no fluxes\.nc: not a complete run"):
-        delta_hbv.score(run, observed, baseflow_index(observed))
-    assert delta_hbv.read_fluxes(write_run(tmp_path / "b", ds, model="runoff_lstm")) is None
+        flux_scores.score_fluxes([run], Reference(observed, baseflow_index(observed)))
+    assert flux_scores.read_fluxes(write_run(tmp_path / "b", ds, model="runoff_lstm")) is None
 
 
 def test_the_reference_index_is_camels_own_where_the_data_have_it(ds, observed):
     own = ds.assign(baseflow_index=("basin", np.linspace(0.2, 0.7, 6)))
-    np.testing.assert_allclose(delta_hbv.reference_bfi(own, observed), np.linspace(0.2, 0.7, 6))
-    xr.testing.assert_identical(delta_hbv.reference_bfi(ds, observed), baseflow_index(observed))
+    np.testing.assert_allclose(flux_scores.reference_bfi(own, observed), np.linspace(0.2, 0.7, 6))
+    xr.testing.assert_identical(flux_scores.reference_bfi(ds, observed), baseflow_index(observed))
 
 
 def test_near_median_and_the_days_shown(observed):
     scores = pd.Series([0.1, 0.5, np.nan, 0.62, 0.9, 0.6], list("abcdef"))
-    assert delta_hbv.near_median(scores, 3) == ["f", "d", "b"]
-    assert delta_hbv.days_shown(observed, None) == slice(
-        "1989-10-01 00:00:00", "1991-09-30 00:00:00"
-    )
+    assert choices.near_median(scores, 3) == ["f", "d", "b"]
+    assert choices.days_shown(observed, None) == slice("1989-10-01 00:00:00", "1991-09-30 00:00:00")
     outside = DeltaHBVTrainParameters().test_period
     with pytest.raises(DataError, match="hydrograph_period 1995-10-01 to 2010-09-30 lies outside"):
-        delta_hbv.days_shown(observed, outside)
+        choices.days_shown(observed, outside)
 
 
 def test_dynamic_parameters_come_from_the_model_with_the_fewest(ds, tmp_path):
@@ -154,14 +161,14 @@ def test_dynamic_parameters_come_from_the_model_with_the_fewest(ds, tmp_path):
         write_run(tmp_path / "lstm", ds, model="runoff_lstm"),
         write_run(tmp_path / "none", ds, dynamic=[]),
     ]
-    sources = delta_hbv.dynamic_sources(benchmark.group_runs(runs))
+    sources = choices.fewest_dynamic(benchmark.group_runs(runs))
     assert {n: g.label for n, g in sources.items()} == {
         "BETA": "delta_n(beta)",
         "BETAET": "delta_n(gamma, beta)",
     }
-    assert delta_hbv.richest(benchmark.group_runs(runs)).label == "delta_n(gamma, beta)"
+    assert choices.most_detailed(benchmark.group_runs(runs)).label == "delta_n(gamma, beta)"
     with pytest.raises(DataError, match="none of the runs has a dynamic parameter"):
-        delta_hbv.dynamic_sources(benchmark.group_runs(runs[2:]))
+        choices.fewest_dynamic(benchmark.group_runs(runs[2:]))
 
 
 def test_what_a_parameter_goes_with():
@@ -174,7 +181,7 @@ def test_what_a_parameter_goes_with():
     values = xr.DataArray(
         np.stack([middle - 1, middle, middle + 1.5], -1), coords, ("basin", "time", "component")
     )
-    table = delta_hbv.dynamics(values, storage, truth=values.isel(component=1) * 2)
+    table = dynamics(values, storage, truth=values.isel(component=1) * 2)
     np.testing.assert_allclose(table["mean"], middle.mean(1), rtol=1e-6)
     assert table.loc["season", "season_share"] > 0.99 and table.loc[
         "season", "amplitude"
@@ -189,7 +196,7 @@ def test_what_a_parameter_goes_with():
 
 
 def test_contrasting_basins_are_simulated_well(ds, tmp_path):
-    chosen = delta_hbv.contrasting_basins(ds, write_run(tmp_path / "a", ds))
+    chosen = choices.contrasting_basins(ds, write_run(tmp_path / "a", ds))
     regime = ds["true_regime"].sel(basin=chosen).values.tolist()
     assert regime == ["arid flashy", "snowy mountains", "maritime wet"]
 
@@ -202,7 +209,11 @@ def test_twin_of_a_perfect_run_and_of_an_lstm(ds, tmp_path):
     ]
     experiments = twin.by_truth(runs)
     assert list(experiments) == ["hbv"]
-    table = twin.twin_table({g.label: twin.score_group(g, ds) for g in experiments["hbv"]})
+    scores = {
+        g.label: flux_scores.score_seeds(g, twin.hidden_reference(g.runs[0], ds))
+        for g in experiments["hbv"]
+    }
+    table = flux_scores.flux_table(scores, twin.TWIN_COLUMNS)
     perfect, half, lstm = (table.loc[n] for n in ("delta_n(gamma, beta)", "delta_n", "LSTM"))
     ones = ["nse", "bfi_correlation", "et_r", "et_correlation", "snow_r", "soil_r"]
     np.testing.assert_allclose(perfect[ones].astype(float), 1, atol=1e-6)
@@ -257,7 +268,7 @@ def test_parameters_that_are_true_are_recovered(ds, tmp_path):
 def test_a_twin_experiment_needs_a_truth(ds, tmp_path):
     run = write_run(tmp_path / "a", ds)
     with pytest.raises(DataError, match="carry no truth"):
-        twin.score(run, ds.drop_vars("true_et"))
+        twin.hidden_reference(run, ds.drop_vars("true_et"))
     real = benchmark.TrainedRun(
         run.path, {**run.parameters, "data": {**run.parameters["data"], "kind": "caravan"}}
     )

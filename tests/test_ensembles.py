@@ -6,8 +6,8 @@ import pytest
 import xarray as xr
 
 from hydronb.analysis import ensembles
-from hydronb.analysis.benchmark import read_published
-from hydronb.analysis.ensembles import TABLE2, TABLE3
+from hydronb.analysis.ensembles import TABLE2, table3_statistics
+from hydronb.analysis.published import read_published
 from hydronb.errors import DataError, ParameterError
 from hydronb.metrics import kge, nse
 
@@ -48,7 +48,7 @@ def scores_of(values, name="nse"):
 
 def test_every_seed_and_the_mean_simulation_are_scored():
     group = members()
-    scores = ensembles.score(group, ["nse", "kge"])
+    scores = ensembles.score_members(group, ["nse", "kge"])
     assert scores["nse"].dims == ("member", "basin") and scores["member"].values.tolist() == [
         "1",
         "2",
@@ -63,54 +63,21 @@ def test_every_seed_and_the_mean_simulation_are_scored():
         one = metric(sim=group["streamflow"].sel(seed=2), obs=group["streamflow_obs"])
         np.testing.assert_allclose(scores[name].sel(member="2"), one)
     with pytest.raises(ParameterError, match="unknown metric 'nsee'; did you mean 'nse'"):
-        ensembles.score(group, ["nsee"])
+        ensembles.score_members(group, ["nsee"])
 
 
-def test_models_with_other_seeds_stack():
-    stacked = ensembles.stack({"a": members((1, 2)), "b": members((2, 3, 4), 0.5)})
-    assert (
-        stacked["streamflow"].dims == ("model", "seed", "basin", "time")
-        and stacked.sizes["seed"] == 4
-    )
-    scores = ensembles.score(stacked, ["nse"])
-    apart = ensembles.models(
-        {
-            "a": ensembles.score(members((1, 2)), ["nse"]),
-            "b": ensembles.score(members((2, 3, 4), 0.5), ["nse"]),
-        }
-    )
-    xr.testing.assert_allclose(
-        scores["nse"], apart["nse"].transpose(*scores["nse"].dims).sel(member=scores["member"])
+def test_models_with_other_seeds_stand_in_one_table():
+    groups = {"a": members((1, 2)), "b": members((2, 3, 4), 0.5)}
+    scores = ensembles.join_models(
+        {label: ensembles.score_members(group, ["nse"]) for label, group in groups.items()}
     )
     table = ensembles.summary(scores)
     assert table.index.tolist() == [(m, k) for m in "ab" for k in ("single", "ensemble")]
     assert table["members"].tolist() == [2, 2, 3, 3] and table["basins"].tolist() == [3] * 4
-    assert table.loc[("a", "single"), "nse_mean"] == pytest.approx(
-        float(apart["nse"].sel(model="a", member=["1", "2"]).mean())
-    )
-
-
-def test_what_does_not_stack():
+    of_a = nse(sim=groups["a"]["streamflow"], obs=groups["a"]["streamflow_obs"])
+    assert table.loc[("a", "single"), "nse_mean"] == pytest.approx(float(of_a.mean()))
     with pytest.raises(DataError, match="no model to compare"):
-        ensembles.stack({})
-    with pytest.raises(DataError, match="a and b are not on the same basins"):
-        ensembles.stack({"a": members(), "b": members(ids=IDS[::-1])})
-    with pytest.raises(DataError, match="a and b are not on the same days"):
-        ensembles.stack({"a": members(), "b": members(time=TIME[1:])})
-    with pytest.raises(DataError, match="a: an ensemble without members"):
-        ensembles.stack({"a": members().isel(seed=[])})
-    other = members()
-    other["streamflow_obs"] = other["streamflow_obs"] + 1
-    with pytest.raises(DataError, match="scored against other observations"):
-        ensembles.stack({"a": members(), "b": other})
-
-
-def test_spread():
-    np.testing.assert_allclose(
-        ensembles.spread(members((1, 2))), members((1, 2))["streamflow"].std("seed")
-    )
-    with pytest.raises(DataError, match="an ensemble of 1 seed has no spread; train two seeds"):
-        ensembles.spread(members((1,)))
+        ensembles.join_models({})
 
 
 def test_summary_by_hand():
@@ -123,7 +90,7 @@ def test_summary_by_hand():
     assert single["failures"] == 0.5 and single["failures_std"] == 0.5
     assert mean["nse_median"] == 0.5 and mean["failures"] == 1, "an NSE of 0 counts as a failure"
     assert np.isnan(mean["nse_median_std"]) and single["members"] == mean["members"] == 2
-    text = ensembles.readable(table)
+    text = ensembles.readable_summary(table)
     assert text.loc[("LSTM", "single"), "NSE median"] == "0.300 \u00b1 0.100"
     assert text.loc[("LSTM", "ensemble"), "NSE \u2264 0"] == "1.0"
 
@@ -143,7 +110,7 @@ def test_models_without_seeds_have_a_row_too():
         {"1": [0.2, np.nan, 0.3], "2": [0.4, 0.1, 0.5], "ensemble": [0.5, np.nan, 0.6]}
     )
     climatology = scores_of({"1": [0.0, 0.1, 0.2]})
-    table = ensembles.summary(ensembles.models({"LSTM": network, "climatology": climatology}))
+    table = ensembles.summary(ensembles.join_models({"LSTM": network, "climatology": climatology}))
     assert table.index.tolist() == [
         ("LSTM", "single"),
         ("LSTM", "ensemble"),
@@ -155,7 +122,7 @@ def test_models_without_seeds_have_a_row_too():
 def test_undefined_values_are_counted():
     scores = scores_of({"1": [0.2, 0.4, 0.6]})
     scores["flv"] = scores["nse"].copy(data=[[1.0, np.nan, np.nan]])
-    row = ensembles.summary(scores, TABLE3).iloc[0]
+    row = ensembles.summary(scores, table3_statistics()).iloc[0]
     assert row["basins"] == 3 and row["undefined"] == 2 and row["flv_median"] == 1
 
 
@@ -168,9 +135,9 @@ def test_nothing_to_tabulate():
 
 def test_intervals_over_years_stand_in_the_table():
     group = members((1, 2))
-    scores = ensembles.score(group, ["nse", "kge", "fhv"])
-    draws = ensembles.bootstrap(group, draws=200)
-    table = ensembles.summary(scores, TABLE3, draws)
+    scores = ensembles.score_members(group, ["nse", "kge", "fhv"])
+    draws = ensembles.bootstrap_members(group, draws=200)
+    table = ensembles.summary(scores, table3_statistics(), draws)
     for name in ("nse_mean", "nse_median", "kge_median"):
         assert (table[f"{name}_low"] < table[name]).all() and (
             table[name] < table[f"{name}_high"]
@@ -180,21 +147,7 @@ def test_intervals_over_years_stand_in_the_table():
         draws["nse"].sel(member=["1", "2"]).median("basin").mean("member").quantile([0.05, 0.95])
     )
     assert table.loc[("the model", "single"), "nse_median_high"] == pytest.approx(float(by_hand[1]))
-    assert " to " in ensembles.readable(table).loc[("the model", "ensemble"), "KGE"]
-
-
-def test_configurations_as_dimensions():
-    settings = {f"{h}-{d}": {"hidden": h, "dropout": d} for h in (16, 32) for d in (0.0, 0.4)}
-    scores = ensembles.models(
-        {label: scores_of({"1": [s["hidden"] + s["dropout"]]}) for label, s in settings.items()}
-    )
-    grid = ensembles.by_settings(scores, settings, ["hidden", "dropout"])
-    assert grid["nse"].sizes["hidden"] == grid["nse"].sizes["dropout"] == 2
-    assert grid["nse"].sel(hidden=32, dropout=0.4).item() == pytest.approx(32.4)
-    with pytest.raises(DataError, match=r"16-0\.0 and 16-0\.4 are alike in hidden"):
-        ensembles.by_settings(scores, settings, ["hidden"])
-    with pytest.raises(DataError, match="no setting 'hiden'; did you mean 'hidden'"):
-        ensembles.by_settings(scores, settings, ["hiden"])
+    assert " to " in ensembles.readable_summary(table).loc[("the model", "ensemble"), "KGE"]
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +184,7 @@ def test_table_3_of_the_paper(published, real_data):
     basins = [b for b in common_447(other) if b in published["basin"].values]
     assert len(basins) == 447
     theirs = read_published("kratzert2019_table3").set_index("model")
-    table = ensembles.summary(published.sel(basin=basins), TABLE3)
+    table = ensembles.summary(published.sel(basin=basins), table3_statistics())
     names = {"nse_mean": "nse_mean", "failures": "failures"} | {
         f"{n}_median": n for n in NAMES.values()
     }
@@ -253,7 +206,7 @@ def test_table_3_of_the_paper(published, real_data):
         {"nse": (("model", "basin"), other.loc[basins, list(labels)].to_numpy().T)},
         {"model": list(labels.values()), "basin": basins},
     )
-    table = ensembles.summary(scored, TABLE3)
+    table = ensembles.summary(scored, table3_statistics())
     for label in labels.values():
         for ours, name in (
             ("nse_mean", "nse_mean"),

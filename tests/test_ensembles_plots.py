@@ -26,7 +26,7 @@ def test_difference_intervals_counts_the_sure_ones():
     hv.render(figure, backend="bokeh")
 
 
-def test_search_scores_has_a_panel_a_setting():
+def test_search_scores_has_one_panel_per_setting():
     ranked = pd.DataFrame(
         {
             "hidden": [64, 16, 64, 16],

@@ -1,11 +1,13 @@
 """A file is whole or not there; what cannot be read is refused in one line."""
 
+import errno
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from hydronb.errors import DataError, TrainingError
-from hydronb.files import read_dataset, read_json, reading, replacing, write
+from hydronb.files import read_dataset, read_json, reading, replacing, write, writing
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path):
@@ -68,3 +70,13 @@ def test_json_that_is_none_is_one_line(tmp_path, content, reason):
 def test_an_error_of_ours_is_not_wrapped(tmp_path):
     with pytest.raises(DataError, match=r"^mine$"), reading(tmp_path, "anything"):
         raise DataError("mine")
+
+
+def test_what_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"a cannot be written .*choose another folder"):
+        with writing(tmp_path):
+            (tmp_path / "file" / "a").write_text("")
+    with pytest.raises(TrainingError, match=r"disk is full at .*free some space"):
+        with writing(tmp_path, error=TrainingError):
+            raise OSError(errno.ENOSPC, "No space left on device")

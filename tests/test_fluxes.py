@@ -6,13 +6,15 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from hydronb.analysis.fluxes import (
-    balance_residual,
+from hydronb.analysis.evapotranspiration import (
     compare_et,
     composite_length,
     composite_start,
     composites,
     read_et,
+)
+from hydronb.analysis.water_balance import (
+    balance_residual,
     simulated_balance,
 )
 from hydronb.data.synthetic.catchments import synthetic_catchments
@@ -124,7 +126,7 @@ def test_read_et_names_what_is_wrong(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         read_et(path)
     path.write_text("no NetCDF")
-    with pytest.raises(DataError, match="is not NetCDF"):
+    with pytest.raises(DataError, match="cannot be read as NetCDF"):
         read_et(path)
     path.unlink()
     et = daily("2003-01-01", 365)

@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from hydronb import plots
+from hydronb.analysis.seasons import mean_year
 from hydronb.plots import fluxes as drawn
 from hydronb.plots.style import axis_label
 
@@ -32,9 +34,10 @@ def curves(figure):
 def test_the_median_component_is_bold_and_drawn_last(parameter):
     assert drawn.median_component(parameter) == 2
     assert drawn.median_component(parameter.isel(component=[0, 1])) == 0  # the lower of two
+    mean = mean_year(parameter, window=7)
     for figure, n in (
         (drawn.components(parameter), 2 * len(TIME)),
-        (drawn.seasonal_components(parameter), 2 * 365),
+        (drawn.seasonal_components(mean, bold=2), 2 * 365),
     ):
         *thin, bold = curves(figure)
         assert bold.dimension_values(1).mean() == pytest.approx(3, abs=0.2)
@@ -47,23 +50,23 @@ def test_the_median_component_is_bold_and_drawn_last(parameter):
 
 
 def test_stacked_panels_share_days_and_only_the_last_shows_them(parameter):
-    series = drawn.series(
+    series = plots.series(
         {"soil": parameter.isel(component=0), "snow": parameter.isel(component=1)}, label="mm"
     )
-    other = drawn.series({"runoff": parameter.isel(component=2)}, label="mm")
-    layout = drawn.stacked(
-        [drawn.rain(parameter.isel(component=0)), drawn.components(parameter), series, other],
+    other = plots.series({"runoff": parameter.isel(component=2)}, label="mm")
+    layout = plots.stacked(
+        [plots.rain(parameter.isel(component=0)), drawn.components(parameter), series, other],
         title="a basin",
     )
     figures = hv.render(layout).children
-    plots = [child for child, *_ in figures]
-    assert len({id(p.x_range) for p in plots}) == 1
-    assert [p.xaxis[0].visible for p in plots] == [False, False, False, True]
-    assert plots[0].title.text == "a basin"
-    assert plots[2].y_range is not plots[3].y_range  # a scale of their own, though both are in mm
+    each = [child for child, *_ in figures]
+    assert len({id(p.x_range) for p in each}) == 1
+    assert [p.xaxis[0].visible for p in each] == [False, False, False, True]
+    assert each[0].title.text == "a basin"
+    assert each[2].y_range is not each[3].y_range  # a scale of their own, though both are in mm
 
 
-def test_against_has_a_colour_a_month(parameter):
+def test_against_has_one_colour_per_month(parameter):
     storage = parameter.isel(component=0).assign_attrs(units="mm", long_name="storage")
     figure = drawn.against(storage, parameter.isel(component=1))
     assert [e.label for e in figure][:2] == ["Jan", "Feb"] and len(figure) == 12
@@ -71,7 +74,7 @@ def test_against_has_a_colour_a_month(parameter):
     assert figure.get(0).kdims[0].label == axis_label(storage) == "storage (mm)"
 
 
-def test_balance_stacks_to_precipitation_less_storage():
+def test_balance_stacks_to_precipitation_minus_storage():
     table = pd.DataFrame(
         {
             "P": [900.0, 300.0],

@@ -277,14 +277,19 @@ def test_parameters_that_cannot_be(values, message):
 
 
 def test_a_plan_follows_the_file_of_a_grid(tmp_path):
-    from hydronb.runs.identity import data_files
+    from hydronb.runs.plan import read_plan
 
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(
+        f"data: {{kind: file, path: {tmp_path / 'grid.nc'}}}\n"
+        "runs: [{id: a, notebook: cnn_lstm_01_train}]\n"
+    )
+    with pytest.raises(DataError, match=r"plan.yaml: a: data.path: no such file: .*grid.nc"):
+        read_plan(plan)
     (tmp_path / "grid.nc").write_text("")
-    given = {"kind": "file", "path": str(tmp_path / "grid.nc")}
-    assert data_files(given, GridParameters, where="plan") == {"path": tmp_path / "grid.nc"}
-    with pytest.raises(DataError, match=r"plan: path: .*none.nc does not exist"):
-        data_files(given | {"path": str(tmp_path / "none.nc")}, GridParameters, where="plan")
-    assert data_files({"preset": "yellow"}, GridParameters, where="plan") == {}
+    assert list(read_plan(plan).runs[0].data) == ["data.path"]
+    plan.write_text("runs: [{id: a, notebook: cnn_lstm_01_train}]\n")
+    assert read_plan(plan).runs[0].data == {}
 
 
 def test_data_check_describes_a_grid(tmp_path):

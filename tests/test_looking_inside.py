@@ -10,13 +10,13 @@ import yaml
 from catchments import period
 
 from hydronb import metrics
-from hydronb.analysis import ealstm_runs, robustness, sensitivity
+from hydronb.analysis import ealstm_ensemble, robustness, sensitivity
+from hydronb.analysis.evaluation import evaluation_windows
 from hydronb.data import open_catchments
 from hydronb.data.scaling import fit_scaling
 from hydronb.errors import DataError, ParameterError, TrainingError
 from hydronb.models.ealstm import EALSTM
-from hydronb.models.kernels.forward_gradient import tangents
-from hydronb.models.standardised import ScaledModel
+from hydronb.models.kernels.forward_gradient import attribute_gradients
 from hydronb.models.weights import save
 from hydronb.parameters import (
     RobustnessParameters,
@@ -25,6 +25,7 @@ from hydronb.parameters import (
     TrainParameters,
 )
 from hydronb.training.predict import predict
+from hydronb.vocabulary import MODELS
 
 TEST = period("1990-10-01", "1991-02-08")  # 131 days
 ATTRIBUTES = ["p_mean", "aridity", "frac_snow", "slope_mean"]
@@ -54,9 +55,9 @@ def build(
     scaling = fit_scaling(
         ds, p["forcings"], p["attributes"], ["streamflow"], period("1990-03-01", "1990-09-30")
     )
-    model = ScaledModel(
-        settings.get("model", "ealstm"),
-        scaling,
+    model = MODELS[settings.get("model", "ealstm")].make(
+        model=settings.get("model", "ealstm"),
+        scaling=scaling,
         hidden=p["hidden"],
         dropout=p["dropout"],
         forget_bias=p["forget_bias"],
@@ -86,12 +87,12 @@ def write_run(folder, ds, seed=1, *, basins=None, **settings):
 # ---
 
 
-def test_tangents_are_what_autograd_says():
+def test_attribute_gradients_are_what_autograd_says():
     torch.manual_seed(1)
     network = EALSTM(3, 4, 8, dropout=0.3).double().eval()
     torch.nn.init.normal_(network.recurrent, std=0.4)
     dynamic, static = torch.randn(2, 25, 3).double(), torch.randn(2, 4).double()
-    y, slope = tangents(network, dynamic, static, 6)
+    y, slope = attribute_gradients(network, dynamic, static, 6)
     torch.testing.assert_close(y, network(dynamic, static, 6)[..., 0].detach(), rtol=0, atol=1e-14)
     for b in range(2):
         exact = torch.autograd.functional.jacobian(
@@ -132,8 +133,8 @@ def test_published_ranking_to_its_last_digit(real_data):
     gradients = sensitivity.read_sensitivities(
         real_data / "published" / "ealstm_morris_seed111.csv"
     )
-    made = sensitivity.ranking(gradients)
-    from hydronb.analysis.benchmark import read_published
+    made = sensitivity.attribute_ranking(gradients)
+    from hydronb.analysis.published import read_published
 
     paper = read_published("kratzert2019_table4")
     assert made["attribute"].tolist() == paper["attribute"].tolist()
@@ -159,7 +160,7 @@ def gradients_of(values, seeds=(1,)):
 
 
 def test_ranking_by_hand():
-    made = sensitivity.ranking(gradients_of([[[1, 2, 3], [40, 0, 10]]]).isel(seed=0))
+    made = sensitivity.attribute_ranking(gradients_of([[[1, 2, 3], [40, 0, 10]]]).isel(seed=0))
     assert made["attribute"].tolist() == ["z", "x", "y"]  # (1 + .25)/2, (0 + 1)/2, (.5 + 0)/2
     np.testing.assert_allclose(made["sensitivity"], [0.625, 0.5, 0.25])
     assert made["gradient_rank"].tolist() == [2, 1, 3]
@@ -246,7 +247,7 @@ def test_noise_is_added_to_standardised_attributes(catchments, evaluation):
     changed = catchments.copy()
     for k, name in enumerate(ATTRIBUTES):
         added = [
-            robustness.noise(str(b), [0.0, 0.5], 2, 4, 7)[1, 1, k]
+            robustness.noise_vectors(str(b), [0.0, 0.5], 2, 4, 7)[1, 1, k]
             for b in catchments["basin"].values
         ]
         changed[name] = changed[name] + np.array(added) * model.scaling.attributes[name][1]
@@ -263,22 +264,11 @@ def test_noise_of_a_basin_depends_on_nothing_else(catchments):
         model, catchments.isel(basin=[2]), TEST, sigmas=[1.0], **how | {"rows": 100}
     )
     np.testing.assert_allclose(alone.sel(sigma=1.0), both.sel(sigma=1.0).isel(basin=[2]), atol=1e-5)
-    draws = robustness.noise("01013500", [0.5, 1.0], 4000, 27, 0)
+    draws = robustness.noise_vectors("01013500", [0.5, 1.0], 4000, 27, 0)
     np.testing.assert_allclose(draws.std(axis=(1, 2)), [0.5, 1.0], rtol=0.01)
     assert abs(np.corrcoef(draws[0].ravel(), draws[1].ravel())[0, 1]) < 0.01, (
         "levels are drawn independently"
     )
-
-
-def test_nse_of_rows_is_the_metric():
-    rng = np.random.default_rng(0)
-    obs, sim = rng.gamma(1, 2, (4, 300)), rng.gamma(1, 2, (4, 300))
-    obs[0, :200], obs[2], obs[3] = np.nan, 1.5, np.nan
-    expected = metrics.nse(
-        sim=xr.DataArray(sim, dims=("basin", "time")), obs=xr.DataArray(obs, dims=("basin", "time"))
-    )
-    made = robustness.nse_of_rows(torch.from_numpy(sim).float(), torch.from_numpy(obs).float())
-    np.testing.assert_allclose(made, expected, atol=1e-5)
 
 
 def test_boxes_pool_or_keep_basins():
@@ -287,7 +277,7 @@ def test_boxes_pool_or_keep_basins():
         dims=("sigma", "repetition", "basin"),
         coords={"sigma": [0.0, 1.0], "repetition": [0, 1, 2], "basin": ["a", "b"]},
     )
-    pooled, basins = robustness.pooled(nse), robustness.of_basins(nse)
+    pooled, basins = robustness.pooled_boxes(nse), robustness.basin_boxes(nse)
     assert pooled["n"].tolist() == [2, 6] and basins["n"].tolist() == [2, 2]
     assert pooled.loc[1.0, "median"] == pytest.approx(0.5) and basins.loc[
         1.0, "median"
@@ -296,13 +286,11 @@ def test_boxes_pool_or_keep_basins():
 
 
 def test_days_of_windows_are_counted_once(catchments):
-    from hydronb.data.windows import prediction_samples
-
     for predict_last in (1, 20, 131):
         model = build(catchments, sequence_length=150, predict_last=predict_last)
-        samples = prediction_samples(catchments, model.scaling, TEST, 150, predict_last)
-        day, new = ealstm_runs.window_days(samples, catchments, TEST)
-        assert sorted(day[new].tolist()) == list(range(131))
+        for evaluation in ("windowed", "continuous"):
+            _, day, new = evaluation_windows(model, catchments, TEST, evaluation)
+            assert sorted(day[new].tolist()) == list(range(131))
 
 
 # Runs
@@ -311,9 +299,9 @@ def test_days_of_windows_are_counted_once(catchments):
 
 def test_runs_are_read_by_seed(tmp_path, catchments):
     paths = [write_run(tmp_path / str(s), catchments, s) for s in (5, 2)]
-    runs = ealstm_runs.read_ealstms(paths)
+    runs = ealstm_ensemble.read_ealstms(paths)
     assert [run.seed for run in runs] == [2, 5]
-    assert ealstm_runs.catchments_of(runs).identical(catchments)
+    assert ealstm_ensemble.catchments_of(runs).identical(catchments)
 
 
 def test_runs_that_do_not_go_together(tmp_path, catchments):
@@ -329,25 +317,25 @@ def test_runs_that_do_not_go_together(tmp_path, catchments):
     with pytest.raises(
         DataError, match=r"trained on other basins \(2 and 2, 0 in common\); give runs"
     ):
-        ealstm_runs.read_ealstms([first, other])
+        ealstm_ensemble.read_ealstms([first, other])
     with pytest.raises(
         DataError, match=r"a has hidden 6, .*wide 7; the runs of one analysis differ in their seed"
     ):
-        ealstm_runs.read_ealstms([first, wide])
+        ealstm_ensemble.read_ealstms([first, wide])
     with pytest.raises(
         DataError, match=r"a has test_period 1990-10-01 to 1991-02-08, .*later 1991-01-01 to"
     ):
-        ealstm_runs.read_ealstms([first, later])
+        ealstm_ensemble.read_ealstms([first, later])
     with pytest.raises(DataError, match="other attributes"):
-        ealstm_runs.read_ealstms([first, fewer])
+        ealstm_ensemble.read_ealstms([first, fewer])
     with pytest.raises(DataError, match="both have the seed 1"):
-        ealstm_runs.read_ealstms([first, first])
+        ealstm_ensemble.read_ealstms([first, first])
     with pytest.raises(TrainingError, match="holds a model 'lstm', which has no static input gate"):
-        ealstm_runs.read_ealstms([first, lstm])
+        ealstm_ensemble.read_ealstms([first, lstm])
     with pytest.raises(DataError, match="no runs are given"):
-        ealstm_runs.read_ealstms([])
+        ealstm_ensemble.read_ealstms([])
     with pytest.raises(TrainingError, match="holds no trained model"):
-        ealstm_runs.read_ealstms([tmp_path])
+        ealstm_ensemble.read_ealstms([tmp_path])
 
 
 @pytest.mark.parametrize(
@@ -359,14 +347,14 @@ def test_runs_that_do_not_go_together(tmp_path, catchments):
             "give runs or embedding, not both",
         ),
         (SimilarityParameters, {"ks": [1, 3]}, "ks.0 = 1"),
-        (SimilarityParameters, {"ks": [3, 3]}, "ks lists 3 twice"),
+        (SimilarityParameters, {"ks": [3, 3]}, r"ks = \[3, 3\]: it lists 3 twice"),
         (
             SensitivityParameters,
             {"runs": ["a"], "sensitivities": "s.csv"},
             "give runs or sensitivities, not both",
         ),
         (RobustnessParameters, {"sigmas": [0.1, -0.1]}, "sigmas.1 = -0.1"),
-        (RobustnessParameters, {"sigmas": [0.1, 0.1]}, "sigmas lists 0.1 twice"),
+        (RobustnessParameters, {"sigmas": [0.1, 0.1]}, "it lists 0.1 twice"),
         (RobustnessParameters, {"evaluation": "weekly"}, "choose one of continuous, windowed"),
     ],
 )
@@ -381,17 +369,16 @@ def test_parameters_that_cannot_be(cls, given, message):
 
 def test_figures_draw():
     from hydronb import plots
-    from hydronb.plots.robustness import noise_boxes
-    from hydronb.plots.similarity import category_map, ranking
+    from hydronb.plots.similarity import ranking_bars
 
     plots.start()
     boxes = pd.DataFrame(
         {c: [0.5, 0.1] for c in ("mean", "median", "q05", "q25", "q75", "q95")},
         index=pd.Index([0.0, 1.0], name="sigma"),
     )
-    plots.style._render(noise_boxes(boxes, paper=boxes[["median"]]))
-    table = sensitivity.rankings(gradients_of([[[1, 2, 3], [4, 0, 1]]] * 2, (1, 2)))
-    plots.style._render(ranking(table))
+    plots.style.render(plots.noise_boxes(boxes, paper=boxes[["median"]]))
+    table = sensitivity.rankings_of_seeds(gradients_of([[[1, 2, 3], [4, 0, 1]]] * 2, (1, 2)))
+    plots.style.render(ranking_bars(table))
     kinds = xr.DataArray(
         ["x", "y", "x"],
         dims="basin",
@@ -401,8 +388,8 @@ def test_figures_draw():
             "lon": ("basin", [-100.0, -101, -102]),
         },
     )
-    figure = category_map(kinds, most=1, title="kinds")
+    figure = plots.basin_map(kinds, most=1, title="kinds")
     assert [e.label for e in figure if e.label] == ["x (2)", "others (1)"]
-    plots.style._render(figure)
+    plots.style.render(figure)
     with pytest.raises(DataError, match="without the coordinate 'lat'"):
-        category_map(kinds.drop_vars("lat"))
+        plots.basin_map(kinds.drop_vars("lat"))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from hydronb.losses import LOSSES, Terms, mse, nse_star, nse_star_paper
+from hydronb.losses import Terms, mse, nse_star, nse_star_paper
+from hydronb.vocabulary import LOSSES
 
 NAN = float("nan")
 
@@ -64,11 +65,11 @@ def test_with_the_published_constants():
 def test_a_missing_observation_counts_nowhere(name):
     rng = np.random.default_rng(0)
     sim, obs = rng.random((2, 6)), rng.random((2, 6))
-    kept = LOSSES[name](terms(sim[:, :4], obs[:, :4], [1.0, 2.0]))
+    kept = LOSSES[name].make(None)(terms(sim[:, :4], obs[:, :4], [1.0, 2.0]))
     obs[:, 4:] = NAN
     masked = terms(sim, obs, [1.0, 2.0])
     masked = masked._replace(sim=masked.sim.requires_grad_())
-    loss = LOSSES[name](masked)
+    loss = LOSSES[name].make(None)(masked)
     assert loss.item() == pytest.approx(kept.item(), rel=1e-12)
     loss.backward()
     assert masked.sim.grad.isfinite().all()
@@ -77,19 +78,19 @@ def test_a_missing_observation_counts_nowhere(name):
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_zero_only_where_the_simulation_is_right(name):
-    assert LOSSES[name](terms([[1.0], [2.0]], [[1.0], [2.0]], [1.0, 1.0])).item() == 0
-    assert LOSSES[name](terms([[1.0], [2.1]], [[1.0], [2.0]], [1.0, 1.0])).item() > 0
+    assert LOSSES[name].make(None)(terms([[1.0], [2.0]], [[1.0], [2.0]], [1.0, 1.0])).item() == 0
+    assert LOSSES[name].make(None)(terms([[1.0], [2.1]], [[1.0], [2.0]], [1.0, 1.0])).item() > 0
 
 
 @pytest.mark.parametrize("name", ["nse_star", "nse_star_paper"])
 def test_a_constant_river_is_weighed_by_epsilon(name):
-    loss = LOSSES[name](terms([[1.0]], [[0.0]], [0.0], std_all=1.0, basin=(0,)))
+    loss = LOSSES[name].make(None)(terms([[1.0]], [[0.0]], [0.0], std_all=1.0, basin=(0,)))
     assert loss.item() == pytest.approx(1 / 0.1**2)
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
 def test_a_simulation_that_is_no_number_is_not_hidden(name):
-    assert LOSSES[name](terms([[NAN], [1.0]], [[1.0], [1.0]], [1.0, 1.0])).isnan()
+    assert LOSSES[name].make(None)(terms([[NAN], [1.0]], [[1.0], [1.0]], [1.0, 1.0])).isnan()
 
 
 def test_several_targets_have_their_own_scale():

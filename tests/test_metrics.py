@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from hydronb import metrics, parameters
+from hydronb import metrics, vocabulary
 from hydronb.errors import DataError, ParameterError
-from hydronb.metrics import METRICS, table
+from hydronb.metrics import METRICS, metric_table
 
 # What the functions behind Kratzert et al. (2019) (their repository at d118158) return for the
 # series below.
@@ -158,7 +158,7 @@ def test_half_the_flow():
     """sim = obs/2: r is 1, the ratio of deviations and of means a half, every volume bias minus a
     half."""
     _, obs = river((3, 600), seed=4)
-    scores = table(obs / 2, obs).mean()
+    scores = metric_table(obs / 2, obs).mean()
     assert scores["r"] == pytest.approx(1)
     assert scores["alpha_nse"] == pytest.approx(0.5)
     assert scores["kge"] == pytest.approx(1 - 0.5**0.5)
@@ -168,7 +168,7 @@ def test_half_the_flow():
 
 def test_nse_is_made_of_its_parts():
     """Gupta et al. (2009), Eq. 4: NSE = 2 alpha r - alpha^2 - beta_n^2."""
-    s = table(*river())
+    s = metric_table(*river())
     made = 2 * s["alpha_nse"] * s["r"] - s["alpha_nse"] ** 2 - s["beta_nse"] ** 2
     np.testing.assert_allclose(made, s["nse"])
 
@@ -236,6 +236,19 @@ def test_dry_days_leave_the_low_volume_undefined():
     assert np.isnan(metrics.blv(sim=obs + 1, obs=obs))
 
 
+@pytest.mark.parametrize("side", ["sim", "obs"])
+def test_negative_flow_has_no_logarithm(side):
+    """Only exact zeros are put up to 1e-6; a flow below zero leaves the logarithmic metrics
+    undefined, on either side, and the others as they are."""
+    obs = series(*np.arange(1.0, 101.0))
+    below = obs.where(obs > 35, -obs)
+    pair = {"sim": obs + 1, "obs": obs} | {side: below}
+    assert np.isnan(metrics.fms(**pair)) and np.isnan(metrics.flv(**pair))
+    assert np.isfinite(metrics.nse(**pair)) and np.isfinite(metrics.fhv(**pair))
+    zeros = {name: da.where(da > 0, 0) for name, da in pair.items()}
+    assert np.isfinite(metrics.fms(**zeros)) and np.isfinite(metrics.flv(**zeros))
+
+
 def test_too_few_days_for_a_peak():
     obs = series(*np.arange(25.0))
     assert np.isnan(metrics.fhv(sim=obs, obs=obs)) and np.isnan(metrics.bpv(sim=obs, obs=obs))
@@ -262,14 +275,14 @@ def test_members_are_kept():
 
 def test_table():
     sim, obs = river()
-    found = table(sim, obs, ["kge", "nse"])
+    found = metric_table(sim, obs, ["kge", "nse"])
     assert list(found) == ["kge", "nse"] and found.index.name == "basin"
     assert found.index[0] == "00000000"
     np.testing.assert_array_equal(found["nse"], metrics.nse(sim=sim, obs=obs))
 
 
 def test_parameters_know_the_same_names():
-    assert parameters.METRICS == tuple(METRICS)
+    assert vocabulary.metrics() is METRICS
 
 
 def test_units_travel_along():
@@ -283,11 +296,11 @@ def test_names_what_is_wrong():
     with pytest.raises(DataError, match="sim has no dimension 'tiem'; did you mean 'time'"):
         metrics.nse(sim=sim, obs=obs, dim="tiem")
     with pytest.raises(ParameterError, match="unknown metric 'nes'; did you mean 'nse'"):
-        table(sim, obs, ["nes"])
+        metric_table(sim, obs, ["nes"])
     with pytest.raises(DataError, match="no time in common"):
         metrics.nse(sim=sim[:, :50], obs=obs[:, 60:])
     with pytest.raises(DataError, match="average over 'seed' first"):
-        table(sim.expand_dims("seed"), obs)
+        metric_table(sim.expand_dims("seed"), obs)
 
 
 def test_every_docstring_has_its_five_parts():

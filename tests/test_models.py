@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from hydronb.errors import ParameterError
 from hydronb.models import EALSTM, LSTM
 from hydronb.models.kernels import recurrent
 from hydronb.models.kernels.matmul import LEAST
@@ -367,5 +368,5 @@ def test_auto_takes_the_loop_on_a_cpu_and_routes_agree():
 
 
 def test_no_attributes_no_ealstm():
-    with pytest.raises(ValueError, match="static attributes"):
+    with pytest.raises(ParameterError, match="static attributes"):
         EALSTM(3, 0, 4)

@@ -12,11 +12,13 @@ from catchments import period, random_catchments
 from hydronb import metrics
 from hydronb.analysis import benchmark
 from hydronb.errors import ParameterError
-from hydronb.losses import LOSSES, Terms
+from hydronb.losses import Terms
 from hydronb.parameters import BenchmarkParameters, TrainParameters
 from hydronb.training import ealstm
 from hydronb.training.predict import predict
+from hydronb.training.task import validator
 from hydronb.training.train import train
+from hydronb.vocabulary import LOSSES
 
 SETTINGS = {
     "forcings": ["prcp", "tmean"],
@@ -77,7 +79,8 @@ def test_validation_is_the_mean_over_targets(trained):
         float(metrics.nse(sim=simulation[n], obs=simulation[f"{n}_obs"]).median())
         for n in p.targets
     ]
-    assert ealstm.validator(ds, p.test_period)(model) == pytest.approx(np.mean(medians))
+    judged = p.model_copy(update={"validation_period": p.test_period})
+    assert validator(ds, judged)(model) == pytest.approx(np.mean(medians))
 
 
 def test_a_benchmark_scores_the_target_it_is_asked_for(trained):
@@ -100,13 +103,15 @@ def test_targets_weigh_alike_whatever_their_units(loss):
 
     def of(k: list[int]) -> float:
         return float(
-            LOSSES[loss](Terms(sim[:, :, k], obs[:, :, k], std_basin[:, k], std_all[k], basin))
+            LOSSES[loss].make(None)(
+                Terms(sim[:, :, k], obs[:, :, k], std_basin[:, k], std_all[k], basin)
+            )
         )
 
     assert of([0, 1]) == pytest.approx((of([0]) + of([1])) / 2, rel=1e-5)
     if loss == "mse":
         larger = torch.tensor([1.0, 1000.0])
-        scaled = LOSSES[loss](
+        scaled = LOSSES[loss].make(None)(
             Terms(sim * larger, obs * larger, std_basin * larger, std_all * larger, basin)
         )
         assert float(scaled) == pytest.approx(of([0, 1]), rel=1e-5)

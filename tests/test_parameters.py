@@ -2,24 +2,38 @@
 into."""
 
 import datetime as dt
+import os
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import yaml
 
+from hydronb.data.gridding.prepare import Recipe
 from hydronb.errors import HydronbError, ParameterError, nearest
-from hydronb.losses import LOSSES as LOSS_FUNCTIONS
-from hydronb.models.standardised import NETWORKS
 from hydronb.parameters import (
-    LOSSES,
-    MODELS,
     NOTEBOOKS,
     BenchmarkParameters,
     CatchmentsParameters,
+    CNNLSTMProbesParameters,
+    CNNLSTMTrainParameters,
     DataParameters,
+    DeltaHBVDynamicParameters,
+    DeltaHBVTrainParameters,
+    GridParameters,
+    InputPath,
+    Parameters,
+    RobustnessParameters,
+    SimilarityParameters,
     TrainParameters,
+    input_paths,
+    read_parameters,
     resolve,
 )
+from hydronb.parameters.plain_yaml import plain_values
+from hydronb.vocabulary import LOSSES
 
+PLANS = Path(__file__).parents[1] / "params"
 CARAVAN = {"kind": "caravan", "path": "/data/Caravan"}
 
 
@@ -36,8 +50,8 @@ def refused(kind, values, *words):
     [
         ({"hiden": 64}, ["unknown parameter 'hiden'; did you mean 'hidden'?"]),
         ({"model": "ea-lstm"}, ["model = 'ea-lstm'", "choose one of ealstm, lstm, lstm_no_static"]),
-        ({"seed": True}, ["seed = True", "whole number"]),
-        ({"epochs": "3"}, ["epochs = '3'", "whole number"]),
+        ({"seed": True}, ["seed = True", "a number belongs here"]),
+        ({"epochs": "3"}, ["epochs = '3'", "a number belongs here, without quotes"]),
         ({"dropout": "0.4"}, ["dropout = '0.4'", "number", "without quotes"]),
         ({"device": "tpu"}, ["device = 'tpu'"]),
         (
@@ -49,7 +63,7 @@ def refused(kind, values, *words):
             ["train_period", "validation_period", "overlap"],
         ),
         ({"loss": "rmse"}, ["loss = 'rmse'", "nse_star, nse_star_paper, mse"]),
-        ({"hidden": "many"}, ["hidden = 'many'", "whole number"]),
+        ({"hidden": "many"}, ["hidden = 'many'", "a number belongs here"]),
         ({"hidden": 64.5}, ["hidden = 64.5", "integer"]),
         ({"hidden": 0}, ["hidden = 0", "greater than or equal to 1"]),
         ({"batch_size": 0}, ["batch_size = 0", "greater than or equal to 1"]),
@@ -84,10 +98,13 @@ def refused(kind, values, *words):
         ({"predict_last": 300}, ["predict_last (300) is longer than sequence_length (270)"]),
         ({"patience": 3}, ["patience needs a validation_period"]),
         ({"forcings": []}, ["forcings = []"]),
-        ({"forcings": ["prcp", "prcp"]}, ["forcings lists 'prcp' twice"]),
+        ({"forcings": ["prcp", "prcp"]}, ["forcings = ", "it lists 'prcp' twice"]),
         ({"forcings": "prcp"}, ["forcings = 'prcp'", "list"]),
-        ({"targets": ["streamflow", "streamflow"]}, ["targets lists 'streamflow' twice"]),
-        ({"attributes": ["slope_mean", "slope_mean"]}, ["attributes lists 'slope_mean' twice"]),
+        ({"targets": ["streamflow", "streamflow"]}, ["targets = ", "it lists 'streamflow' twice"]),
+        (
+            {"attributes": ["slope_mean", "slope_mean"]},
+            ["attributes = ", "it lists 'slope_mean' twice"],
+        ),
         ({"attributes": "kratzert"}, ["attributes", "'kratzert'", "kratzert2019, all"]),
         (
             {"missing_attributes": "zero"},
@@ -104,10 +121,10 @@ def refused(kind, values, *words):
         ),
         (
             {"data": CARAVAN | {"basins": [1013500]}},
-            ["data: basins", "1013500 is a number; quote gauge ids"],
+            ["data.basins.0 = 1013500", "put it in quotes, gauge ids too"],
         ),
         ({"data": "caravan"}, ["data = 'caravan'"]),
-        ({"data": {"n_basins": 0}}, ["data: n_basins = 0"]),
+        ({"data": {"n_basins": 0}}, ["data.n_basins = 0"]),
     ],
 )
 def test_a_training_that_cannot_be_run(values, words):
@@ -116,10 +133,12 @@ def test_a_training_that_cannot_be_run(values, words):
 
 def test_other_notebooks_parameters():
     refused(
-        BenchmarkParameters, {"metrics": ["nse", "kg"]}, "unknown metric 'kg'; did you mean 'kge'?"
+        BenchmarkParameters,
+        {"metrics": ["nse", "kg"]},
+        "metrics.1 = 'kg' is unknown; choose one of nse, kge",
     )
     refused(BenchmarkParameters, {"runs": "outputs"}, "runs = 'outputs'", "list")
-    refused(CatchmentsParameters, {"basin": 1013500}, "basin = 1013500", "string")
+    refused(CatchmentsParameters, {"basin": 1013500}, "basin = 1013500: text belongs here")
 
 
 def test_where_is_said_first():
@@ -128,8 +147,7 @@ def test_where_is_said_first():
 
 
 def test_names_are_those_of_the_code():
-    assert set(MODELS) == set(NETWORKS) and set(LOSSES) == set(LOSS_FUNCTIONS)
-    refused(TrainParameters, {"model": ""}, *MODELS)
+    refused(TrainParameters, {"model": ""}, "ealstm, lstm, lstm_no_static")
     refused(TrainParameters, {"loss": ""}, *LOSSES)
 
 
@@ -183,13 +201,217 @@ def test_dates_from_yaml_with_and_without_quotes():
 
 
 def test_unquoted_gauge_ids_are_refused_with_their_reason():
-    # YAML reads an octal number
-    read = yaml.safe_load("data: {kind: caravan, path: x, basins: [01013500]}")
-    refused(
-        TrainParameters,
-        read,
-        "268096 is a number; quote gauge ids, or they lose their leading zeros",
-    )
+    read = yaml.safe_load("data: {kind: caravan, path: x, basins: [1013500]}")
+    refused(TrainParameters, read, "text belongs here; put it in quotes, gauge ids too")
+
+
+NOT_PLAIN = {
+    "octal": ("threads: 010", "YAML reads 010 as a number in base 8"),
+    "octal, for a float": ("learning_rate: 017", "YAML reads 017 as a number in base 8"),
+    "octal, with a sign": ("a: -0_7", "YAML reads -0_7 as a number in base 8"),
+    "octal, as a key": ("{010: 1}", "YAML reads 010 as a number in base 8"),
+    "octal, with its tag": ("a: !!int '010'", "YAML reads 010 as a number in base 8"),
+    "a gauge id": ("basins: [01013500]", "leading zeros or colons, and quote gauge ids"),
+    "sexagesimal": ("hidden: 1:30", "YAML reads 1:30 as a number in base 60"),
+    "sexagesimal fraction": ("a: 1:30.5", "YAML reads 1:30.5 as a number in base 60"),
+    "a list as a key": ("learning_rate: {[1, 2]: 0.1}", "a list or mapping cannot be a name"),
+    "a mapping as a key": ("{a: 1}: 2", "a list or mapping cannot be a name"),
+    "a key twice": ("{a: 1, a: 2}", "the key 'a' is there twice"),
+    "a number twice as a key": ("{1: 1, 1.0: 2}", "the key 1.0 is there twice"),
+    "a tag of Python": ("a: !!python/object:os.system b", "the tag !!python/object:os.system does"),
+    "an unknown tag": ("a: !foo b", "the tag !foo does not fit"),
+    "a tag on a key": ("!foo a: b", "the tag !foo does not fit"),
+    "no int": ("a: !!int abc", "the tag !!int does not fit"),
+    "no bool": ("a: !!bool maybe", "the tag !!bool does not fit"),
+    "no null": ("a: !!null abc", "the tag !!null does not fit"),
+    "no float": ("a: !!float abc", "'abc' cannot be read as a number"),
+    "a list that is text": ("a: !!str [b]", "the tag !!str does not fit"),
+    "a set": ("a: !!set {b, c}", "the tag !!set does not fit"),
+    "bytes": ("a: !!binary aGk=", "the tag !!binary does not fit"),
+    "no date": ("a: 1999-02-30", "'1999-02-30' cannot be read as a date"),
+    "no time zone": ("a: 2001-12-14t21:59:43-99:00", "cannot be read as a date"),
+    "not to be encoded": ('a: "\\ud800"', "cannot be read as text"),
+    "no merge": ("<<: 3", "expected a mapping or list of mappings"),
+    "a large number": ("a: 1000000000000001", "is not between -1e15 and 1e15; quote it if it is"),
+    "a large number, negative": ("a: -2e+15", "-2e+15 is not between -1e15 and 1e15"),
+    "a large power of ten": ("a: 1e16", "1e16 is not between -1e15 and 1e15"),
+    "a large hexadecimal": ("a: 0xFFFFFFFFFFFFFFFF", "is not between -1e15 and 1e15"),
+    "too many digits": (f"a: {'9' * 5000}", "cannot be read as a whole number"),
+    "infinity": ("a: .inf", ".inf is not between -1e15 and 1e15"),
+    "not a number": ("a: .nan", ".nan is not between -1e15 and 1e15"),
+    "21 levels": (f"a: {'[' * 20}{']' * 20}", "nested deeper than 20 levels"),
+    "3000 levels": (f"a: {'[' * 3000}", "nested deeper than 20 levels"),
+    "3000 levels of names": ("{a: " * 3000, "nested deeper than 20 levels"),
+    "an alias in itself": ("a: &a [*a]", "nested deeper than 20 levels"),
+    "a merge with itself": ("a: &a {<<: *a}", "nested deeper than 20 levels"),
+    "aliases without end": (
+        "[&a [x, x, x, x, x, x, x, x, x, x]"
+        + "".join(f", &{c} [{', '.join([f'*{b}'] * 10)}]" for b, c in pairwise("abcdefghi"))
+        + "]",
+        "more than 100,000 values, with those that aliases repeat",
+    ),
+    "merges without end": (
+        "[&a {x: 1}"
+        + "".join(
+            f", &{c} {{<<: [{', '.join([f'*{b}'] * 10)}], {c}: 1}}" for b, c in pairwise("abcdefgh")
+        )
+        + "]",
+        "more than 100,000 values, with those that aliases repeat",
+    ),
+    "no end": ("a: [", "not YAML: expected the node content"),
+    "two documents": ("a\n--- b", "not YAML: but found another document"),
+    "a NUL": ("a: \0", "not YAML: special characters are not allowed"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_PLAIN)
+def test_what_yaml_would_change_in_silence_is_one_line(case):
+    text, words = NOT_PLAIN[case]
+    with pytest.raises(ParameterError) as error:
+        plain_values(f"# a plan\n---\n{text}", "plan.yaml")
+    line = 4 if case == "two documents" else 3
+    assert str(error.value).startswith(f"plan.yaml, line {line}: ")
+    assert words in str(error.value)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 250
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0x10", 16),
+        ("1_000", 1000),
+        ("-0", 0),
+        ("0.5", 0.5),
+        ("!!float 1e-3", 0.001),
+        ("1e-3", "1e-3"),
+        ("'010'", "010"),
+        ("!!str 010", "010"),
+        ("01013589", "01013589"),
+        ("'1e20'", "1e20"),
+        ("1000000000000000", 10**15),
+        ("no", False),
+        ("~", None),
+        ("2001-10-01", dt.date(2001, 10, 1)),
+        ("", None),
+        ("\ufeffa", "a"),
+        (f"{'[' * 19}1{']' * 19}", eval(f"{'[' * 19}1{']' * 19}")),
+    ],
+)
+def test_plain_values_are_what_they_look_like(text, value):
+    assert plain_values(text, "plan.yaml") == value
+    assert type(plain_values(text, "plan.yaml")) is type(value)
+
+
+@pytest.mark.parametrize("plan", sorted(PLANS.glob("**/*.yaml")), ids=lambda path: path.name)
+def test_our_plans_read_as_pyyaml_reads_them(plan):
+    """Aliases, merges, dates and numbers, in the same order."""
+    read = read_parameters(plan)
+    assert repr(read) == repr(yaml.safe_load(plan.read_text()))
+
+
+def make_folder(path):
+    path.mkdir()
+
+
+def make_pipe(path):
+    os.mkfifo(path)
+
+
+def make_large(path):
+    path.write_text("a: " + "x" * 1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: None, "no such file: "),
+        (make_folder, "params.yaml is not a file of at most 1 MB; "),
+        (make_pipe, "params.yaml is not a file of at most 1 MB; "),
+        (make_large, "params.yaml is not a file of at most 1 MB; "),
+        (lambda path: path.symlink_to("/dev/zero"), "params.yaml is not a file of at most 1 MB; "),
+        (lambda path: path.symlink_to(path.name), "cannot be read as YAML (Too many levels"),
+        (lambda path: path.write_bytes(b"\xff\xfe"), "is not YAML: it is not text in UTF-8; "),
+        (lambda path: path.write_text(""), "holds no names with values"),
+        (lambda path: path.write_text("- a"), "holds no names with values"),
+        (lambda path: path.write_text("1: a"), "holds no names with values"),
+        (lambda path: path.write_text("a: b\nc"), "params.yaml, line 2: not YAML: "),
+        (lambda path: path.write_text("hidden: 8\nhid"), "params.yaml, line 2: not YAML: "),
+    ],
+)
+def test_a_file_without_parameters_is_one_line(tmp_path, make, words):
+    make(tmp_path / "params.yaml")
+    with pytest.raises(ParameterError) as error:
+        read_parameters(tmp_path / "params.yaml")
+    assert words in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    (tmp_path / "params.yaml").write_bytes(b"\xef\xbb\xbfhidden: 8\n")
+    assert read_parameters(tmp_path / "params.yaml") == {"hidden": 8}
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "twice"),
+    [
+        (TrainParameters, {"data": CARAVAN | {"basins": ["a", "b", "a"]}}, "'a'"),
+        (DeltaHBVTrainParameters, {"dynamic": ["BETA", "BETA"]}, "'BETA'"),
+        (DeltaHBVDynamicParameters, {"basins": ["a", "a"]}, "'a'"),
+        (CNNLSTMTrainParameters, {"static": ["elevation", "elevation"]}, "'elevation'"),
+        (CNNLSTMProbesParameters, {"targets": ["true_snow", "true_snow"]}, "'true_snow'"),
+        (BenchmarkParameters, {"metrics": ["nse", "kge", "nse"]}, "'nse'"),
+        (BenchmarkParameters, {"runs": ["a", "a"]}, "'a'"),
+        (RobustnessParameters, {"compared_sigmas": [0, 0.0]}, "0.0"),
+        (SimilarityParameters, {"ks": [3, 4, 4]}, "4"),
+        (Recipe, {"basin": "a", "outline": "b", "prcp": {"files": ["c", "c"]}}, "'c'"),
+    ],
+)
+def test_no_list_has_an_entry_twice(kind, values, twice):
+    refused(kind, values, f"it lists {twice} twice")
+
+
+def test_what_is_no_list_of_names_may_repeat():
+    assert GridParameters(shape=[8, 8]).plain()["shape"] == [8, 8]
+    assert GridParameters.validate_parameters(GridParameters(shape=[8, 8]).plain()).shape == (8, 8)
+    refused(GridParameters, {"shape": [8]}, "shape = [8]: List should have at least 2 items")
+    refused(GridParameters, {"shape": 8}, "shape = 8: Input should be a valid list")
+
+
+def test_paths_are_found_by_their_type_whatever_their_name():
+    class Nested(Parameters):
+        anything: InputPath | None = None
+        text: str = "no path"
+
+    class Toy(TrainParameters):
+        soil_map: InputPath = InputPath("")
+        tables: list[InputPath]
+        by_name: dict[str, InputPath | list[InputPath]]
+        nested: Nested = Nested()
+        either: list[str] | InputPath
+
+    given = {
+        "soil_map": "a.nc",
+        "tables": ["b", "c"],
+        "by_name": {"x": "d", "y": ["e"]},
+        "nested": {"anything": "f", "text": "g"},
+        "either": "h",
+        "data": {"kind": "caravan", "path": "i", "attributes": "j", "basins": "k"},
+    }
+    p = Toy.validate_parameters(given)
+    assert dict(input_paths(p)) == {
+        "data.path": "i",
+        "data.basins": "k",
+        "data.attributes": "j",
+        "soil_map": "a.nc",
+        "tables.0": "b",
+        "tables.1": "c",
+        "by_name.x": "d",
+        "by_name.y.0": "e",
+        "nested.anything": "f",
+        "either": "h",
+    }
+    assert yaml.safe_load(yaml.safe_dump(p.plain())) == p.plain()
+    assert Toy.validate_parameters(p.plain()) == p
+    assert not dict(input_paths(Toy(soil_map="", tables=[], by_name={}, either=["l"])))
 
 
 def test_parameters_do_not_change():

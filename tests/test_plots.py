@@ -3,6 +3,8 @@ own."""
 
 import doctest
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -10,9 +12,11 @@ import pytest
 import xarray as xr
 
 from hydronb import plots
+from hydronb.analysis.seasons import mean_years
 from hydronb.errors import DataError
-from hydronb.plots import rivers, style
-from hydronb.plots.basins import _outline
+from hydronb.metrics import METRICS
+from hydronb.plots import style
+from hydronb.plots.basins import _us_borders
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +51,7 @@ def basins():
 def models(figure):
     """The bokeh models of a figure, by class name."""
     found: dict[str, list] = {}
-    for model in style._render(figure).references():
+    for model in style.render(figure).references():
         found.setdefault(type(model).__name__, []).append(model)
     return found
 
@@ -69,7 +73,7 @@ def test_hydrograph_shows_every_series_and_units(flows):
 
 def test_hydrograph_panels_zoom_together(flows):
     prcp, obs = flows
-    page = style._render(plots.hydrograph(obs, {"LSTM": obs}, prcp=prcp))
+    page = style.render(plots.hydrograph(obs, {"LSTM": obs}, prcp=prcp))
     upper, lower = (child[0] for child in page.children)
     assert upper.x_range is lower.x_range
     assert upper.y_range.start > upper.y_range.end, "rain hangs from above"
@@ -91,6 +95,18 @@ def test_colours_are_fixed_and_never_shared():
     assert many["observed"] == "#000000"
 
 
+@pytest.mark.parametrize("name", list(METRICS))
+def test_metrics_are_shown_in_the_unit_they_are_computed_in(name):
+    obs = xr.DataArray(np.arange(1.0, 101), dims="time", attrs={"units": "mm/d"})
+    computed = METRICS[name](sim=obs + 1, obs=obs)
+    assert METRICS[name].units == computed.attrs["units"]
+
+
+def test_relative_biases_have_no_unit():
+    labels = [plots.style.metric_label(name) for name in ("bpv", "bmv", "blv", "rmse")]
+    assert labels == ["peak-flow bias", "mid-flow bias", "low-flow bias", "RMSE (mm/d)"]
+
+
 def test_cdf_is_the_share_of_basins_at_most_x():
     scores = pd.Series([0.1, 0.4, np.nan, 0.9], name="NSE")
     figure = plots.cdf({"LSTM": scores})
@@ -99,11 +115,11 @@ def test_cdf_is_the_share_of_basins_at_most_x():
     data = curve.data if isinstance(curve.data, pd.DataFrame) else pd.DataFrame(curve.data)
     for x, share in ((0.1, 1 / 3), (0.4, 2 / 3), (0.9, 1.0)):
         assert data.loc[data["score"] == x, "share"].max() == pytest.approx(share)
-    style._render(figure)
+    style.render(figure)
 
 
 def test_cdf_of_no_defined_score():
-    style._render(plots.cdf({"LSTM": pd.Series([np.nan, np.nan], name="FLV")}))
+    style.render(plots.cdf({"LSTM": pd.Series([np.nan, np.nan], name="FLV")}))
 
 
 def test_map_draws_states_only_where_basins_lie_in_them(basins):
@@ -125,17 +141,36 @@ def test_map_keeps_basins_without_a_value(basins):
     assert len(points[0].data_source.data["basin"]) == 40
 
 
+def test_categories_are_on_the_map_with_how_many_basins_they_have(basins):
+    kinds = basins["aridity"].copy(data=np.repeat(["b", "a", "c", "d"], [5, 20, 12, 3]))
+    figure = plots.basin_map(kinds, most=2, label="kind")
+    assert [e.label for e in figure if e.label] == ["a (20)", "c (12)", "others (8)"]
+    (points,) = [e for e in figure if "basin" in e and len(e) == 40]
+    of_kind = pd.Series(points["colour"], points["value"])
+    assert of_kind.groupby(level=0).nunique().eq(1).all()
+    assert set(of_kind[["b", "d"]]) == {style.OTHER} and of_kind["a"].iloc[0] != style.OTHER
+    clusters = kinds.copy(data=np.repeat(["10", "2", "1", "3"], 10))
+    labels = [e.label for e in plots.basin_map(clusters) if e.label]
+    assert labels == ["1 (10)", "2 (10)", "3 (10)", "10 (10)"]
+
+
+def test_a_map_to_select_in_has_the_tools(basins):
+    drawn = models(plots.basin_map(basins["aridity"], select=True))
+    assert {"BoxSelectTool", "LassoSelectTool"} <= drawn.keys()
+    assert "LassoSelectTool" not in models(plots.basin_map(basins["aridity"]))
+
+
 def test_map_needs_coordinates(basins):
     with pytest.raises(DataError, match="without the coordinate 'lat'"):
         plots.basin_map(basins["aridity"].drop_vars("lat"))
 
 
 def test_one_basin_has_a_map(basins):
-    style._render(plots.basin_map(basins["aridity"].isel(basin=[3])))
+    style.render(plots.basin_map(basins["aridity"].isel(basin=[3])))
 
 
 def test_outline_is_the_contiguous_states():
-    lon, lat = _outline().T
+    lon, lat = _us_borders().T
     assert np.nanmin(lon) == pytest.approx(-124.7, abs=0.1)
     assert np.nanmax(lon) == pytest.approx(-66.95, abs=0.1)
     assert np.nanmin(lat) > 24.4 and np.nanmax(lat) < 49.5
@@ -164,16 +199,21 @@ def test_flow_duration_curve_is_sorted_and_ends_where_the_river_dries(flows):
 
 def test_regime_shows_the_mean_year_of_observed_days(flows):
     _, obs = flows
-    drawn = {c.label: c for c in plots.regime(obs, {"LSTM": xr.ones_like(obs)}, window=1)}
+    means = mean_years(obs, {"LSTM": xr.ones_like(obs)}, window=1)
+    drawn = {c.label: c for c in plots.regime(*means)}
     np.testing.assert_allclose(drawn["LSTM"].dimension_values("flow"), 1)
     first_of_june = obs.sel(time=(obs["time"].dt.month == 6) & (obs["time"].dt.day == 1)).mean()
     assert drawn["observed"].dimension_values("flow")[151] == pytest.approx(float(first_of_june))
+    assert drawn["observed"].vdims[0].label == "mean streamflow (mm/d)"
 
 
 def test_simulations_count_only_where_observed(flows):
     _, obs = flows
-    series, _ = rivers._named(obs, {"LSTM": xr.ones_like(obs)})
-    assert int(series["LSTM"].count()) == int(obs.count())
+    sim = xr.ones_like(obs).where(obs.notnull(), 99)
+    drawn = plots.flow_duration_curve(obs, {"LSTM": sim}).get(1)
+    assert len(drawn) == int(obs.count())
+    _, means = mean_years(obs, {"LSTM": sim})
+    assert float(means["LSTM"].max()) == 1
 
 
 @pytest.mark.parametrize("valid", [[np.nan, 0.3, np.nan, 0.5], [np.nan] * 4])
@@ -191,17 +231,17 @@ def test_loss_curve(valid):
 
 
 def test_budyko_and_distributions(basins):
-    style._render(
+    style.render(
         plots.budyko(basins["aridity"], 1 - np.exp(-basins["aridity"]), colour_by=basins["p_mean"])
     )
-    style._render(plots.attribute_distributions(basins, ["aridity", "p_mean"], "00000003"))
+    style.render(plots.attribute_distributions(basins, ["aridity", "p_mean"], "00000003"))
 
 
 def test_forcing_panels(flows):
     prcp, obs = flows
     ds = xr.Dataset({"prcp": prcp, "streamflow": obs})
     assert (
-        len(style._render(plots.forcing(ds, ["prcp", "streamflow"], title="a river")).children) == 2
+        len(style.render(plots.forcing(ds, ["prcp", "streamflow"], title="a river")).children) == 2
     )
 
 
@@ -220,6 +260,17 @@ def test_a_folder_that_cannot_be_written(flows, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         plots.save(plots.hydrograph(None, {"LSTM": flows[1]}), tmp_path / "file", "flow")
+
+
+def test_importing_the_figures_loads_neither_data_nor_bokeh():
+    code = """
+import sys
+from hydronb import plots
+names = ("bokeh", "panel", "scipy", "torch", "hydronb.data", "hydronb.analysis", "hydronb.models")
+print(*[name for name in names if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 
 
 def test_examples_in_the_docstrings():

@@ -20,7 +20,7 @@ from hydronb.data.gridded import cell_area, cell_weights
 from hydronb.data.gridding import prepare as prepare_grid
 from hydronb.data.gridding.outline import read_outline
 from hydronb.data.gridding.prepare import GridWarning, Recipe
-from hydronb.data.gridding.products import Product, Source, conversion
+from hydronb.data.gridding.products import Product, ProductReader, conversion
 from hydronb.data.gridding.regrid import Axes, regrid, share_of_cells
 from hydronb.errors import DataError, HydronbError, ParameterError
 
@@ -136,12 +136,14 @@ def test_margin_period_and_elevation(recipe, tmp_path):
 # ---
 
 
-def source(name: str, da: xr.DataArray, tmp_path: Path, **product) -> Source:
-    da.to_netcdf(tmp_path / f"{name}.nc")
-    found = Source(
-        name, Product(files=str(tmp_path / f"{name}.nc"), **product), 101.0, progress=False
-    )
-    return found.cut((100.5, 34.5, 102.0, 35.5))
+def reader(
+    name: str, da: xr.DataArray, tmp_path: Path, utc_offset: int = 0, **product
+) -> ProductReader:
+    path = tmp_path / f"{name}.nc"
+    da.to_netcdf(path)
+    product = Product(files=str(path), **product)
+    whole = ProductReader(name, product, 101.0, utc_offset, progress=False)
+    return whole.cut((100.5, 34.5, 102.0, 35.5))
 
 
 def hourly(days: int = 3) -> xr.DataArray:
@@ -166,17 +168,17 @@ def test_amounts_at_the_start_the_middle_and_the_end_of_their_step(tmp_path):
     hours = hourly()
     for stamp, shift in (("start", 0), ("middle", 30), ("end", 60)):
         stamped = hours.assign_coords(time=hours["time"] + np.timedelta64(shift, "m"))
-        found = source("prcp", stamped, tmp_path, stamp=stamp)
-        assert [str(day.date()) for day in found.days()] == [
+        found = reader("prcp", stamped, tmp_path, stamp=stamp)
+        assert [str(day.date()) for day in found.days] == [
             "2001-01-01",
             "2001-01-02",
             "2001-01-03",
         ]
         np.testing.assert_allclose(
-            found.daily(found.days())[:, 0, 0], [sums(1, 24), sums(25, 48), sums(49, 72)]
+            found.daily(found.days)[:, 0, 0], [sums(1, 24), sums(25, 48), sums(49, 72)]
         )
     with pytest.raises(DataError, match="set stamp to middle or end"):
-        source("prcp", hours.assign_coords(time=hours["time"] + np.timedelta64(30, "m")), tmp_path)
+        reader("prcp", hours.assign_coords(time=hours["time"] + np.timedelta64(30, "m")), tmp_path)
 
 
 def test_sums_since_midnight_as_in_era5_land(tmp_path):
@@ -185,11 +187,13 @@ def test_sums_since_midnight_as_in_era5_land(tmp_path):
     summed = summed.assign_attrs(units="m").assign_coords(
         time=hours["time"] + np.timedelta64(1, "h")
     )
-    found = source("prcp", summed, tmp_path, accumulated=True)
+    found = reader("prcp", summed, tmp_path, accumulated=True)
     want = [sums(1, 24), sums(25, 48), sums(49, 72)]
-    np.testing.assert_allclose(found.daily(found.days())[:, 0, 0], want, rtol=1e-5)
-    eastern = found.daily(found.days(8), 8)[:, 0, 0]
-    np.testing.assert_allclose(eastern, [sums(17, 40), sums(41, 64)], rtol=1e-4)
+    np.testing.assert_allclose(found.daily(found.days)[:, 0, 0], want, rtol=1e-5)
+    eastern = reader("prcp", summed, tmp_path, utc_offset=8, accumulated=True)
+    np.testing.assert_allclose(
+        eastern.daily(eastern.days)[:, 0, 0], [sums(17, 40), sums(41, 64)], rtol=1e-4
+    )
 
 
 def test_evaporation_that_counts_upwards_as_negative(tmp_path):
@@ -199,33 +203,30 @@ def test_evaporation_that_counts_upwards_as_negative(tmp_path):
     summed = summed.assign_attrs(units="m").assign_coords(
         time=hours["time"] + np.timedelta64(1, "h")
     )
-    found = source("et", summed, tmp_path, accumulated=True, factor=-1)
+    found = reader("et", summed, tmp_path, accumulated=True, factor=-1)
     want = [sums(1, 24), sums(25, 48), sums(49, 72)]
-    np.testing.assert_allclose(found.daily(found.days())[:, 0, 0], want, rtol=1e-4)
+    np.testing.assert_allclose(found.daily(found.days)[:, 0, 0], want, rtol=1e-4)
 
 
 def test_local_days(tmp_path):
-    found = source("prcp", hourly(), tmp_path)
-    np.testing.assert_allclose(
-        found.daily(found.days(-5), -5)[:, 0, 0], [sums(6, 29), sums(30, 53)]
-    )
-    three = source(
-        "tmean", hourly().isel(time=slice(None, None, 3)), tmp_path, units="degC", variable="tp"
-    )
+    found = reader("prcp", hourly(), tmp_path, utc_offset=-5)
+    np.testing.assert_allclose(found.daily(found.days)[:, 0, 0], [sums(6, 29), sums(30, 53)])
+    three = hourly().isel(time=slice(None, None, 3))
     with pytest.raises(DataError, match="utc_offset 8 h does not fall between two steps of tmean"):
-        three.daily(three.days(8), 8)
+        reader("tmean", three, tmp_path, utc_offset=8, units="degC", variable="tp")
 
 
 def test_daily_products_stamped_at_noon(tmp_path):
     noon = hourly().resample(time="1D").sum().assign_attrs(units="mm/d")
-    found = source(
+    found = reader(
         "prcp",
         noon.assign_coords(time=noon["time"] + np.timedelta64(12, "h")),
         tmp_path,
+        utc_offset=8,
         stamp="middle",
     )
     np.testing.assert_allclose(
-        found.daily(found.days(8), 8)[:, 0, 0], [sums(1, 24), sums(25, 48), sums(49, 72)]
+        found.daily(found.days)[:, 0, 0], [sums(1, 24), sums(25, 48), sums(49, 72)]
     )
 
 
@@ -316,21 +317,26 @@ def test_a_basin_across_the_seam_of_the_map(tmp_path):
         attrs={"units": "mm/d"},
     )
     da.to_netcdf(tmp_path / "world.nc")
-    found = Source("prcp", Product(files=str(tmp_path / "world.nc")), 0.0, progress=False).cut(
-        (-4.0, 40.0, 3.0, 45.0)
-    )
+    found = ProductReader(
+        "prcp", Product(files=str(tmp_path / "world.nc")), 0.0, progress=False
+    ).cut((-4.0, 40.0, 3.0, 45.0))
     np.testing.assert_allclose(found.axes.lon, np.arange(-3.5, 3))
-    np.testing.assert_allclose(found.daily(found.days())[0, 0], np.abs(np.arange(-3.5, 3)))
+    np.testing.assert_allclose(found.daily(found.days)[0, 0], np.abs(np.arange(-3.5, 3)))
 
 
 def test_cells_of_sea_hold_their_neighbours_values(tmp_path):
     da = hourly().astype(float).copy(data=np.random.default_rng(1).random((72, 20, 30)))
     sea = da.where(da["lon"] > 101.2)
-    found = source("prcp", sea, tmp_path)
-    values = found.daily(found.days())
+    found = reader("prcp", sea, tmp_path)
+    values = found.daily(found.days)
     column = int(np.flatnonzero(found.axes.lon > 101.2)[0])
     np.testing.assert_allclose(values[:, :, 0], values[:, :, column])
-    assert found.filled == column * len(found.axes.lat)
+    land = (
+        sea.resample(time="1D")
+        .sum()
+        .sel(lat=found.axes.lat, lon=found.axes.lon[column:], method="nearest")
+    )
+    np.testing.assert_allclose(values[:, :, column:], land, rtol=1e-5)
 
 
 # Memory and interruption
@@ -363,16 +369,16 @@ def test_what_was_stopped_goes_on_and_ends_the_same(recipe, tmp_path, monkeypatc
     whole = made(recipe, tmp_path)
     monkeypatch.setattr(prepare_grid, "BLOCK_BYTES", 60_000)
     blocks = []
-    daily = Source.daily
+    daily = ProductReader.daily
 
-    def stopped(self, days, utc_offset=0):
+    def stopped(self, days):
         if self.name == "prcp":
             blocks.append(days)
             if len(blocks) == 3:
                 raise KeyboardInterrupt
-        return daily(self, days, utc_offset)
+        return daily(self, days)
 
-    monkeypatch.setattr(Source, "daily", stopped)
+    monkeypatch.setattr(ProductReader, "daily", stopped)
     with pytest.raises(KeyboardInterrupt):
         prepare_grid.prepare_grid(recipe, tmp_path / "again.zarr", progress=False)
     assert not (tmp_path / "again.zarr").exists() and (tmp_path / "again.zarr.partial").is_dir()
@@ -385,11 +391,11 @@ def test_what_was_stopped_goes_on_and_ends_the_same(recipe, tmp_path, monkeypatc
 
 def test_a_partial_result_of_something_else_is_not_gone_on_with(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(prepare_grid, "BLOCK_BYTES", 60_000)
-    daily = Source.daily
-    monkeypatch.setattr(Source, "daily", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+    daily = ProductReader.daily
+    monkeypatch.setattr(ProductReader, "daily", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         prepare_grid.prepare_grid(recipe, tmp_path / "basin.zarr", progress=False)
-    monkeypatch.setattr(Source, "daily", daily)
+    monkeypatch.setattr(ProductReader, "daily", daily)
     recipe["prcp"]["factor"] = 2.0
     ds = made(recipe, tmp_path)
     np.testing.assert_allclose(
@@ -433,7 +439,7 @@ MISTAKES = {
     ),
     "Celsius as kelvin": (
         lambda r, f, t: r["tmean"].update(offset=1),
-        "unknown parameter 'tmean.offset'",
+        "tmean: unknown parameter 'offset'",
     ),
     "metres as mm": (
         lambda r, f, t: r["prcp"].update(factor=0.001),
@@ -455,11 +461,11 @@ MISTAKES = {
     ),
     "no dates": (
         lambda r, f, t: r["streamflow"].update(file=table(t, "day,q\nMonday,1\n")),
-        "no table with dates",
+        "cannot be read as a table with dates",
     ),
     "a gauge twice a day": (
         lambda r, f, t: r["streamflow"].update(file=table(t, "d,q\n2001-01-01,1\n2001-01-01,2\n")),
-        "2001-01-01 is there twice",
+        "2001-01-01 occurs twice",
     ),
     "a period outside": (
         lambda r, f, t: r.update(period=["2001-03-01", "2001-04-01"]),
@@ -545,7 +551,7 @@ def test_files_of_different_grids(original, recipe, tmp_path):
 def test_monthly_steps_cannot_be_days(tmp_path):
     monthly = hourly(120).resample(time="30D").sum().assign_attrs(units="mm")
     with pytest.raises(DataError, match="steps of an hour to a day"):
-        source("prcp", monthly, tmp_path)
+        reader("prcp", monthly, tmp_path)
 
 
 def test_a_recipe_as_yaml_reads_itself(recipe):

@@ -21,11 +21,11 @@ from hydronb.data.grid_windows import fit_grid_scaling
 from hydronb.data.scaling import fit_scaling
 from hydronb.errors import DataError, ParameterError
 from hydronb.models.cnn_lstm import CNNLSTM
-from hydronb.models.standardised import ScaledModel
 from hydronb.models.weights import save
 from hydronb.parameters import CNNLSTMTrainParameters, TrainParameters
-from hydronb.training import cnn_lstm, ealstm
-from hydronb.training.predict import predict
+from hydronb.training import cnn_lstm
+from hydronb.training.predict import predict, save_results
+from hydronb.vocabulary import MODELS
 
 TRAIN = period("2000-03-01", "2000-10-31")
 TEST = period("2000-11-01", "2001-01-31")
@@ -134,8 +134,14 @@ def lumped_model(ds, model="ealstm", targets=("streamflow",)):
         period("1990-03-01", "1990-09-30"),
     )
     torch.manual_seed(0)
-    made = ScaledModel(
-        model, scaling, hidden=5, dropout=0.4, forget_bias=1.0, sequence_length=20, predict_last=1
+    made = MODELS[model].make(
+        model=model,
+        scaling=scaling,
+        hidden=5,
+        dropout=0.4,
+        forget_bias=1.0,
+        sequence_length=20,
+        predict_last=1,
     )
     return made.eval()
 
@@ -247,7 +253,9 @@ def test_what_a_layer_holds_is_found_and_what_it_does_not_is_not():
     assert table.loc[("cells", "true_snow", "forcing", "test"), "nse"] > 0.9999, (
         "snow is thrice the day's rain here"
     )
-    assert set(scores["control"]) == {*probes.CONTROLS, "reference"} and set(scores["split"]) == {
+    assert set(scores["control"]) == {*probes.PROBE_CONTROLS, "reference"} and set(
+        scores["split"]
+    ) == {
         "train",
         "test",
     }
@@ -282,7 +290,7 @@ def runs(tmp_path_factory, catchments):
             test_period=TEST,
             sequence_length=12,
         )
-        made.append(write(folder / model, grid_model(ds, model), ds, p, ealstm.write_results))
+        made.append(write(folder / model, grid_model(ds, model), ds, p, save_results))
     for model in ("ealstm", "lstm"):
         p = TrainParameters(
             model=model,
@@ -293,9 +301,7 @@ def runs(tmp_path_factory, catchments):
             targets=["streamflow"],
         )
         made.append(
-            write(
-                folder / model, lumped_model(catchments, model), catchments, p, ealstm.write_results
-            )
+            write(folder / model, lumped_model(catchments, model), catchments, p, save_results)
         )
     return made
 
@@ -307,7 +313,7 @@ def probed(runs):
 
 def test_runs_of_all_networks(probed):
     scores, first = probed
-    assert list(scores.columns) == probes.COLUMNS
+    assert list(scores.columns) == probes.PROBE_COLUMNS
     assert list(dict.fromkeys(scores["run"])) == ["mean_lstm", "cnn_lstm", "ealstm", "lstm"]
     assert set(scores["label"]) == {
         "brook, LSTM (streamflow)",
@@ -347,9 +353,11 @@ def test_tables_have_the_papers_layout(probed):
     scores = probed[0]
     table5 = probes.table5(scores)
     assert table5.index.tolist() == ["prcp", "tmean"]
-    assert set(table5.columns.get_level_values("control")) == {*probes.CONTROLS, "reference"}
+    assert set(table5.columns.get_level_values("control")) == {*probes.PROBE_CONTROLS, "reference"}
     cells = probes.cell_table(scores)
-    assert cells.index.names == ["label", "target"] and list(cells.columns) == list(probes.CONTROLS)
+    assert cells.index.names == ["label", "target"] and list(cells.columns) == list(
+        probes.PROBE_CONTROLS
+    )
     row = scores[
         (scores["layer"] == "cells")
         & (scores["run"] == "lstm")

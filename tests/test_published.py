@@ -67,7 +67,7 @@ def test_they_go_through_the_same_metrics_and_tables(folder):
 
 
 def test_labels_are_those_of_the_published_table():
-    from hydronb.analysis.benchmark import read_published
+    from hydronb.analysis.published import read_published
 
     published = read_published("kratzert2019_table3")["model"].tolist()
     assert set(MODELS.values()) == {n for n in published if not n.startswith("EA-LSTM")}

@@ -3,8 +3,10 @@ without a kernel; those named `test_real_...` start real kernels."""
 
 import dataclasses
 import datetime as dt
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,13 +18,17 @@ import nbformat
 import pytest
 import yaml
 
+from hydronb.app.outputs import open_outputs
 from hydronb.errors import HydronbError, ParameterError
-from hydronb.runs import identity as identities
+from hydronb.parameters import NOTEBOOKS
 from hydronb.runs import notebook as notebooks
 from hydronb.runs import progress, read_plan, run_plan, status
 from hydronb.runs.directory import RunDirectory, directory, read_record, write_record
+from hydronb.runs.identity import fingerprint
+from hydronb.runs.notebook import find_notebook
 from hydronb.runs.plan import Plan
 from hydronb.runs.progress import Bars, Lines, last_row
+from hydronb.runs.schedule import to_redo
 
 COUNT = "seed = 1\nrate = 0.1\nbasins = None\nwords = ''\nthreads = 1\nrun_dir = ''\n"
 TOTAL = "runs = []\nrun_dir = ''\n"
@@ -167,7 +173,7 @@ def test_each_is_crossed_and_needs_are_all_its_runs(project):
             "a: 'seed' is in params and in each; keep one",
         ),
         ([count("a", neds=["b"])], "a: unknown key 'neds'; did you mean 'needs'?"),
-        ([count("a/b")], "id = 'a/b': it names a folder"),
+        ([count("a/b")], "plan.yaml: a/b: 'a/b': it names a folder"),
         ([count("a"), count("b", needs=["a"])], "b: count has no parameter `runs`"),
         ([{"id": "a"}], "a: the key 'notebook' is missing"),
         ([{"id": "a", "notebook": "gone.ipynb"}], "gone.ipynb"),
@@ -190,12 +196,16 @@ def test_a_wrong_plan_is_one_line(project, runs, words):
     ("text", "words"),
     [
         ("name: [", "plan.yaml, line 2: not YAML: "),
-        ("name: x\nname: y\n", "plan.yaml, line 2: not YAML: the key 'name' is there twice"),
-        ("name: x\nwhen: 1999-02-30\n", "plan.yaml, line 2: not YAML: 1999-02-30 is no date"),
-        ("just words", "plan.yaml: not a plan; it needs `name:` and `runs:`"),
+        ("name: x\nname: y\n", "plan.yaml, line 2: the key 'name' is there twice"),
+        ("name: x\nwhen: 1999-02-30\n", "plan.yaml, line 2: '1999-02-30' cannot be read as a date"),
+        (
+            "just words",
+            "plan.yaml holds no names with values, one `name: value` per line; a plan needs",
+        ),
         ("name: x\nrun: []", "unknown key 'run'; did you mean 'runs'?"),
         ("name: x", "the key 'runs' is missing"),
-        ("runs: []\nname: a b", "plan.yaml: runs = []"),
+        ("runs: []", "plan.yaml: runs = []"),
+        ("runs: []\nname: a b", "plan.yaml: 'a b': it names a folder"),
     ],
 )
 def test_a_file_that_is_no_plan_is_one_line(project, text, words):
@@ -221,7 +231,9 @@ def own_notebooks(project, monkeypatch):
     folder = project / "notebooks"
     folder.mkdir()
     write_notebook(
-        folder / "ealstm_01_train.ipynb", "data = {'kind': 'synthetic'}\nepochs = 2\nrun_dir = ''\n"
+        folder / "ealstm_01_train.ipynb",
+        "data = {'kind': 'synthetic'}\nepochs = 2\nrun_dir = ''\n",
+        "p = TrainParameters.from_notebook(globals())",
     )
     monkeypatch.setattr(notebooks, "notebooks_folder", lambda: folder)
     return folder
@@ -236,7 +248,7 @@ def train(**params) -> dict:
     [
         (
             {"dropot": 0.4},
-            "a: unknown parameter 'dropot' of ealstm_01_train; did you mean 'dropout'?",
+            "a: unknown parameter 'dropot'; did you mean 'dropout'?",
         ),
         ({"dropout": 1.5}, "a: dropout = 1.5"),
         ({"learning_rate": "fast"}, "a: learning_rate = 'fast'"),
@@ -245,16 +257,19 @@ def train(**params) -> dict:
             {"data": {"kind": "caravan", "pth": "x"}},
             "a: data: unknown parameter 'pth'; did you mean 'path'?",
         ),
-        ({"data": {"kind": "caravan", "path": "nowhere"}}, "a: data: path: "),
+        ({"data": {"kind": "caravan", "path": "nowhere"}}, "a: data.path: no such file: "),
         (
             {"data": {"kind": "synthetic", "basins": [1013500]}},
-            "1013500 is a number; quote gauge ids",
+            "a: data.basins.0 = 1013500: text belongs here; put it in quotes, gauge ids too",
         ),
         (
             {"data": {"kind": "caravan", "path": "$NOT_SET_HERE/x"}},
-            "a: data: path: $NOT_SET_HERE/x: the environment",
+            "a: data.path: $NOT_SET_HERE/x: the environment",
         ),
-        ({"data": {"kind": "synthetic", "basins": "gone.txt"}}, "gone.txt does not exist"),
+        (
+            {"data": {"kind": "synthetic", "basins": "gone.txt"}},
+            "gone.txt; correct it, or see `hydronb data get`",
+        ),
     ],
 )
 def test_parameters_of_the_projects_notebooks_are_checked_by_their_class(
@@ -271,7 +286,8 @@ def test_gauge_ids_without_quotes_are_refused_as_yaml_reads_them(own_notebooks):
         "name: x\ndata: {basins: [01013500]}\nruns: [{id: a, notebook: ealstm_01_train}]\n"
     )
     with pytest.raises(
-        ParameterError, match=r"data: basins = .*268096 is a number; quote gauge ids"
+        ParameterError,
+        match=r"plan.yaml, line 2: YAML reads 01013500 as a number in base 8; .* quote gauge ids",
     ):
         read_plan("plan.yaml")
 
@@ -321,7 +337,6 @@ def test_the_identity_follows_size_and_time_of_the_data_files(own_notebooks):
     (folder.parent / ".cache").write_text("not data")
 
     def identity() -> str:
-        identities._fold.cache_clear()  # within one command a folder is looked at once
         return (
             plan_of(own_notebooks.parent, [train(data={"kind": "caravan", "path": "caravan"})])
             .runs[0]
@@ -336,6 +351,234 @@ def test_the_identity_follows_size_and_time_of_the_data_files(own_notebooks):
     assert touched != before
     (folder / "two.csv").touch()
     assert identity() not in (touched, before)
+
+
+def test_the_identity_of_data_is_path_size_and_time(own_notebooks):
+    """What 0.1.0 wrote stays complete: the hash by hand."""
+    folder = own_notebooks.parent / "caravan"
+    (folder / "deep").mkdir(parents=True)
+    for name, content in (("b.csv", "1"), ("deep/a.csv", "22"), (".hidden", "3")):
+        (folder / name).write_text(content)
+        os.utime(folder / name, ns=(5, 7))
+    (folder / "gone.csv").symlink_to("nowhere")
+    data = {"kind": "caravan", "path": "caravan"}
+    run = plan_of(own_notebooks.parent, [train(data=data)]).runs[0]
+    lines = "b.csv\x001\x007\ndeep/a.csv\x002\x007\ngone.csv\x00"
+    mark = hashlib.sha256(lines.encode()).hexdigest()
+    assert run.data == {"data.path": mark}
+    made_of = {
+        "data": {"path": mark},
+        "needs": [],
+        "notebook": "ealstm_01_train",
+        "parameters": {"data": data},
+    }
+    text = json.dumps(made_of, sort_keys=True, separators=(",", ":"))
+    assert run.identity == hashlib.sha256(text.encode()).hexdigest()
+
+
+PATHS = [
+    ("00_catchments", "data", lambda path: {"kind": "caravan", "path": path}),
+    (
+        "00_catchments",
+        "data",
+        lambda path: {"kind": "caravan", "path": "count.ipynb", "attributes": path},
+    ),
+    ("ealstm_01_train", "data", lambda path: {"kind": "synthetic", "basins": path}),
+    ("cnn_lstm_01_train", "data", lambda path: {"kind": "file", "path": path}),
+    ("cnn_lstm_03_probes", "data", lambda path: {"kind": "file", "path": path}),
+    ("ealstm_02_benchmark", "benchmark_models", str),
+    ("ealstm_04_sensitivity", "sensitivities", str),
+    ("ealstm_04_sensitivity", "attributes", str),
+    ("ealstm_05_similarity", "embedding", str),
+    ("ealstm_05_similarity", "attributes", str),
+    ("delta_hbv_02_benchmark", "et_path", str),
+    ("delta_hbv_03_fluxes", "et_path", str),
+]
+
+
+@pytest.mark.parametrize(("notebook", "name", "value"), PATHS)
+def test_every_path_is_looked_for_first_and_a_replaced_file_makes_a_run_changed(
+    project, notebook, name, value
+):
+    out, file = project / "outputs", project / "input.dat"
+    runs = [{"id": "a", "notebook": notebook, "params": {name: value("input.dat")}}]
+    with pytest.raises(HydronbError, match=rf"plan.yaml: a: {name}.*: no such file: .*input.dat"):
+        plan_of(project, runs)
+    file.write_text("one")
+    started(plan_of(project, runs), out)
+    assert states(plan_of(project, runs), out) == {"a": "complete"}
+    file.write_text("another")
+    assert states(plan_of(project, runs), out) == {"a": "changed"}
+
+
+def test_no_path_is_missing_above():
+    paths = {
+        (notebook, name)
+        for notebook, kind in NOTEBOOKS.items()
+        for name, about in kind.model_fields.items()
+        if "InputPath" in repr(about.annotation) and name != "runs"
+    }
+    assert paths == {(notebook, name) for notebook, name, _ in PATHS if name != "data"}
+
+
+def test_a_run_named_by_its_path_is_part_of_the_identity(project):
+    out = project / "outputs"
+    started(plan_of(project, [{"id": "t", "notebook": "ealstm_01_train"}]), out)
+    trained = out / "plan" / "ealstm_01_train" / "t"
+    analysis = {"id": "a", "notebook": "ealstm_02_benchmark", "params": {"runs": [str(trained)]}}
+    before = plan_of(project, [analysis]).runs[0]
+    assert list(before.data) == ["runs.0"]
+    assert plan_of(project, [analysis]).runs[0].identity == before.identity
+    (trained / "simulation.nc").write_text("another")
+    assert plan_of(project, [analysis]).runs[0].identity != before.identity
+    write_record(trained, read_record(trained) | {"status": "running"})
+    with pytest.raises(ParameterError, match=r"a: runs: .* is not a complete run directory"):
+        plan_of(project, [analysis])
+
+
+def test_a_path_is_looked_at_once_in_a_plan_and_again_in_the_next(own_notebooks, monkeypatch):
+    looks = []
+
+    def counted(path: Path) -> str:
+        looks.append(path.name)
+        return fingerprint(path)
+
+    monkeypatch.setattr("hydronb.runs.plan.fingerprint", counted)
+    (own_notebooks.parent / "caravan").mkdir()
+    runs = [
+        train(data={"kind": "caravan", "path": path}) | {"id": name}
+        for name, path in (("a", "caravan"), ("b", "./caravan"))
+    ]
+    for n in (1, 2):
+        plan_of(own_notebooks.parent, runs)
+        assert looks == ["caravan"] * n
+
+
+def test_a_link_back_to_its_folder_ends(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "file").touch()
+    before = fingerprint(tmp_path / "data")
+    for n in range(3):
+        (tmp_path / "data" / "a" / f"link{n}").symlink_to(tmp_path / "data")
+    assert fingerprint(tmp_path / "data") == before
+    (tmp_path / "data" / "loop").symlink_to("loop")
+    with pytest.raises(HydronbError, match=r"cannot be read as a file or folder .*symbolic links"):
+        fingerprint(tmp_path / "data")
+
+
+def test_long_and_wide_needs_end(project):
+    """A chain as long as recursion would not go, and pairs that all need both before them."""
+    chain = [total("r0")] + [total(f"r{n}", f"r{n - 1}") for n in range(1, 1200)]
+    plan = plan_of(project, chain)
+    assert len(plan.only(["r1199"]).runs) == 1200
+    pairs = [total(f"{s}0") for s in "ab"]
+    pairs += [total(f"{s}{n}", f"a{n - 1}", f"b{n - 1}") for n in range(1, 60) for s in "ab"]
+    plan = plan_of(project, pairs)
+    assert len(plan.only(["a59"]).runs) == 119
+    assert not to_redo(plan, project / "outputs")
+
+
+# names
+
+
+@pytest.mark.parametrize("run_id", ["checkpoints_a", "checkpoints", "superseded_a", "superseded-1"])
+def test_names_that_are_not_reserved_are_seen_by_status_and_dashboard(project, run_id):
+    out = project / "outputs"
+    plan = plan_of(project, [count(run_id), count("b")], name="superseded_runs")
+    for _ in range(2):  # the second replaces the first
+        run_plan(plan, out, engine=AtOnce())
+        plan = plan_of(project, [count(run_id, params={"seed": 5})], name="superseded_runs")
+    seen = {line.split()[1] for line in status.of_outputs(out)[1:]}
+    assert seen == {run_id, "b"}
+    assert (out / "superseded_runs" / "superseded" / "count").is_dir()
+    assert {Path(name).name for name in open_outputs(out).names()} == seen
+
+
+# notebooks elsewhere
+
+
+@pytest.mark.parametrize("name", sorted(NOTEBOOKS))
+def test_a_copy_keeps_its_parameters_class(tmp_path, name):
+    copy = shutil.copy(Path(__file__).parents[1] / "notebooks" / f"{name}.ipynb", tmp_path / "x")
+    shutil.move(copy, tmp_path / "mine.ipynb")
+    notebook = find_notebook(str(tmp_path / "mine.ipynb"))
+    assert notebook.name == "mine" and notebook.schema is NOTEBOOKS[name]
+    assert notebook.check({})[1]["data"]["kind"] == "synthetic"
+
+
+def copied(folder: Path, name: str, new: str) -> dict:
+    shutil.copy(Path(__file__).parents[1] / "notebooks" / f"{name}.ipynb", folder / f"{new}.ipynb")
+    return {"id": new, "notebook": f"{new}.ipynb"}
+
+
+def test_a_copy_is_checked_as_the_original(tmp_path):
+    grid = copied(tmp_path, "cnn_lstm_01_train", "grid")
+    grid["notebook"] = str(tmp_path / "grid.ipynb")
+    run = plan_of(tmp_path, [grid | {"params": {"data": {"shape": [8, 8]}}}]).runs[0]
+    assert run.everything["data"]["shape"] == [8, 8]
+    with pytest.raises(ParameterError, match="grid: data: unknown parameter 'n_basins'"):
+        plan_of(tmp_path, [grid | {"params": {"data": {"n_basins": 8}}}])
+    with pytest.raises(ParameterError, match="grid: hidden = 0"):
+        plan_of(tmp_path, [grid | {"params": {"hidden": 0}}])
+
+
+def test_runs_of_a_copy_are_runs_of_the_original(project):
+    trains, benchmark = copied(project, "ealstm_01_train", "mine"), "ealstm_02_benchmark"
+    plan_of(project, [trains, {"id": "b", "notebook": benchmark, "needs": ["mine"]}])
+    scores = copied(project, benchmark, "scores")
+    plan_of(project, [trains, scores | {"needs": ["mine"]}])
+    with pytest.raises(ParameterError, match="takes runs of ealstm_01_train, and scores is one of"):
+        plan_of(project, [scores, {"id": "b", "notebook": benchmark, "needs": ["scores"]}])
+
+
+def test_defaults_that_are_computed_are_left_to_the_notebook(project):
+    cells = ("hidden = 4 * 4\nepochs = 3", "p = TrainParameters.from_notebook(globals())")
+    write_notebook(project / "mine.ipynb", *cells)
+    write_notebook(project / "other.ipynb", "hidden = 4 * 4\nepochs = 3\nx = {[1]: 2}")
+    runs = [{"id": name, "notebook": f"{name}.ipynb"} for name in ("mine", "other")]
+    mine, other = (run.everything for run in plan_of(project, runs).runs)
+    assert (mine["hidden"], mine["epochs"]) == (256, 3)
+    assert other == {"hidden": None, "epochs": 3, "x": None}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "cannot be read as a notebook in version 4 JSON"),
+        (b"text", "cannot be read as a notebook in version 4 JSON"),
+        (b"[1]", "save it once in JupyterLab"),
+        (b'{"cells": 5}', "save it once in JupyterLab"),
+        (b'{"cells": ["code"]}', "save it once in JupyterLab"),
+        (b'{"cells": [{"cell_type": "code"}]}', "save it once in JupyterLab"),
+        (b'{"cells": [{"cell_type": "code", "source": 5}]}', "save it once in JupyterLab"),
+        (b'{"cells": [{"cell_type": "code", "source": "", "metadata": null}]}', "JupyterLab"),
+        (
+            b'{"cells": [{"cell_type": "code", "source": "", "metadata": {"tags": 1}}]}',
+            "JupyterLab",
+        ),
+        (b"[" * 100_000, "save it once in JupyterLab"),
+        (b"\xff\xfe", "is not a notebook in version 4 JSON: it is not text in UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_notebook_is_one_line(project, content, words):
+    (project / "count.ipynb").write_bytes(content)
+    with pytest.raises(ParameterError) as error:
+        plan_of(project, [count("a")])
+    assert words in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("cell", ["%matplotlib inline", "seed = (", "seed = '\0'"])
+def test_a_parameters_cell_that_is_not_python_is_one_line(project, cell):
+    write_notebook(project / "count.ipynb", cell)
+    with pytest.raises(ParameterError, match="parameters cell, line 1: not Python; correct it in"):
+        plan_of(project, [count("a")])
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a\0b", "../count", "count", "."])
+def test_a_notebook_that_is_not_there_is_one_line(project, name):
+    with pytest.raises(ParameterError, match=r"plan.yaml: a: unknown notebook "):
+        plan_of(project, [{"id": "a", "notebook": name}])
 
 
 # what runs when

@@ -9,8 +9,9 @@ from catchments import period, random_catchments
 from hydronb.data.attributes import KRATZERT2019, attribute_list, attribute_matrix, categories
 from hydronb.data.scaling import fit_scaling
 from hydronb.errors import DataError
-from hydronb.models import ScaledModel, load
+from hydronb.models import load
 from hydronb.models.weights import save
+from hydronb.vocabulary import MODELS
 
 FORCINGS, TARGETS = ["prcp", "tmean"], ["streamflow"]
 TRAIN = period("2000-03-01", "2000-09-30")
@@ -27,9 +28,9 @@ def fit(ds, attributes=("slope", "forest", "rock"), forcings=FORCINGS, targets=T
 
 
 def model_of(scaling):
-    return ScaledModel(
-        "ealstm",
-        scaling,
+    return MODELS["ealstm"].make(
+        model="ealstm",
+        scaling=scaling,
         hidden=4,
         dropout=0.0,
         forget_bias=3.0,

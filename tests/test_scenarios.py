@@ -10,7 +10,7 @@ import xarray as xr
 import yaml
 
 from hydronb import plots
-from hydronb.analysis import scenarios as cnn_lstm
+from hydronb.analysis import grid_scenarios as cnn_lstm
 from hydronb.analysis import search
 from hydronb.analysis.benchmark import group_runs, read_run
 from hydronb.errors import DataError
@@ -66,7 +66,7 @@ def test_scores_of_half_the_flow(runs):
         "target",
         "seed",
         "days",
-        *cnn_lstm.METRICS,
+        *cnn_lstm.LI_COLUMNS,
         "undefined",
     ]
     row = scores[(scores["model"] == "LSTM") & (scores["seed"] == 1)].iloc[0]
@@ -85,7 +85,7 @@ def test_scores_of_half_the_flow(runs):
 
 
 def test_tables_have_the_published_numbers_beside_ours(runs):
-    table = cnn_lstm.table(cnn_lstm.score_scenarios(runs), "streamflow")
+    table = cnn_lstm.scenario_table(cnn_lstm.score_scenarios(runs), "streamflow")
     assert table.index.tolist() == [
         ("Yellow", "LSTM"),
         ("Yellow", "CNN-LSTM"),
@@ -94,18 +94,20 @@ def test_tables_have_the_published_numbers_beside_ours(runs):
     row = table.loc[("Yellow", "LSTM")]
     assert row[["paper_nse", "paper_bpv"]].tolist() == [0.88, -0.31]
     assert row[["alpha", "alpha_std", "seeds"]].tolist() == pytest.approx([0.6, 0.1, 2])
-    text = cnn_lstm.readable(table)
+    text = cnn_lstm.readable_scenarios(table)
     assert text.loc[("Yellow", "LSTM"), ("here", "alpha")] == "0.60 ± 0.10"
     assert text.loc[("Yellow", "CNN-LSTM"), ("paper", "nse")] == "0.90"
-    et = cnn_lstm.table(cnn_lstm.score_scenarios(runs), "et")
+    et = cnn_lstm.scenario_table(cnn_lstm.score_scenarios(runs), "et")
     assert et.index.tolist() == [("Yellow", "CNN-LSTM MT")] and et["paper_nse"].notna().all()
 
 
 def test_effects_are_differences_of_the_same_seed(runs):
-    effects = cnn_lstm.effects(cnn_lstm.score_scenarios(runs)).set_index(["target", "effect"])
+    effects = cnn_lstm.scenario_effects(cnn_lstm.score_scenarios(runs)).set_index(
+        ["target", "effect"]
+    )
     assert len(effects) == 2, "a pair that was not trained has no difference"
     grid = effects.loc[("streamflow", "grid")]
-    assert grid["of"] == "CNN-LSTM less LSTM" and grid["seeds"] == 2
+    assert grid["of"] == "CNN-LSTM minus LSTM" and grid["seeds"] == 2
     assert grid["abs_bpv"] == pytest.approx(0.1 - np.mean([0.5, 0.3])) and grid[
         "abs_bpv_std"
     ] == pytest.approx(0.1)
@@ -155,8 +157,8 @@ def test_a_search_ranks_settings_by_the_validation_period(tmp_path):
         )
         runs.append(run)
     groups = group_runs(runs)
-    table = search.rank(groups)
-    assert search.varied(groups) == ["hidden", "sequence_length"]
+    table = search.rank_settings(groups)
+    assert search.varied_settings(groups) == ["hidden", "sequence_length"]
     found = table[["hidden", "sequence_length", "score"]].values.tolist()
     assert found == [[16, 90, 0.8], [32, 30, 0.7], [16, 30, 0.6]]
 

@@ -37,7 +37,7 @@ def fold_runs(folder, errors, seeds=(1,), folds=(IDS[:2], IDS[2:]), **given):
 
 def test_best_median_over_left_out_basins_comes_first(tmp_path):
     groups = benchmark.group_runs(fold_runs(tmp_path, {16: 2.0, 32: 0.5, 64: 1.0}, seeds=(1, 2)))
-    table = search.rank(groups, draws=100)
+    table = search.rank_settings(groups, draws=100)
     assert (
         table["hidden"].tolist() == [32, 64, 16]
         and (table["basins"] == 3).all()
@@ -48,7 +48,7 @@ def test_best_median_over_left_out_basins_comes_first(tmp_path):
     assert table["score"].iloc[0] == pytest.approx(np.mean(by_hand))
     assert table["score_std"].iloc[0] == pytest.approx(np.std(by_hand))
     assert table["behind"].iloc[0] == 0 and (table["behind_low"].iloc[1:] > 0).all()
-    assert search.varied(groups) == ["hidden"]
+    assert search.varied_settings(groups) == ["hidden"]
 
 
 def test_without_folds_the_validation_score_counts(tmp_path):
@@ -65,7 +65,7 @@ def test_without_folds_the_validation_score_counts(tmp_path):
             run.path / "progress.csv", index=False
         )
         runs.append(run)
-    table = search.rank(benchmark.group_runs(runs))
+    table = search.rank_settings(benchmark.group_runs(runs))
     assert table["dropout"].tolist() == [0.4, 0.0] and table["score"].tolist() == pytest.approx(
         [0.4, 0.3]
     )
@@ -75,15 +75,17 @@ def test_without_folds_the_validation_score_counts(tmp_path):
 def test_what_cannot_be_ranked(tmp_path):
     runs = fold_runs(tmp_path / "a", {16: 1.0, 32: 2.0})
     with pytest.raises(DataError, match="compares two settings or more"):
-        search.rank(benchmark.group_runs(runs[:2]))
+        search.rank_settings(benchmark.group_runs(runs[:2]))
     plain = write_run(tmp_path / "plain", seed=1, error=1.0, hidden=8)
     with pytest.raises(DataError, match="some runs leave out folds"):
-        search.rank(benchmark.group_runs([*runs, plain]))
+        search.rank_settings(benchmark.group_runs([*runs, plain]))
     other = write_run(tmp_path / "other", seed=1, error=1.0, hidden=4)
     with pytest.raises(DataError, match="has neither folds nor a validation_period"):
-        search.rank(benchmark.group_runs([plain, other]))
+        search.rank_settings(benchmark.group_runs([plain, other]))
     with pytest.raises(DataError, match="train all folds of all settings on the same data"):
-        search.rank(benchmark.group_runs(runs[:3]), draws=10)
+        search.rank_settings(benchmark.group_runs(runs[:3]), draws=10)
     late = {"train_period": {"start": "1990-01-01", "end": "1999-12-31"}}
     with pytest.raises(ParameterError, match="settings chosen there have seen the test"):
-        search.rank(benchmark.group_runs(fold_runs(tmp_path / "late", {16: 1.0, 32: 2.0}, **late)))
+        search.rank_settings(
+            benchmark.group_runs(fold_runs(tmp_path / "late", {16: 1.0, 32: 2.0}, **late))
+        )

@@ -10,9 +10,10 @@ import xarray as xr
 
 from hydronb import metrics
 from hydronb.analysis import significance
-from hydronb.analysis.benchmark import read_published
+from hydronb.analysis.published import read_published
 from hydronb.errors import DataError
 from hydronb.metrics import kge, nse
+from hydronb.signatures import water_year
 
 TIME = pd.date_range("1989-10-01", "1999-09-30")
 IDS = [f"{k:08d}" for k in range(1, 6)]
@@ -41,15 +42,15 @@ def test_sums_of_all_years_give_the_metrics():
 def test_a_draw_is_the_score_of_the_series_of_its_years():
     """Resampled from sums, as from the series put together year by year."""
     sim, obs = rivers()
-    draws = significance.bootstrap(sim, obs, draws=3, seed=7)
-    years = significance.water_year(obs["time"]).values
+    draws = significance.bootstrap_years(sim, obs, draws=3, seed=7)
+    years = water_year(obs["time"]).values
     times = np.random.default_rng(7).multinomial(10, np.full(10, 0.1), size=3)
     for k in range(3):
         days = np.concatenate(
             [np.flatnonzero(years == 1990 + y) for y in range(10) for _ in range(times[k, y])]
         )
         s, o = (x.isel(time=days).drop_vars("time") for x in (sim, obs))
-        for name in significance.SCORES:
+        for name in ("nse", "kge"):
             expected = metrics.METRICS[name](sim=s, obs=o).transpose("seed", "basin")
             np.testing.assert_allclose(
                 draws[name].isel(draw=k).transpose("seed", "basin"), expected, rtol=1e-5
@@ -61,14 +62,14 @@ def test_intervals_hold_what_they_say():
     factors."""
     time = pd.date_range("1980-10-01", "2000-09-30")
     rng = np.random.default_rng(3)
-    year = significance.water_year(xr.DataArray(time, dims="time")).values - 1981
+    year = water_year(xr.DataArray(time, dims="time")).values - 1981
     # years are unlike, days within them alike
     scale = np.exp(rng.normal(0, 0.5, (400, 20)))[:, year]
     obs = rng.normal(0, 1, scale.shape)
     sim = obs + scale * rng.normal(0, 0.5, scale.shape)
     coords = {"basin": [f"{k:08d}" for k in range(400)], "time": time}
     obs, sim = (xr.DataArray(x, dims=("basin", "time"), coords=coords) for x in (obs, sim))
-    bounds = significance.interval(significance.bootstrap(sim, obs, draws=300)["nse"])
+    bounds = significance.interval(significance.bootstrap_years(sim, obs, draws=300)["nse"])
     truth = 1 - 0.25 * np.exp(2 * 0.5**2)  # the mean of the squared lognormal scale
     inside = (bounds.sel(bound="low") <= truth) & (truth <= bounds.sel(bound="high"))
     assert 0.77 < float(inside.mean()) < 0.93
@@ -81,9 +82,9 @@ def test_differences_are_paired():
     a = sim.isel(seed=0, drop=True)
     b = obs + 1.01 * (a - obs)
     both = xr.concat([a, b], pd.Index(["a", "b"], name="model"))
-    draws = significance.bootstrap(both, obs, draws=200)["nse"]
+    draws = significance.bootstrap_years(both, obs, draws=200)["nse"]
     width = significance.interval(draws.sel(model="a")).diff("bound").squeeze("bound")
-    table = significance.differences(draws, nse(sim=both, obs=obs))
+    table = significance.model_differences(draws, nse(sim=both, obs=obs))
     row = table.loc["a", "b"]
     assert row["surely_better"] == 5 and row["surely_worse"] == 0 and row["basins"] == 5
     assert 0 < row["low"] < row["difference"] < row["high"] < float(width.min())
@@ -93,16 +94,16 @@ def test_differences_are_paired():
 def test_what_cannot_be_resampled():
     sim, obs = rivers()
     with pytest.raises(DataError, match="two or more, and 1989-10-01 to 1990-09-30 lies in one"):
-        significance.bootstrap(sim, obs.sel(time=slice(None, "1990-09-30")))
+        significance.bootstrap_years(sim, obs.sel(time=slice(None, "1990-09-30")))
     with pytest.raises(DataError, match="no basin in common"):
-        significance.bootstrap(sim.isel(basin=[0]), obs.isel(basin=[1]))
+        significance.bootstrap_years(sim.isel(basin=[0]), obs.isel(basin=[1]))
     gap = obs.copy()
     gap[0] = np.nan
     gap[1, 400:] = np.nan
     gap[2, 365:] = np.nan
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        draws = significance.bootstrap(sim, gap, draws=50)["nse"]
+        draws = significance.bootstrap_years(sim, gap, draws=50)["nse"]
     assert np.isnan(draws.isel(basin=[0, 2])).all(), "no year, or one: no interval"
     assert np.isnan(significance.interval(draws).sel(basin=IDS[0])).all()
     assert np.isfinite(significance.interval(draws).sel(basin=IDS[4])).all()

@@ -36,14 +36,14 @@ def published(real_data):
     gates = similarity.read_embedding(real_data / "published" / "ealstm_embedding.nc")
     camels = open_camels_attributes(real_data / "camels_us" / "camels_attributes_v2.0")
     camels = similarity.select_basins(camels, gates["basin"].values, where="CAMELS")
-    spaces = similarity.all_spaces(gates, similarity.standardised(camels, KRATZERT2019))
+    spaces = similarity.all_spaces(gates, similarity.standardised_attributes(camels, KRATZERT2019))
     return gates, camels, spaces, {key: similarity.clusters(space) for key, space in spaces.items()}
 
 
 def test_published_embeddings_choose_5_and_6_clusters(published):
     _, _, spaces, labels = published
-    made = similarity.tidy(
-        {key: similarity.silhouettes(space, labels[key]) for key, space in spaces.items()}
+    made = similarity.join_spaces(
+        {key: similarity.silhouette_table(space, labels[key]) for key, space in spaces.items()}
     )
     assert similarity.best_k(made) == {"embedding": 5, "attributes": 6}
     means = made.groupby(["space", "k"])["mean"].mean()
@@ -54,16 +54,16 @@ def test_published_embeddings_choose_5_and_6_clusters(published):
         for k, value in expected.items():
             assert means[space, k] == pytest.approx(value, abs=0.002)
     assert (means["embedding"] > means["attributes"]).all(), "Fig. 9: at every k below 15"
-    assert sorted(similarity.best_k_of_seeds(made).values()) == [3, 4, 5, 5, 5, 5, 6, 6]
+    assert sorted(similarity.best_k(made, "seed").values()) == [3, 4, 5, 5, 5, 5, 6, 6]
 
 
 def test_published_advantage_hangs_on_the_weighting(published):
     _, camels, _, labels = published
     signatures = similarity.require_signatures(similarity.signatures_of(camels))
     assert len(signatures.data_vars) == 13
-    made = similarity.tidy(
+    made = similarity.join_spaces(
         {
-            key: similarity.variance_reduction(of_key.sel(k=[5, 6]), signatures)
+            key: similarity.variance_reductions(of_key.sel(k=[5, 6]), signatures)
             for key, of_key in labels.items()
         }
     )
@@ -80,7 +80,9 @@ def test_published_advantage_hangs_on_the_weighting(published):
 
 
 def test_published_seeds_agree_beyond_chance_but_not_wholly(published):
-    made = similarity.stability({key: of_key.sel(k=[5]) for key, of_key in published[3].items()})
+    made = similarity.cluster_stability(
+        {key: of_key.sel(k=[5]) for key, of_key in published[3].items()}
+    )
     seeds = made[made["other"] != "attributes"]["adjusted_rand"]
     assert len(seeds) == 28 and 0.5 < seeds.min() and seeds.max() < 1
 
@@ -93,7 +95,7 @@ def test_clusters_find_groups_the_largest_first(three_groups):
     space, kind = three_groups
     labels = similarity.clusters(space, [2, 3])
     assert labels.dims == ("k", "basin") and labels.sel(k=3).values.tolist() == kind.tolist()
-    table = similarity.silhouettes(space, labels)
+    table = similarity.silhouette_table(space, labels)
     assert table.set_index("k")["mean"].idxmax() == 3 and table["min"].iloc[1] > 0.5
     own = silhouette_samples(space.values, kind)
     assert table["mean"].iloc[1] == pytest.approx(own.mean()) and table["min"].iloc[
@@ -103,7 +105,7 @@ def test_clusters_find_groups_the_largest_first(three_groups):
 
 def test_silhouette_of_four_points_on_a_line():
     four = points([[0], [1], [10], [11]])
-    table = similarity.silhouettes(four, similarity.clusters(four, [2]))
+    table = similarity.silhouette_table(four, similarity.clusters(four, [2]))
     assert table["mean"].item() == pytest.approx((2 * (1 - 1 / 10.5) + 2 * (1 - 1 / 9.5)) / 4)
     assert table["min"].item() == pytest.approx(1 - 1 / 9.5)
 
@@ -123,7 +125,7 @@ def test_variance_reduction_by_hand():
     """Two clusters, of 4 and of 2 basins."""
     y = np.array([1.0, 2, 3, 4, 10, 14])
     ds = xr.Dataset({"q_mean": ("basin", y)}, coords={"basin": [f"b{i:03d}" for i in range(6)]})
-    made = similarity.variance_reduction(label_of([0, 0, 0, 0, 1, 1]), ds).set_index("weighting")[
+    made = similarity.variance_reductions(label_of([0, 0, 0, 0, 1, 1]), ds).set_index("weighting")[
         "value"
     ]
     whole = y.var(ddof=1)
@@ -135,7 +137,7 @@ def test_size_weighting_is_the_variance_between_clusters():
     rng = np.random.default_rng(1)
     y, labels = rng.normal(size=200), rng.integers(0, 6, 200)
     ds = xr.Dataset({"x": ("basin", y)}, coords={"basin": [f"b{i:03d}" for i in range(200)]})
-    made = similarity.variance_reduction(label_of(labels), ds).set_index("weighting")["value"]
+    made = similarity.variance_reductions(label_of(labels), ds).set_index("weighting")["value"]
     between = sum((labels == c).sum() * (y[labels == c].mean() - y.mean()) ** 2 for c in range(6))
     assert made["size"] == pytest.approx(between / ((y - y.mean()) ** 2).sum())
     assert made["size"] > 0 > made["cluster"] - 0.1
@@ -147,10 +149,10 @@ def test_basins_without_a_signature():
     with pytest.raises(DataError, match="basin b002 has no q_mean; leave out"):
         similarity.require_signatures(ds)
     labels = label_of([0, 0, 0, 0, 1, 1])
-    skipped = similarity.variance_reduction(
+    skipped = similarity.variance_reductions(
         labels, similarity.require_signatures(ds, missing="skip")
     )
-    kept = similarity.variance_reduction(labels.isel(basin=[0, 1, 3, 4, 5]), ds.dropna("basin"))
+    kept = similarity.variance_reductions(labels.isel(basin=[0, 1, 3, 4, 5]), ds.dropna("basin"))
     pd.testing.assert_frame_equal(skipped, kept)
     with pytest.raises(DataError, match="no signatures"):
         similarity.require_signatures(xr.Dataset())
@@ -160,7 +162,7 @@ def test_basins_without_a_signature():
 
 def test_labels_are_aligned_by_their_basins():
     reference, other = label_of([0, 0, 0, 1, 1, 2])[0], label_of([1, 1, 2, 0, 0, 2])[0]
-    assert similarity.aligned(other, reference).values.tolist() == [0, 0, 2, 1, 1, 2]
+    assert similarity.matched_labels(other, reference).values.tolist() == [0, 0, 2, 1, 1, 2]
 
 
 def test_agreement_with_the_truth():
@@ -171,7 +173,7 @@ def test_agreement_with_the_truth():
         ("embedding", 1): label_of([1, 1, 0, 0]),
         ("attributes", None): label_of([0, 1, 0, 1]),
     }
-    made = similarity.agreement(labels, truth)
+    made = similarity.truth_agreement(labels, truth)
     assert made["adjusted_rand"].tolist() == [1.0, -0.5] and made["seed"].tolist() == [1, pd.NA]
 
 
@@ -185,14 +187,17 @@ def test_attributes_are_standardised_over_these_basins():
         },
         coords={"basin": ["1", "2", "3"]},
     )
-    made = similarity.standardised(ds, ["a", "same", "kind"])
+    made = similarity.standardised_attributes(ds, ["a", "same", "kind"])
     np.testing.assert_allclose(made.std("basin", ddof=1), [1, 0, 1], atol=1e-12)
     np.testing.assert_allclose(made.mean("basin"), 0, atol=1e-12)
     with pytest.raises(DataError, match="attribute gap of basin 2 is missing"):
-        similarity.standardised(ds, ["gap"])
-    assert similarity.standardised(ds, ["gap"], fill_missing=True).sel(basin="2").item() == 0
+        similarity.standardised_attributes(ds, ["gap"])
+    assert (
+        similarity.standardised_attributes(ds, ["gap"], fill_missing=True).sel(basin="2").item()
+        == 0
+    )
     with pytest.raises(DataError, match="no attribute 'b'"):
-        similarity.standardised(ds, ["b"])
+        similarity.standardised_attributes(ds, ["b"])
 
 
 def test_basins_join_by_the_part_after_the_prefix():
@@ -218,7 +223,7 @@ def gate(**changes):
 @pytest.mark.parametrize(
     ("ds", "message"),
     [
-        (gate().rename(input_gate="gate"), "no NetCDF file with the variable input_gate"),
+        (gate().rename(input_gate="gate"), "has no variable input_gate"),
         (gate(basin=[1, 2, 3]), "ids must be text"),
         (gate(basin=["01", "01", "03"]), "each once"),
         (gate(values=np.full((2, 3, 4), 1.5)), "not within 0 to 1"),
@@ -236,7 +241,7 @@ def test_an_embedding_is_written_and_read_again(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         similarity.read_embedding(tmp_path / "embedding.nc")
     (tmp_path / "text.nc").write_text("no")
-    with pytest.raises(DataError, match="is no NetCDF file"):
+    with pytest.raises(DataError, match="cannot be read as NetCDF"):
         similarity.read_embedding(tmp_path / "text.nc")
     gates = gate()["input_gate"]
     catchments = xr.Dataset(
@@ -289,28 +294,28 @@ def test_figures_draw_from_the_tables_alone(three_groups, tmp_path):
     spaces = {("embedding", 1): space, ("embedding", 2): space * 2, ("attributes", None): space + 1}
     labels = {key: similarity.clusters(s, [3, 4]) for key, s in spaces.items()}
     ds = xr.Dataset({"q_mean": ("basin", np.arange(25.0))}, coords={"basin": space["basin"]})
-    of_spaces = {key: similarity.silhouettes(s, labels[key]) for key, s in spaces.items()}
+    of_spaces = {key: similarity.silhouette_table(s, labels[key]) for key, s in spaces.items()}
     tables = {
-        "silhouettes": similarity.tidy(of_spaces),
-        "reduction": similarity.tidy(
-            {key: similarity.variance_reduction(s, ds) for key, s in labels.items()}
+        "silhouettes": similarity.join_spaces(of_spaces),
+        "reduction": similarity.join_spaces(
+            {key: similarity.variance_reductions(s, ds) for key, s in labels.items()}
         ),
-        "stability": similarity.stability(labels),
+        "stability": similarity.cluster_stability(labels),
     }
     for name, table in tables.items():
         table.to_csv(tmp_path / f"{name}.csv", index=False)
     read = {name: pd.read_csv(tmp_path / f"{name}.csv") for name in tables}
-    plots.style._render(figures.silhouettes(read["silhouettes"]))
-    plots.style._render(figures.variance_reduction(read["reduction"], 3))
-    plots.style._render(figures.agreement(read["stability"], 4))
+    plots.style.render(figures.silhouette_curves(read["silhouettes"]))
+    plots.style.render(figures.variance_bars(read["reduction"], 3))
+    plots.style.render(figures.agreement_matrix(read["stability"], 4))
     gates = gate()["input_gate"]
-    plots.style._render(figures.input_gates(gates.sel(seed=1)))
+    plots.style.render(figures.gate_image(gates.sel(seed=1)))
     plane = pd.DataFrame({"basin": space["basin"].values, "x": 0.1, "y": np.arange(25.0)})
-    plots.style._render(figures.projections(plane, ds))
+    plots.style.render(figures.projections(plane, ds))
     place = {
         "lat": ("basin", np.linspace(30, 45, 25)),
         "lon": ("basin", np.linspace(-120, -80, 25)),
     }
-    plots.style._render(
+    plots.style.render(
         figures.cluster_maps({"here": labels["embedding", 1][0].assign_coords(place)})
     )

@@ -10,9 +10,11 @@ import xarray as xr
 from scipy import stats
 
 from hydronb.data.attributes import KRATZERT2019
+from hydronb.data.climate import climatic_attributes
 from hydronb.data.dataset import FORCINGS, attribute_names, bare_id, check
+from hydronb.data.hbv_parameters import Parameter
 from hydronb.data.synthetic import truth_gr4j, truth_hbv
-from hydronb.data.synthetic.catchments import REGIMES, climatic_attributes, synthetic_catchments
+from hydronb.data.synthetic.catchments import REGIMES, synthetic_catchments
 from hydronb.errors import ParameterError
 
 
@@ -35,13 +37,11 @@ def weather(n_basins: int, n_days: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     return prcp, tmean, np.maximum(tmean, 0) / 4
 
 
-def any_parameters(
-    bounds: dict[str, tuple[float, float]], n_basins: int, split: tuple[str, ...], n: int = 4
-):
+def any_parameters(bounds: dict[str, Parameter], n_basins: int, split: tuple[str, ...], n: int = 4):
     """Parameters from the whole of their bounds, the bounds themselves included."""
     rng = np.random.default_rng(11)
     out = {}
-    for name, (low, high) in bounds.items():
+    for name, (low, high, _) in bounds.items():
         values = rng.uniform(low, high, (n_basins, n))
         values[0], values[1] = low, high
         out[name] = values if name in split else values[:, 0]
@@ -400,7 +400,7 @@ def test_attributes_drive_the_truth():
     for attribute, parameter in pairs:
         correlation = stats.spearmanr(many[attribute], many[f"true_{parameter}"]).statistic
         assert abs(correlation) > 0.6, (attribute, parameter, correlation)
-    for parameter, (low, high) in truth_hbv.BOUNDS.items():
+    for parameter, (low, high, _) in truth_hbv.BOUNDS.items():
         assert float(many[f"true_{parameter}"].min()) >= low
         assert float(many[f"true_{parameter}"].max()) <= high
 

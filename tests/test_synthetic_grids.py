@@ -50,7 +50,7 @@ def test_one_cell_is_the_hidden_hbv_itself():
         rng.normal(2, 8, (400, 1)),
         rng.random((400, 1)) * 3,
     )
-    p = {name: np.array([(low + high) / 2]) for name, (low, high) in truth_hbv.BOUNDS.items()}
+    p = {name: np.array([(b.low + b.high) / 2]) for name, b in truth_hbv.BOUNDS.items()}
     factors = {name: np.ones((1, 400)) for name in ("BETA", "BETAET")}
     elements = {
         name: value[:, None] if not name.startswith("ROUTE") else value for name, value in p.items()

@@ -2,12 +2,13 @@
 
 import errno
 import json
-import runpy
+import re
 import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -24,11 +25,12 @@ import hydronb.training.ealstm
 import hydronb.training.loop
 import hydronb.training.train
 from hydronb import metrics
+from hydronb.cli import main
 from hydronb.errors import DataError, ParameterError, TrainingError
 from hydronb.models import load
 from hydronb.parameters import TrainParameters
 from hydronb.training.ealstm import basin_std
-from hydronb.training.loop import epoch_order
+from hydronb.training.loop import epoch_order, fit
 from hydronb.training.predict import predict
 from hydronb.training.train import train
 
@@ -225,6 +227,96 @@ def test_every_sample_is_seen_once_an_epoch_the_last_batch_too(ds, tmp_path, mon
         assert sorted(torch.cat(epoch).tolist()) == list(range(n))
 
 
+class Numbered:
+    """Ten samples, each with a value of its own and a direction."""
+
+    ids = ("x",)
+    values = torch.arange(1.0, 11.0)
+    directions = torch.randn(10, 3, generator=torch.Generator().manual_seed(0)) * 4
+
+    def __len__(self):
+        return 10
+
+    def gather(self, index):
+        return SimpleNamespace(index=index, basin=torch.zeros(len(index), dtype=torch.long))
+
+
+def fitted(folder: Path, loss_of, **changes) -> torch.nn.Module:
+    """A model of three weights, fitted to `Numbered`."""
+    model = torch.nn.Linear(3, 1, bias=False)
+    torch.nn.init.constant_(model.weight, 0.5)
+    p = settings(samples_per_epoch=None, batch_size=4, **changes)
+    fit(model, Numbered(), loss_of, p, folder, fingerprint="toy")
+    return model
+
+
+def test_an_epoch_s_loss_is_the_mean_of_its_steps(tmp_path):
+    """Batches of 4, 4 and 2 samples, whose losses are the means of the samples' values: each step
+    counts alike, and an epoch begins at zero."""
+
+    def loss_of(model, batch):
+        return Numbered.values[batch.index].mean() + 0 * model.weight.sum()
+
+    fitted(tmp_path, loss_of, epochs=2)
+    rows = pd.read_csv(tmp_path / "progress.csv")
+    for epoch in (1, 2):
+        order = epoch_order(10, 10, SETTINGS["seed"], epoch)
+        steps = [Numbered.values[part].mean().item() for part in order.split(4)]
+        expected = [np.mean(steps[:k]) for k in (1, 2, 3)]
+        written = rows["loss"][(rows["epoch"] > epoch - 1) & (rows["epoch"] <= epoch)]
+        np.testing.assert_allclose(written, expected, rtol=1e-5)
+    assert len(rows) == 6
+
+
+@pytest.mark.parametrize("clip_norm", [1.0, None])
+def test_weights_follow_adam_s_equations(tmp_path, clip_norm):
+    """Kingma and Ba (2015), Algorithm 1, with decoupled weight decay (Loshchilov and Hutter, 2019)
+    and the gradient shortened to `clip_norm`, step by step in NumPy; the rate changes with the
+    epochs that say so."""
+
+    def loss_of(model, batch):
+        return (model.weight[0] * Numbered.directions[batch.index].sum(0)).sum()
+
+    rates = {1: 0.1, 2: 0.03, 4: 0.2}
+    given = {"epochs": 5, "learning_rate": rates, "weight_decay": 0.1, "clip_norm": clip_norm}
+    model = fitted(tmp_path, loss_of, validation_period=None, **given)
+    w, m, v, step = np.full(3, 0.5), np.zeros(3), np.zeros(3), 0
+    for epoch, rate in enumerate((0.1, 0.03, 0.03, 0.2, 0.2), 1):
+        for part in epoch_order(10, 10, SETTINGS["seed"], epoch).split(4):
+            gradient = Numbered.directions[part].sum(0).double().numpy()
+            length = np.linalg.norm(gradient)
+            if clip_norm and length > clip_norm:
+                gradient = gradient * clip_norm / length
+            step += 1
+            m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+            w = w - rate * 0.1 * w
+            w = w - rate * m / (1 - 0.9**step) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
+    np.testing.assert_allclose(model.weight[0].detach(), w, rtol=1e-4)
+
+
+def test_more_samples_an_epoch_than_there_are(tmp_path):
+    """All of them, each once."""
+    seen = []
+
+    def loss_of(model, batch):
+        seen.extend(batch.index.tolist())
+        return model.weight.sum() ** 2
+
+    model = torch.nn.Linear(3, 1, bias=False)
+    p = settings(samples_per_epoch=99, epochs=1, batch_size=4)
+    fit(model, Numbered(), loss_of, p, tmp_path, fingerprint="toy")
+    assert sorted(seen) == list(range(10))
+
+
+def test_a_simulation_draws_no_dropout(ds, tmp_path):
+    """The same from a model in training mode, which it is left in."""
+    p = settings(dropout=0.5)
+    model = train(ds, p, tmp_path)
+    expected = predict(model, ds, p.test_period, progress=False)
+    xr.testing.assert_identical(predict(model.train(), ds, p.test_period, progress=False), expected)
+    assert model.training
+
+
 def test_spread_of_each_basin_is_of_its_own_training_days(ds):
     std = basin_std(ds, settings())
     days = ds["streamflow"].sel(time=slice("2000-02-01", "2000-09-30"))
@@ -283,16 +375,16 @@ CHILD = """
     sys.path.insert(0, sys.argv[1])
     import hydronb.training.loop
     from catchments import random_catchments
-    from hydronb.losses import LOSSES
     from hydronb.parameters import TrainParameters
     from hydronb.training.loop import Checkpoint
     from hydronb.training.train import train
+    from hydronb.vocabulary import LOSSES, Loss
 
     weight = torch.nn.Parameter(torch.zeros(1))
     weight.grad = torch.zeros(1)
     torch.optim.AdamW([weight]).step()
     hydronb.training.loop.PROGRESS_SECONDS = hydronb.training.loop.CHECKPOINT_SECONDS = -1
-    steps, saves, loss_of, save = [], [], LOSSES["nse_star"], Checkpoint.save
+    steps, saves, loss_of, save = [], [], LOSSES["nse_star"].make(None), Checkpoint.save
 
     def attempt(folder, settings, every, die_at):
         def loss(terms):
@@ -306,7 +398,8 @@ CHILD = """
             if at["step"] == 0 or len(saves) % every == 0:
                 save(self, at)
 
-        LOSSES["nse_star"], Checkpoint.save = loss, now_and_then
+        LOSSES["nse_star"] = Loss("nse_star", "NSE*", lambda p: loss)
+        Checkpoint.save = now_and_then
         train(random_catchments(n_basins=3), TrainParameters(**settings), folder)
         os._exit(len(steps))
 
@@ -544,22 +637,24 @@ def test_a_test_period_without_observations_can_be_trained_for(ds, tmp_path):
     train(ds, settings(), tmp_path)
 
 
-# python -m hydronb.training.train
+# hydronb train
 
 
-def as_a_command(monkeypatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["train", *arguments])
-    runpy.run_path(hydronb.training.train.__file__, run_name="__main__")
+def as_a_command(*arguments: str) -> int | str | None:
+    """The exit code of `hydronb train`."""
+    with pytest.raises(SystemExit) as ended:
+        main(["train", *arguments])
+    return ended.value.code
 
 
-def test_the_command_trains_and_simulates_what_the_folder_says(ds, tmp_path, monkeypatch):
+def test_the_command_trains_and_simulates_what_the_folder_says(ds, tmp_path):
     file = tmp_path / "catchments.nc"
     ds.to_netcdf(file)
     folder = tmp_path / "run"
     folder.mkdir()
     given = settings().plain() | {"data": {"kind": "file", "path": str(file)}}
     (folder / "params.yaml").write_text(yaml.safe_dump(given))
-    as_a_command(monkeypatch, str(folder))
+    assert as_a_command(str(folder)) == 0
     assert names(folder) == [
         "metrics.csv",
         *FILES[:2],
@@ -582,8 +677,8 @@ def test_the_command_trains_and_simulates_what_the_folder_says(ds, tmp_path, mon
     ("content", "message"),
     [
         (None, "no such file: .*params.yaml"),
-        ("a: [", "params.yaml is not YAML"),
-        ("just words", "holds no parameters"),
+        ("a: [", "params.yaml, line 1: not YAML: "),
+        ("just words", "holds no names with values"),
         ("hiden: 5", "unknown parameter 'hiden'; did you mean 'hidden'"),
         (
             "model: ealstm\ndata: {kind: file, path: /nowhere.nc}",
@@ -591,15 +686,25 @@ def test_the_command_trains_and_simulates_what_the_folder_says(ds, tmp_path, mon
         ),
     ],
 )
-def test_the_command_says_in_one_line_what_it_cannot_use(tmp_path, monkeypatch, content, message):
+def test_the_command_says_in_one_line_what_it_cannot_use(tmp_path, capsys, content, message):
     if content is not None:
         (tmp_path / "params.yaml").write_text(content)
-    with pytest.raises(SystemExit, match=f"^error: .*{message}") as error:
-        as_a_command(monkeypatch, str(tmp_path))
-    one_line(error)
+    assert as_a_command(str(tmp_path)) == 1
+    said = capsys.readouterr().err
+    assert re.search(f"^error: .*{message}", said) and said.count("\n") == 1
     assert names(tmp_path) == ([] if content is None else ["params.yaml"])
 
 
-def test_the_command_needs_a_folder(monkeypatch):
-    with pytest.raises(SystemExit, match="usage"):
-        as_a_command(monkeypatch)
+def test_the_command_needs_a_folder(capsys):
+    assert as_a_command() == 2
+    assert "Missing argument" in capsys.readouterr().err
+
+
+def test_torch_is_left_as_it_was(ds, tmp_path):
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    threads = torch.get_num_threads()
+    train(ds, settings(threads=threads + 1), tmp_path)
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.rand(3), expected)

@@ -9,8 +9,9 @@ from catchments import period, random_catchments
 from hydronb.data.scaling import fit_scaling
 from hydronb.data.windows import prediction_samples, training_samples
 from hydronb.errors import DataError
-from hydronb.models import ScaledModel
+from hydronb.models import standardised
 from hydronb.training.predict import predict
+from hydronb.vocabulary import MODELS
 
 FORCINGS, ATTRIBUTES = ["prcp", "tmean"], ["slope", "forest", "rock"]
 TRAIN = period("2000-03-01", "2000-09-30")
@@ -135,13 +136,42 @@ def test_prediction_covers_each_day_of_the_period_and_no_basin_sees_another(
         assert sorted(seen) == sorted(wanted)  # no day is computed twice
 
 
+def test_a_period_as_long_as_predict_last_is_one_sample_of_each_basin(ds):
+    """Its targets are the whole period; with one day less there is none."""
+    asked = period("2000-03-01", "2000-03-10")
+    samples = training_samples(ds, scaling(ds), asked, 30, 10)
+    assert days_of(ds, samples) == [(b, np.datetime64("2000-03-10")) for b in ds["basin"].values]
+    expected = ds["streamflow"].sel(time=slice("2000-03-01", "2000-03-10"))
+    targets = samples.gather(torch.arange(3)).target[:, :, 0]
+    np.testing.assert_array_equal(targets, expected)
+    with pytest.raises(DataError, match="is shorter than predict_last"):
+        training_samples(ds, scaling(ds), asked, 30, 11)
+
+
+@pytest.mark.parametrize("last_days", [1, 7])
+def test_a_period_may_end_on_the_last_day_of_the_data(ds, last_days):
+    """Its last day is a target of training and is simulated; a day later is refused."""
+    asked, last = period("2000-12-01", "2001-02-03"), ds["time"].values[-1]
+    assert str(last)[:10] == "2001-02-03"
+    ds["streamflow"][:, -1] = [5.0, 6.0, 7.0]
+    samples = training_samples(ds, scaling(ds), asked, 30, last_days)
+    ends = samples.gather(torch.nonzero(samples.last == ds.sizes["time"] - 1)[:, 0])
+    assert ends.target[:, -1, 0].tolist() == [5.0, 6.0, 7.0]
+    np.testing.assert_array_equal(ends.dynamic[:, -1, 0], ds["prcp"][:, -1])
+    simulation = predict(linear_in_today(ds, 30, last_days), ds, asked, progress=False)
+    assert simulation["time"].values[-1] == last and simulation.sizes["time"] == 65
+    np.testing.assert_allclose(simulation["streamflow"][:, -1], ds["prcp"][:, -1], rtol=1e-4)
+    with pytest.raises(DataError, match="not within the data"):
+        training_samples(ds, scaling(ds), period("2000-12-01", "2001-02-04"), 30, last_days)
+
+
 def linear_in_today(ds, length, last_days, model="ealstm"):
     """A trained model's twin whose output is today's precipitation, so that every day's answer is
     known."""
     torch.manual_seed(0)
-    scaled = ScaledModel(
-        model,
-        scaling(ds),
+    scaled = MODELS[model].make(
+        model=model,
+        scaling=scaling(ds),
         hidden=4,
         dropout=0.3,
         forget_bias=0.0,
@@ -196,19 +226,20 @@ def test_a_simulation_below_zero_is_zero_and_the_model_stays_as_it_was(ds):
     assert model.training
 
 
-def test_batch_size_changes_nothing(ds):
+def test_the_number_of_windows_at_once_changes_nothing(ds, monkeypatch):
     torch.manual_seed(0)
-    model = ScaledModel(
-        "ealstm",
-        scaling(ds),
+    model = MODELS["ealstm"].make(
+        model="ealstm",
+        scaling=scaling(ds),
         hidden=4,
         dropout=0.3,
         forget_bias=0.0,
         sequence_length=20,
         predict_last=3,
     )
-    a, b = (predict(model, ds, TRAIN, batch_size=n, progress=False) for n in (7, None))
-    xr.testing.assert_allclose(a, b, rtol=1e-6)
+    whole = predict(model, ds, TRAIN, progress=False)
+    monkeypatch.setattr(standardised, "WINDOW_DAYS", 7 * 20)
+    xr.testing.assert_allclose(predict(model, ds, TRAIN, progress=False), whole, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -1,28 +1,24 @@
-"""Seeds and configurations as dimensions: ensembles, and the tables over them.
+"""Seeds and models as dimensions: ensembles, and the tables over them.
 
-Scores lie in one Dataset, a variable a metric over (model, member, basin): `model` is a
+Scores are held in one Dataset, one variable per metric over (model, member, basin): `model` is a
 configuration, `member` a seed as text, or `ensemble` for the score of the members' mean simulation.
-Where a model lacks a member there is NaN.
+They are NaN where a model lacks a member.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hydronb.analysis import significance
-from hydronb.analysis.significance import DRAWS, interval
-from hydronb.errors import DataError, ParameterError, nearest
+from hydronb.analysis.significance import DRAWS, bootstrap_years, interval
+from hydronb.errors import DataError
 from hydronb.metrics import METRICS
 
 ENSEMBLE = "ensemble"
 SIMULATED, OBSERVED = "streamflow", "streamflow_obs"
 TABLE2 = {"nse": ("mean", "median", "failures")}
 """Statistics over basins in Table 2 of Kratzert et al. (2019)."""
-TABLE3 = TABLE2 | dict.fromkeys([name for name in METRICS if name != "nse"], ("median",))
-"""Those of its Table 3; in its order the NSE, then alpha, beta, FHV, FMS and FLV."""
 OVER_BASINS = {
     "mean": lambda score: score.mean("basin"),
     "median": lambda score: score.median("basin"),
@@ -33,133 +29,67 @@ COUNTS = ("members", "basins", "undefined")
 """Columns of a table that count."""
 
 
-def single(simulation: xr.DataArray, obs: xr.DataArray) -> xr.Dataset:
+def as_members(simulation: xr.DataArray, obs: xr.DataArray) -> xr.Dataset:
     """A simulation (basin, time) without seeds, such as a baseline, in the form of a group's
     members."""
     return xr.Dataset({SIMULATED: simulation.expand_dims(seed=["single"]), OBSERVED: obs})
 
 
-def stack(members: Mapping[str, xr.Dataset]) -> xr.Dataset:
-    """One Dataset of several models' members: `streamflow` (model, seed, basin, time),
-    `streamflow_obs` (basin, time).
-
-    Parameters
-    ----------
-    members
-        By label, `streamflow` (seed, basin, time) and `streamflow_obs` on the same basins and days.
-
-    Raises
-    ------
-    DataError
-        No model, one without a seed, models on other basins or days, or with other observations.
-    """
-    if not members:
-        raise DataError("no model to compare; give the run directories of trained models")
-    for label, ds in members.items():
-        if ds.sizes.get("seed", 0) == 0:
-            raise DataError(f"{label}: an ensemble without members; give it one run or more")
-    (first, whole), *others = members.items()
-    for label, ds in others:
-        for dim in ("basin", "time"):
-            if not whole.indexes[dim].equals(ds.indexes[dim]):
-                raise DataError(
-                    f"{first} and {label} are not on the same"
-                    f" {'basins' if dim == 'basin' else 'days'}; take what they have in common"
-                    " first (hydronb.analysis.benchmark.read_members)"
-                )
-        if not np.allclose(whole[OBSERVED], ds[OBSERVED], rtol=1e-4, atol=1e-4, equal_nan=True):
-            raise DataError(
-                f"{first} and {label} were scored against other observations; train both on the"
-                " same data"
-            )
-    sims = xr.concat(
-        [ds[SIMULATED] for ds in members.values()],
-        "model",
-        join="outer",
-        coords="minimal",
-        compat="override",
-    ).assign_coords(model=list(members))
-    return xr.Dataset({SIMULATED: sims, OBSERVED: whole[OBSERVED]})
+def _join(parts: Mapping[str, xr.Dataset | xr.DataArray], dim: str) -> xr.Dataset | xr.DataArray:
+    """The parts along the new dimension `dim`, by label; NaN where one lacks what others have."""
+    joined = xr.concat(list(parts.values()), dim, join="outer", coords="minimal", compat="override")
+    return joined.assign_coords({dim: list(parts)})
 
 
 def mean_simulation(members: xr.Dataset) -> xr.DataArray:
-    """The mean simulation over `seed`, day by day; a seed that a model lacks is passed over."""
+    """The mean simulation over `seed`, day by day, without the seeds that a model lacks."""
     return members[SIMULATED].mean("seed", keep_attrs=True)
 
 
-def spread(members: xr.Dataset) -> xr.DataArray:
-    """Standard deviation of the simulations over `seed` (ddof 0), day by day, in their unit.
-
-    Raises
-    ------
-    DataError
-        Fewer than two seeds: one has no spread.
-    """
-    if (n := members.sizes.get("seed", 0)) < 2:
-        raise DataError(
-            f"an ensemble of {n} {'seed' if n == 1 else 'seeds'} has no spread; train two seeds or"
-            " more"
-        )
-    return members[SIMULATED].std("seed", keep_attrs=True)
+def _with_mean(members: xr.Dataset, score: Callable[[xr.DataArray], xr.Dataset]) -> xr.Dataset:
+    """`score` of each seed's simulation and of their mean (`ensemble`), over `member`; one at a
+    time to keep the memory low."""
+    scores = {
+        str(seed): score(members[SIMULATED].sel(seed=seed, drop=True))
+        for seed in members["seed"].values
+    }
+    scores[ENSEMBLE] = score(mean_simulation(members))
+    return _join(scores, "member").transpose("member", ..., "basin")
 
 
-def with_mean(members: xr.Dataset) -> Iterator[tuple[str, xr.DataArray]]:
-    """Each seed as text with its simulation, and `ensemble` with their mean, one at a time to keep
-    memory low."""
-    for seed in members["seed"].values:
-        yield str(seed), members[SIMULATED].sel(seed=seed, drop=True)
-    yield ENSEMBLE, mean_simulation(members)
-
-
-def score(members: xr.Dataset, metrics: Sequence[str]) -> xr.Dataset:
+def score_members(members: xr.Dataset, metrics: Sequence[str]) -> xr.Dataset:
     """Metrics of every seed and of the mean simulation.
 
     Parameters
     ----------
     members
-        `streamflow` over `seed`, `basin`, `time` and perhaps `model`, `streamflow_obs` over basin
-        and time.
+        `streamflow` over `seed`, `basin`, `time`, optionally `model`; `streamflow_obs` over `basin`
+        and `time`.
 
     Returns
     -------
     xarray.Dataset
-        A variable a metric, over `member` (each seed as text, and `ensemble`), `basin` and perhaps
-        `model`.
+        One variable per metric, over `member` (each seed as text, and `ensemble`), `basin` and
+        `model` if it is there.
 
     Raises
     ------
     ParameterError
-        A name that is no metric.
+        An unknown metric.
     """
-    for name in metrics:
-        if name not in METRICS:
-            raise ParameterError(f"unknown metric {name!r}{nearest(name, METRICS)}")
-    made = {
-        member: xr.Dataset(
-            {name: METRICS[name](sim=sim, obs=members[OBSERVED]) for name in metrics}
-        )
-        for member, sim in with_mean(members)
-    }
-    return _over_members(made)
-
-
-def bootstrap(members: xr.Dataset, *, draws: int = DRAWS, seed: int = 0) -> xr.Dataset:
-    """NSE and KGE in draws of water years (`hydronb.analysis.significance.bootstrap`), over member,
-    draw and basin."""
-    return _over_members(
-        {
-            member: significance.bootstrap(sim, members[OBSERVED], draws=draws, seed=seed)
-            for member, sim in with_mean(members)
-        }
+    obs = members[OBSERVED]
+    return _with_mean(
+        members, lambda sim: xr.Dataset({n: METRICS[n](sim=sim, obs=obs) for n in metrics})
     )
 
 
-def _over_members(made: Mapping[str, xr.Dataset]) -> xr.Dataset:
-    joined = xr.concat(list(made.values()), "member", coords="minimal", compat="override")
-    return joined.assign_coords(member=list(made)).transpose("member", ..., "basin")
+def bootstrap_members(members: xr.Dataset, *, draws: int = DRAWS, seed: int = 0) -> xr.Dataset:
+    """NSE and KGE in draws of water years (`bootstrap_years`), over member, draw and basin."""
+    obs = members[OBSERVED]
+    return _with_mean(members, lambda sim: bootstrap_years(sim, obs, draws=draws, seed=seed))
 
 
-def models(made: Mapping[str, xr.Dataset]) -> xr.Dataset:
+def join_models(scores: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """Scores (or draws) of several models in one, over `model`; a member that a model lacks is NaN.
 
     Raises
@@ -167,12 +97,9 @@ def models(made: Mapping[str, xr.Dataset]) -> xr.Dataset:
     DataError
         No model.
     """
-    if not made:
+    if not scores:
         raise DataError("no model to compare; give the run directories of trained models")
-    joined = xr.concat(
-        list(made.values()), "model", join="outer", coords="minimal", compat="override"
-    )
-    return joined.assign_coords(model=list(made))
+    return _join(scores, "model")
 
 
 def summary(
@@ -189,22 +116,21 @@ def summary(
     Parameters
     ----------
     scores
-        Over (model, member, basin); without `model`, one model; without `member`, a model of one
+        Over (model, member, basin); without `model`, one model; without `member`, a model with one
         row (kind `single`).
     statistics
-        `TABLE2` or `TABLE3`, or for each metric which of mean, median, failures. Metrics that are
-        not in `scores` are passed over.
+        `TABLE2` or `table3_statistics()`, or for each metric which of mean, median, failures.
+        Metrics that are not in `scores` are passed over.
     draws
-        The same scores in draws of water years, over `draw` besides
-        (`hydronb.analysis.significance.bootstrap`): each statistic of a metric that is in it gets
-        its interval.
+        The same scores in draws of water years, over `draw` as well (`bootstrap_members`): each
+        statistic of a metric that is in it gets its interval.
 
     Returns
     -------
     pandas.DataFrame
         Index (model, kind), columns `METRIC_STATISTIC` (for failures `failures`), each with `_std`
-        and, given draws, `_low` and `_high`; `members`, `basins` with a score, and `undefined`, the
-        most basins without a value in a metric that others have one for.
+        and, given draws, `_low` and `_high`; `members`; `basins` with a score; and `undefined`, the
+        largest number of basins that have a score but lack one of the metrics.
 
     Raises
     ------
@@ -224,22 +150,17 @@ def summary(
         )
     statistics = {name: statistics[name] for name in names}
     valid = scores[names].notnull().to_dataarray("metric")
-    there = valid.any(["metric", "basin"])
-    n_seeds = _seeds(there).sum("member")
-    over = _over_basins(scores, statistics).where(there)
-    kinds = _kinds(over, n_seeds)
-    columns = dict(kinds.data_vars)
-    columns |= {
-        f"{name}_std": values.where(n_seeds > 1).expand_dims(kind=["single"])
-        for name, values in _seeds(over).std("member").items()
-    }
+    scored = valid.any(["metric", "basin"])
+    n_seeds = _seeds(scored).sum("member")
+    over = _over_basins(scores, statistics).where(scored)
+    columns = dict(_kinds(over, n_seeds).data_vars)
+    for name, values in _seeds(over).std("member").items():
+        columns[f"{name}_std"] = values.where(n_seeds > 1).expand_dims(kind=["single"])
     if draws is not None:
         drawn = _over_basins(draws, {n: s for n, s in statistics.items() if n in draws})
-        for name, values in _kinds(drawn.where(there), n_seeds).items():
-            bounds = interval(values)
-            columns |= {
-                f"{name}_{bound}": bounds.sel(bound=bound, drop=True) for bound in ("low", "high")
-            }
+        for name, values in _kinds(drawn.where(scored), n_seeds).items():
+            for bound in interval(values).transpose("bound", ...):
+                columns[f"{name}_{bound['bound'].item()}"] = bound.drop_vars("bound")
     counts = valid.any("metric").sum("basin")
     columns |= {
         "members": n_seeds,
@@ -260,8 +181,8 @@ def _over_basins(scores: xr.Dataset, statistics: Mapping[str, Sequence[str]]) ->
     return xr.Dataset(
         {
             what if what == "failures" else f"{name}_{what}": OVER_BASINS[what](scores[name])
-            for name, wanted in statistics.items()
-            for what in wanted
+            for name, of_metric in statistics.items()
+            for what in of_metric
         }
     )
 
@@ -271,14 +192,18 @@ def _seeds(table: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
 
 
 def _kinds(table: xr.Dataset, n_seeds: xr.DataArray) -> xr.Dataset:
-    """`member` replaced by `kind`: the mean over seeds, and the ensemble where there is not just
-    one seed."""
-    kinds = [_seeds(table).mean("member").expand_dims(kind=["single"])]
+    """`member` replaced by `kind`: the mean over seeds, and the ensemble unless there is just one
+    seed."""
+    kinds = {"single": _seeds(table).mean("member")}
     if ENSEMBLE in table["member"].values:
-        kinds.append(
-            table.sel(member=ENSEMBLE, drop=True).where(n_seeds != 1).expand_dims(kind=[ENSEMBLE])
-        )
-    return xr.concat(kinds, "kind")
+        kinds[ENSEMBLE] = table.sel(member=ENSEMBLE, drop=True).where(n_seeds != 1)
+    return _join(kinds, "kind")
+
+
+def table3_statistics() -> dict[str, Sequence[str]]:
+    """Statistics over basins in its Table 3: those of Table 2, and the median of every other
+    metric."""
+    return TABLE2 | {name: ("median",) for name in METRICS if name != "nse"}
 
 
 def common_basins(scores: xr.Dataset, metric: str = "nse") -> list[str]:
@@ -288,7 +213,7 @@ def common_basins(scores: xr.Dataset, metric: str = "nse") -> list[str]:
     Raises
     ------
     DataError
-        There is none.
+        There is no such basin.
     """
     values = scores[metric].notnull()
     values = values.any("member") if "member" in values.dims else values
@@ -310,14 +235,16 @@ HEADINGS = {
 }
 
 
-def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """`summary` to be read: `0.712 \u00b1 0.005 (0.68 to 0.74)`, the deviation over seeds, the
-    interval over years."""
+def readable_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """`summary` as text: `0.712 \u00b1 0.005 (0.68 to 0.74)`, with the deviation over seeds and
+    the interval over years."""
     names = [c for c in table if c not in COUNTS and not c.endswith(("_std", "_low", "_high"))]
     text = {}
     for name in names:
-        heading = HEADINGS.get(name, name.removesuffix("_median").upper())
-        digits = 1 if name in ("failures", "fhv_median", "fms_median", "flv_median") else 3
+        metric = METRICS[name.rpartition("_")[0] or "nse"]
+        of_mean = " mean" if name.endswith("_mean") else ""
+        heading = HEADINGS.get(name, metric.label + of_mean)
+        digits = 1 if name == "failures" or metric.units == "%" else 3
         none = pd.Series(np.nan, table.index)
         std, low, high = (table.get(f"{name}_{part}", none) for part in ("std", "low", "high"))
         text[heading] = [
@@ -334,43 +261,3 @@ def _cell(value: float, std: float, low: float, high: float, digits: int) -> str
     return text + (
         "" if pd.isna(low) else f" ({low:.{max(digits - 1, 0)}f} to {high:.{max(digits - 1, 0)}f})"
     )
-
-
-def by_settings(
-    scores: xr.Dataset, settings: Mapping[str, Mapping[str, Any]], names: Sequence[str]
-) -> xr.Dataset:
-    """`model` unfolded into one dimension a setting: scores over (hidden, dropout, ..., member,
-    basin).
-
-    Parameters
-    ----------
-    scores
-        Over `model` and other dimensions.
-    settings
-        The parameters of each model, by label.
-    names
-        The settings to unfold, which have to tell the models apart.
-
-    Raises
-    ------
-    DataError
-        A setting that a model lacks, or two models that are alike in all of them.
-    """
-    labels = [str(m) for m in scores["model"].values]
-    for name in names:
-        for label in labels:
-            if name not in settings[label]:
-                raise DataError(f"{label} has no setting {name!r}{nearest(name, settings[label])}")
-    keys = [tuple(_hashable(settings[label][n]) for n in names) for label in labels]
-    if len(set(keys)) < len(keys):
-        alike = [label for label, key in zip(labels, keys, strict=True) if keys.count(key) > 1]
-        raise DataError(
-            f"{alike[0]} and {alike[1]} are alike in {', '.join(names)}; name another setting"
-        )
-    index = pd.MultiIndex.from_tuples(keys, names=list(names))
-    coords = xr.Coordinates.from_pandas_multiindex(index, "model")
-    return scores.drop_vars("model").assign_coords(coords).unstack("model")  # noqa: PD010 (xarray's)
-
-
-def _hashable(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)

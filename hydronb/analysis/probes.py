@@ -1,15 +1,14 @@
 """Linear probes of what a network holds (Li et al., 2023, Sect. 4), with the controls that tell
 what a score is worth.
 
-A probe is a linear regression from a layer's values of a day to something the network was not
-trained on. The paper has no control: a high score may as well come from the target being easy, or
-from the forcing alone (Hewitt and Liang, 2019, doi:10.18653/v1/D19-1275). Here the same regression
-is made from an untrained network of the same shape, to targets whose days are shuffled, and from
-the forcing alone; all are fit on training days and scored on test days.
+A probe is a linear regression from the values of a layer on a day to something that the network was
+not trained on. The paper has no control: a high score may also come from an easy target, or from
+the forcing alone (Hewitt and Liang, 2019, doi:10.18653/v1/D19-1275). Here the same regression is
+made from an untrained network of the same shape, to targets whose days are shuffled, and from the
+forcing alone; all are fitted on training days and scored on test days.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
@@ -20,20 +19,22 @@ from torch import nn
 
 from hydronb import metrics
 from hydronb.analysis.benchmark import TrainedRun
-from hydronb.analysis.scenarios import basin_label, scenario_label
+from hydronb.analysis.grid_scenarios import basin_label, scenario_label
 from hydronb.data.gridded import FORCING, as_catchment
+from hydronb.data.opening import open_catchments, open_grid
 from hydronb.data.scaling import select_period
 from hydronb.data.windows import prediction_samples
 from hydronb.errors import DataError, ParameterError, nearest
 from hydronb.models.cnn_lstm import CNNLSTM
-from hydronb.models.standardised import ScaledModel
+from hydronb.models.standardised import StandardisedLSTM
 from hydronb.models.weights import load
-from hydronb.parameters import FitParameters, Period, training_class
+from hydronb.parameters import FitParameters, GridParameters, Period, training_class
+from hydronb.vocabulary import MODELS
 
-FEATURES, CELLS = "features", "cells"
+FEATURES, ALL_CELLS = "features", "cells"
 """Layers: the encoder's outputs; the cell states of all LSTM layers together. `cell_1`, `cell_2`
-are those of one."""
-CONTROLS = ("network", "untrained", "shuffled", "forcing")
+are those of one layer."""
+PROBE_CONTROLS = ("network", "untrained", "shuffled", "forcing")
 MEMORY = (1, 7, 30, 90)
 """Days over which the control takes means of the forcing, none longer than the network's
 sequence."""
@@ -46,8 +47,20 @@ PROBED = (
     "true_baseflow",
     "true_et",
 )
-"""What cell states are asked for, where the data have it and the network was not trained on it."""
-COLUMNS = ["run", "label", "layer", "target", "control", "split", "nse", "r", "basins", "days"]
+"""Targets that cell states are asked for, if the data have them and the network was not trained on
+them."""
+PROBE_COLUMNS = [
+    "run",
+    "label",
+    "layer",
+    "target",
+    "control",
+    "split",
+    "nse",
+    "r",
+    "basins",
+    "days",
+]
 
 
 class Opened(NamedTuple):
@@ -69,15 +82,17 @@ def open_run(run: TrainedRun, ds: xr.Dataset | None = None) -> Opened:
         A model without cell states.
     """
     kind = training_class(run.parameters["model"])
-    if kind.family not in ("cnn_lstm", "ealstm"):
+    if kind.notebook not in ("cnn_lstm_01_train", "ealstm_01_train"):
         raise ParameterError(
             f"{run.path}: {run.parameters['model']} has no cell states to probe; give runs of "
             "cnn_lstm_01_train or ealstm_01_train"
         )
     p = kind.validate_parameters(run.parameters, where=str(run.path))
     if ds is None:
-        ds = import_module(f"hydronb.training.{kind.family}").open_data(p)
-    place = f"{basin_label(run.parameters['data'])}, " if kind.family == "cnn_lstm" else ""
+        ds = (open_grid if isinstance(p.data, GridParameters) else open_catchments)(p.data)
+    place = (
+        f"{basin_label(run.parameters['data'])}, " if kind.notebook == "cnn_lstm_01_train" else ""
+    )
     named = " + ".join(p.targets)
     return Opened(load(run.path), ds, p, f"{place}{scenario_label(run.parameters)} ({named})")
 
@@ -87,11 +102,11 @@ def open_run(run: TrainedRun, ds: xr.Dataset | None = None) -> Opened:
 
 
 def activations(model: nn.Module, ds: xr.Dataset, period: Period) -> dict[str, xr.DataArray]:
-    """Values of each layer on each day of `period`, `(basin, time, unit)`, float32, by layer:
-    `cell_1`, ... with the cell states, the lowest layer first, `cells` with all of them, and of a
-    CNN-LSTM `features`.
+    """Values of each layer on each day of `period`, `(basin, time, unit)`, float32, by layer: the
+    cell states `cell_1`, ... (the lowest layer first), all of them together as `cells`, and the
+    `features` of a CNN-LSTM.
 
-    A day's cell states are those at the end of the sequence that the network simulates the day
+    The cell states of a day are those at the end of the sequence that the network simulates the day
     with.
 
     Raises
@@ -103,26 +118,27 @@ def activations(model: nn.Module, ds: xr.Dataset, period: Period) -> dict[str, x
         basins, pieces = [str(ds.attrs["basin"])], _of_grid(model, ds, period)
     else:
         basins, pieces = [str(b) for b in ds["basin"].values], _of_catchments(model, ds, period)
-    out: dict[str, np.ndarray] = {}
+    layers: dict[str, np.ndarray] = {}
     with torch.inference_mode():
-        for basin, day, layers in pieces:
-            for name, values in layers.items():
-                if name not in out:
-                    out[name] = np.full(
-                        (len(basins), ds.sizes["time"], values.shape[-1]), np.nan, np.float32
-                    )
-                out[name][basin[:, None], day] = values.cpu().numpy()
-    cells = [name for name in out if name.startswith("cell_")]
+        for basin, day, of_piece in pieces:
+            for name, values in of_piece.items():
+                if name not in layers:
+                    shape = (len(basins), ds.sizes["time"], values.shape[-1])
+                    layers[name] = np.full(shape, np.nan, np.float32)
+                layers[name][basin[:, None], day] = values.cpu().numpy()
     coords = {"basin": basins, "time": ds.indexes["time"]}
     found = {
-        name: select_period(
-            xr.DataArray(v, coords, ("basin", "time", "unit")).to_dataset(name="v"), period
-        )["v"]
-        for name, v in out.items()
+        name: _of_period(xr.DataArray(values, coords, ("basin", "time", "unit")), period)
+        for name, values in layers.items()
     }
+    cells = [name for name in found if name.startswith("cell_")]
     if len(cells) == 1:
-        return {CELLS: found.pop(cells[0])} | found
-    return found | {CELLS: xr.concat([found[name] for name in cells], "unit")}
+        return {ALL_CELLS: found.pop(cells[0])} | found
+    return found | {ALL_CELLS: xr.concat([found[name] for name in cells], "unit")}
+
+
+def _of_period(da: xr.DataArray, period: Period) -> xr.DataArray:
+    return select_period(da.to_dataset(name="values"), period)["values"].rename(da.name)
 
 
 Pieces = Iterator[tuple[np.ndarray, np.ndarray, dict[str, torch.Tensor]]]
@@ -137,7 +153,7 @@ def _of_grid(model: CNNLSTM, ds: xr.Dataset, period: Period) -> Pieces:
         yield np.zeros(len(x), int), days.cpu().numpy(), layers
 
 
-def _of_catchments(model: ScaledModel, ds: xr.Dataset, period: Period) -> Pieces:
+def _of_catchments(model: StandardisedLSTM, ds: xr.Dataset, period: Period) -> Pieces:
     samples = prediction_samples(
         ds,
         model.scaling,
@@ -160,24 +176,22 @@ def _of_catchments(model: ScaledModel, ds: xr.Dataset, period: Period) -> Pieces
 
 
 def untrained(model: nn.Module, seed: int = 0) -> nn.Module:
-    """A network of the same shape and scaling with the weights that a training with this seed
-    starts from."""
+    """A network of the same shape and scaling, with the weights from which a training with this
+    seed starts."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh = type(model)(scaling=model.scaling, **model.settings)
+        fresh = MODELS[model.settings["model"]].make(scaling=model.scaling, **model.settings)
     return fresh.to(next(model.parameters()).device).eval()
 
 
 def forcing_memory(
     series: xr.Dataset, forcings: Sequence[str], period: Period, longest: int
 ) -> xr.DataArray:
-    """What a linear model knows of a day without a network: means of each forcing over the last
-    days (`MEMORY`, none above `longest`), `(basin, time, unit)`."""
+    """What a linear model has of a day without a network: means of each forcing over the last days
+    (`MEMORY`, none above `longest`), `(basin, time, unit)`."""
     spans = [n for n in MEMORY if n <= longest]
     parts = [series[name].rolling(time=n, min_periods=1).mean() for name in forcings for n in spans]
-    return select_period(
-        xr.concat(parts, "unit").transpose("basin", "time", "unit").to_dataset(name="v"), period
-    )["v"]
+    return _of_period(xr.concat(parts, "unit").transpose("basin", "time", "unit"), period)
 
 
 # The probe
@@ -192,14 +206,13 @@ class Probe(NamedTuple):
     y_mean: float
 
     def __call__(self, x: xr.DataArray) -> xr.DataArray:
-        values = (
-            x.transpose("basin", "time", "unit").to_numpy() - self.x_mean
-        ) @ self.weights + self.y_mean
+        x = x.transpose("basin", "time", "unit")
+        values = (x.to_numpy() - self.x_mean) @ self.weights + self.y_mean
         return xr.DataArray(values, {d: x[d] for d in ("basin", "time")}, ("basin", "time"))
 
 
 def fit_probe(x: xr.DataArray, y: xr.DataArray) -> Probe:
-    """Least squares over all basins and days that have a target, of the smallest weights where
+    """Least squares over all basins and days that have a target, with the smallest weights where
     units repeat each other.
 
     Parameters
@@ -213,48 +226,46 @@ def fit_probe(x: xr.DataArray, y: xr.DataArray) -> Probe:
         No day has a target.
     """
     x, y = xr.align(x, y, join="inner")
-    values, target = (
-        x.transpose("basin", "time", "unit").to_numpy(),
-        y.transpose("basin", "time").to_numpy(),
-    )
-    there = np.isfinite(target)
-    if not there.any():
+    values = x.transpose("basin", "time", "unit").to_numpy()
+    target = y.transpose("basin", "time").to_numpy()
+    known = np.isfinite(target)
+    if not known.any():
         raise DataError(
             f"no day to fit a probe on: {y.name or 'the target'} and the network have none in"
             " common"
         )
-    n = int(there.sum())
-    x_mean = sum(v[t].sum(0, dtype=np.float64) for v, t in zip(values, there, strict=True)) / n
-    y_mean = float(target[there].mean(dtype=np.float64))
+    n = int(known.sum())
+    x_mean = sum(v[k].sum(0, dtype=np.float64) for v, k in zip(values, known, strict=True)) / n
+    y_mean = float(target[known].mean(dtype=np.float64))
     gram, cross = np.zeros((len(x_mean), len(x_mean))), np.zeros(len(x_mean))
-    # basin by basin, so that no second copy is made of all
-    for v, t, o in zip(values, there, target, strict=True):
-        centred = v[t].astype(np.float64) - x_mean
+    # basin by basin, so that the whole is not copied
+    for v, k, o in zip(values, known, target, strict=True):
+        centred = v[k].astype(np.float64) - x_mean
         gram += centred.T @ centred
-        cross += centred.T @ (o[t].astype(np.float64) - y_mean)
+        cross += centred.T @ (o[k].astype(np.float64) - y_mean)
     scale = np.sqrt(np.maximum(gram.diagonal(), 1e-30))
     weights = np.linalg.lstsq(gram / np.outer(scale, scale), cross / scale, rcond=1e-10)[0] / scale
     return Probe(weights, x_mean, y_mean)
 
 
 def shuffle_days(y: xr.DataArray, seed: int) -> xr.DataArray:
-    """Each basin's values on other days of the same period: the values stay, what they follow from
-    is gone."""
+    """Each basin's values on other days of the same period: the values are kept, their relation to
+    the forcing is lost."""
     rng = np.random.default_rng(seed)
-    values = y.transpose("basin", "time").to_numpy().copy()
+    y = y.transpose("basin", "time")
+    values = y.to_numpy().copy()
     for row in values:
-        there = np.isfinite(row)
-        row[there] = rng.permutation(row[there])
-    return y.transpose("basin", "time").copy(data=values)
+        known = np.isfinite(row)
+        row[known] = rng.permutation(row[known])
+    return y.copy(data=values)
 
 
 def score_probe(fitted: xr.DataArray, y: xr.DataArray) -> dict[str, float]:
     """Medians over basins of NSE and r, with the number of basins, and of days that count."""
     fitted, y = xr.align(fitted, y, join="inner")
-    scores = {
-        name: float(getattr(metrics, name)(sim=fitted, obs=y).median()) for name in ("nse", "r")
-    }
-    return scores | {
+    return {
+        "nse": float(metrics.nse(sim=fitted, obs=y).median()),
+        "r": float(metrics.r(sim=fitted, obs=y).median()),
         "basins": y.sizes["basin"],
         "days": int((fitted.notnull() & y.notnull()).sum()),
     }
@@ -265,10 +276,9 @@ def score_probe(fitted: xr.DataArray, y: xr.DataArray) -> dict[str, float]:
 
 
 class Probed(NamedTuple):
-    """`scores` has `COLUMNS` but `run` and `label`; `fitted` is the trained network's probe of the
-    test period by layer and target, a Dataset of `probed` and `truth`, `(basin, time)`, on the
-    basins that the probe was fit on.
-    """
+    """`scores` has `PROBE_COLUMNS` except `run` and `label`; `fitted` is the trained network's
+    probe of the test period by layer and target, a Dataset of `probed` and `truth`,
+    `(basin, time)`, on the basins that the probe was fitted on."""
 
     scores: pd.DataFrame
     fitted: dict[tuple[str, str], xr.Dataset]
@@ -291,12 +301,12 @@ def probe(
     ds
         A gridded catchment for a CNN-LSTM, catchments for others.
     train_period, test_period
-        Probes are fit on the first and scored on both.
+        Probes are fitted on the first and scored on both.
     targets
-        What cell states are asked for; `PROBED` where empty. `features` are always asked for the
+        What cell states are asked for; `PROBED` if empty. `features` are always asked for the
         basin's mean forcing.
     left_out
-        Basins that no probe is fit on; scored as the split `left_out`.
+        Basins that no probe is fitted on; scored as the split `left_out`.
     seed
         Of the untrained weights and the shuffling.
 
@@ -319,42 +329,38 @@ def probe(
                 f"the data have no {name!r} to probe for{nearest(name, map(str, series.data_vars))}"
             )
     periods = {"train": train_period, "test": test_period}
-    layers = {"network": {k: activations(model, ds, v) for k, v in periods.items()}}
-    layers["untrained"] = {
-        k: activations(untrained(model, seed), ds, v) for k, v in periods.items()
+    fitted_on = [b for b in series["basin"].values if b not in set(left_out)]
+    splits = {"train": ("train", fitted_on), "test": ("test", fitted_on)}
+    splits |= {"left_out": ("test", list(left_out))} if left_out else {}
+    networks = {"network": model, "untrained": untrained(model, seed)}
+    layers = {
+        control: {k: activations(network, ds, v) for k, v in periods.items()}
+        for control, network in networks.items()
     }
-    memory = {
-        k: forcing_memory(series, list(model.scaling.forcings), v, model.sequence_length)
-        for k, v in periods.items()
-    }
+    forcings, longest = list(model.scaling.forcings), model.sequence_length
+    memory = {k: forcing_memory(series, forcings, v, longest) for k, v in periods.items()}
     rows, fitted = [], {}
     for layer in layers["network"]["train"]:
-        of_layer = list(FORCING) if layer == FEATURES else asked
-        inputs = {c: {k: layers[c][k][layer] for k in periods} for c in layers}
-        inputs["shuffled"] = inputs["network"]
-        inputs["forcing"] = (
-            {k: _whole_grid(ds, v) for k, v in periods.items()} if layer == FEATURES else memory
-        )
-        for target in of_layer:
-            y = {k: select_period(series[[target]], v)[target] for k, v in periods.items()}
+        inputs = {control: {k: of[k][layer] for k in periods} for control, of in layers.items()}
+        inputs |= {"shuffled": inputs["network"], "forcing": memory}
+        if layer == FEATURES:
+            # the day's mean over the whole grid
+            inputs["forcing"] = {
+                k: xr.concat(list(grid_means(ds, v).values()), "unit") for k, v in periods.items()
+            }
+        for target in FORCING if layer == FEATURES else asked:
+            y = {k: _of_period(series[target], v) for k, v in periods.items()}
             for control, x in inputs.items():
-                truth = (
-                    {k: shuffle_days(v, seed) for k, v in y.items()} if control == "shuffled" else y
-                )
-                made = fit_probe(_without(x["train"], left_out), truth["train"])
-                known = {k: _without(truth[k], left_out) for k in periods}
-                found = {k: score_probe(made(_without(x[k], left_out)), known[k]) for k in periods}
-                if left_out:
-                    found["left_out"] = score_probe(
-                        made(x["test"].sel(basin=list(left_out))), truth["test"]
-                    )
-                rows += [
-                    {"layer": layer, "target": target, "control": control, "split": k, **v}
-                    for k, v in found.items()
-                ]
-                if control == "network":
-                    probed = made(_without(x["test"], left_out)).assign_attrs(series[target].attrs)
-                    fitted[layer, target] = xr.Dataset({"probed": probed, "truth": known["test"]})
+                shuffled = control == "shuffled"
+                truth = {k: shuffle_days(v, seed) for k, v in y.items()} if shuffled else y
+                fit = fit_probe(_of(x["train"], fitted_on), _of(truth["train"], fitted_on))
+                for split, (k, basins) in splits.items():
+                    probed, known = fit(_of(x[k], basins)), _of(truth[k], basins)
+                    row = {"layer": layer, "target": target, "control": control, "split": split}
+                    rows.append(row | score_probe(probed, known))
+                    if (control, split) == ("network", "test"):
+                        probed = probed.assign_attrs(series[target].attrs)
+                        fitted[layer, target] = xr.Dataset({"probed": probed, "truth": known})
     if isinstance(model, CNNLSTM) and model.encoder is not None:
         rows += _reference(ds, series, periods)
     return Probed(pd.DataFrame(rows), fitted)
@@ -367,54 +373,46 @@ def probe_runs(
     left_out: float = 0.25,
     seed: int = 0,
 ) -> tuple[pd.DataFrame, dict[str, Probed]]:
-    """Every probe of every run: the scores with `COLUMNS`, and `Probed` of the first run of each
-    label.
+    """Every probe of every run: the scores with `PROBE_COLUMNS`, and `Probed` of the first run of
+    each label.
 
     Parameters
     ----------
     targets, seed
         As `probe` takes them.
     left_out
-        Share of the basins of a regional model that no probe is fit on.
+        Share of the basins of a regional model that no probe is fitted on.
     """
     tables, first, ds, data = [], {}, None, None
     for run in sorted(runs, key=lambda r: str(r.parameters["data"])):
         ds = ds if run.parameters["data"] == data else None
-        data, opened = run.parameters["data"], open_run(run, ds)
-        ds, p = opened.ds, opened.parameters
-        regional = "basin" in ds.dims and ds.sizes["basin"] > 1
-        basins = choose_left_out(ds["basin"].values.tolist(), left_out, seed) if regional else []
-        found = probe(
-            opened.model,
+        data, (model, ds, p, label) = run.parameters["data"], open_run(run, ds)
+        basins = ds["basin"].values.tolist() if "basin" in ds.dims else []
+        probed = probe(
+            model,
             ds,
             p.train_period,
             p.test_period,
             targets=targets,
-            left_out=basins,
+            left_out=choose_left_out(basins, left_out, seed),
             seed=seed,
         )
-        tables.append(found.scores.assign(run=run.path.name, label=opened.label))
-        first.setdefault(opened.label, found)
-    return pd.concat(tables, ignore_index=True)[COLUMNS], first
+        tables.append(probed.scores.assign(run=run.path.name, label=label))
+        first.setdefault(label, probed)
+    return pd.concat(tables, ignore_index=True)[PROBE_COLUMNS], first
 
 
-def _without(da: xr.DataArray, basins: Sequence[str]) -> xr.DataArray:
-    return da.drop_sel(basin=list(basins)) if basins else da
-
-
-def _whole_grid(ds: xr.Dataset, period: Period) -> xr.DataArray:
-    """The day's mean over the whole grid, in place of features."""
-    return xr.concat(list(grid_means(ds, period).values()), "unit").transpose(
-        "basin", "time", "unit"
-    )
+def _of(da: xr.DataArray, basins: Sequence[str]) -> xr.DataArray:
+    """Of these basins; not copied where they are all."""
+    return da if len(basins) == da.sizes["basin"] else da.sel(basin=list(basins))
 
 
 def grid_means(ds: xr.Dataset, period: Period) -> dict[str, xr.DataArray]:
     """Mean of each forcing over the whole grid, also outside the basin, `(basin, time)`."""
-    inside = select_period(ds, period)
+    days = select_period(ds, period)
     return {
         n: (
-            inside[n]
+            days[n]
             .mean(["y", "x"], dtype=np.float64)
             .drop_vars(["lat", "lon", "area"], errors="ignore")
             .expand_dims(basin=[str(ds.attrs["basin"])])
@@ -426,39 +424,33 @@ def grid_means(ds: xr.Dataset, period: Period) -> dict[str, xr.DataArray]:
 def _reference(ds: xr.Dataset, series: xr.Dataset, periods: Mapping[str, Period]) -> list[dict]:
     """r_ref of Table 5: the mean of the whole grid against the basin's, without any regression (so
     no NSE)."""
-    rows = []
-    for split, period in periods.items():
-        for name, whole in grid_means(ds, period).items():
-            found = score_probe(whole, select_period(series[[name]], period)[name])
-            rows.append(
-                {
-                    "layer": "grid mean",
-                    "target": name,
-                    "control": "reference",
-                    "split": split,
-                    **found,
-                    "nse": np.nan,
-                }
-            )
-    return rows
+    row = {"layer": "grid mean", "control": "reference"}
+    return [
+        row
+        | {"target": name, "split": split}
+        | score_probe(whole, _of_period(series[name], period))
+        | {"nse": np.nan}
+        for split, period in periods.items()
+        for name, whole in grid_means(ds, period).items()
+    ]
 
 
 def choose_left_out(basins: Sequence[str], share: float, seed: int) -> list[str]:
-    """A random share of the basins, at least one and never all; none where there is one basin
-    alone."""
-    n = min(max(1, round(share * len(basins))), len(basins) - 1) if share > 0 else 0
+    """A random share of the basins, at least one and never all; none of fewer than two basins."""
+    n = min(max(1, round(share * len(basins))), max(len(basins) - 1, 0)) if share > 0 else 0
     return sorted(np.random.default_rng(seed).permutation(list(basins))[:n].tolist())
 
 
 def table5(scores: pd.DataFrame, split: str = "test") -> pd.DataFrame:
-    """The layout of Table 5: r of the probe of CNN outputs, a row a basin's mean forcing, a column
-    a run (by its label) and control, and r_ref."""
+    """The layout of Table 5: r of the probe of CNN outputs, one row per forcing of the basin, one
+    column per run (by its label) and control, and r_ref."""
     part = scores[(scores["layer"].isin([FEATURES, "grid mean"])) & (scores["split"] == split)]
     return part.pivot_table(index="target", columns=["label", "control"], values="r", sort=False)
 
 
 def cell_table(scores: pd.DataFrame, split: str = "test", value: str = "nse") -> pd.DataFrame:
-    """Scores of probes of all cell states together: a row a run and target, a column a control."""
-    part = scores[(scores["layer"] == CELLS) & (scores["split"] == split)]
+    """Scores of probes of all cell states together: one row per run and target, one column per
+    control."""
+    part = scores[(scores["layer"] == ALL_CELLS) & (scores["split"] == split)]
     table = part.pivot_table(index=["label", "target"], columns="control", values=value, sort=False)
-    return table.reindex(columns=[c for c in CONTROLS if c in table.columns])
+    return table.reindex(columns=[c for c in PROBE_CONTROLS if c in table.columns])

@@ -9,34 +9,37 @@ calibration period.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from hydronb.analysis import ensembles, significance
-from hydronb.analysis.benchmark import NOT_THE_MODEL, Group
+from hydronb.analysis.benchmark import Group
+from hydronb.analysis.ensembles import ENSEMBLE, bootstrap_members, score_members
+from hydronb.analysis.settings import NOT_THE_MODEL, setting_key
+from hydronb.analysis.significance import DRAWS, interval
 from hydronb.errors import DataError, ParameterError
+from hydronb.signatures import water_year
 
 
-def varied(groups: Sequence[Group]) -> list[str]:
+def varied_settings(groups: Sequence[Group]) -> list[str]:
     """The parameters in which the groups differ."""
     names = [name for name in groups[0].parameters if name not in NOT_THE_MODEL]
-    return [name for name in names if len({_plain(g.parameters.get(name)) for g in groups}) > 1]
+    return [n for n in names if len({setting_key(g.parameters.get(n)) for g in groups}) > 1]
 
 
-def rank(groups: Sequence[Group], *, draws: int = significance.DRAWS) -> pd.DataFrame:
+def rank_settings(groups: Sequence[Group], *, draws: int = DRAWS) -> pd.DataFrame:
     """The settings of a search, best first.
 
-    Where the runs have folds, `score` is the median over all basins of the NSE that each has where
-    it is left out; where they have none, the median NSE of their validation period. Both are means
-    over seeds.
+    If the runs have folds, `score` is the median over all basins of the NSE that each has where it
+    is left out; otherwise the median NSE of their validation period. Both are means over seeds.
 
     Returns
     -------
     pandas.DataFrame
-        Index `settings` (the label); a column for each setting that varies; `score`, `score_std`
+        Index `settings` (the label); one column for each setting that varies; `score`, `score_std`
         (over seeds, ddof 0), `seeds`, `basins`, `minutes` of training in all, and, with folds and
-        two years or more, `behind`: how far the settings are behind the best, with its interval
-        over water years `behind_low`, `behind_high`. Where that holds zero, the data do not tell
-        the two apart.
+        two years or more, `behind`: the score of the best minus this score, with its interval over
+        water years `behind_low`, `behind_high`. If that holds zero, the data do not tell the two
+        apart.
 
     Raises
     ------
@@ -53,61 +56,52 @@ def rank(groups: Sequence[Group], *, draws: int = significance.DRAWS) -> pd.Data
     with_folds = {bool(g.parameters.get("folds")) for g in groups}
     if len(with_folds) > 1:
         raise DataError("some runs leave out folds of basins and others do not; rank them apart")
-    rows = (
+    scores = (
         _by_folds(groups, draws)
         if with_folds == {True}
-        else {g.label: _by_validation(g) for g in groups}
+        else {group.label: _by_validation(group) for group in groups}
     )
-    settings = {g.label: {n: _plain(g.parameters.get(n)) for n in varied(groups)} for g in groups}
-    cost = {
-        g.label: {"minutes": sum(r.progress()["seconds"].iloc[-1] for r in g.runs) / 60}
-        for g in groups
-    }
-    made = {label: settings[label] | rows[label] | cost[label] for label in rows}
-    frame = pd.DataFrame.from_dict(made, orient="index")
+    names, rows = varied_settings(groups), {}
+    for group in groups:
+        settings = {name: setting_key(group.parameters.get(name)) for name in names}
+        seconds = sum(run.progress()["seconds"].iloc[-1] for run in group.runs)
+        rows[group.label] = settings | scores[group.label] | {"minutes": seconds / 60}
+    frame = pd.DataFrame.from_dict(rows, orient="index")
     return frame.rename_axis("settings").sort_values("score", ascending=False, kind="stable")
 
 
 def _by_folds(groups: Sequence[Group], draws: int) -> dict[str, dict[str, Any]]:
-    scores, resampled, basins = {}, {}, None
+    scores, drawn, basins = {}, {}, None
     for group in groups:
-        _not_the_test(group)
+        _require_calibration(group)
         members = group.members()
-        here = sorted(map(str, members["basin"].values))
-        if basins not in (None, here):
+        of_group = sorted(map(str, members["basin"].values))
+        basins = basins or of_group
+        if of_group != basins:
             raise DataError(
-                f"{group.label}: its folds hold {len(here)} basins, others other {len(basins)};"
-                " train all folds of all settings on the same data"
+                f"{group.label}: its folds hold {len(of_group)} basins, others other"
+                f" {len(basins)}; train all folds of all settings on the same data"
             )
-        basins = here
-        nse = (
-            ensembles.score(members, ["nse"])["nse"]
-            .drop_sel(member=ensembles.ENSEMBLE)
-            .median("basin")
-        )
+        nse = score_members(members, ["nse"])["nse"].drop_sel(member=ENSEMBLE).median("basin")
         scores[group.label] = {
             "score": float(nse.mean()),
             "score_std": float(nse.std()),
             "seeds": len(group.seeds),
-            "basins": len(here),
+            "basins": len(basins),
         }
-        if len(set(significance.water_year(members["time"]).values)) > 1:
-            drawn = ensembles.bootstrap(members, draws=draws)["nse"].drop_sel(
-                member=ensembles.ENSEMBLE
-            )
-            resampled[group.label] = drawn.median("basin").mean("member")
-    if len(resampled) == len(scores):
+        if len(set(water_year(members["time"]).values)) > 1:
+            nse = bootstrap_members(members, draws=draws)["nse"].drop_sel(member=ENSEMBLE)
+            drawn[group.label] = nse.median("basin").mean("member")
+    if len(drawn) == len(scores):
         best = max(scores, key=lambda label: scores[label]["score"])
-        for label, drawn in resampled.items():
-            bounds = significance.interval(resampled[best] - drawn)
-            scores[label]["behind"] = scores[best]["score"] - scores[label]["score"]
-            scores[label] |= {
-                f"behind_{bound}": float(bounds.sel(bound=bound)) for bound in ("low", "high")
-            }
+        for label, score in scores.items():
+            low, high = interval(drawn[best] - drawn[label])
+            score["behind"] = scores[best]["score"] - score["score"]
+            score |= {"behind_low": float(low), "behind_high": float(high)}
     return scores
 
 
-def _not_the_test(group: Group) -> None:
+def _require_calibration(group: Group) -> None:
     trained, scored = (group.parameters[name] for name in ("train_period", "test_period"))
     if scored["start"] < trained["start"] or scored["end"] > trained["end"]:
         raise ParameterError(
@@ -118,18 +112,13 @@ def _not_the_test(group: Group) -> None:
 
 
 def _by_validation(group: Group) -> dict[str, Any]:
-    valid = []
+    scores = []
     for run in group.runs:
-        scores = run.progress()["valid"].dropna()
-        if scores.empty:
+        valid = run.progress()["valid"].dropna()
+        if valid.empty:
             raise DataError(
                 f"{run.path} has neither folds nor a validation_period, so there is nothing to"
                 " choose by"
             )
-        valid.append(scores.max() if run.parameters.get("patience") else scores.iloc[-1])
-    scores = pd.Series(valid)
-    return {"score": scores.mean(), "score_std": scores.std(ddof=0), "seeds": len(group.seeds)}
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+        scores.append(valid.max() if run.parameters.get("patience") else valid.iloc[-1])
+    return {"score": np.mean(scores), "score_std": np.std(scores), "seeds": len(group.seeds)}

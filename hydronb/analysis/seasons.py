@@ -1,5 +1,7 @@
 """The calendar: the same day of different years, and the mean year as a forecast."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -8,7 +10,7 @@ from hydronb.errors import DataError
 
 
 def calendar_day(time: xr.DataArray) -> np.ndarray:
-    """Day of the year, 1 to 365, the same for a date in every year: 29 February counts as 28
+    """Day of the year, 1 to 365, the same for a date in every year; 29 February counts as 28
     February.
 
     >>> dates = ["2000-02-28", "2000-02-29", "2000-03-01", "2001-03-01", "2000-12-31"]
@@ -28,12 +30,12 @@ def mean_year(series: xr.DataArray, *, window: int = 1) -> xr.DataArray:
     series
         Daily values over `time` and any other dimension; NaN is left out.
     window
-        Days of the centred running mean, which goes round the end of the year; odd.
+        Days of the centred running mean, which continues across the end of the year; odd.
     """
     mean = series.groupby(
         xr.DataArray(calendar_day(series["time"]), dims="time", name="day")
     ).mean()
-    mean = mean.reindex(day=np.arange(1, 366))
+    mean = mean.reindex(day=np.arange(1, 366)).assign_attrs(series.attrs)
     if window == 1:
         return mean
     smooth = (
@@ -44,18 +46,28 @@ def mean_year(series: xr.DataArray, *, window: int = 1) -> xr.DataArray:
     return smooth.isel(day=slice(window // 2, -(window // 2))).assign_coords(day=mean["day"])
 
 
+def mean_years(
+    obs: xr.DataArray | None, simulations: Mapping[str, xr.DataArray], *, window: int = 7
+) -> tuple[xr.DataArray | None, dict[str, xr.DataArray]]:
+    """The `mean_year` of an observation and of its simulations, on the days that are observed where
+    there is an observation; for `hydronb.plots.regime`."""
+    if obs is None:
+        return None, {name: mean_year(da, window=window) for name, da in simulations.items()}
+    observed = {name: da.where(obs.notnull()) for name, da in simulations.items()}
+    return mean_year(obs, window=window), mean_years(None, observed, window=window)[1]
+
+
 def climatology(observed: xr.DataArray, time: xr.DataArray, *, window: int = 31) -> xr.DataArray:
-    """The mean year of `observed` on the days of `time`: what a forecast is worth that knows only
-    the date.
+    """The mean year of `observed` on the days of `time`: a forecast from the date alone.
 
     The calendar-day benchmark of Schaefli and Gupta (2007, doi:10.1002/hyp.6825), smoothed over
-    `window` days, without which few years make a poor mean. A model that does not beat it has
-    learnt no more than the seasons.
+    `window` days, since the mean of few years is noisy. A model that is not better has learnt no
+    more than the seasons.
 
     Raises
     ------
     DataError
-        The two have days in common: the benchmark would know what it is to foretell.
+        The two have days in common: the benchmark would include what it is to forecast.
     """
     if common := observed.indexes["time"].intersection(pd.DatetimeIndex(time.values)).size:
         raise DataError(

@@ -1,36 +1,34 @@
-"""Which attributes an EA-LSTM listens to: the method of Morris with exact gradients.
+"""Which attributes an EA-LSTM is sensitive to: the method of Morris with exact gradients.
 
 Kratzert et al. (2019), Sects. 2.6.2 and 3.3 of the discussion paper, Eqs. 14 and 15: the derivative
-of each day's standardised streamflow by each standardised attribute, its absolute value averaged
-over days.
+of each day's standardised streamflow with respect to each standardised attribute, its absolute
+value averaged over days.
 """
 
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from hydronb.analysis.ealstm_runs import TrainedEALSTM, window_days
-from hydronb.data.scaling import select_period
-from hydronb.data.windows import WindowSamples, prediction_samples
+from hydronb.analysis.ealstm_ensemble import TrainedEALSTM
+from hydronb.analysis.evaluation import Evaluation, evaluation_windows
 from hydronb.errors import DataError
-from hydronb.models.kernels.forward_gradient import tangents
-from hydronb.models.standardised import ScaledModel
+from hydronb.files import reading
+from hydronb.models.ealstm import EALSTM
+from hydronb.models.kernels.forward_gradient import attribute_gradients
+from hydronb.models.standardised import StandardisedLSTM
 from hydronb.parameters import Period
-
-Evaluation = Literal["continuous", "windowed"]
 
 
 def sensitivities(
-    model: ScaledModel,
+    model: StandardisedLSTM,
     ds: xr.Dataset,
     period: Period,
     *,
@@ -45,86 +43,71 @@ def sensitivities(
     model
         A trained EA-LSTM.
     ds
-        Catchments; the days before `period` that the model looks back on must be there.
+        Catchments, with the days before `period` that the model looks back on.
     evaluation
-        `windowed`: each day from its own window, state zero at its beginning, as the model was
-        trained and the paper evaluates. `continuous`: one pass over the period with the state
-        carried along; the derivative then sees all days since the warm-up began. Where the model
-        was trained on one day a window this is far cheaper.
+        In the continuous one the derivative sees all days since the warm-up began. Where the model
+        was trained on one day per window it is far cheaper.
 
     Returns
     -------
     xarray.DataArray
         (basin, attribute), without unit.
+
+    Raises
+    ------
+    DataError
+        The data do not hold the period, or not enough days before it.
     """
-    if evaluation == "windowed":
-        samples = prediction_samples(
-            ds, model.scaling, period, model.sequence_length, model.predict_last
-        )
-        mean = _windowed(model, samples, window_days(samples, ds, period)[1], progress)
-    else:
-        mean = _continuous(model, ds, period, progress)
+    samples, _, new = evaluation_windows(model, ds, period, evaluation)
+    network = model.network
+    # the work of a batch fits the cache of a core
+    size = 2**18 // (network.hidden * network.n_static * 4)
+    size = size if evaluation == "continuous" else 2**16 // samples.sequence_length
+    total = torch.zeros(len(samples.ids), samples.static.shape[1], dtype=torch.float64)
+    with tqdm(total=len(samples), desc="sensitivity", unit="window", disable=not progress) as bar:
+        for index in torch.arange(len(samples)).split(max(1, size)):
+            batch = samples.gather(index)
+            dynamic, static = model.standardise(batch.dynamic, batch.static)
+            slope = _slopes(network, dynamic, static, samples.predict_last).abs()
+            slope = slope * new[index % len(new), :, None]
+            total.index_add_(0, batch.basin.long(), slope.sum(1).double())
+            bar.update(len(index))
+    # single precision, as the network computes
+    mean = (total / new.sum()).float().double()
+    return _gradients(mean.numpy(), ds["basin"].values, list(model.scaling.attributes))
+
+
+def _gradients(values: np.ndarray, basins: np.ndarray, attributes: list[str]) -> xr.DataArray:
     return xr.DataArray(
-        mean,
+        values,
         dims=("basin", "attribute"),
         name="sensitivity",
-        coords={"basin": ds["basin"].values, "attribute": list(model.scaling.attributes)},
+        coords={"basin": basins, "attribute": attributes},
         attrs={"units": "1", "long_name": "mean absolute gradient"},
     )
 
 
-def _continuous(model: ScaledModel, ds: xr.Dataset, period: Period, progress: bool) -> np.ndarray:
-    days = select_period(ds, period).sizes["time"]
-    warm_up = model.sequence_length - model.predict_last
-    samples = prediction_samples(ds, model.scaling, period, days + warm_up, days)
-    out = []
-    # what a core's cache holds
-    size = max(1, 2**18 // (model.network.hidden * model.network.n_static * 4))
-    with tqdm(total=len(samples), desc="sensitivity", unit="basin", disable=not progress) as bar:
-        for batch in samples.batches(size):
-            _, slope = tangents(
-                model.network, *model.standardise(batch.dynamic, batch.static), days
-            )
-            out.append(slope.abs().mean(1))
-            bar.update(len(batch.basin))
-    return torch.cat(out).double().numpy()
-
-
-def _windowed(
-    model: ScaledModel, samples: WindowSamples, new: Bool[Tensor, "window last"], progress: bool
-) -> np.ndarray:
-    total = torch.zeros(len(samples.ids), samples.static.shape[1], dtype=torch.float64)
-    size = max(1, 2**16 // samples.sequence_length)
-    with tqdm(total=len(samples), desc="sensitivity", unit="window", disable=not progress) as bar:
-        for index in torch.arange(len(samples)).split(size):
-            batch = samples.gather(index)
-            slope = _slopes(model, *model.standardise(batch.dynamic, batch.static)).abs()
-            slope = slope * new[index % len(new), :, None]
-            total.index_add_(0, batch.basin.long(), slope.sum(1).double())
-            bar.update(len(index))
-    return (total / new.sum()).numpy()
-
-
 def _slopes(
-    model: ScaledModel,
+    network: EALSTM,
     dynamic: Float[Tensor, "batch time dynamic"],
     static: Float[Tensor, "batch static"],
+    last: int,
 ) -> Float[Tensor, "batch last static"]:
     """Derivatives by one reverse pass where a window has one target, else carried forward."""
-    if model.predict_last > 1:
-        return tangents(model.network, dynamic, static, model.predict_last)[1]
+    if last > 1:
+        return attribute_gradients(network, dynamic, static, last)[1]
     static = static.clone().requires_grad_()
-    weights = [w for w in model.network.parameters() if w.requires_grad]
+    weights = [w for w in network.parameters() if w.requires_grad]
     for w in weights:
         w.requires_grad_(False)
     try:
-        return torch.autograd.grad(model.network(dynamic, static)[..., 0].sum(), static)[0][:, None]
+        return torch.autograd.grad(network(dynamic, static)[..., 0].sum(), static)[0][:, None]
     finally:
         for w in weights:
             w.requires_grad_(True)
 
 
-def of_seeds(
+def sensitivities_of_seeds(
     runs: Sequence[TrainedEALSTM], ds: xr.Dataset, *, evaluation: Evaluation = "continuous"
 ) -> xr.DataArray:
     """`sensitivities` of each run over its own test period: (seed, basin, attribute)."""
@@ -136,7 +119,8 @@ def of_seeds(
 
 
 def read_sensitivities(path: str | Path) -> xr.DataArray:
-    """Mean absolute gradients of a CSV file, `basin` and a column an attribute: (basin, attribute).
+    """Mean absolute gradients of a CSV file, `basin` and one column per attribute: (basin,
+    attribute).
 
     Raises
     ------
@@ -144,14 +128,12 @@ def read_sensitivities(path: str | Path) -> xr.DataArray:
         No such file, no column `basin`, a basin that is there twice, or anything but numbers from 0
         on.
     """
-    try:
+    with reading(Path(path), "a CSV table"):
         table = pd.read_csv(path, dtype={"basin": str})
-    except FileNotFoundError:
-        raise DataError(f"no such file: {path}") from None
-    except ValueError as error:
-        raise DataError(f"{path} is no CSV table ({error})") from None
     if "basin" not in table or len(table.columns) < 2 or not len(table):
-        raise DataError(f"{path} needs a column basin and one an attribute, a row a basin")
+        raise DataError(
+            f"{path} needs a column basin and one per attribute, with one row per basin"
+        )
     table = table.set_index("basin")
     if table.index.has_duplicates:
         raise DataError(
@@ -163,13 +145,7 @@ def read_sensitivities(path: str | Path) -> xr.DataArray:
                 f"{path}: {name} holds something else than numbers from 0 on, for a mean absolute"
                 " gradient"
             )
-    return xr.DataArray(
-        table.to_numpy(float),
-        dims=("basin", "attribute"),
-        name="sensitivity",
-        coords={"basin": table.index.to_numpy(object), "attribute": list(table.columns)},
-        attrs={"units": "1", "long_name": "mean absolute gradient"},
-    )
+    return _gradients(table.to_numpy(float), table.index.to_numpy(object), list(table.columns))
 
 
 def within_basin(gradients: xr.DataArray) -> xr.DataArray:
@@ -179,8 +155,8 @@ def within_basin(gradients: xr.DataArray) -> xr.DataArray:
     return (gradients - low) / (high - low).where(high > low, 1)
 
 
-def ranking(gradients: xr.DataArray) -> pd.DataFrame:
-    """Table 4: attributes by their scaled sensitivity, averaged over basins (and seeds, where there
+def attribute_ranking(gradients: xr.DataArray) -> pd.DataFrame:
+    """Table 4: attributes by their scaled sensitivity, averaged over basins (and seeds, if there
     are several).
 
     Parameters
@@ -191,8 +167,8 @@ def ranking(gradients: xr.DataArray) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns rank, attribute, sensitivity; and beside the paper's, `gradient`, the plain mean
-        over basins, with `gradient_rank`: scaling within the basin gives each basin the same say,
+        Columns rank, attribute, sensitivity, as in the paper; also `gradient`, the plain mean over
+        basins, with `gradient_rank`. Scaling within the basin gives each basin the same weight,
         however little its flow reacts.
     """
     over = [d for d in gradients.dims if d != "attribute"]
@@ -202,24 +178,18 @@ def ranking(gradients: xr.DataArray) -> pd.DataFrame:
             "gradient": gradients.mean(over).to_series(),
         }
     )
-    table = (
-        table.sort_values("sensitivity", ascending=False, kind="stable")
-        .rename_axis("attribute")
-        .reset_index()
-    )
+    table = table.sort_values("sensitivity", ascending=False, kind="stable")
+    table = table.rename_axis("attribute").reset_index()
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     table["gradient_rank"] = table["gradient"].rank(ascending=False, method="first").astype(int)
     return table
 
 
-def rankings(gradients: xr.DataArray) -> pd.DataFrame:
-    """`ranking` of every seed of (seed, basin, attribute), with the column seed in front."""
-    each = [
-        ranking(gradients.sel(seed=s, drop=True)).assign(seed=int(s))
-        for s in gradients["seed"].values
-    ]
-    made = pd.concat(each, ignore_index=True)
-    return made[["seed", *(c for c in made.columns if c != "seed")]]
+def rankings_of_seeds(gradients: xr.DataArray) -> pd.DataFrame:
+    """`attribute_ranking` of every seed of (seed, basin, attribute), with the column seed in
+    front."""
+    each = {int(one["seed"]): attribute_ranking(one) for one in gradients}
+    return pd.concat(each, names=["seed"]).reset_index("seed").reset_index(drop=True)
 
 
 def most_sensitive(gradients: xr.DataArray) -> xr.DataArray:
@@ -227,25 +197,24 @@ def most_sensitive(gradients: xr.DataArray) -> xr.DataArray:
     return gradients.idxmax("attribute").rename("attribute")
 
 
-def rank_agreement(gradients: xr.DataArray) -> pd.DataFrame:
-    """How far seeds (seed, basin, attribute) agree: columns one, other, spearman (of the rankings),
-    same_first (the share of basins whose most sensitive attribute is the same)."""
-    sensitivity, first = within_basin(gradients).mean("basin"), most_sensitive(gradients)
-    rows = []
-    for a, b in combinations(gradients["seed"].values, 2):
-        one, other = (sensitivity.sel(seed=s).to_series().rank() for s in (a, b))
-        same = float((first.sel(seed=a, drop=True) == first.sel(seed=b, drop=True)).mean())
-        rows.append((int(a), int(b), one.corr(other), same))
-    return pd.DataFrame(rows, columns=["one", "other", "spearman", "same_first"])
-
-
-def compare(one: xr.DataArray, other: xr.DataArray) -> dict[str, float]:
-    """How far two evaluations (basin, attribute) agree: Spearman's correlation of their rankings,
-    the largest difference in a sensitivity of Table 4, the share of basins with the same first
-    attribute."""
-    a, b = (within_basin(g).mean("basin").to_series() for g in xr.align(one, other, join="inner"))
+def compare_sensitivities(one: xr.DataArray, other: xr.DataArray) -> dict[str, float]:
+    """How far two sensitivities (basin, attribute) agree, of two evaluations or two seeds:
+    Spearman's correlation of their rankings, the largest difference in a sensitivity of Table 4,
+    the share of basins with the same most sensitive attribute."""
+    one, other = xr.align(one, other, join="inner")
+    a, b = (within_basin(g).mean("basin").to_series() for g in (one, other))
     return {
         "spearman": float(a.rank().corr(b.rank())),
         "largest_difference": float((a - b).abs().max()),
         "same_first": float((most_sensitive(one) == most_sensitive(other)).mean()),
     }
+
+
+def rank_agreement(gradients: xr.DataArray) -> pd.DataFrame:
+    """`compare_sensitivities` of every pair of seeds of (seed, basin, attribute): columns one,
+    other, spearman, same_first."""
+    rows = []
+    for a, b in combinations(gradients["seed"].values, 2):
+        pair = (gradients.sel(seed=s, drop=True) for s in (a, b))
+        rows.append({"one": int(a), "other": int(b)} | compare_sensitivities(*pair))
+    return pd.DataFrame(rows, columns=["one", "other", "spearman", "same_first"])

@@ -3,7 +3,7 @@
 A score of ten years depends on which ten years they were. The bootstrap draws whole water years
 (with replacement, as many as there are), so that floods and droughts stay together, and scores each
 draw: Clark et al. (2021), doi:10.1029/2020WR029001. NSE and KGE are functions of six sums, which
-are taken once a year and added up in each draw; no series is resampled. All basins and models see
+are taken once per year and added up in each draw; no series is resampled. All basins and models get
 the same years, so that differences of models are paired and medians over basins keep what rivers
 have in common in a wet year. It says nothing about other basins, other seeds or another climate,
 and with few years its intervals are too narrow.
@@ -17,41 +17,30 @@ import xarray as xr
 
 from hydronb.data.dataset import bare_id
 from hydronb.errors import DataError
+from hydronb.signatures import water_year
 
 DRAWS, LEVEL = 1000, 0.9
 """Draws of years, and the share of them that an interval holds."""
-SCORES = ("nse", "kge")
-"""Metrics that have an interval."""
 SUMS = ("n", "s", "o", "ss", "oo", "so")
 AT_ONCE = 50
 """Draws computed at a time; bounds the memory."""
 
 
-def water_year(time: xr.DataArray, first_month: int = 10) -> xr.DataArray:
-    """The year each day's water year ends in (`first_month` 1: the calendar year).
-
-    >>> days = xr.DataArray(pd.to_datetime(["1999-09-30", "1999-10-01"]), dims="time")
-    >>> water_year(days).values.tolist()
-    [1999, 2000]
-    """
-    return time.dt.year + ((time.dt.month >= first_month) & (first_month > 1))
-
-
 def yearly_sums(sim: xr.DataArray, obs: xr.DataArray, *, first_month: int = 10) -> xr.Dataset:
-    """What NSE and KGE of any set of water years are made from.
+    """The sums from which NSE and KGE of any set of water years follow.
 
     Parameters
     ----------
     sim, obs
-        Over `time` and whatever else (basin, seed, ...), joined by their labels. A day counts where
-        both are there.
+        Over `time` and any other dimensions (basin, seed, ...), joined by their labels. A day
+        counts where both have a value.
 
     Returns
     -------
     xarray.Dataset
         Over `year` and the other dimensions: `n`, the days; `s`, `o`, `ss`, `oo`, `so`, sums of
-        simulation and observation and of their squares and product, both less the constant `level`
-        of their series (the mean of the observation, so that nothing cancels).
+        simulation and observation and of their squares and product, both minus the constant
+        `level` of their series (the mean of the observation, so that no digits cancel).
 
     Raises
     ------
@@ -88,12 +77,12 @@ def yearly_sums(sim: xr.DataArray, obs: xr.DataArray, *, first_month: int = 10) 
 
 
 def scores_of_sums(sums: xr.Dataset) -> xr.Dataset:
-    """`nse` and `kge` of sums over days, as `hydronb.metrics` defines them; NaN where they are
-    undefined there."""
+    """`nse` and `kge` of sums over days, as `hydronb.metrics` defines them, NaN where it has
+    NaN."""
     n = sums["n"].where(sums["n"] > 0)
     ms, mo = sums["s"] / n, sums["o"] / n
     var_s, var_o = sums["ss"] / n - ms**2, sums["oo"] / n - mo**2
-    # a series that never changes, but for rounding
+    # a series that never changes, except for rounding
     tiny = 1e-12 * (sums["level"] ** 2 + var_s + var_o)
     var_s, var_o = var_s.where(var_s > tiny), var_o.where(var_o > tiny)
     r = (sums["so"] / n - ms * mo) / np.sqrt(var_s * var_o)
@@ -107,7 +96,7 @@ def scores_of_sums(sums: xr.Dataset) -> xr.Dataset:
     )
 
 
-def bootstrap(
+def bootstrap_years(
     sim: xr.DataArray,
     obs: xr.DataArray,
     *,
@@ -117,8 +106,8 @@ def bootstrap(
 ) -> xr.Dataset:
     """NSE and KGE of every series in each of `draws` draws of water years.
 
-    The draws depend on nothing but the number of years, `draws` and `seed`: results for two models
-    over the same days are paired, draw by draw.
+    The draws depend on the number of years, `draws` and `seed` alone: results for two models over
+    the same days are paired, draw by draw.
 
     Returns
     -------
@@ -147,23 +136,18 @@ def bootstrap(
     )
     parts = []
     for start in range(0, draws, AT_ONCE):
-        drawn = {
-            name: xr.dot(times[start : start + AT_ONCE], sums[name], dim="year") for name in SUMS
-        }
-        parts.append(
-            scores_of_sums(xr.Dataset(drawn | {"level": sums["level"]})).astype(np.float32)
-        )
-    made = (
-        xr.concat(parts, "draw")
-        .where((sums["n"] > 0).sum("year") >= 2)
-        .assign_coords(years=n_years)
-    )
-    return made.transpose("draw", *[d for d in sim.dims if d in made.dims])
+        part = times[start : start + AT_ONCE]
+        drawn = {name: xr.dot(part, sums[name], dim="year") for name in SUMS}
+        scores = scores_of_sums(xr.Dataset(drawn | {"level": sums["level"]}))
+        parts.append(scores.astype(np.float32))
+    enough = (sums["n"] > 0).sum("year") >= 2
+    scores = xr.concat(parts, "draw").where(enough).assign_coords(years=n_years)
+    return scores.transpose("draw", *[d for d in sim.dims if d in scores.dims])
 
 
 def interval(draws: xr.DataArray, level: float = LEVEL) -> xr.DataArray:
-    """The interval of a score, over `bound` (`low`, `high`) in place of `draw`; NaN where a draw
-    is.
+    """The interval of a score, over `bound` (`low`, `high`) in place of `draw`; NaN where a draw is
+    NaN.
 
     Percentiles of the draws, taken further out the fewer years were drawn from (Hesterberg, 2015,
     doi:10.1080/00031305.2015.1089789, expanded percentile interval). Where years differ much, a 90
@@ -173,8 +157,8 @@ def interval(draws: xr.DataArray, level: float = LEVEL) -> xr.DataArray:
     Parameters
     ----------
     draws
-        Over `draw` and other dimensions, with the coordinate `years`, from `bootstrap`: a score, a
-        difference of two models' scores, a median over basins.
+        Over `draw` and other dimensions, with the coordinate `years`, from `bootstrap_years`: a
+        score, a difference of two models' scores, a median over basins.
     """
     from scipy import stats
 
@@ -185,13 +169,13 @@ def interval(draws: xr.DataArray, level: float = LEVEL) -> xr.DataArray:
 
 
 def paired(a: pd.Series, b: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Two scores by basin on the basins that both have, in one order; ids match with or without
-    their prefix.
+    """Two scores by basin on the basins that both have, in the same order; ids match with or
+    without their prefix.
 
     Raises
     ------
     DataError
-        An id that is there twice, or no basin with both scores.
+        A basin has two scores, or no basin has both.
     """
     a, b = (x.rename(index=lambda i: bare_id(str(i))).dropna() for x in (a, b))
     for x in (a, b):
@@ -209,7 +193,7 @@ def wilcoxon(a: pd.Series, b: pd.Series) -> float:
     """p of the paired, two-sided signed-rank test of Wilcoxon (1945) over basins; 1 where no pair
     differs.
 
-    It takes basins for independent, which neighbours are not: p is too small.
+    It assumes that basins are independent, which neighbours are not: p is too small.
     """
     from scipy import stats
 
@@ -230,38 +214,40 @@ def cohens_d(a: pd.Series, b: pd.Series) -> float:
     return float(abs(a.mean() - b.mean()) / pooled) if pooled > 0 else float("nan")
 
 
-def differences(draws: xr.DataArray, scores: xr.DataArray, *, level: float = LEVEL) -> pd.DataFrame:
+def model_differences(
+    draws: xr.DataArray, scores: xr.DataArray, *, level: float = LEVEL
+) -> pd.DataFrame:
     """Every pair of models: by how much one is better, how sure that is, and in how many basins.
 
     Parameters
     ----------
     draws
-        One score over (model, draw, basin), from `bootstrap`.
+        One score over (model, draw, basin), from `bootstrap_years`.
     scores
         The same score of all days, (model, basin).
 
     Returns
     -------
     pandas.DataFrame
-        Index (better, than), ordered by the median score; `basins` both have; `difference`, the
-        median over basins of the pairwise difference, with its interval `low`, `high` over draws of
-        years; `surely_better`, `surely_worse`: basins whose own interval lies on one side of zero;
-        `wilcoxon_p`, `cohens_d`.
+        Index (better, than), ordered by the median score; `basins` that both have; `difference`,
+        the median over basins of the pairwise difference, with its interval `low`, `high` over
+        draws of years; `surely_better`, `surely_worse`: the number of basins whose own interval
+        lies on one side of zero; `wilcoxon_p`, `cohens_d`.
     """
     order = scores.median("basin").to_series().sort_values(ascending=False, kind="stable").index
     rows = {}
     for a, b in itertools.combinations(order, 2):
-        pair = [scores.sel(model=m, drop=True).to_series() for m in (a, b)]
-        first, second = paired(*pair)
-        apart = draws.sel(model=a, drop=True) - draws.sel(model=b, drop=True)
-        whole, each = interval(apart.median("basin"), level), interval(apart, level)
+        pair = paired(*(scores.sel(model=m, drop=True).to_series() for m in (a, b)))
+        drawn = draws.sel(model=a, drop=True) - draws.sel(model=b, drop=True)
+        low, high = interval(drawn.median("basin"), level)
+        low_each, high_each = interval(drawn, level).transpose("bound", ...)
         rows[a, b] = {
-            "basins": len(first),
-            "difference": (first - second).median(),
-            "low": float(whole.sel(bound="low")),
-            "high": float(whole.sel(bound="high")),
-            "surely_better": int((each.sel(bound="low") > 0).sum()),
-            "surely_worse": int((each.sel(bound="high") < 0).sum()),
+            "basins": len(pair[0]),
+            "difference": (pair[0] - pair[1]).median(),
+            "low": float(low),
+            "high": float(high),
+            "surely_better": int((low_each > 0).sum()),
+            "surely_worse": int((high_each < 0).sum()),
             "wilcoxon_p": wilcoxon(*pair),
             "cohens_d": cohens_d(*pair),
         }

@@ -2,13 +2,12 @@
 streamflow.
 
 Kratzert et al. (2019), Sects. 2.7 and 3.4 (2.6.3 in the discussion paper),
-doi:10.5194/hess-23-5089-2019. A *space* is a set of points, one a basin: the `embedding` (input
-gates, Eq. 7, a cell each dimension) or the `attributes` (standardised, as they are before the
-network has seen a river). All tables are tidy; `seed` is empty for attributes.
+doi:10.5194/hess-23-5089-2019. A *space* is a set of points, one per basin: the `embedding` (input
+gates, Eq. 7, one dimension per cell) or the `attributes` (standardised, independent of any
+network). All tables are tidy; `seed` is empty for attributes.
 """
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -17,17 +16,22 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from hydronb.analysis.ealstm_runs import TrainedEALSTM
+from hydronb.analysis.ealstm_ensemble import TrainedEALSTM
 from hydronb.data.attributes import attribute_matrix, categories
 from hydronb.data.dataset import bare_id
+from hydronb.data.scaling import require
 from hydronb.errors import DataError
+from hydronb.files import read_dataset, replacing
+from hydronb.signatures import SIGNATURES, signatures
 
 KS = tuple(range(3, 15))
 """Numbers of clusters that the paper tries; with 2 among them, 2 wins in both spaces."""
 WEIGHTINGS = ("cluster", "size")
+Space = tuple[str, int | None]
+"""`embedding` with its seed, or `attributes` with None."""
 
 
-def input_gates(runs: Sequence[TrainedEALSTM], ds: xr.Dataset) -> xr.DataArray:
+def gates_of_runs(runs: Sequence[TrainedEALSTM], ds: xr.Dataset) -> xr.DataArray:
     """Input gates of each run for the basins of `ds`: (seed, basin, cell), 0 to 1 (Eq. 7)."""
     gates = []
     for run in runs:
@@ -44,16 +48,13 @@ def read_embedding(path: str | Path) -> xr.DataArray:
     Raises
     ------
     DataError
-        No such file, no `input_gate`, other dimensions, ids that are no text or repeat, or values
+        No such file, no `input_gate`, other dimensions, ids that are not text or repeat, or values
         outside 0 to 1.
     """
-    try:
-        with xr.open_dataset(path) as ds:
-            gate = ds["input_gate"].load()
-    except FileNotFoundError:
-        raise DataError(f"no such file: {path}") from None
-    except (KeyError, ValueError, OSError):
-        raise DataError(f"{path} is no NetCDF file with the variable input_gate") from None
+    ds = read_dataset(path)
+    if "input_gate" not in ds:
+        raise DataError(f"{path} has no variable input_gate; give the published file or a run's")
+    gate = ds["input_gate"]
     if "seed" not in gate.dims:
         gate = gate.expand_dims(seed=[int(gate["seed"]) if "seed" in gate.coords else 0])
     if set(gate.dims) != {"seed", "basin", "cell"} or not {"seed", "basin"} <= set(gate.coords):
@@ -61,8 +62,7 @@ def read_embedding(path: str | Path) -> xr.DataArray:
             f"{path}: input_gate is over {gate.dims}; it needs seed, basin and cell, with ids and"
             " seeds"
         )
-    basins = [str(b) for b in gate["basin"].values]
-    if gate["basin"].dtype.kind not in "UOT" or len(set(basins)) < len(basins):
+    if gate["basin"].dtype.kind not in "UOT" or not gate.indexes["basin"].is_unique:
         raise DataError(
             f"{path}: basin ids must be text, each once; numbers lose their leading zeros"
         )
@@ -71,7 +71,8 @@ def read_embedding(path: str | Path) -> xr.DataArray:
         raise DataError(
             f"{path}: input_gate is not within 0 to 1 everywhere; give it after the sigmoid (Eq. 7)"
         )
-    return _described(gate.values, [int(s) for s in gate["seed"].values], np.array(basins, object))
+    basins = np.array([str(b) for b in gate["basin"].values], object)
+    return _described(gate.values, [int(s) for s in gate["seed"].values], basins)
 
 
 def _described(values: np.ndarray, seeds: Sequence[int], basins: np.ndarray) -> xr.DataArray:
@@ -84,7 +85,7 @@ def _described(values: np.ndarray, seeds: Sequence[int], basins: np.ndarray) -> 
     )
 
 
-def standardised(
+def standardised_attributes(
     ds: xr.Dataset, names: Sequence[str], *, fill_missing: bool = False
 ) -> xr.DataArray:
     """Attributes with zero mean and unit standard deviation (ddof 1) over the basins of `ds`:
@@ -95,12 +96,9 @@ def standardised(
     Raises
     ------
     DataError
-        An attribute that is not there, or missing in a basin.
+        The data lack an attribute, or a basin lacks its value.
     """
-    if lacking := [n for n in names if n not in ds]:
-        raise DataError(
-            f"the data have no attribute {lacking[0]!r}, which the model was trained with"
-        )
+    require(ds, names, "attribute")
     values = attribute_matrix(ds, list(names), categories(ds, list(names)))
     if (missing := np.isnan(values)).any() and not fill_missing:
         b, a = np.argwhere(missing)[0]
@@ -117,8 +115,8 @@ def standardised(
 
 
 def select_basins(ds: xr.Dataset, basins: Iterable[str], *, where: str) -> xr.Dataset:
-    """The rows of `ds` for `basins`, joined by the part of the id after the source's prefix, under
-    the ids given.
+    """The rows of `ds` for `basins`, joined by the part of the id after the source's prefix, with
+    the ids as given.
 
     Raises
     ------
@@ -144,10 +142,10 @@ def select_basins(ds: xr.Dataset, basins: Iterable[str], *, where: str) -> xr.Da
 def clusters(
     points: xr.DataArray, ks: Sequence[int] = KS, *, n_init: int = 10, random_state: int = 0
 ) -> xr.DataArray:
-    """k-means of points (basin, anything) for each k: labels (k, basin), the largest cluster is 0.
+    """k-means of points (basin, ...) for each k: labels (k, basin), the largest cluster is 0.
 
-    scikit-learn's k-means++ with Euclidean distances. `n_init` restarts, the best of them is kept;
-    the paper's silhouettes have 10, its maps 200.
+    scikit-learn's k-means++ with Euclidean distances. The best of `n_init` restarts is kept; the
+    paper's silhouettes have 10, its maps 200.
 
     Raises
     ------
@@ -164,7 +162,7 @@ def clusters(
                 f"k = {k} clusters of {len(basins)} basins: choose k from 2 to {len(basins) - 1}"
             )
     values = points.transpose("basin", ...).values
-    # so few points are clustered fastest by one thread, and always alike
+    # one thread is fastest for so few points, and always gives the same result
     with threadpool_limits(1):
         labels = [
             _by_size(KMeans(k, n_init=n_init, random_state=random_state).fit_predict(values))
@@ -179,14 +177,14 @@ def clusters(
 
 
 def _by_size(labels: np.ndarray) -> np.ndarray:
-    """The same clusters, the largest first; of two alike the one with the earlier basin."""
+    """The same clusters, the largest first; of two as large, the one with the earlier basin."""
     names, first, counts = np.unique(labels, return_index=True, return_counts=True)
     rank = np.empty(len(names), int)
     rank[np.lexsort((first, -counts))] = np.arange(len(names))
     return rank[np.searchsorted(names, labels)]
 
 
-def silhouettes(points: xr.DataArray, labels: xr.DataArray) -> pd.DataFrame:
+def silhouette_table(points: xr.DataArray, labels: xr.DataArray) -> pd.DataFrame:
     """Mean and minimum over basins of the silhouette (Rousseeuw, 1987): columns k, mean, min.
 
     A basin's silhouette is (b - a) / max(a, b): a is its mean distance to the others of its
@@ -203,9 +201,7 @@ def silhouettes(points: xr.DataArray, labels: xr.DataArray) -> pd.DataFrame:
     )
 
 
-def all_spaces(
-    embedding: xr.DataArray, attributes: xr.DataArray
-) -> dict[tuple[str, int | None], xr.DataArray]:
+def all_spaces(embedding: xr.DataArray, attributes: xr.DataArray) -> dict[Space, xr.DataArray]:
     """Points (basin, ...) by space and seed: each seed's embedding, then the attributes, whose seed
     is None.
 
@@ -214,11 +210,9 @@ def all_spaces(
     DataError
         They are not of the same basins.
     """
-    here, there = set(embedding["basin"].values), set(attributes["basin"].values)
-    if here != there:
+    if only := set(embedding["basin"].values) ^ set(attributes["basin"].values):
         raise DataError(
-            f"basin {sorted(here ^ there)[0]} is not in both, embedding and attributes; join them"
-            " first"
+            f"basin {min(only)} is not in both, embedding and attributes; join them first"
         )
     spaces = {
         ("embedding", int(s)): embedding.sel(seed=s, drop=True) for s in embedding["seed"].values
@@ -226,39 +220,30 @@ def all_spaces(
     return spaces | {("attributes", None): attributes.sel(basin=embedding["basin"])}
 
 
-def tidy(tables: dict[tuple[str, int | None], pd.DataFrame]) -> pd.DataFrame:
+def join_spaces(tables: Mapping[Space, pd.DataFrame]) -> pd.DataFrame:
     """Tables by space and seed below each other, with columns `space` and `seed` in front."""
-    made = pd.concat(
-        [
-            t.assign(space=space, seed=pd.array([seed] * len(t), dtype="Int64"))
-            for (space, seed), t in tables.items()
-        ],
-        ignore_index=True,
-    )
-    return made[["space", "seed", *(c for c in made.columns if c not in ("space", "seed"))]]
+    parts = []
+    for (space, seed), table in tables.items():
+        front = pd.DataFrame({"space": space, "seed": seed}, index=table.index, dtype=object)
+        parts.append(front.join(table))
+    return pd.concat(parts, ignore_index=True).astype({"seed": "Int64"})
 
 
-def cluster_table(labels: xr.DataArray) -> pd.DataFrame:
-    """Labels (k, basin) as columns k, basin, cluster."""
-    return labels.to_dataframe().reset_index()[["k", "basin", "cluster"]]
+def best_k(silhouettes: pd.DataFrame, per: str = "space") -> dict[Hashable, int]:
+    """The k with the largest mean silhouette, averaged over seeds, for each space; with `per`
+    "seed", what each seed would choose on its own.
+
+    Parameters
+    ----------
+    silhouettes
+        Columns space, seed, k, mean, from `join_spaces`.
+    """
+    means = silhouettes.groupby([per, "k"])["mean"].mean().unstack("k")  # noqa: PD010
+    best = means.idxmax(axis=1)
+    return dict(zip(best.index.tolist(), best.tolist(), strict=True))
 
 
-def best_k(silhouette: pd.DataFrame) -> dict[str, int]:
-    """The k with the largest mean silhouette, averaged over seeds, by space."""
-    means = silhouette.groupby(["space", "k"])["mean"].mean()
-    return {
-        str(space): int(of_space.idxmax()[1]) for space, of_space in means.groupby(level="space")
-    }
-
-
-def best_k_of_seeds(silhouette: pd.DataFrame) -> dict[int, int]:
-    """The k that each seed on its own would choose, by seed."""
-    own = silhouette[silhouette["space"] == "embedding"]
-    best = own.loc[own.groupby("seed")["mean"].idxmax()]
-    return {int(seed): int(k) for seed, k in zip(best["seed"], best["k"], strict=True)}
-
-
-def stability(labels: dict[tuple[str, int | None], xr.DataArray]) -> pd.DataFrame:
+def cluster_stability(labels: Mapping[Space, xr.DataArray]) -> pd.DataFrame:
     """How far two clusterings agree: columns k, one, other, adjusted_rand; 1 is the same clusters,
     0 chance.
 
@@ -278,34 +263,22 @@ def stability(labels: dict[tuple[str, int | None], xr.DataArray]) -> pd.DataFram
     return pd.DataFrame(rows, columns=["k", "one", "other", "adjusted_rand"])
 
 
-def agreement(
-    labels: dict[tuple[str, int | None], xr.DataArray], truth: xr.DataArray
-) -> pd.DataFrame:
-    """Adjusted Rand index of every clustering against a classification that is known: space, seed,
-    k, adjusted_rand."""
+def truth_agreement(labels: Mapping[Space, xr.DataArray], truth: xr.DataArray) -> pd.DataFrame:
+    """Adjusted Rand index of every clustering against a known classification (basin): columns
+    space, seed, k, adjusted_rand."""
     from sklearn.metrics import adjusted_rand_score
 
-    return tidy(
-        {
-            key: pd.DataFrame(
-                {
-                    "k": of_seed["k"].values,
-                    "adjusted_rand": [
-                        adjusted_rand_score(
-                            truth.sel(basin=of_seed["basin"]).values.astype(str), of_k.values
-                        )
-                        for of_k in of_seed
-                    ],
-                }
-            )
-            for key, of_seed in labels.items()
-        }
-    )
+    tables = {}
+    for key, of_seed in labels.items():
+        known = truth.sel(basin=of_seed["basin"]).values.astype(str)
+        rand = [adjusted_rand_score(known, of_k.values) for of_k in of_seed]
+        tables[key] = pd.DataFrame({"k": of_seed["k"].values, "adjusted_rand": rand})
+    return join_spaces(tables)
 
 
-def aligned(labels: xr.DataArray, reference: xr.DataArray) -> xr.DataArray:
-    """Labels (basin) renamed so that as many basins as can be have the label they have in
-    `reference`, for maps that are to be compared by colour."""
+def matched_labels(labels: xr.DataArray, reference: xr.DataArray) -> xr.DataArray:
+    """Labels (basin) renamed so that as many basins as possible have the label they have in
+    `reference`, for maps to be compared by colour."""
     from scipy.optimize import linear_sum_assignment
 
     n = int(max(labels.max(), reference.max())) + 1
@@ -319,16 +292,14 @@ def aligned(labels: xr.DataArray, reference: xr.DataArray) -> xr.DataArray:
 
 
 def signatures_of(ds: xr.Dataset) -> xr.Dataset:
-    """The 13 signatures of CAMELS: its own table's where `ds` has them, else made from streamflow
-    and precipitation.
+    """The 13 signatures of CAMELS: its own table's where `ds` has them, else from streamflow and
+    precipitation.
 
     Raises
     ------
     DataError
-        Neither is there.
+        The data have neither.
     """
-    from hydronb.signatures import SIGNATURES, signatures
-
     if all(name in ds for name in SIGNATURES):
         return ds[list(SIGNATURES)]
     if lacking := [n for n in ("streamflow", "prcp") if n not in ds]:
@@ -339,43 +310,41 @@ def signatures_of(ds: xr.Dataset) -> xr.Dataset:
     return signatures(ds["streamflow"], ds["prcp"])
 
 
-def require_signatures(signatures: xr.Dataset, *, missing: str = "error") -> xr.Dataset:
-    """`signatures`, a variable each over basin, if every basin has every one.
+def require_signatures(ds: xr.Dataset, *, missing: str = "error") -> xr.Dataset:
+    """`ds`, with one signature per variable over basin, if every basin has every signature.
 
     Raises
     ------
     DataError
-        A basin lacks one, unless `missing` is `skip`; or none is there.
+        A basin lacks one, unless `missing` is `skip`; or there is no signature.
     """
-    if not signatures.data_vars:
+    if not ds.data_vars:
         raise DataError("no signatures are given, so there is nothing for clusters to explain")
-    if missing == "skip":
-        return signatures
-    for name, values in signatures.data_vars.items():
+    for name, values in ds.data_vars.items() if missing != "skip" else ():
         if (lacking := np.isnan(values)).any():
-            names = signatures["basin"].values[lacking.values]
+            names = ds["basin"].values[lacking.values]
             more = f" (nor have {len(names) - 1} others)" if len(names) > 1 else ""
             raise DataError(
                 f"basin {names[0]} has no {name}{more}; leave out the basin or the signature, or"
                 " set missing_signatures: skip"
             )
-    return signatures
+    return ds
 
 
-def variance_reduction(labels: xr.DataArray, signatures: xr.Dataset) -> pd.DataFrame:
-    """Share of each signature's variance over basins that goes when the clusters are known.
+def variance_reductions(labels: xr.DataArray, ds: xr.Dataset) -> pd.DataFrame:
+    """Share of each signature's variance over basins that the clusters explain.
 
     Weighting `cluster`, the paper's: 1 - mean over clusters of var(in the cluster) / var(of all),
-    ddof 1; a cluster of five basins counts as one of two hundred. Weighting `size`: 1 - sum of
-    squares within / sum of squares in all, the explained variance as it is usually meant, never
-    below 0. A cluster of one basin has no variance and is left out of the first.
+    ddof 1; a cluster of five basins counts as much as one of two hundred. Weighting `size`: 1 - sum
+    of squares within clusters / total sum of squares, the explained variance as it is usually
+    meant, never below 0. A cluster of one basin has no variance and is left out of the first.
 
     Parameters
     ----------
     labels
         (k, basin).
-    signatures
-        A variable each over basin; basins without a value do not count in it.
+    ds
+        One signature per variable, over basin; basins without a value do not count in it.
 
     Returns
     -------
@@ -383,13 +352,12 @@ def variance_reduction(labels: xr.DataArray, signatures: xr.Dataset) -> pd.DataF
         Columns k, signature, weighting, value.
     """
     rows = []
-    for name, of_all in signatures.sel(basin=labels["basin"]).data_vars.items():
-        y = of_all.values.astype(np.float64)
+    for name, values in ds.sel(basin=labels["basin"]).data_vars.items():
+        y = values.values.astype(np.float64)
+        seen = ~np.isnan(y)
         for k, of_k in zip(labels["k"].values, labels.values, strict=True):
-            for weighting, value in zip(
-                WEIGHTINGS, _reductions(y[~np.isnan(y)], of_k[~np.isnan(y)]), strict=True
-            ):
-                rows.append((int(k), str(name), weighting, value))
+            both = zip(WEIGHTINGS, _reductions(y[seen], of_k[seen]), strict=True)
+            rows += [(int(k), str(name), weighting, value) for weighting, value in both]
     return pd.DataFrame(rows, columns=["k", "signature", "weighting", "value"])
 
 
@@ -407,7 +375,7 @@ def _reductions(y: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
 # ---
 
 
-def project(
+def umap_plane(
     points: xr.DataArray, *, n_neighbors: int = 10, min_dist: float = 0.1, random_state: int = 0
 ) -> pd.DataFrame:
     """UMAP (McInnes et al., 2018) of points (basin, ...) onto a plane: columns basin, x, y; with
@@ -423,34 +391,32 @@ def project(
         import umap
 
         values = points.transpose("basin", ...).values
-        n = min(n_neighbors, len(values) - 1)
         plane = umap.UMAP(
-            n_neighbors=n, min_dist=min_dist, random_state=random_state, init=_init(len(values))
+            n_neighbors=min(n_neighbors, len(values) - 1),
+            min_dist=min_dist,
+            random_state=random_state,
+            # the spectral start needs more points than a handful
+            init="spectral" if len(values) > 10 else "random",
         ).fit_transform(values)
     return pd.DataFrame({"basin": points["basin"].values, "x": plane[:, 0], "y": plane[:, 1]})
-
-
-def _init(n_points: int) -> str:
-    """UMAP's spectral start needs more points than a handful."""
-    return "spectral" if n_points > 10 else "random"
 
 
 def save_embedding(
     folder: Path,
     embedding: xr.DataArray,
     catchments: xr.Dataset,
-    signatures: xr.Dataset,
+    of_basins: xr.Dataset,
     names: Sequence[str],
 ) -> None:
-    """Write `embedding.nc`: input gates, and over basin the attributes `names`, the signatures,
-    where the gauges lie, and a true regime where it is known: what it takes to draw every figure
-    again."""
+    """Write `embedding.nc`: input gates, and over basin the attributes `names`, the signatures
+    `of_basins`, the position of the gauges, and a true regime where it is known: all that is needed
+    to draw every figure again."""
     over_basin = [n for n in (*names, "true_regime") if n in catchments]
     whole = xr.merge(
         [
             embedding.astype(np.float32),
             catchments[over_basin].reset_coords(drop=True),
-            signatures.reset_coords(drop=True),
+            of_basins.reset_coords(drop=True),
         ],
         compat="override",
         join="exact",
@@ -458,6 +424,5 @@ def save_embedding(
     whole = whole.assign_coords(
         {c: catchments[c] for c in ("lat", "lon", "gauge_name") if c in catchments.coords}
     )
-    partial = folder / "embedding.nc.partial"
-    whole.to_netcdf(partial, encoding={"input_gate": {"zlib": True, "complevel": 1}})
-    os.replace(partial, folder / "embedding.nc")
+    with replacing(folder / "embedding.nc") as partial:
+        whole.to_netcdf(partial, encoding={"input_gate": {"zlib": True, "complevel": 1}})

@@ -29,8 +29,7 @@ def page(name: str, outputs: str | Path = "outputs", **state: Any) -> Any:
     import panel as pn
 
     from hydronb.app.outputs import open_outputs
-    from hydronb.app.shell import CSS, App
-    from hydronb.app.state import PAGES
+    from hydronb.app.shell import CSS, PAGES, App
     from hydronb.parameters import resolve
 
     if name not in PAGES:

@@ -1,51 +1,23 @@
 """The page of benchmarks: any metric of any runs, the papers' tables, two models basin by basin."""
 
-import html
-
-import holoviews as hv
 import pandas as pd
 import panel as pn
 
 from hydronb import plots
+from hydronb.analysis.seasons import mean_years
 from hydronb.app import catchment
-from hydronb.app.outputs import Outputs
 from hydronb.app.state import State
-from hydronb.app.view import Page, heading, html_table, note, on_click, row
+from hydronb.app.view import Page, choose_by_click, heading, html_table, note, row
 from hydronb.errors import DataError
-from hydronb.plots.refill import plots_of
-
-METRICS = {
-    "NSE": "nse",
-    "KGE": "kge",
-    "correlation": "r",
-    "alpha of NSE": "alpha_nse",
-    "beta of NSE": "beta_nse",
-    "RMSE (mm/d)": "rmse",
-    "FHV (%)": "fhv",
-    "FMS (%)": "fms",
-    "FLV (%)": "flv",
-    "peak bias (mm/d)": "bpv",
-    "mid bias (mm/d)": "bmv",
-    "low bias (mm/d)": "blv",
-}
+from hydronb.metrics import METRICS
+from hydronb.plots.refill import bokeh_plots
 
 
-def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
+def build(page: Page) -> pn.Column:
     def runs() -> dict[str, str]:
-        return catchment.run_labels(outputs, outputs.trained())
-
-    def tables() -> dict[str, str]:
-        return {n: n for n in _with_tables(outputs)}
-
-    def clicked(basin: str) -> None:
-        state.basin = basin
-
-    def listen(model: object) -> None:
-        for plot in plots_of(model):
-            on_click(plot, clicked)
+        return catchment.run_labels(page, page.outputs.trained())
 
     shown = ["runs", "metric", "selection"]
-    time = ["runs", "basin", "since", "years"]
     return pn.Column(
         heading("Benchmarks"),
         row(
@@ -55,18 +27,23 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
                 runs,
                 many=True,
                 width=760,
-                default=lambda: list(catchment.compared(state, outputs).values()),
+                value=lambda: list(catchment.compared(page).values()),
             )
         ),
         row(
-            page.choice("metric", "Metric", lambda: METRICS, width=170),
+            page.choice(
+                "metric",
+                "Metric",
+                lambda: {plots.metric_label(n): n for n in METRICS},
+                width=170,
+            ),
             page.choice(
                 "across",
                 "Scatter, across",
                 runs,
                 width=380,
                 on=["runs", "metric"],
-                default=lambda: _pair(state, outputs).across,
+                value=lambda: _pair(page)[0],
             ),
             page.choice(
                 "up",
@@ -74,168 +51,154 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
                 runs,
                 width=380,
                 on=["runs", "metric", "across"],
-                default=lambda: _pair(state, outputs).up,
+                value=lambda: _pair(page)[1],
             ),
         ),
         row(
             page.part(
-                lambda: _cdf(state, outputs),
+                lambda: _cdf(page),
                 shown,
-                table=lambda: _scores(state, outputs),
+                table=lambda: pd.DataFrame(catchment.scores(page, page.state.metric)),
                 name="scores",
             ),
             page.part(
-                lambda: _scatter(state, outputs),
+                lambda: _scatter(page),
                 [*shown, "across", "up"],
-                drawn=listen,
-                table=lambda: _pair(state, outputs).table,
+                drawn=lambda model: choose_by_click(bokeh_plots(model)[0], page.state),
+                table=lambda: _pair(page)[2],
                 name="scatter",
             ),
         ),
-        row(page.part(lambda: _medians(state, outputs), ["runs", "selection"], width=700)),
+        row(page.part(lambda: _medians(page), ["runs", "selection"], width=700)),
         row(
             page.slider(
                 "since",
                 "From",
-                lambda: catchment.first_and_last(state, outputs),
+                lambda: catchment.years_of(
+                    page, list(catchment.compared(page).values()), "simulation.nc"
+                ),
                 on=["runs", "basin"],
             ),
             page.slider("years", "Years", lambda: (1, 30)),
         ),
         row(
             page.part(
-                lambda: _hydrograph(state, outputs),
-                time,
+                lambda: _hydrograph(page),
+                ["runs", "basin", "since", "years"],
                 width=700,
-                table=lambda: catchment.flow_table(state, outputs),
+                table=lambda: catchment.flow_table(page),
                 name="hydrograph",
             )
         ),
         row(
-            page.part(lambda: _regime(state, outputs), ["runs", "basin"]),
-            page.part(lambda: _of_basin(state, outputs), ["runs", "basin"]),
+            page.of_basin(lambda: _regime(page), ["runs"]),
+            page.of_basin(
+                lambda: html_table(catchment.metrics_of(page).T.rename(index=plots.metric_label)),
+                ["runs"],
+            ),
         ),
         heading("The papers' tables"),
         page.choice(
-            "table", "Made by", tables, default=lambda: _made_by(state, outputs), width=420
+            "table",
+            "Made by",
+            lambda: {n: n for n in _with_tables(page)},
+            value=lambda: _made_by(page),
+            width=420,
         ),
-        row(page.part(lambda: _tables(state, outputs), ["table"], width=700)),
+        row(page.part(lambda: _tables(page), ["table"], width=700)),
         sizing_mode="stretch_width",
     )
 
 
-def _named(metric: str) -> str:
-    return next((label for label, name in METRICS.items() if name == metric), metric)
-
-
-def _cdf(state: State, outputs: Outputs) -> hv.Overlay:
-    scores = catchment.scores(state, outputs, state.metric)
+def _cdf(page: Page) -> plots.Figure:
+    scores = catchment.scores(page, page.state.metric)
     n = max(len(s) for s in scores.values())
-    chosen = "selected " if state.selection else ""
-    return plots.cdf(scores, label=_named(state.metric), title=f"{n} {chosen}catchments")
-
-
-def _scores(state: State, outputs: Outputs) -> pd.DataFrame:
-    return pd.DataFrame(catchment.scores(state, outputs, state.metric))
-
-
-class _Pair:
-    """Two runs' scores, joined by catchment."""
-
-    def __init__(
-        self, across: str, up: str, labels: dict[str, str], scores: dict[str, pd.Series]
-    ) -> None:
-        self.across, self.up = across, up
-        x, y = self.x, self.y = labels[across], labels[up]
-        self.table = pd.DataFrame({x: scores[x], y: scores[y]}).dropna()
-
-
-def _pair(state: State, outputs: Outputs) -> _Pair:
-    """The two that the visitor has chosen, else the first two."""
-    wanted = [n for n in (state.across, state.up) if n]
-    runs = state.runs or list(catchment.compared(state, outputs).values())
-    extra = State(runs=list(dict.fromkeys([*runs, *wanted])), selection=state.selection)
-    scores = catchment.scores(extra, outputs, state.metric)
-    labels = {
-        name: label for label, name in catchment.compared(extra, outputs).items() if label in scores
-    }
-    if missing := [n for n in wanted if n not in labels]:
-        raise DataError(f"{missing[0][:120]} has no {state.metric} or is not there; choose another")
-    if len(labels) < 2:
-        raise DataError("a scatter needs two runs with this metric; choose a second one")
-    x = state.across or next(n for n in labels if n != state.up)
-    y = state.up or next((n for n in labels if n != x), x)
-    return _Pair(x, y, labels, scores)
-
-
-def _scatter(state: State, outputs: Outputs) -> hv.Overlay:
-    pair = _pair(state, outputs)
-    if pair.table.empty:
-        raise DataError("these two runs have no catchment in common; choose others")
-    name = _named(state.metric)
-    better = (pair.table[pair.y] > pair.table[pair.x]).mean()
-    return plots.one_to_one(
-        pair.table[pair.x], pair.table[pair.y], x=f"{name}, {pair.x}", y=f"{name}, {pair.y}"
-    ).opts(title=f"above the line: {better:.0%} of {len(pair.table)} catchments; click one")
-
-
-def _medians(state: State, outputs: Outputs) -> str:
-    rows = {}
-    for label, name in catchment.compared(state, outputs).items():
-        table = outputs.table(name, "metrics.csv", ["basin"]).set_index("basin")
-        inside = table[catchment.chosen_basins(table.index, state.selection)].select_dtypes(
-            "number"
-        )
-        rows[label] = inside.median().to_dict() | {"catchments": len(inside)}
-    table = pd.DataFrame(rows).T.rename(columns={name: label for label, name in METRICS.items()})
-    return note(
-        "Medians over catchments" + (", of the selected ones" if state.selection else "")
-    ) + html_table(table)
-
-
-def _hydrograph(state: State, outputs: Outputs) -> object:
-    if not state.basin:
-        return note("Click a point of the scatter for its catchment's hydrographs.")
-    return catchment.hydrograph(state, outputs)
-
-
-def _regime(state: State, outputs: Outputs) -> object:
-    if not state.basin:
-        return None
-    every = State(runs=state.runs, basin=state.basin, years=100)
-    return plots.regime(*catchment.flows(every, outputs), title="mean year")
-
-
-def _of_basin(state: State, outputs: Outputs) -> str | None:
-    if not state.basin:
-        return None
-    return html_table(
-        catchment.metrics_of(state, outputs).T.rename(
-            index={n: label for label, n in METRICS.items()}
-        )
+    chosen = "selected " if page.state.selection else ""
+    return plots.cdf(
+        scores, label=plots.metric_label(page.state.metric), title=f"{n} {chosen}catchments"
     )
 
 
-def _tables(state: State, outputs: Outputs) -> str:
-    name = _made_by(state, outputs)
-    texts = []
-    for path in sorted(outputs.folder(name).glob("table*.csv")):
-        title = html.escape(path.stem.replace("table", "Table "))
-        texts.append(f"<h3>{title}</h3>" + html_table(outputs.table(name, path.name), index=False))
+def _pair(page: Page) -> tuple[str, str, pd.DataFrame]:
+    """The two runs that the visitor has chosen, else the first two, and their scores, one column
+    each, joined by catchment."""
+    asked = [n for n in (page.state.across, page.state.up) if n]
+    runs = page.state.runs or list(catchment.compared(page).values())
+    chosen = State(runs=list(dict.fromkeys([*runs, *asked])), selection=page.state.selection)
+    both = Page(chosen, page.outputs)
+    scores = catchment.scores(both, page.state.metric)
+    labels = {name: label for label, name in catchment.compared(both).items() if label in scores}
+    if missing := [n for n in asked if n not in labels]:
+        raise DataError(
+            f"{missing[0][:120]} has no {page.state.metric} or is not there; choose another"
+        )
+    if len(labels) < 2:
+        raise DataError("a scatter needs two runs with this metric; choose a second one")
+    across = page.state.across or next(n for n in labels if n != page.state.up)
+    up = page.state.up or next(n for n in labels if n != across)
+    table = pd.DataFrame({label: scores[label] for label in (labels[across], labels[up])})
+    return across, up, table.dropna()
+
+
+def _scatter(page: Page) -> plots.Figure:
+    *_, table = _pair(page)
+    if table.empty:
+        raise DataError("these two runs have no catchment in common; choose others")
+    name, x, y = plots.metric_label(page.state.metric), table.columns[0], table.columns[-1]
+    better = (table[y] > table[x]).mean()
+    return plots.one_to_one(table[x], table[y], x=f"{name}, {x}", y=f"{name}, {y}").opts(
+        title=f"above the line: {better:.0%} of {len(table)} catchments; click one"
+    )
+
+
+def _medians(page: Page) -> str:
+    rows = {}
+    for label, name in catchment.compared(page).items():
+        table = catchment.metrics_by_basin(page, name).select_dtypes("number")
+        table = table[catchment.chosen_basins(table.index, page.state.selection)]
+        rows[label] = table.median().to_dict() | {"catchments": len(table)}
+    chosen = ", of the selected ones" if page.state.selection else ""
+    return html_table(
+        pd.DataFrame(rows).T.rename(columns=plots.metric_label), f"Medians over catchments{chosen}"
+    )
+
+
+def _hydrograph(page: Page) -> plots.Figure | str:
+    if not page.state.basin:
+        return note("Click a point of the scatter for its catchment's hydrographs.")
+    return catchment.flow_figure(page)
+
+
+def _regime(page: Page) -> plots.Figure:
+    every_year = State(runs=page.state.runs, basin=page.state.basin, years=100)
+    flows = catchment.flows(Page(every_year, page.outputs))
+    return plots.regime(*mean_years(*flows), title="mean year")
+
+
+def _tables(page: Page) -> str:
+    name = _made_by(page)
+    texts = [
+        html_table(
+            page.outputs.table(name, path.name),
+            title=path.stem.replace("table", "Table "),
+            index=False,
+        )
+        for path in sorted(page.outputs.folder(name).glob("table*.csv"))
+    ]
     return "".join(texts) or note(f"{name} holds no table.")
 
 
-def _with_tables(outputs: Outputs) -> list[str]:
-    return [n for n in outputs.names() if any((outputs.root / n).glob("table*.csv"))]
+def _with_tables(page: Page) -> list[str]:
+    return [n for n in page.outputs.names() if any((page.outputs.root / n).glob("table*.csv"))]
 
 
-def _made_by(state: State, outputs: Outputs) -> str:
-    there = _with_tables(outputs)
-    if not there and not state.table:
+def _made_by(page: Page) -> str:
+    names = _with_tables(page)
+    if not names and not page.state.table:
         raise DataError(
             "no table here yet; the notebooks ealstm_02_benchmark and delta_hbv_02_benchmark make"
             " them: `hydronb run params/demo.yaml`"
         )
-    return state.table or max(
-        there, key=lambda n: (not n.startswith(catchment.BY_HAND), "benchmark" in n, n)
+    return page.state.table or max(
+        names, key=lambda n: (not n.startswith(catchment.BY_HAND), "benchmark" in n, n)
     )

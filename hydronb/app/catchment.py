@@ -1,20 +1,21 @@
-"""One catchment in many runs: hydrograph and metrics, the same on every page."""
+"""One catchment in many runs: labels, hydrograph and metrics, the same on every page."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
-import holoviews as hv
 import pandas as pd
 import xarray as xr
 
 from hydronb import plots
-from hydronb.analysis.benchmark import model_label
-from hydronb.app.outputs import Outputs, find_basin
-from hydronb.app.state import State
+from hydronb.app.outputs import find_basin
+from hydronb.app.view import Page
 from hydronb.data.dataset import bare_id
-from hydronb.errors import DataError, HydronbError
+from hydronb.errors import DataError, HydronbError, ParameterError
+from hydronb.vocabulary import model_label
 
 MOST = 4
-"""Runs that are compared where the visitor has chosen none."""
+"""Number of runs compared where the visitor has chosen none."""
 
 PARTS = (
     lambda _: "",
@@ -28,28 +29,64 @@ BY_HAND = "notebooks/"
 """Where notebooks write that were opened by hand, with small smoke configurations."""
 
 
-def run_labels(outputs: Outputs, names: Sequence[str]) -> dict[str, str]:
-    """Name of each run by what figures call it: its model, with as much of its folder as tells it
-    from its like."""
-    models = {name: _model(outputs, name) for name in names}
-    made = {}
+def run_labels(page: Page, names: Sequence[str]) -> dict[str, str]:
+    """Name of each run by its label in figures: its model, with as much of its folder as tells it
+    from other runs of the model."""
+    models = {name: _model(page, name) for name in names}
+    labels = {}
     for name, model in models.items():
-        like = [n for n in names if n != name and models[n] == model]
-        folder = next(part(name) for part in PARTS if all(part(name) != part(n) for n in like))
+        alike = [n for n in names if n != name and models[n] == model]
+        folder = next(part(name) for part in PARTS if all(part(name) != part(n) for n in alike))
         label = " · ".join(filter(None, [model, folder])) or name
-        made[label.replace("{", "(").replace("}", ")")] = name  # braces mean fields in figures
-    return made
+        labels[label.replace("{", "(").replace("}", ")")] = name  # {} mean fields in figures
+    return labels
 
 
-def _model(outputs: Outputs, name: str) -> str:
-    parameters = outputs.parameters(name)
+def run_label(page: Page, name: str) -> str:
+    """Label of a run that stands alone."""
+    return next(iter(run_labels(page, [name])))
+
+
+def _model(page: Page, name: str) -> str:
+    parameters = page.outputs.parameters(name)
     try:
         return model_label(parameters) if isinstance(parameters.get("model"), str) else ""
-    except (KeyError, TypeError):  # parameters of another version
+    except (ParameterError, KeyError, TypeError):  # parameters of another version
         return str(parameters["model"])
 
 
-def compared(state: State, outputs: Outputs) -> dict[str, str]:
+def newest_first(page: Page, names: Sequence[str], file: str) -> list[str]:
+    """Runs by the age of one of their files, those made by hand last."""
+    return sorted(
+        names, key=lambda n: (n.startswith(BY_HAND), -modified(page.outputs.root / n / file))
+    )
+
+
+def modified(path: Path) -> float:
+    """When a file was written, in seconds; 0 where there is none."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def runs_with(page: Page, *files: str, what: str, notebook: str) -> list[str]:
+    """Runs that hold these files, by the age of the last of them.
+
+    Raises
+    ------
+    DataError
+        There is none; it says which notebook makes one.
+    """
+    names = newest_first(page, page.outputs.having(*files), files[-1])
+    if not names:
+        raise DataError(
+            f"no {what} here yet; the notebook {notebook} makes one: `hydronb run params/demo.yaml`"
+        )
+    return names
+
+
+def compared(page: Page) -> dict[str, str]:
     """The runs that are compared, by label: the visitor's, else the first few of the newest plan.
 
     Raises
@@ -57,140 +94,136 @@ def compared(state: State, outputs: Outputs) -> dict[str, str]:
     DataError
         There is none.
     """
-    there = outputs.trained()
-    if not there:
+    trained = page.outputs.trained()
+    if not trained:
         raise DataError(
             "no trained run here yet; `make demo` (or `hydronb run params/demo.yaml`) makes some"
         )
-    if state.runs:
-        gone = [n for n in state.runs if n not in there]
-        if len(gone) == len(state.runs):
+    if page.state.runs:
+        runs = [n for n in page.state.runs if n in trained]
+        if not runs:
             raise DataError(
-                f"there is no run {gone[0][:120]!r} in this outputs folder; choose others"
+                f"there is no run {page.state.runs[0][:120]!r} in this outputs folder; choose"
+                " others"
             )
-        return run_labels(outputs, [n for n in state.runs if n in there])
-    plan = _plan(state, outputs, there)
-    apart = {_model(outputs, n): n for n in reversed(plan)}
-    first = [n for n in plan if n in apart.values()]
-    return run_labels(outputs, sorted((first + [n for n in plan if n not in first])[:MOST]))
+        return run_labels(page, runs)
+    plan = _newest_plan(page, trained)
+    first_of_model = {_model(page, n): n for n in reversed(plan)}.values()
+    return run_labels(page, sorted(sorted(plan, key=lambda n: n not in first_of_model)[:MOST]))
 
 
-def _plan(state: State, outputs: Outputs, there: Sequence[str]) -> list[str]:
-    """The runs of the newest plan, of those that simulate the visitor's catchment where there is
-    one that does."""
+def _newest_plan(page: Page, names: Sequence[str]) -> list[str]:
+    """The runs of the newest plan; of those that simulate the visitor's catchment where any does.
+    Only those with most catchments, so that a single gridded one does not stand beside them."""
     plans: dict[str, list[str]] = {}
-    for name in newest_first(outputs, there, "metrics.csv"):
+    for name in newest_first(page, names, "metrics.csv"):
         plans.setdefault(name.split("/")[0], []).append(name)
-    for names in plans.values():
-        ids = outputs.table(names[0], "metrics.csv", ["basin"])["basin"] if state.basin else ()
-        if bare_id(state.basin) in {bare_id(b) for b in ids}:
-            return _of_most_basins(outputs, names)
-    return _of_most_basins(outputs, next(iter(plans.values())))
-
-
-def _of_most_basins(outputs: Outputs, names: Sequence[str]) -> list[str]:
-    """Those that can be compared over most catchments, a grid's single one not beside them."""
-    sizes = {name: len(outputs.table(name, "metrics.csv")) for name in names}
+    simulating = (
+        runs
+        for runs in plans.values()
+        if page.state.basin
+        and bare_id(page.state.basin) in map(bare_id, metrics_by_basin(page, runs[0]).index)
+    )
+    chosen = next(simulating, next(iter(plans.values())))
+    sizes = {name: len(metrics_by_basin(page, name)) for name in chosen}
     return sorted(name for name, size in sizes.items() if size == max(sizes.values()))
 
 
-def newest_first(outputs: Outputs, names: Sequence[str], file: str) -> list[str]:
-    """Runs by the age of a file of theirs, those that were made by hand last."""
-
-    def age(name: str) -> tuple[bool, float]:
-        path = outputs.root / name / file
-        return name.startswith(BY_HAND), -path.stat().st_mtime if path.exists() else 0.0
-
-    return sorted(names, key=age)
+def metrics_by_basin(page: Page, name: str) -> pd.DataFrame:
+    """Metrics of a run, one row per basin."""
+    return page.outputs.table(name, "metrics.csv", ["basin"]).set_index("basin")
 
 
-def scores(state: State, outputs: Outputs, metric: str) -> dict[str, pd.Series]:
+def scores(page: Page, metric: str) -> dict[str, pd.Series]:
     """A metric of each basin by the run's label; of the selected basins alone where some are."""
-    made = {}
-    for label, name in compared(state, outputs).items():
-        table = outputs.table(name, "metrics.csv", ["basin"])
-        if metric in table:
-            series = table.set_index("basin")[metric]
-            made[label] = series[chosen_basins(series.index, state.selection)]
-    if not made:
+    tables = {label: metrics_by_basin(page, name) for label, name in compared(page).items()}
+    series = {
+        label: table.loc[chosen_basins(table.index, page.state.selection), metric]
+        for label, table in tables.items()
+        if metric in table
+    }
+    if not series:
         raise DataError(f"none of these runs has the metric {metric[:40]!r}; choose another")
-    return made
+    return series
 
 
 def chosen_basins(ids: pd.Index, selection: Sequence[str]) -> pd.Series:
-    """Which of `ids` are in the selection; all where nothing is selected, or nothing that is
-    here."""
-    wanted = {bare_id(b) for b in selection}
-    inside = pd.Series([bare_id(str(b)) in wanted for b in ids], index=ids, dtype=bool)
+    """Which of `ids` are selected; all where nothing is, or nothing that is here."""
+    selected = {bare_id(b) for b in selection}
+    inside = pd.Series([bare_id(str(b)) in selected for b in ids], index=ids, dtype=bool)
     return inside if inside.any() else pd.Series(True, index=ids)
 
 
-def metrics_of(state: State, outputs: Outputs) -> pd.DataFrame:
-    """Metrics of the clicked catchment, a row a run."""
+def metrics_of(page: Page) -> pd.DataFrame:
+    """Metrics of the clicked catchment, one row per run."""
     rows = {}
-    for label, name in compared(state, outputs).items():
-        table = outputs.table(name, "metrics.csv", ["basin"]).set_index("basin")
-        try:
-            rows[label] = table.loc[find_basin(table.index.to_numpy(), state.basin, label)]
-        except DataError:
-            continue
+    for label, name in compared(page).items():
+        table = metrics_by_basin(page, name)
+        with suppress(DataError):
+            rows[label] = table.loc[find_basin(table.index.to_numpy(), page.state.basin, label)]
     if not rows:
         raise DataError(
-            f"none of the compared runs has the catchment {state.basin[:60]!r}; choose other runs"
-            " on the page Benchmarks"
+            f"none of the compared runs has the catchment {page.state.basin[:60]!r}; choose other"
+            " runs on the page Benchmarks"
         )
     return pd.DataFrame(rows).T.astype(float)
 
 
-def window(time: pd.DatetimeIndex, state: State) -> slice:
+def in_shown_years(series: xr.Dataset, page: Page) -> xr.Dataset:
     """The years on the time axis: those that were asked for, or the nearest there are."""
-    first, last = int(time[0].year), int(time[-1].year)
-    start = min(max(state.since, first), last)
-    return slice(f"{start}-01-01" if start > first else None, f"{start + state.years - 1}-12-31")
+    years = series.indexes["time"].year
+    start = min(max(page.state.since, years[0]), years[-1])
+    first = f"{start}-01-01" if start > years[0] else None
+    return series.sel(time=slice(first, f"{start + page.state.years - 1}-12-31"))
 
 
-def flows(state: State, outputs: Outputs) -> tuple[xr.DataArray | None, dict[str, xr.DataArray]]:
+def flows(page: Page) -> tuple[xr.DataArray | None, dict[str, xr.DataArray]]:
     """Observed and simulated streamflow of the clicked catchment, in the years that are shown."""
     obs, simulations, problems = None, {}, []
-    for label, name in compared(state, outputs).items():
+    variables = ("streamflow", "streamflow_obs")
+    for label, name in compared(page).items():
         try:
-            ds = outputs.read(
-                name, "simulation.nc", ("streamflow", "streamflow_obs"), basin=state.basin
-            )
+            ds = page.outputs.read(name, "simulation.nc", variables, basin=page.state.basin)
         except HydronbError as error:
             problems.append(str(error))
             continue
-        if "streamflow" not in ds:
-            continue
-        ds = ds.sel(time=window(ds.indexes["time"], state))
-        simulations[label] = ds["streamflow"]
-        obs = ds.get("streamflow_obs") if obs is None else obs
+        if "streamflow" in ds:
+            ds = in_shown_years(ds, page)
+            simulations[label] = ds["streamflow"]
+            obs = ds.get("streamflow_obs") if obs is None else obs
     if not simulations:
-        raise DataError(
-            problems[0] if problems else "these runs simulate no streamflow; choose others"
-        )
+        raise DataError([*problems, "these runs simulate no streamflow; choose others"][0])
     return obs, simulations
 
 
-def hydrograph(state: State, outputs: Outputs) -> hv.Overlay:
-    obs, simulations = flows(state, outputs)
-    return plots.hydrograph(obs, simulations, title=f"catchment {state.basin}", height=300)
+def flow_figure(page: Page) -> plots.Figure:
+    """Observed and simulated streamflow of the clicked catchment."""
+    obs, simulations = flows(page)
+    return plots.hydrograph(obs, simulations, title=f"catchment {page.state.basin}", height=300)
 
 
-def flow_table(state: State, outputs: Outputs) -> pd.DataFrame:
-    """The hydrograph's series, a column each."""
-    obs, simulations = flows(state, outputs)
-    series = ({plots.style.OBSERVED: obs} if obs is not None else {}) | simulations
-    return pd.DataFrame({n: da.to_series() for n, da in series.items()})
+def flow_table(page: Page) -> pd.DataFrame:
+    """The hydrograph's series, one column each."""
+    series = plots.observed_first(*flows(page))
+    return pd.DataFrame({name: da.to_series() for name, da in series.items()})
 
 
-def first_and_last(state: State, outputs: Outputs) -> tuple[int, int]:
-    """Years in which the compared runs begin, and end."""
-    try:
-        times = [
-            outputs.still(n, "simulation.nc", ["time"]).indexes["time"]
-            for n in compared(state, outputs).values()
-        ]
-        return min(t[0].year for t in times), max(t[-1].year for t in times)
-    except (HydronbError, ValueError):
-        return 0, 1
+def years_of(page: Page, names: Sequence[str], file: str) -> tuple[int, int]:
+    """First and last year of the series in a file of these runs."""
+    times = [page.outputs.still(n, file, ["time"]).indexes["time"] for n in names]
+    return min(t[0].year for t in times), max(t[-1].year for t in times)
+
+
+def placed_values(values: pd.Series, places: pd.DataFrame) -> xr.DataArray:
+    """Values by basin id, at the places in columns beside the column `basin`."""
+    ids = places["basin"].astype(str)
+    coords = {n: ("basin", places[n].to_numpy()) for n in places} | {"basin": ids.to_numpy()}
+    return xr.DataArray(values.reindex(ids).to_numpy(), coords, "basin", name=str(values.name))
+
+
+def gauge_map(values: pd.Series, ds: xr.Dataset, *, label: str, title: str) -> plots.Figure:
+    """Values by basin id at the gauges of `ds`, to select and to click."""
+    places = pd.DataFrame({n: ds[n].to_numpy() for n in ("basin", "lon", "lat")})
+    return plots.basin_map(
+        placed_values(values, places), label=label, title=title, height=400, select=True
+    )

@@ -7,84 +7,87 @@ import pandas as pd
 import panel as pn
 import xarray as xr
 
-from hydronb.analysis.fluxes import STORES, simulated_balance
+from hydronb import plots
+from hydronb.analysis.seasons import mean_year
+from hydronb.analysis.water_balance import simulated_balance
 from hydronb.app import catchment
-from hydronb.app.outputs import Outputs, find_basin
-from hydronb.app.state import State
-from hydronb.app.view import Linked, Page, column, heading, html_table, note, row
-from hydronb.errors import DataError, HydronbError
+from hydronb.app.outputs import find_basin
+from hydronb.app.view import LinkedPlots, Page, column, heading, html_table, note, row
+from hydronb.data.hbv_parameters import STORES
+from hydronb.errors import DataError
 from hydronb.plots import fluxes as figures
-from hydronb.plots import selection as linked
-from hydronb.plots.style import OBSERVED
+from hydronb.plots.style import COLOURS, OBSERVED
+from hydronb.vocabulary import SYMBOLS
 
-DYNAMIC = {"BETAET": "gamma", "BETA": "beta"}
-COLOURS = {"BETAET": "#D55E00", "BETA": "#0072B2"}
 FILES = ("fluxes.nc", "parameters.nc")
 POINTS = 1500
-"""Days that a curve shows at most; with more on the axis it shows means over several."""
+"""Days that a curve shows at most; a longer series is shown as means over several."""
 NONE = "none"
 
 
-def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
-    links = Linked(state)
+def build(page: Page) -> pn.Column:
+    links = LinkedPlots(page.state)
 
     def runs() -> dict[str, str]:
-        return catchment.run_labels(outputs, outputs.having(*FILES))
+        return catchment.run_labels(page, page.outputs.having(*FILES))
 
     def first() -> str:
-        return chosen(state, outputs)
+        return chosen_model(page)
 
     def second() -> str:
-        return state.other if state.other not in ("", NONE) else ""
+        return page.state.other if page.state.other != NONE else ""
 
     one, two = ["model", "basin", "since", "years"], ["other", "basin", "since", "years"]
     return pn.Column(
         heading("Dynamic parameters"),
         row(
-            page.choice("model", "Model", runs, default=first, width=380),
+            page.choice("model", "Model", runs, value=first, width=380),
             page.choice(
                 "other",
                 "Beside it",
                 lambda: {"nothing": NONE} | runs(),
-                default=lambda: NONE,
+                value=lambda: page.state.other or NONE,
                 width=380,
             ),
             page.choice(
                 "basin",
                 "Catchment",
-                lambda: _basins(state, outputs),
+                lambda: {b: b for b in _basins(page, first())},
                 on=["model"],
-                meant=lambda: basin(state, outputs),
+                value=lambda: chosen_basin(page),
                 width=180,
             ),
         ),
         row(
-            page.slider("since", "From", lambda: _years(state, outputs), on=["model"]),
+            page.slider(
+                "since",
+                "From",
+                lambda: catchment.years_of(page, [first()], "fluxes.nc"),
+                on=["model"],
+            ),
             page.slider("years", "Years", lambda: (1, 30)),
         ),
         row(
             page.part(
-                lambda: _stack(state, outputs, first()),
+                lambda: _stack(page, first()),
                 one,
                 width=560,
                 name="series",
-                table=lambda: series_table(state, outputs, first()),
+                table=lambda: series_table(page, first()),
             ),
-            page.part(
-                lambda: _stack(state, outputs, second()) if second() else None, two, width=560
-            ),
+            page.part(lambda: _stack(page, second()) if second() else None, two, width=560),
         ),
         row(
-            page.part(lambda: _seasons(state, outputs, first()), ["model", "basin"], width=520),
+            page.part(lambda: _seasons(page, first()), ["model", "basin"], width=520),
             page.part(
-                lambda: _seasons(state, outputs, second()) if second() else None,
+                lambda: _seasons(page, second()) if second() else None,
                 ["other", "basin"],
                 width=520,
             ),
         ),
         row(
             page.part(
-                lambda: _balance(state, outputs, [first(), second()]),
+                lambda: _balance(page, [first(), second()]),
                 ["model", "other", "basin"],
                 width=700,
             )
@@ -95,23 +98,23 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
                 page.choice(
                     "parameter",
                     "On the map",
-                    lambda: _mapped(state, outputs),
+                    lambda: _mapped(page, first()),
                     on=["model"],
-                    default=lambda: _parameter(state, outputs),
+                    value=lambda: _parameter(page),
                     width=260,
                 ),
                 page.part(
-                    lambda: _map(state, outputs, first()),
+                    lambda: _map(page, first()),
                     ["model", "parameter"],
                     drawn=links.listen("one"),
-                    table=lambda: values(state, outputs, first()).to_frame(),
+                    table=lambda: mapped_values(page, first()).to_frame(),
                     name="parameter",
                 ),
             ),
             column(
                 pn.Spacer(height=58),
                 page.part(
-                    lambda: _map(state, outputs, second()) if second() else None,
+                    lambda: _map(page, second()) if second() else None,
                     ["other", "parameter"],
                     drawn=links.listen("two"),
                 ),
@@ -121,62 +124,42 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
     )
 
 
-def chosen(state: State, outputs: Outputs) -> str:
+def chosen_model(page: Page) -> str:
     """The visitor's model, else the newest of those with most dynamic parameters."""
-    if state.model:
-        return state.model
-    there = outputs.having(*FILES)
-    if not there:
-        raise DataError(
-            "no delta-HBV here yet; the notebook delta_hbv_01_train makes one: "
-            "`hydronb run params/demo.yaml`"
-        )
-    there = catchment.newest_first(outputs, there, "parameters.nc")
-    return max(there, key=lambda n: len(outputs.parameters(n).get("dynamic") or ()))
+    if page.state.model:
+        return page.state.model
+    names = catchment.runs_with(page, *FILES, what="delta-HBV", notebook="delta_hbv_01_train")
+    return max(names, key=lambda n: len(page.outputs.parameters(n).get("dynamic") or ()))
 
 
-def basin(state: State, outputs: Outputs) -> str:
+def chosen_basin(page: Page) -> str:
     """The visitor's catchment by the id it has here, else the first there is."""
-    name = chosen(state, outputs)
-    ids = outputs.still(name, "fluxes.nc", ["basin"])["basin"].values
-    return find_basin(ids, state.basin, name) if state.basin else str(ids[0])
+    name = chosen_model(page)
+    ids = _basins(page, name)
+    return find_basin(ids, page.state.basin, name) if page.state.basin else str(ids[0])
 
 
-def _basins(state: State, outputs: Outputs) -> dict[str, str]:
-    try:
-        ids = outputs.still(chosen(state, outputs), "fluxes.nc", ["basin"])["basin"].values.astype(
-            str
-        )
-    except HydronbError:
-        return {}
-    return {b: b for b in ids}
+def _basins(page: Page, name: str) -> np.ndarray:
+    return page.outputs.still(name, "fluxes.nc", ["basin"])["basin"].values.astype(str)
 
 
-def _years(state: State, outputs: Outputs) -> tuple[int, int]:
-    try:
-        time = outputs.still(chosen(state, outputs), "fluxes.nc", ["time"]).indexes["time"]
-    except HydronbError:
-        return 0, 1
-    return time[0].year, time[-1].year
-
-
-def inside(state: State, outputs: Outputs, name: str, *, whole: bool = False) -> xr.Dataset:
+def inside_catchment(page: Page, name: str, *, whole: bool = False) -> xr.Dataset:
     """All that a run says about the catchment, over the years that are shown or all; `prcp` is the
-    fluxes' rain and snow, parameters that do not change stand still."""
-    here = basin(state, outputs)
-    fluxes = outputs.read(name, "fluxes.nc", basin=here)
+    fluxes' rain and snow, and parameters that do not change with time are repeated every day."""
+    here = chosen_basin(page)
+    fluxes = page.outputs.read(name, "fluxes.nc", basin=here)
     if lacking := [n for n in ("rain", "snow", "et", "q0", "q1", "q2", *STORES) if n not in fluxes]:
         raise DataError(f"{name}/fluxes.nc has no {lacking[0]!r}: another version wrote it")
-    parameters = outputs.read(name, "parameters.nc", tuple(DYNAMIC), basin=here)
-    flows = outputs.read(
+    parameters = page.outputs.read(name, "parameters.nc", tuple(SYMBOLS), basin=here)
+    flows = page.outputs.read(
         name, "simulation.nc", ("streamflow", "streamflow_obs", "et_obs"), basin=here
     )
     ds = xr.merge([fluxes, parameters, flows], compat="override", join="inner").drop_vars("basin")
     ds["prcp"] = (ds["rain"] + ds["snow"]).assign_attrs(units="mm/d", long_name="precipitation")
-    for n in DYNAMIC:
+    for n in SYMBOLS:
         if n in ds and "time" not in ds[n].dims:
             ds[n] = ds[n].expand_dims(time=ds["time"]).assign_attrs(ds[n].attrs)
-    return ds if whole else ds.sel(time=catchment.window(ds.indexes["time"], state))
+    return ds if whole else catchment.in_shown_years(ds, page)
 
 
 def thinned(ds: xr.Dataset) -> tuple[xr.Dataset, int]:
@@ -187,72 +170,58 @@ def thinned(ds: xr.Dataset) -> tuple[xr.Dataset, int]:
     return ds.coarsen(time=days, boundary="trim", coord_func="min").mean(keep_attrs=True), days
 
 
-def _stack(state: State, outputs: Outputs, name: str) -> hv.Layout:
-    ds, days = thinned(inside(state, outputs, name))
-    label = next(iter(catchment.run_labels(outputs, [name])))
-    panels = [figures.rain(ds["prcp"])]
-    for parameter, symbol in DYNAMIC.items():
-        if parameter in ds:
-            panels.append(
-                figures.components(
-                    _called(ds[parameter], symbol),
-                    height=140,
-                    colour=COLOURS[parameter],
-                    title=f"{symbol}, all components; bold the median one",
-                )
+def _stack(page: Page, name: str) -> hv.Layout:
+    ds, days = thinned(inside_catchment(page, name))
+    observed = {
+        n: {OBSERVED: ds[f"{n}_obs"]} if f"{n}_obs" in ds else {} for n in ("et", "streamflow")
+    }
+    curves = {
+        "snow (mm)": (110, {"snow": ds["snowpack"] + ds["meltwater"]}),
+        "soil (mm)": (110, {"soil moisture": ds["soil_moisture"]}),
+        "zones (mm)": (130, {"upper storage": ds["upper_zone"], "lower storage": ds["lower_zone"]}),
+        "ET (mm/d)": (120, {"evapotranspiration": ds["et"]} | observed["et"]),
+        "runoff (mm/d)": (140, {figures.WATER[n][0]: ds[n] for n in ("q0", "q1", "q2")}),
+        "streamflow (mm/d)": (190, observed["streamflow"] | {"simulated": ds["streamflow"]}),
+    }
+    panels = [
+        plots.rain(ds["prcp"]),
+        *(
+            figures.components(
+                ds[n].rename(symbol).assign_attrs(long_name=symbol),
+                height=140,
+                colour=COLOURS[symbol],
+                title=f"{symbol}, all components; bold the median one",
             )
-    panels += [
-        figures.series({"snow": ds["snowpack"] + ds["meltwater"]}, label="snow (mm)", height=110),
-        figures.series({"soil moisture": ds["soil_moisture"]}, label="soil (mm)", height=110),
-        figures.series(
-            {"upper storage": ds["upper_zone"], "lower storage": ds["lower_zone"]},
-            label="zones (mm)",
-            height=130,
+            for n, symbol in SYMBOLS.items()
+            if n in ds
         ),
-        figures.series(
-            {"evapotranspiration": ds["et"]} | ({OBSERVED: ds["et_obs"]} if "et_obs" in ds else {}),
-            label="ET (mm/d)",
-            height=120,
-        ),
-        figures.series(
-            {"quick flow": ds["q0"], "interflow": ds["q1"], "baseflow": ds["q2"]},
-            label="runoff (mm/d)",
-            height=140,
-        ),
-        figures.series(
-            ({OBSERVED: ds["streamflow_obs"]} if "streamflow_obs" in ds else {})
-            | {"simulated": ds["streamflow"]},
-            label="streamflow (mm/d)",
-            height=190,
-        ),
+        *(plots.series(c, label=label, height=height) for label, (height, c) in curves.items()),
     ]
     means = f", means over {days} days" if days > 1 else ""
-    return figures.stacked(panels, title=f"{label}: {basin(state, outputs)}{means}")
+    label = catchment.run_label(page, name)
+    return plots.stacked(panels, title=f"{label}: {chosen_basin(page)}{means}")
 
 
-def _called(parameter: xr.DataArray, symbol: str) -> xr.DataArray:
-    return parameter.rename(symbol).assign_attrs(long_name=symbol)
-
-
-def series_table(state: State, outputs: Outputs, name: str) -> pd.DataFrame:
-    """Every series that is drawn, daily, a column each; components numbered from 1."""
-    ds = inside(state, outputs, name)
+def series_table(page: Page, name: str) -> pd.DataFrame:
+    """Every series that is drawn, daily, one column each; components numbered from 1."""
+    ds = inside_catchment(page, name)
     table = {str(n): v.to_series() for n, v in ds.data_vars.items() if v.dims == ("time",)}
-    for n in (n for n in DYNAMIC if n in ds):
-        each = ds[n].transpose("time", "component").to_numpy()
-        table |= {
-            f"{n}_{k + 1}": pd.Series(each[:, k], ds.indexes["time"]) for k in range(each.shape[1])
-        }
+    for n in (n for n in SYMBOLS if n in ds):
+        components = ds[n].transpose("component", "time")
+        table |= {f"{n}_{k}": one.to_series() for k, one in enumerate(components, start=1)}
     return pd.DataFrame(table)
 
 
-def _seasons(state: State, outputs: Outputs, name: str) -> object:
-    ds = outputs.read(name, "parameters.nc", tuple(DYNAMIC), basin=basin(state, outputs))
+def _seasons(page: Page, name: str) -> hv.Layout | str:
+    ds = page.outputs.read(name, "parameters.nc", tuple(SYMBOLS), basin=chosen_basin(page))
     panels = [
         figures.seasonal_components(
-            _called(ds[n], symbol), title=f"{symbol}, mean year", colour=COLOURS[n]
+            mean_year(ds[n].rename(symbol).assign_attrs(long_name=symbol), window=7),
+            bold=figures.median_component(ds[n]),
+            title=f"{symbol}, mean year",
+            colour=COLOURS[symbol],
         )
-        for n, symbol in DYNAMIC.items()
+        for n, symbol in SYMBOLS.items()
         if n in ds and "time" in ds[n].dims
     ]
     if not panels:
@@ -260,61 +229,57 @@ def _seasons(state: State, outputs: Outputs, name: str) -> object:
     return hv.Layout(panels).opts(shared_axes=False)
 
 
-def _balance(state: State, outputs: Outputs, names: list[str]) -> str:
+def _balance(page: Page, names: list[str]) -> str:
     rows = {}
     for name in filter(None, names):
-        ds = inside(state, outputs, name, whole=True).expand_dims(basin=[basin(state, outputs)])
-        rows[next(iter(catchment.run_labels(outputs, [name])))] = simulated_balance(
-            ds["prcp"], ds
-        ).iloc[0]
-    return note(
+        ds = inside_catchment(page, name, whole=True).expand_dims(basin=[chosen_basin(page)])
+        rows[catchment.run_label(page, name)] = simulated_balance(ds["prcp"], ds).iloc[0]
+    return html_table(
+        pd.DataFrame(rows).T,
         "Water balance over all simulated years, mm a year: P = ET + quick flow q0 + interflow q1 +"
-        " baseflow q2 + change of storage + residual"
-    ) + html_table(pd.DataFrame(rows).T, digits=1)
+        " baseflow q2 + change of storage + residual",
+        digits=1,
+    )
 
 
 # On the map
 # ---
 
 
-def _mapped(state: State, outputs: Outputs) -> dict[str, str]:
-    """Metrics and parameters that do not change with time, for the map."""
-    try:
-        name = chosen(state, outputs)
-        ds = outputs.still(name, "parameters.nc")
-        metrics = outputs.table(name, "metrics.csv", ["basin"]).select_dtypes("number")
-    except HydronbError:
-        return {}
-    still = {f"{n}, mean of components": str(n) for n in ds.data_vars}
-    return {str(m).upper(): str(m) for m in metrics} | still
+def _mapped(page: Page, name: str) -> dict[str, str]:
+    """Metrics, and parameters that do not change with time, by label."""
+    constant = page.outputs.still(name, "parameters.nc").data_vars
+    metrics = catchment.metrics_by_basin(page, name).select_dtypes("number")
+    return {plots.metric_label(m): m for m in metrics} | {
+        f"{n}, mean of components": str(n) for n in constant
+    }
 
 
-def _parameter(state: State, outputs: Outputs) -> str:
-    return state.parameter or next(iter(_mapped(state, outputs).values()), "")
+def _parameter(page: Page) -> str:
+    return page.state.parameter or next(iter(_mapped(page, chosen_model(page)).values()), "")
 
 
-def values(state: State, outputs: Outputs, name: str) -> pd.Series:
+def mapped_values(page: Page, name: str) -> pd.Series:
     """A number for each basin: a metric, or the mean over components of a parameter."""
-    wanted = _parameter(state, outputs)
-    metrics = outputs.table(name, "metrics.csv", ["basin"]).set_index("basin")
-    if wanted in metrics:
-        return metrics[wanted].astype(float)
-    ds = outputs.still(name, "parameters.nc", ["basin"])
-    if wanted not in ds.data_vars:
+    mapped = _parameter(page)
+    metrics = catchment.metrics_by_basin(page, name)
+    if mapped in metrics:
+        return metrics[mapped].astype(float)
+    ds = page.outputs.still(name, "parameters.nc", ["basin"])
+    if mapped not in ds.data_vars:
         raise DataError(
-            f"{name} has no metric or constant parameter {wanted[:40]!r}; choose another"
+            f"{name} has no metric or constant parameter {mapped[:40]!r}; choose another"
         )
-    of_all = ds[wanted].mean("component") if "component" in ds[wanted].dims else ds[wanted]
-    return of_all.to_series().astype(float).rename(wanted)
+    by_basin = ds[mapped].mean("component") if "component" in ds[mapped].dims else ds[mapped]
+    return by_basin.to_series().astype(float).rename(mapped)
 
 
-def _map(state: State, outputs: Outputs, name: str) -> hv.Overlay:
-    of_all = values(state, outputs, name)
-    ds = outputs.still(name, "parameters.nc", ["lat", "lon"])
-    frame = pd.DataFrame(
-        {"basin": ds["basin"].values.astype(str), "lon": ds["lon"].values, "lat": ds["lat"].values}
-    )
-    label = next(iter(catchment.run_labels(outputs, [name])))
-    return linked.gauges(
-        frame, of_all, label=str(of_all.name), title=f"{of_all.name} of {label}; click a catchment"
+def _map(page: Page, name: str) -> hv.Overlay:
+    by_basin = mapped_values(page, name)
+    label = plots.metric_label(str(by_basin.name))
+    return catchment.gauge_map(
+        by_basin,
+        page.outputs.still(name, "parameters.nc", ["lat", "lon"]),
+        label=label,
+        title=f"{label} of {catchment.run_label(page, name)}; click a catchment",
     )

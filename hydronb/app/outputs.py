@@ -31,7 +31,8 @@ DEPTH = 5
 for itself."""
 MARKS = ("run.json", "params.yaml")
 """A folder that holds one of these is a run directory."""
-PASSED_OVER = (".", "superseded", "checkpoints")
+SUPERSEDED = "superseded"
+"""Folder beside the notebooks' that keeps the runs which others have replaced."""
 PARTIAL = ".partial"
 KEPT_TABLES, KEPT_FILES = 48, 8
 
@@ -65,7 +66,7 @@ class Outputs:
         except OSError:  # gone, or not ours to read
             return
         for entry in entries:
-            if entry.name.startswith(PASSED_OVER):
+            if entry.name.startswith(".") or entry.name == SUPERSEDED:
                 continue
             if any(os.path.isfile(os.path.join(entry.path, mark)) for mark in MARKS):
                 found.append(Path(entry.path).relative_to(self.root).as_posix())

@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 PASSWORD = "HYDRONB_PASSWORD"
-"""Environment variable with the password, in place of `--password`, which other users of the
-machine can see."""
+"""Environment variable with the password. Other users of the machine can see `--password`."""
 
 
 def serve(
@@ -34,20 +34,20 @@ def serve(
     Raises
     ------
     ParameterError
-        See `server`.
+        See `start_server`.
     """
-    made = server(outputs, port=port, address=address, password=password, origins=origins)
-    where = f"http://{address}:{made.port}"
+    server = start_server(outputs, port=port, address=address, password=password, origins=origins)
+    where = f"http://{address}:{server.port}"
     print(f"{outputs} is shown at {where} (Ctrl-C stops it)", flush=True)
     if show:
-        made.show("/")
+        server.show("/")
     try:
-        made.run_until_shutdown()
+        server.run_until_shutdown()
     except KeyboardInterrupt:
         print("\nstopped")
 
 
-def server(
+def start_server(
     outputs: Path,
     *,
     port: int = 5006,
@@ -60,7 +60,7 @@ def server(
     Raises
     ------
     ParameterError
-        Another address than this machine's own without a password; a port that is taken; outputs
+        An address that other machines can reach, without a password; a port that is taken; outputs
         that are no folder.
     """
     password = password or os.environ.get(PASSWORD, "")
@@ -78,7 +78,7 @@ def server(
     pn.config.inline = True
     safe = {"basic_auth": password, "cookie_secret": secrets.token_hex(32)} if password else {}
     try:
-        made = pn.io.server.get_server(
+        server = pn.io.server.get_server(
             {"/": lambda: session(folder)},
             port=port,
             address=address,
@@ -91,14 +91,14 @@ def server(
             f"port {port} of {address} cannot be used ({error.strerror}); choose another with"
             " --port"
         ) from None
-    made.start()
-    made.io_loop.asyncio_loop.set_exception_handler(_unless_left)
+    server.start()
+    server.io_loop.asyncio_loop.set_exception_handler(_report)
     logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)
-    return made
+    return server
 
 
-def _unless_left(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Say what went wrong, but for a visitor who left while a part was on its way."""
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Report an error, unless it is that a visitor left while a part was on its way."""
     from tornado.websocket import WebSocketClosedError
 
     if not isinstance(context.get("exception"), WebSocketClosedError):
@@ -115,7 +115,7 @@ def check_address(address: str, password: str) -> None:
     """Raises
     ------
     ParameterError
-        Whoever can reach the address could read the outputs.
+        Without a password, whoever can reach the address could read the outputs.
     """
     if address not in LOCAL and not password:
         raise ParameterError(
@@ -125,28 +125,19 @@ def check_address(address: str, password: str) -> None:
 
 
 def allowed(address: str, port: int) -> list[str]:
-    """Hosts whose pages may open a connection: this one, by the names it is reached by."""
-    names = [
-        *LOCAL[:2],
-        *([] if address in LOCAL else [address, socket.gethostname(), socket.getfqdn()]),
-    ]
-    return [f"{name}:{port}" for name in dict.fromkeys(names) if name != "0.0.0.0"]
+    """Hosts whose pages may open a connection: this machine, by the names it is reached by."""
+    others = [] if address in LOCAL else [address, socket.gethostname(), socket.getfqdn()]
+    names = dict.fromkeys([*LOCAL[:2], *others])
+    return [f"{name}:{port}" for name in names if name != "0.0.0.0"]
 
 
 def warm_up() -> None:
     """Load what draws figures, so that the first visitor does not wait for it."""
-    from importlib import import_module
-    from importlib.util import find_spec
-
     import pandas as pd
 
     from hydronb import plots
-    from hydronb.app.state import PAGES
-    from hydronb.plots.style import _render
+    from hydronb.plots.style import render
 
-    for name in PAGES:
-        import_module(f"hydronb.app.{name}_page")
-    if find_spec("dask"):
-        import_module("dask.array")  # which xarray looks for when it first reads text
-    plots.start()
-    _render(plots.cdf({"": pd.Series([0.0, 1.0], name="nse")}))
+    with suppress(ImportError):
+        import dask.array  # noqa: F401, which xarray looks for when it first reads text
+    render(plots.cdf({"": pd.Series([0.0, 1.0], name="nse")}))

@@ -1,13 +1,24 @@
 """What is around the pages: head, links, the visitor's state in the address, messages."""
 
-from importlib import import_module
 from typing import Any
 
 import panel as pn
 
+from hydronb.app import benchmarks_page, dynamics_page, probes_page, runs_page, similarity_page
 from hydronb.app.outputs import Outputs
-from hydronb.app.state import PAGES, State
-from hydronb.app.view import Page, message
+from hydronb.app.state import State, shortened
+from hydronb.app.view import WIDE, Page, message
+from hydronb.errors import nearest
+
+PAGES = {
+    "similarity": ("Similarity", similarity_page.build),
+    "dynamics": ("Dynamic parameters", dynamics_page.build),
+    "benchmarks": ("Benchmarks", benchmarks_page.build),
+    "probes": ("Probes", probes_page.build),
+    "runs": ("Runs", runs_page.build),
+}
+"""Title and builder of each page, by its name in links and in the order of the tabs. A new page is
+its module and a line here."""
 
 
 class App:
@@ -15,13 +26,18 @@ class App:
     at."""
 
     def __init__(self, outputs: Outputs, query: str = "", *, only: str = "") -> None:
-        self.outputs, self.state = outputs, State(page=only or _first(outputs))
+        self.outputs, self.state = outputs, State()
         self.problems = self.state.read(query)
-        self.pages: dict[str, tuple[Page, Any]] = {}
-        self.problem = pn.pane.HTML(
-            "".join(message(p) for p in self.problems), sizing_mode="stretch_width", margin=0
-        )
-        self.place = pn.Column(sizing_mode="stretch_width", margin=0)
+        if self.state.page and self.state.page not in PAGES:
+            self.problems.append(
+                f"the link's page={shortened(self.state.page)!r}: there is no such page"
+                f"{nearest(self.state.page, PAGES)}; {', '.join(PAGES)} are there"
+            )
+            self.state.page = ""
+        self.state.page = only or self.state.page or _first(outputs)
+        self.pages: dict[str, tuple[Page, pn.Column]] = {}
+        self.problem = pn.pane.HTML("".join(map(message, self.problems)), **WIDE)
+        self.place = pn.Column(**WIDE)
         names = [n for n in self.state.param if n != "name"]
         self.state.param.watch(self._changed, names)
         self.show()
@@ -30,11 +46,9 @@ class App:
         """Put the state's page in its place."""
         name = self.state.page
         if name not in self.pages:
-            page = Page(self.state, lambda: self.state.page == name)
-            self.pages[name] = (
-                page,
-                import_module(f"hydronb.app.{name}_page").build(page, self.state, self.outputs),
-            )
+            page = Page(self.state, self.outputs, lambda: self.state.page == name)
+            _, build = PAGES[name]
+            self.pages[name] = page, build(page)
         page, view = self.pages[name]
         page.show()
         self.place[:] = [view]
@@ -59,27 +73,24 @@ def session(outputs: Outputs) -> pn.Template:
     location = pn.state.location
     app = App(outputs, location.search if location is not None else "")
     tabs = pn.widgets.RadioButtonGroup(
-        options={title: name for name, title in PAGES.items()},
+        options={title: name for name, (title, _) in PAGES.items()},
         value=app.state.page,
         button_type="light",
         css_classes=["tabs"],
         margin=0,
     )
 
-    def to_page(event: Any) -> None:
-        app.state.page = event.new
+    tabs.link(app.state, value="page", bidirectional=True)
 
     def changed(*_: Any) -> None:
-        tabs.value = app.state.page
-        if location is not None:
-            location.search = "?" + app.state.query()
+        location.search = "?" + app.state.query()
 
-    tabs.param.watch(to_page, "value")
-    app.state.param.watch(changed, [n for n in app.state.param if n not in ("name", "selection")])
+    if location is not None:
+        app.state.param.watch(changed, app.state.linked())
     page = pn.Template(_TEMPLATE, location=True)
     page.add_variable("where", outputs.root.name)
     page.add_panel("tabs", tabs)
-    page.add_panel("main", pn.Column(app.problem, app.place, sizing_mode="stretch_width", margin=0))
+    page.add_panel("main", pn.Column(app.problem, app.place, **WIDE))
     return page
 
 

@@ -7,14 +7,13 @@ import pandas as pd
 import panel as pn
 import xarray as xr
 
+from hydronb import plots
 from hydronb.app import catchment
-from hydronb.app.outputs import Outputs, find_basin
-from hydronb.app.state import State
-from hydronb.app.view import Linked, Page, column, heading, html_table, note, row
+from hydronb.app.outputs import find_basin
+from hydronb.app.view import LinkedPlots, Page, attempt, column, heading, html_table, note, row
 from hydronb.data.dataset import bare_id
 from hydronb.errors import DataError
-from hydronb.plots import selection as linked
-from hydronb.plots import similarity
+from hydronb.plots import similarity as figures
 
 LOOKS = {
     "Silhouettes (Fig. 9)": "silhouettes",
@@ -26,25 +25,24 @@ SPACES = {"embedding": "embedding", "raw attributes": "attributes"}
 NEIGHBOURS = 8
 
 
-def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
-    of = Embedding(state, outputs)
-    links = Linked(state)
+def build(page: Page) -> pn.Column:
+    of = Embedding(page)
+    links = LinkedPlots(page.state)
     colours = ["embedding", "seed", "space", "k", "colour"]
-    time = ["runs", "basin", "since", "years"]
     clear = pn.widgets.Button(name="Clear selection", width=120, margin=(20, 10, 4, 10))
-    clear.on_click(lambda _: state.param.update(selection=[]))
+    clear.on_click(lambda _: page.state.param.update(selection=[]))
     return pn.Column(
         heading("Catchment similarity"),
         row(
             page.choice(
                 "embedding",
                 "Analysis",
-                lambda: {n: n for n in outputs.having("embedding.nc")},
-                default=lambda: of.name,
+                lambda: {n: n for n in page.outputs.having("embedding.nc")},
+                value=lambda: of.name,
                 width=330,
             ),
             page.choice(
-                "seed", "Seed", of.seeds, on=["embedding"], default=lambda: of.seed, width=90
+                "seed", "Seed", of.seeds, on=["embedding"], value=lambda: of.seed, width=90
             ),
             page.choice("space", "Clusters of", lambda: SPACES, width=130),
             page.slider("k", "k, number of clusters", of.ks, on=["embedding"], width=200),
@@ -74,30 +72,53 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
         ),
         row(page.part(lambda: _selected(of), ["selection", "embedding"], width=700)),
         row(
-            page.part(
-                lambda: _hydrograph(state, outputs),
-                time,
+            page.of_basin(
+                lambda: catchment.flow_figure(page),
+                ["runs", "since", "years"],
                 width=700,
-                table=lambda: catchment.flow_table(state, outputs),
+                table=lambda: catchment.flow_table(page),
                 name="hydrograph",
             )
         ),
         row(
-            page.part(lambda: _standing(of), ["basin", "embedding"], width=480),
+            page.of_basin(
+                lambda: plots.attribute_percentiles(of.attributes(), of.basin(), of.units()),
+                ["embedding"],
+                width=480,
+            ),
             column(
-                page.part(lambda: _strip(of), ["basin", "embedding"]),
-                page.part(lambda: _neighbours(of), ["basin", "embedding", "seed", "space", "k"]),
+                page.of_basin(
+                    lambda: figures.gates_of_basin(
+                        of.open()["input_gate"].sel(basin=of.basin()),
+                        title="input gate, one row per seed",
+                    ),
+                    ["embedding"],
+                ),
+                page.of_basin(
+                    lambda: html_table(
+                        neighbours(of).reset_index(),
+                        "Nearest neighbours in embedding space",
+                        index=False,
+                    ),
+                    ["embedding", "seed", "space", "k"],
+                ),
             ),
         ),
-        row(page.part(lambda: _metrics(state, outputs), ["basin", "runs"], width=700)),
+        row(
+            page.of_basin(
+                lambda: html_table(catchment.metrics_of(page), "Metrics of the compared runs"),
+                ["runs"],
+                width=700,
+            )
+        ),
         heading("All catchments"),
         row(page.choice("look", "Figure", lambda: LOOKS, width=260)),
         row(
             page.part(
-                lambda: _look(of),
+                lambda: _look(of)[0],
                 ["look", "embedding", "seed", "k", "selection"],
                 width=700,
-                table=lambda: _look_table(of),
+                table=lambda: _look(of)[1],
                 name="figure",
             )
         ),
@@ -106,22 +127,23 @@ def build(page: Page, state: State, outputs: Outputs) -> pn.Column:
 
 
 class Embedding:
-    """What the notebook ealstm_05_similarity wrote, as the state wants it."""
+    """What the notebook ealstm_05_similarity wrote, as the state asks for it."""
 
-    def __init__(self, state: State, outputs: Outputs) -> None:
-        self.state, self.outputs = state, outputs
+    def __init__(self, page: Page) -> None:
+        self.page, self.state, self.outputs = page, page.state, page.outputs
 
     @property
     def name(self) -> str:
-        if self.state.embedding:
-            return self.state.embedding
-        there = self.outputs.having("embedding.nc")
-        if not there:
-            raise DataError(
-                "no similarity analysis here yet; the notebook ealstm_05_similarity makes one: "
-                "`hydronb run params/demo.yaml`"
-            )
-        return catchment.newest_first(self.outputs, there, "embedding.nc")[0]
+        """The visitor's run directory, else the newest."""
+        return (
+            self.state.embedding
+            or catchment.runs_with(
+                self.page,
+                "embedding.nc",
+                what="similarity analysis",
+                notebook="ealstm_05_similarity",
+            )[0]
+        )
 
     @property
     def seed(self) -> str:
@@ -131,247 +153,164 @@ class Embedding:
         return self.outputs.still(self.name, "embedding.nc", ["input_gate", "basin", "seed"])
 
     def seeds(self) -> dict[str, str]:
-        return self._or_nothing(lambda: {str(s): str(s) for s in self.open()["seed"].values})
+        return {str(s): str(s) for s in self.open()["seed"].values}
 
     def ks(self) -> tuple[int, int]:
-        found = self._or_nothing(lambda: dict.fromkeys(self.silhouettes()["k"]))
-        return (int(min(found)), int(max(found))) if found else (2, 14)
+        k = self.silhouettes()["k"]
+        return int(k.min()), int(k.max())
 
     def colours(self) -> dict[str, str]:
-        return {"cluster": "cluster"} | self._or_nothing(lambda: {n: n for n in self.over_basin()})
+        return {n: n for n in ["cluster", *attempt(lambda: list(self.over_basin()), [])]}
 
-    def _or_nothing(self, made: object) -> dict:
-        try:
-            return made()
-        except DataError:
-            return {}
-
-    def over_basin(self) -> list[str]:
+    def over_basin(self) -> xr.Dataset:
         """Attributes and signatures."""
-        return [str(n) for n, v in self.open().data_vars.items() if v.dims == ("basin",)]
+        ds = self.open()
+        return ds[[n for n, v in ds.data_vars.items() if v.dims == ("basin",)]]
 
     def attributes(self) -> pd.DataFrame:
-        """Those that are numbers, a row a basin."""
-        ds = self.open()
-        numbers = [n for n in self.over_basin() if ds[n].dtype.kind in "fiu"]
-        return pd.DataFrame(
-            {n: ds[n].values for n in numbers}, index=ds["basin"].values.astype(str)
-        )
+        """Those that are numbers, one row per basin."""
+        ds = self.over_basin()
+        numbers = {n: v.values for n, v in ds.items() if v.dtype.kind in "fiu"}
+        return pd.DataFrame(numbers, index=ds["basin"].values.astype(str))
 
     def units(self) -> dict[str, str]:
-        return {n: str(self.open()[n].attrs.get("units", "")) for n in self.over_basin()}
+        return {str(n): str(v.attrs.get("units", "")) for n, v in self.over_basin().items()}
 
     def silhouettes(self) -> pd.DataFrame:
-        return self.outputs.table(
-            self.name, "silhouettes.csv", ["space", "seed", "k", "mean", "min"]
-        )
+        return self.table("silhouettes.csv", "mean", "min")
 
-    def _of_seed(self, table: pd.DataFrame, space: str) -> pd.DataFrame:
-        mine = table["space"] == space
+    def table(self, file: str, *columns: str, space: str = "", of_k: bool = False) -> pd.DataFrame:
+        """A table by space and seed; with `space` the rows of that, for the seed in the case of the
+        embedding; with `of_k` the rows for the number of clusters."""
+        table = self.outputs.table(self.name, file, ["space", "seed", *columns])
+        if space:
+            table = table[table["space"] == space]
         if space == "embedding":
-            if not self.seed.isdigit() or int(self.seed) not in set(table.loc[mine, "seed"]):
+            table = table[table["seed"] == pd.to_numeric(self.seed, errors="coerce")]
+            if table.empty:
                 raise DataError(f"{self.name} has no seed {self.seed[:20]!r}; choose one")
-            mine &= table["seed"] == int(self.seed)
-        return table[mine]
+        if of_k:
+            table = table[table["k"] == self.state.k]
+            if table.empty:
+                raise DataError(
+                    f"{self.name} has no clusters for k = {self.state.k}; move the slider"
+                )
+        return table
 
     def plane(self) -> pd.DataFrame:
-        table = self.outputs.table(self.name, "umap.csv", ["space", "seed", "basin", "x", "y"])
-        return self._of_seed(table, "embedding")[["basin", "x", "y"]]
+        return self.table("umap.csv", "basin", "x", "y", space="embedding")[["basin", "x", "y"]]
 
     def clusters(self) -> pd.Series:
         """Number of each basin's cluster as text, from 1 on, the largest first."""
-        if self.state.space not in SPACES.values():
+        space = self.state.space
+        if space not in SPACES.values():
             raise DataError(
-                f"clusters are of {' or '.join(SPACES.values())}, not of {self.state.space[:40]!r}"
+                f"clusters are of {' or '.join(SPACES.values())}, not of {space[:40]!r}"
             )
-        table = self.outputs.table(
-            self.name, "clusters.csv", ["space", "seed", "k", "basin", "cluster"]
-        )
-        mine = self._of_seed(table, self.state.space)
-        mine = mine[mine["k"] == self.state.k].set_index("basin")["cluster"]
-        if mine.empty:
-            raise DataError(f"{self.name} has no clusters for k = {self.state.k}; move the slider")
-        return (mine + 1).astype(str)
+        table = self.table("clusters.csv", "k", "basin", "cluster", space=space, of_k=True)
+        return (table.set_index("basin")["cluster"] + 1).astype(str)
 
     def values(self) -> tuple[pd.Series, str]:
-        """What the points are coloured by, and what to call it."""
-        if self.state.colour == "cluster":
-            return self.clusters().rename("cluster"), "cluster"
-        ds = self.open()
-        if self.state.colour not in self.over_basin():
+        """What the points are coloured by, and its label."""
+        name = self.state.colour
+        if name == "cluster":
+            return self.clusters(), name
+        ds = self.over_basin()
+        if name not in ds:
             raise DataError(
-                f"{self.name} has no attribute or signature {self.state.colour[:40]!r}; choose"
-                " another"
+                f"{self.name} has no attribute or signature {name[:40]!r}; choose another"
             )
-        of_all = ds[self.state.colour]
-        values = pd.Series(
-            of_all.values, index=ds["basin"].values.astype(str), name=self.state.colour
-        )
-        unit = str(of_all.attrs.get("units", ""))
-        return values, self.state.colour + (f" ({unit})" if unit not in ("", "1", "-") else "")
+        values = pd.Series(ds[name].values, index=ds["basin"].values.astype(str), name=name)
+        return values, plots.with_unit(name, self.units()[name])
 
     def basin(self) -> str:
         """The clicked catchment, by the id it has here."""
         return str(find_basin(self.open()["basin"].values, self.state.basin, self.name))
 
-    def knows(self) -> bool:
-        """Whether the clicked catchment is here."""
-        return bare_id(self.state.basin) in {bare_id(str(b)) for b in self.open()["basin"].values}
-
     def gates(self) -> xr.DataArray:
         """Input gates (basin, cell) of the seed."""
-        gates = self.open()["input_gate"]
-        if self.seed not in gates["seed"].values.astype(str):
+        if self.seed not in self.seeds():
             raise DataError(f"{self.name} has no seed {self.seed[:20]!r}; choose one")
-        return gates.sel(seed=int(self.seed))
+        return self.open()["input_gate"].sel(seed=int(self.seed))
 
 
 def _plane(of: Embedding) -> hv.Overlay:
     values, label = of.values()
-    return linked.plane(of.plane(), values, label=label, title="UMAP of the input gates")
+    return figures.embedding_plane(
+        catchment.placed_values(values, of.plane()), label=label, title="UMAP of the input gates"
+    )
 
 
 def _map(of: Embedding) -> hv.Overlay:
     values, label = of.values()
-    ds = of.open()
-    if lacking := [c for c in ("lat", "lon") if c not in ds.coords]:
-        raise DataError(f"{of.name}/embedding.nc has no {lacking[0]}, so there is no map")
-    frame = pd.DataFrame(
-        {"basin": ds["basin"].values.astype(str), "lon": ds["lon"].values, "lat": ds["lat"].values}
-    )
-    return linked.gauges(frame, values, label=label, title=label)
+    return catchment.gauge_map(values, of.open(), label=label, title=label)
 
 
 def _selected(of: Embedding) -> str:
     table = of.attributes()
-    inside = [b for b in of.state.selection if b in table.index]
-    if not inside:
+    inside = table.loc[table.index.isin(of.state.selection)]
+    if inside.empty:
         return note(
             "Draw a box (or choose the lasso) on either plot to select catchments; click one to see"
             " it below."
         )
-    both = pd.DataFrame({"selected": table.loc[inside].median(), "all": table.median()})
-    return note(f"{len(inside)} of {len(table)} catchments selected; medians:") + html_table(both.T)
-
-
-def _hydrograph(state: State, outputs: Outputs) -> object:
-    return catchment.hydrograph(state, outputs) if state.basin else None
-
-
-def _standing(of: Embedding) -> object:
-    return linked.standing(of.attributes(), of.basin(), of.units()) if of.state.basin else None
-
-
-def _strip(of: Embedding) -> object:
-    if not of.knows():
-        return None
-    gates = of.open()["input_gate"].sel(basin=of.basin())
-    return linked.gate_strip(gates, title="input gate, a row a seed")
+    medians = pd.DataFrame({"selected": inside.median(), "all": table.median()}).T
+    return html_table(medians, f"{len(inside)} of {len(table)} catchments selected; medians:")
 
 
 def neighbours(of: Embedding) -> pd.DataFrame:
     """Nearest catchments in embedding space (Euclidean distance of the input gates), nearest
     first."""
-    gates = of.gates().transpose("basin", "cell")
-    here = of.basin()
-    distance = (
-        np.sqrt(((gates - gates.sel(basin=here)) ** 2).sum("cell"))
-        .to_series()
-        .drop(here)
-        .nsmallest(NEIGHBOURS)
-    )
-    ds = of.open()
-    shown = {"distance": distance}
-    if "gauge_name" in ds.coords:
-        shown["name"] = ds["gauge_name"].sel(basin=distance.index).to_series().astype(str)
-    return pd.DataFrame(shown | {"cluster": of.clusters().reindex(distance.index)}).rename_axis(
-        "basin"
-    )
+    basin, gates = of.basin(), of.gates()
+    squares = ((gates - gates.sel(basin=basin)) ** 2).sum("cell")
+    distance = np.sqrt(squares).to_series().drop(basin).nsmallest(NEIGHBOURS)
+    columns = {"distance": distance}
+    if "gauge_name" in gates.coords:
+        columns["name"] = gates["gauge_name"].to_series().astype(str)
+    columns["cluster"] = of.clusters()
+    return pd.DataFrame(columns, index=distance.index).rename_axis("basin")
 
 
-def _neighbours(of: Embedding) -> str | None:
-    if not of.knows():
-        return None
-    return note("Nearest neighbours in embedding space") + html_table(
-        neighbours(of).reset_index(), index=False
-    )
-
-
-def _metrics(state: State, outputs: Outputs) -> str | None:
-    if not state.basin:
-        return None
-    return note("Metrics of the compared runs") + html_table(catchment.metrics_of(state, outputs))
-
-
-def _look(of: Embedding) -> object:
-    state = of.state
-    if state.look == "silhouettes":
-        return similarity.silhouettes(of.silhouettes(), at=state.k)
-    if state.look == "gates":
-        gates = of.gates()
-        inside = [b for b in gates["basin"].values.astype(str) if b in set(state.selection)]
-        chosen = gates.sel(basin=inside) if inside else gates
-        title = f"input gates of {chosen.sizes['basin']} catchments, seed {of.seed}"
-        return similarity.input_gates(chosen, title=title)
-    if state.look == "variance":
-        return similarity.variance_reduction(_look_table(of), state.k)
-    if state.look == "sensitivity":
-        return _sensitivity(of)
-    raise DataError(f"there is no figure {state.look[:40]!r}; choose one of {', '.join(LOOKS)}")
-
-
-def _look_table(of: Embedding) -> pd.DataFrame:
-    look = of.state.look
+def _look(of: Embedding) -> tuple[hv.Layout | hv.Image, pd.DataFrame]:
+    """The chosen figure of all catchments, and its numbers."""
+    look, k = of.state.look, of.state.k
+    if look == "silhouettes":
+        return figures.silhouette_curves(of.silhouettes(), at=k), of.silhouettes()
     if look == "gates":
-        return of.gates().to_pandas()
+        gates = of.gates()
+        selected = gates["basin"].isin(of.state.selection)
+        chosen = gates[selected] if selected.any() else gates
+        title = f"input gates of {chosen.sizes['basin']} catchments, seed {of.seed}"
+        return figures.gate_image(chosen, title=title), gates.to_pandas()
     if look == "variance":
-        columns = ["space", "seed", "k", "signature", "weighting", "value"]
-        table = of.outputs.table(of.name, "variance_reduction.csv", columns)
-        if of.state.k not in set(table["k"]):
-            raise DataError(f"{of.name} has no clusters for k = {of.state.k}; move the slider")
-        return table
-    return (
-        of.outputs.table(_gradients(of), "sensitivities.csv")
-        if look == "sensitivity"
-        else of.silhouettes()
+        of_k = of.table("variance_reduction.csv", "k", "signature", "weighting", "value", of_k=True)
+        return figures.variance_bars(of_k, k), of_k
+    if look == "sensitivity":
+        return _sensitivity(of)
+    raise DataError(f"there is no figure {look[:40]!r}; choose one of {', '.join(LOOKS)}")
+
+
+def _sensitivity(of: Embedding) -> tuple[hv.Layout, pd.DataFrame]:
+    """Of the newest sensitivity analysis of the same plan, else of any."""
+    names = catchment.runs_with(
+        of.page,
+        "sensitivities.csv",
+        what="sensitivity analysis",
+        notebook="ealstm_04_sensitivity",
     )
-
-
-def _gradients(of: Embedding) -> str:
-    """The sensitivity analysis of the same plan, else any."""
-    there = of.outputs.having("sensitivities.csv")
-    if not there:
-        raise DataError(
-            "no sensitivity analysis here yet; the notebook ealstm_04_sensitivity makes one: "
-            "`hydronb run params/demo.yaml`"
-        )
-    plan = of.name.split("/")[0]
-    return next((n for n in there if n.split("/")[0] == plan), there[0])
-
-
-def _sensitivity(of: Embedding) -> hv.Layout:
-    name = _gradients(of)
+    name = next((n for n in names if n.split("/")[0] == of.name.split("/")[0]), names[0])
     each = of.outputs.table(name, "sensitivities.csv", ["basin", "attribute", "sensitivity"])
     mean = each.pivot_table("sensitivity", "basin", "attribute", aggfunc="mean")
-    first = mean.idxmax(axis=1)
-    ds = of.open()
-    places = zip(ds["basin"].values, ds["lon"].values, ds["lat"].values, strict=True)
-    places = {bare_id(str(b)): (x, y) for b, x, y in places}
-    first = first[[bare_id(b) in places for b in first.index]]
-    if first.empty:
+    first = mean.idxmax(axis=1).rename(index=bare_id)
+    ds = of.open().assign_coords(basin=[bare_id(b) for b in of.open()["basin"].values.astype(str)])
+    ds = ds.sel(basin=ds["basin"].isin(first.index))
+    if not ds.sizes["basin"]:
         raise DataError(
             f"{name} and {of.name} have no catchment in common, so there is no map of the"
             " sensitivities"
         )
-    lon, lat = np.array([places[bare_id(b)] for b in first.index]).T
-    frame = pd.DataFrame({"basin": first.index, "lon": lon, "lat": lat})
     ranks = of.outputs.table(name, "rankings.csv", ["attribute", "sensitivity"])
-    here = linked.gauges(
-        frame,
-        first,
-        label="most sensitive to",
-        title="the attribute that streamflow answers to most",
-    )
-    return hv.Layout(
-        [here, similarity.ranking(ranks, title="all catchments; a dot is a seed", width=520)]
-    ).opts(shared_axes=False)
+    title = "the attribute that streamflow answers to most"
+    most = catchment.gauge_map(first, ds, label="most sensitive to", title=title)
+    bars = figures.ranking_bars(ranks, title="all catchments; a dot is a seed", width=520)
+    return hv.Layout([most, bars]).opts(shared_axes=False), each

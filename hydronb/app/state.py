@@ -1,28 +1,19 @@
 """What a visitor looks at: page, runs, catchment, colours. Without Panel; a link is its text."""
 
-from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode
 
 import param
 
 from hydronb.errors import nearest
 
-PAGES = {
-    "similarity": "Similarity",
-    "dynamics": "Dynamic parameters",
-    "benchmarks": "Benchmarks",
-    "probes": "Probes",
-    "runs": "Runs",
-}
-"""Name of each page in links, and its title."""
 LONGEST = 8000
 """Characters of a link that are read."""
 
 
 class State(param.Parameterized):
-    """One visitor's choices; each visitor has an own one. An empty text means: the page chooses."""
+    """One visitor's choices. An empty text means: the page chooses."""
 
-    page = param.Selector(objects=list(PAGES), default="similarity")
+    page = param.String("", doc="Name of the page, from `hydronb.app.shell.PAGES`.")
     basin = param.String("", doc="The catchment that was clicked.")
     runs = param.List(
         [], item_type=str, doc="Trained runs that are compared, by their folders' names."
@@ -37,7 +28,7 @@ class State(param.Parameterized):
     k = param.Integer(5, bounds=(2, 99), doc="Number of clusters.")
     colour = param.String("cluster", doc="What points are coloured by.")
     look = param.String("silhouettes", doc="Which figure stands below the two planes.")
-    model = param.String("", doc="Folder of the delta-HBV that is looked into.")
+    model = param.String("", doc="Folder of the delta-HBV whose inside is shown.")
     other = param.String("", doc="Folder of the one beside it.")
     since = param.Integer(
         0, bounds=(0, 9999), doc="First year of the time axis; 0: the first there is."
@@ -55,50 +46,43 @@ class State(param.Parameterized):
     )
 
     def query(self) -> str:
-        """What differs from the defaults, as the part of a link after `?`; empty where nothing
-        does."""
-        changed = {
-            n: v for n, v in self._linked().items() if v != self.param[n].default or n == "page"
-        }
+        """What differs from the defaults, as the part of a link after `?`."""
+        values = {n: getattr(self, n) for n in self.linked()}
+        changed = {n: v for n, v in values.items() if v != self.param[n].default}
         return urlencode({n: ",".join(v) if isinstance(v, list) else v for n, v in changed.items()})
 
     def read(self, query: str) -> list[str]:
-        """Take what a link says; give back a line for each thing in it that means nothing, and
-        leave that as it was."""
+        """Take what a link says; return a line for each thing in it that means nothing, and leave
+        that as it was."""
         problems, taken = [], {}
         for name, text in parse_qsl(query.lstrip("?")[:LONGEST]):
-            if name not in self._linked():
-                problems.append(
-                    f"the link's {_cut(name)!r} means nothing here{nearest(name, self._linked())}"
-                )
-                continue
             try:
                 taken[name] = self._value(name, text)
             except ValueError as error:
-                problems.append(f"the link's {name}={_cut(text)!r}: {error}")
+                problems.append(f"the link's {error}")
         self.param.update(**taken)
         return problems
 
-    def _linked(self) -> Mapping[str, object]:
-        return {n: v for n, v in self.param.values().items() if n not in ("name", "selection")}
+    def linked(self) -> list[str]:
+        """Names of what is part of a link."""
+        return [n for n in self.param if n not in ("name", "selection")]
 
     def _value(self, name: str, text: str) -> object:
+        if name not in self.linked():
+            hint = nearest(name, self.linked())
+            raise ValueError(f"{shortened(name)!r} means nothing here{hint}")
         kind = self.param[name]
         if isinstance(kind, param.Integer):
             low, high = kind.bounds
-            if not (
-                text.isascii() and text.isdigit() and len(text) < 9 and low <= int(text) <= high
-            ):
-                raise ValueError(f"give a whole number from {low} to {high}")
+            digits = text.isascii() and text.isdigit() and len(text) < 9
+            if not (digits and low <= int(text) <= high):
+                raise ValueError(
+                    f"{name}={shortened(text)!r}: give a whole number from {low} to {high}"
+                )
             return int(text)
-        if isinstance(kind, param.List):
-            return [part for part in text.split(",") if part]
-        if isinstance(kind, param.Selector) and text not in kind.objects:
-            raise ValueError(
-                f"there is no such page{nearest(text, PAGES)}; {', '.join(PAGES)} are there"
-            )
-        return text
+        return [p for p in text.split(",") if p] if isinstance(kind, param.List) else text
 
 
-def _cut(text: str) -> str:
+def shortened(text: str) -> str:
+    """At most 40 characters of a text."""
     return text if len(text) <= 40 else text[:37] + "..."

@@ -5,44 +5,48 @@ import html
 import io
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import panel as pn
 from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, GlyphRenderer, GridPlot, LayoutDOM, Plot
 
+from hydronb.app.outputs import Outputs
 from hydronb.app.state import State
 from hydronb.errors import HydronbError
-from hydronb.plots.refill import plots_of, refill, structure
-from hydronb.plots.style import COLOURS, THEME, _render
+from hydronb.plots.refill import bokeh_plots, refill, series_structure
+from hydronb.plots.style import COLOURS, render, theme
 
 log = logging.getLogger(__name__)
 
 NEAR = 18
 """Pixels within which a click means a point."""
+PAUSE = 20
+"""Milliseconds between two parts, in which the first is sent to the browser; without a pause the
+next would be drawn before."""
+WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": 0}
+
+Result = TypeVar("Result")
 
 
-BREATH = 20
-"""Milliseconds between two parts, in which the first goes to the browser: at once, the next would
-be drawn before."""
-
-
-class Part:
-    """Something on a page: a figure, a table, a text; a message where it cannot be made.
+class Part(pn.viewable.Viewer):
+    """A figure, a table or a text on a page; a message where it cannot be drawn.
 
     Parameters
     ----------
     draw
-        Makes a HoloViews figure, HTML, or a panel object, of the state; None shows nothing.
+        Returns a HoloViews figure or HTML, made of the state; None shows nothing.
     on
         Names of the state's parameters that it depends on.
     table
-        What the figure shows, for download.
+        Returns the numbers of the figure, for download as `name`.csv.
     width
         Pixels that it needs at least; parts stand beside each other where there is room.
+    grow
+        Share of the room that is left.
     drawn
-        Called with the bokeh model after each drawing, to listen to it.
+        Called with the bokeh model after each drawing, to listen to its events.
     """
 
     def __init__(
@@ -56,17 +60,18 @@ class Part:
         grow: int = 1,
         drawn: Callable[[LayoutDOM], None] | None = None,
     ) -> None:
+        super().__init__()
         self.draw, self.on, self.drawn = draw, frozenset(on), drawn
-        self.stale = True
-        self.problem = ""
+        self.stale, self.problem = True, ""
         self.model: LayoutDOM | None = None
         self.structure: tuple[Any, ...] | None = None
-        self.text = pn.pane.HTML(sizing_mode="stretch_width", margin=0)
-        self.body = pn.Column(sizing_mode="stretch_width", margin=0)
-        self.download = _download(table, name) if table else None
-        children = [self.body, self.download] if self.download else [self.body]
-        self.view = pn.Column(*children, sizing_mode="stretch_width", margin=0)
+        self.text, self.body = pn.pane.HTML(**WIDE), pn.Column(**WIDE)
+        self.download = [_download(table, name)] if table else []
+        self.view = pn.Column(self.body, *self.download, **WIDE)
         self.basis = {"flex": f"{grow} 1 {width}px", "min-width": f"min({width}px, 100%)"}
+
+    def __panel__(self) -> pn.Column:
+        return self.view
 
     def update(self) -> None:
         """Draw, if something has changed."""
@@ -74,60 +79,59 @@ class Part:
             return
         self.stale, self.problem = False, ""
         try:
-            made = self.draw()
+            content = self.draw()
         except (HydronbError, OSError) as error:
             self.problem = str(error)
-            made = message(self.problem)
-        # a file that is whole, and of another make
+            content = message(self.problem)
+        # a file that is whole, but not what this version writes
         except (LookupError, TypeError, ValueError) as error:
             log.exception("a part of the page cannot be drawn")
-            made = message(
-                f"this cannot be drawn of what the files hold ({type(error).__name__}: {error}); if"
-                " another version of hydronb wrote them, `hydronb run PLAN --redo-stale` writes"
-                " them anew"
+            content = message(
+                f"this cannot be drawn from what the files hold ({type(error).__name__}: {error});"
+                " if another version of hydronb wrote them, `hydronb run PLAN --redo-stale` writes"
+                " them again"
             )
-        if (
-            self.model is not None
-            and self.structure is not None
-            and structure(made) == self.structure
-        ):
-            refill(self.model, made)
+        structure = series_structure(content)
+        if structure is not None and structure == self.structure:
+            refill(self.model, content)
             return
-        self.model, self.structure = None, None
-        if made is None:
-            self.body.clear()
-        elif isinstance(made, str):
-            self.text.object = made
-            # a new child would have the browser lay out the whole page anew
+        self.structure, self.model = structure, None
+        if isinstance(content, str):
+            self.text.object = content
+            # a new child would make the browser lay out the whole page again
             if self.text not in self.body.objects:
                 self.body[:] = [self.text]
-        elif isinstance(made, pn.viewable.Viewable):
-            self.body[:] = [made]
+        elif content is None:
+            self.body.clear()
         else:
-            self.structure = structure(made)
-            self.model = fitted(_render(made))
+            self.model = fit_to_page(render(content))
             if self.drawn:
                 self.drawn(self.model)
-            self.body[:] = [
-                pn.pane.Bokeh(self.model, theme=THEME, sizing_mode="stretch_width", margin=0)
-            ]
-        self.view.visible = made is not None
-        if self.download:
-            self.download.visible = True
+            self.body[:] = [pn.pane.Bokeh(self.model, theme=theme(), **WIDE)]
+        self.view.visible = content is not None
+        for button in self.download:
+            button.visible = True
 
 
 class Page:
-    """Parts and widgets of one page, made when it is first looked at."""
+    """What one page shows of an outputs folder for a visitor's state: its parts and widgets."""
 
-    def __init__(self, state: State, shown: Callable[[], bool] = lambda: True) -> None:
-        self.state, self.shown, self.waiting = state, shown, False
+    def __init__(
+        self, state: State, outputs: Outputs, shown: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.state, self.outputs, self.shown = state, outputs, shown
+        self.waiting = self.refreshing = False
         self.parts: list[Part] = []
         self.refreshers: list[tuple[frozenset[str], Callable[[], None]]] = []
 
-    def part(self, draw: Callable[[], Any], on: Sequence[str], **how: Any) -> Part:
+    def part(self, draw: Callable[[], Any], on: Sequence[str], **options: Any) -> Part:
         """Add a part, for a `row` or `column`; see `Part`."""
-        self.parts.append(Part(draw, on, **how))
+        self.parts.append(Part(draw, on, **options))
         return self.parts[-1]
+
+    def of_basin(self, draw: Callable[[], Any], on: Sequence[str], **options: Any) -> Part:
+        """Add a part that shows nothing until a catchment is clicked."""
+        return self.part(lambda: draw() if self.state.basin else None, ["basin", *on], **options)
 
     def choice(
         self,
@@ -136,45 +140,36 @@ class Page:
         options: Callable[[], dict[str, Any]],
         *,
         on: Sequence[str] = (),
-        default: Callable[[], Any] = lambda: "",
-        meant: Callable[[], Any] | None = None,
+        value: Callable[[], Any] | None = None,
         many: bool = False,
         width: int = 240,
     ) -> pn.widgets.Widget:
-        """A widget of the state's parameter `name`; `options` are asked for again when a parameter
-        in `on` changes, `default` says what the page shows where the state is empty, `meant` what
-        it makes of the state.
+        """A widget of the state's parameter `name`.
+
+        Parameters
+        ----------
+        options
+            Value by label, asked for again when a parameter in `on` changes.
+        value
+            What the page shows, where that is not what the state holds.
+        many
+            Whether several can be chosen.
         """
+
+        def contents() -> dict[str, Any]:
+            choices = attempt(options, {})
+            own = getattr(self.state, name)
+            chosen = attempt(value, own) if value else own
+            if many:  # its labels are shown as markup
+                choices = {html.escape(text): value for text, value in choices.items()}
+                chosen = [v for v in chosen if v in choices.values()]
+            elif chosen not in choices.values():
+                text = f"{chosen} (not there)" if chosen else ""
+                choices = {text if len(text) < 60 else text[:57] + "...": chosen} | choices
+            return {"options": choices, "value": chosen}
+
         kind = pn.widgets.MultiChoice if many else pn.widgets.Select
-        widget = kind(name=label, width=width, margin=(4, 10))
-        busy = []
-
-        def show() -> None:
-            there = options()
-            if many:  # its names are shown as markup
-                there = {html.escape(label): value for label, value in there.items()}
-            try:
-                value = meant() if meant else getattr(self.state, name) or default()
-            except HydronbError:
-                value = [] if many else ""
-            if many:
-                value = [v for v in value if v in there.values()]
-            elif value not in there.values():
-                there = {_short(f"{value} (not there)") if value else "": value} | there
-            busy.append(1)
-            try:
-                widget.param.update(options=there, value=value)
-            finally:
-                busy.pop()
-
-        def take(event: Any) -> None:
-            if not busy and event.new is not None:
-                self.state.param.update(**{name: event.new})
-
-        show()
-        widget.param.watch(take, "value")
-        self.refreshers.append((frozenset([name, *on]), show))
-        return widget
+        return self._follow(kind(name=label, width=width, margin=(4, 10)), name, on, contents)
 
     def slider(
         self,
@@ -185,36 +180,40 @@ class Page:
         on: Sequence[str] = (),
         width: int = 240,
     ) -> pn.widgets.Widget:
-        """A slider of a whole number."""
-        low, high = ends()
-        widget = pn.widgets.IntSlider(
-            name=label,
-            start=low,
-            end=max(high, low + 1),
-            width=width,
-            margin=(4, 14),
-            value=int(min(max(getattr(self.state, name), low), max(high, low + 1))),
-        )
-        busy = []
+        """A slider of a whole number from the first to the second of `ends`."""
 
-        def show() -> None:
-            low, high = ends()
-            busy.append(1)
+        def contents() -> dict[str, Any]:
+            value = getattr(self.state, name)
+            low, high = attempt(ends, (value, value))
+            high = max(high, low + 1)
+            return {"start": low, "end": high, "value": min(max(value, low), high)}
+
+        widget = pn.widgets.IntSlider(name=label, width=width, margin=(4, 14))
+        return self._follow(widget, name, on, contents)
+
+    def _follow(
+        self,
+        widget: pn.widgets.Widget,
+        name: str,
+        on: Sequence[str],
+        contents: Callable[[], dict[str, Any]],
+    ) -> pn.widgets.Widget:
+        """Keep a widget and the state's parameter `name` in step."""
+
+        def refresh() -> None:
+            self.refreshing = True
             try:
-                widget.param.update(
-                    start=low,
-                    end=max(high, low + 1),
-                    value=int(min(max(getattr(self.state, name), low), max(high, low + 1))),
-                )
+                widget.param.update(**contents())
             finally:
-                busy.pop()
+                self.refreshing = False
 
         def take(event: Any) -> None:
-            if not busy:
+            if not self.refreshing and event.new is not None:
                 self.state.param.update(**{name: event.new})
 
+        refresh()
         widget.param.watch(take, "value")
-        self.refreshers.append((frozenset([name, *on]), show))
+        self.refreshers.append((frozenset([name, *on]), refresh))
         return widget
 
     def changed(self, names: set[str]) -> None:
@@ -230,36 +229,39 @@ class Page:
 
     def show(self) -> None:
         """Draw what is stale. A browser gets the page with its first part, and the others one by
-        one when it has loaded that: drawing earlier, this process would keep it waiting."""
+        one once it has loaded that: drawn earlier, they would keep it waiting."""
         served = pn.state.curdoc is not None and pn.state.curdoc.session_context is not None
-        stale = [part for part in self.parts if part.stale]
-        for part in stale[: int(not pn.state.loaded) if served else None]:
-            self._draw(part)
-        if any(part.stale for part in self.parts) and not self.waiting:
-            self.waiting = True
-            pn.state.onload(self._soon)
+        self._draw(int(not pn.state.loaded) if served else len(self.parts))
 
-    def _soon(self) -> None:
-        pn.state.curdoc.add_timeout_callback(self._next, BREATH)
+    def _draw(self, most: int) -> None:
+        """Draw stale parts, at most so many, and the others later. A problem that several parts
+        have is said by the first."""
+        try:
+            for part in [part for part in self.parts if part.stale][:most]:
+                part.update()
+                said = set()
+                for each in self.parts:
+                    if each.problem and not each.stale:
+                        each.view.visible = each.problem not in said
+                        said.add(each.problem)
+        finally:  # whatever happened to one, the others are drawn
+            later = pn.state.curdoc is not None and any(part.stale for part in self.parts)
+            if later and not self.waiting:
+                self.waiting = True
+                pn.state.onload(lambda: pn.state.curdoc.add_timeout_callback(self._next, PAUSE))
 
     def _next(self) -> None:
         self.waiting = False
         if self.shown():
-            stale = [part for part in self.parts if part.stale]
-            try:
-                for part in stale[:1]:
-                    self._draw(part)
-            finally:  # whatever happened to one, the others are drawn
-                self.show()
+            self._draw(1)
 
-    def _draw(self, part: Part) -> None:
-        """Draw a part; a problem that several parts have is said by the first."""
-        part.update()
-        said = set()
-        for each in self.parts:
-            if each.problem and not each.stale:
-                each.view.visible = each.problem not in said
-                said.add(each.problem)
+
+def attempt(make: Callable[[], Result], otherwise: Result) -> Result:
+    """What `make` returns, or `otherwise` where the files do not allow it."""
+    try:
+        return make()
+    except HydronbError:
+        return otherwise
 
 
 def row(*children: Any) -> pn.FlexBox:
@@ -268,46 +270,42 @@ def row(*children: Any) -> pn.FlexBox:
         if isinstance(child, Part):
             child.view.styles = child.basis
     return pn.FlexBox(
-        *map(_view, children),
-        flex_wrap="wrap",
-        align_items="flex-start",
-        sizing_mode="stretch_width",
-        margin=0,
-        styles={"gap": "12px"},
+        *children, flex_wrap="wrap", align_items="flex-start", styles={"gap": "12px"}, **WIDE
     )
 
 
 def column(*children: Any, width: int = 420) -> pn.Column:
     """Below each other, within a row."""
-    return pn.Column(
-        *map(_view, children),
-        sizing_mode="stretch_width",
-        margin=0,
-        styles={"flex": f"1 1 {width}px"},
-    )
+    return pn.Column(*children, styles={"flex": f"1 1 {width}px"}, **WIDE)
 
 
-def _view(child: Any) -> Any:
-    return child.view if isinstance(child, Part) else child
-
-
-def message(text: str) -> str:
-    """A line for the reader; whatever a file or link holds is text in it and nothing else."""
-    return f'<div class="message">{_code(html.escape(text))}</div>'
+def message(text: str, *, css: str = "message") -> str:
+    """A line for the reader, with `code` between backticks; whatever a file or link holds is text
+    in it and nothing else."""
+    parts = html.escape(text).split("`")
+    marked = "".join(f"<code>{p}</code>" if i % 2 else p for i, p in enumerate(parts))
+    return f'<div class="{css}">{marked}</div>'
 
 
 def note(text: str) -> str:
     """Small print."""
-    return f'<p class="note">{_code(html.escape(text))}</p>'
+    return message(text, css="note")
 
 
 def heading(text: str) -> pn.pane.HTML:
-    return pn.pane.HTML(f"<h2>{html.escape(text)}</h2>", sizing_mode="stretch_width", margin=0)
+    return pn.pane.HTML(f"<h2>{html.escape(text)}</h2>", **WIDE)
 
 
-def html_table(table: pd.DataFrame, *, index: bool = True, digits: int = 3) -> str:
-    """A table whose cells are plain text."""
-    made = table.to_html(
+def html_table(
+    table: pd.DataFrame,
+    caption: str = "",
+    *,
+    title: str = "",
+    index: bool = True,
+    digits: int = 3,
+) -> str:
+    """A table whose cells are plain text, below a title and a caption in small print."""
+    text = table.to_html(
         index=index,
         border=0,
         classes="plain",
@@ -316,27 +314,19 @@ def html_table(table: pd.DataFrame, *, index: bool = True, digits: int = 3) -> s
         justify="left",
         float_format=lambda v: f"{round(v, digits) + 0.0:.{digits}f}".rstrip("0").rstrip("."),
     )
-    return f'<div class="scroll">{made}</div>'
-
-
-def _code(escaped: str) -> str:
-    parts = escaped.split("`")
-    return "".join(f"<code>{p}</code>" if i % 2 else p for i, p in enumerate(parts))
-
-
-def _short(text: str) -> str:
-    return text if len(text) < 60 else text[:57] + "..."
+    above = f"<h3>{html.escape(title)}</h3>" if title else ""
+    return f'{above}{note(caption) if caption else ""}<div class="scroll">{text}</div>'
 
 
 def _download(table: Callable[[], pd.DataFrame], name: str) -> pn.widgets.FileDownload:
-    def made() -> io.StringIO:
+    def contents() -> io.StringIO:
         try:
             return io.StringIO(table().to_csv())
         except (HydronbError, OSError) as error:
             return io.StringIO(f"{error}\n")
 
     return pn.widgets.FileDownload(
-        callback=made,
+        callback=contents,
         filename=f"{name}.csv",
         label="CSV",
         button_type="light",
@@ -349,22 +339,18 @@ def _download(table: Callable[[], pd.DataFrame], name: str) -> pn.widgets.FileDo
     )
 
 
-def fitted(model: LayoutDOM) -> LayoutDOM:
+def fit_to_page(model: LayoutDOM) -> LayoutDOM:
     """As wide as its place, with tools to select and to save that can be seen."""
     model.sizing_mode = "stretch_width"
-    # what is its default already counts as set by nobody, and the theme would hide it
+    # set twice, since the theme overrides what was never changed from its default
     for hidden in (True, False):
         model.toolbar.autohide = hidden
-    plots = plots_of(model)
-    if isinstance(model, GridPlot):
-        across = 1 + max(column for _, _, column, *_ in model.children)
-        for plot in plots:
-            plot.min_border_left = (
-                max(plot.min_border_left or 0, 74) if across == 1 else plot.min_border_left
-            )
-    for plot in plots:
+    below = isinstance(model, GridPlot) and all(not column for _, _, column, *_ in model.children)
+    for plot in bokeh_plots(model):
         plot.sizing_mode = "stretch_width"
         plot.output_backend = "canvas"
+        if below:  # so that their axes align
+            plot.min_border_left = max(plot.min_border_left or 0, 74)
     return model
 
 
@@ -372,89 +358,76 @@ def fitted(model: LayoutDOM) -> LayoutDOM:
 # ---
 
 
-def points_of(plot: Plot) -> GlyphRenderer | None:
+def points_of(plot: Plot) -> GlyphRenderer:
     """The points of a plot that stand for catchments."""
-    found = [
-        r for r in plot.renderers if isinstance(r, GlyphRenderer) and "basin" in r.data_source.data
-    ]
-    return found[-1] if found else None
+    renderers = [r for r in plot.renderers if isinstance(r, GlyphRenderer)]
+    return next(r for r in reversed(renderers) if "basin" in r.data_source.data)
 
 
-def on_click(plot: Plot, chosen: Callable[[str], None]) -> None:
-    """Call back with the catchment nearest to a click, if one is near. A tap tool would undo the
-    box selection."""
+def choose_by_click(plot: Plot, state: State) -> None:
+    """Make the catchment nearest to a click that of the state, if one is near. A tap tool would
+    undo the box selection."""
+    data, glyph = points_of(plot).data_source.data, points_of(plot).glyph
+    x, y = (pd.to_numeric(pd.Series(data[field])) for field in (glyph.x, glyph.y))
 
     def tapped(event: Tap) -> None:
-        points = points_of(plot)
-        if points is None or event.x is None or event.y is None:
+        if event.x is None or event.y is None:
             return
-        data, glyph = points.data_source.data, points.glyph
-        x, y = (
-            pd.to_numeric(pd.Series(data[getattr(glyph, a)])).to_numpy(float) for a in ("x", "y")
-        )
         dx = (x - event.x) * (plot.inner_width or 400) / abs(plot.x_range.end - plot.x_range.start)
         dy = (y - event.y) * (plot.inner_height or 300) / abs(plot.y_range.end - plot.y_range.start)
-        away = pd.Series(dx**2 + dy**2)
-        if away.notna().any() and away.min() <= NEAR**2:
-            chosen(str(data["basin"][int(away.idxmin())]))
+        away = dx**2 + dy**2
+        if away.min() <= NEAR**2:
+            state.basin = str(data["basin"][int(away.idxmin())])
 
     plot.on_event(Tap, tapped)
 
 
-class Linked:
+class LinkedPlots:
     """Plots of the same catchments: a selection in one is one in all, a click rings the catchment
     in all."""
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self.plots: dict[str, Plot] = {}
-        self.rings: dict[str, ColumnDataSource] = {}
+        self.plots: dict[str, tuple[GlyphRenderer, ColumnDataSource]] = {}
         state.param.watch(lambda *_: self.show(), ["basin", "selection"])
 
     def listen(self, name: str) -> Callable[[LayoutDOM], None]:
         """For `Part(drawn=)` of the plot `name`."""
 
         def drawn(model: LayoutDOM) -> None:
-            plot = plots_of(model)[0]
+            (plot,) = bokeh_plots(model)
             points = points_of(plot)
-            if points is None:
-                return
-            self.plots[name], self.rings[name] = plot, ColumnDataSource({"x": [], "y": []})
-            plot.scatter(
-                "x",
-                "y",
-                source=self.rings[name],
+            ring = plot.scatter(
+                [],
+                [],
                 size=18,
                 fill_color=None,
                 line_color=COLOURS["LSTM"],
                 line_width=3,
                 name="ring",
             )
-            on_click(plot, self._clicked)
+            self.plots[name] = points, ring.data_source
+            choose_by_click(plot, self.state)
             basins = [str(b) for b in points.data_source.data["basin"]]
-            points.data_source.selected.on_change(
-                "indices", lambda _attr, _old, new: self._selected(basins, new)
-            )
+
+            def selected(_attribute: str, _old: list[int], new: list[int]) -> None:
+                self.state.selection = sorted(basins[i] for i in new)
+
+            points.data_source.selected.on_change("indices", selected)
             self.show()
 
         return drawn
 
-    def _clicked(self, basin: str) -> None:
-        self.state.basin = basin
-
-    def _selected(self, basins: list[str], new: list[int]) -> None:
-        self.state.selection = sorted(basins[i] for i in new)
-
     def show(self) -> None:
         """The state's selection and catchment, on all plots."""
-        wanted = set(self.state.selection)
-        for name, plot in self.plots.items():
-            points = points_of(plot)
-            data = points.data_source.data
-            inside = [i for i, b in enumerate(data["basin"]) if b in wanted] if wanted else []
-            if list(points.data_source.selected.indices) != inside:
-                points.data_source.selected.indices = inside
+        selection = set(self.state.selection)
+        for points, ring in self.plots.values():
+            data, selected = points.data_source.data, points.data_source.selected
+            inside = [i for i, b in enumerate(data["basin"]) if b in selection]
+            if list(selected.indices) != inside:
+                selected.indices = inside
             at = [i for i, b in enumerate(data["basin"]) if b == self.state.basin][:1]
-            self.rings[name].data = {
-                a: [data[getattr(points.glyph, a)][i] for i in at] for a in ("x", "y")
+            ring.data = {
+                axis: [data[field][i] for i in at]
+                for axis, field in (("x", points.glyph.x), ("y", points.glyph.y))
             }

@@ -7,10 +7,10 @@ the same readings (`hydronb.data.problems`), so that what a report passes can be
 
 from pathlib import Path
 
-from hydronb.data.opening import SOURCES
 from hydronb.data.problems import Report
 from hydronb.errors import DataError
 from hydronb.files import reading
+from hydronb.vocabulary import SOURCES
 
 
 def report(path: str | Path) -> Report:

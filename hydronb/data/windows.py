@@ -76,9 +76,12 @@ class WindowSamples:
     @property
     def nbytes(self) -> int:
         """Bytes of the data and of the samples' index."""
-        return sum(
-            t.nbytes for t in (self.dynamic, self.static, self.target, self.basin, self.last)
-        )
+        return sum(t.nbytes for t in self.tensors)
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All that the samples are made of."""
+        return self.dynamic, self.static, self.target, self.basin, self.last
 
 
 def _view(series: Tensor, length: int) -> Tensor:

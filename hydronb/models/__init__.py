@@ -5,7 +5,7 @@ from hydronb.models.ealstm import EALSTM
 from hydronb.models.local_hbv import LocalHBV
 from hydronb.models.lstm import LSTM
 from hydronb.models.runoff_lstm import RunoffLSTM
-from hydronb.models.standardised import ScaledModel
+from hydronb.models.standardised import StandardisedLSTM
 from hydronb.models.weights import load
 
-__all__ = ["EALSTM", "LSTM", "DeltaHBV", "LocalHBV", "RunoffLSTM", "ScaledModel", "load"]
+__all__ = ["EALSTM", "LSTM", "DeltaHBV", "LocalHBV", "RunoffLSTM", "StandardisedLSTM", "load"]

@@ -1,14 +1,14 @@
 """CNN-LSTM of Li et al. (2023), and their LSTM on basin means. doi:10.1016/j.jhydrol.2023.129401
 
-What the paper leaves open: ReLU follows each convolution but the last, whose outputs are the day's
-features; inputs and targets are standardised with the training period's statistics; all weights
-start as PyTorch draws them.
+Not specified in the paper, and chosen here: ReLU follows each convolution except the last, whose
+outputs are the features of the day; inputs and targets are standardised with the statistics of the
+training period; all weights start as PyTorch draws them.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Float, Int
@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from tqdm.auto import tqdm
 
-from hydronb.data.dataset import TARGETS
 from hydronb.data.grid_windows import GridForcing, grid_forcing
 from hydronb.data.gridded import SMALLEST, cell_weights
-from hydronb.data.scaling import Scaling, select_period
+from hydronb.data.scaling import Scaling
 from hydronb.data.windows import prediction_days
 from hydronb.errors import DataError, ParameterError
 from hydronb.models.kernels.recurrent import recurrence
@@ -30,11 +29,11 @@ CHANNELS = (8, 16, 32, 64)
 """Of the four convolutions (Table A3)."""
 KERNEL = 5
 LEFT = 5
-"""Most rows, and columns, that the rule leaves to the last convolution, as the published stacks
-do."""
+"""Rows and columns that the rule leaves to the last convolution at most, as in the published
+stacks."""
 CELLS = 2**20
-"""Cells that are encoded at once; where a batch holds more, its activations are made a second time
-on the way back instead of being kept."""
+"""Cells that are encoded at once; where a batch has more, its activations are not kept but computed
+again in the backward pass."""
 STEPS = 2**16
 """Days of windows that the LSTM simulates at once."""
 
@@ -47,37 +46,38 @@ class Convolution(NamedTuple):
     padding: tuple[int, int] = (0, 0)
 
 
-Sides = tuple[int, int]
-
-
-def _published(
-    paddings: tuple[Sides, Sides, Sides], third: Sides, last: Sides
-) -> list[Convolution]:
-    strides = ((2, 2), (2, 2), third)
-    five = [
-        Convolution((5, 5), stride, padding)
-        for stride, padding in zip(strides, paddings, strict=True)
-    ]
-    return [*five, Convolution(last)]
-
-
 PRESETS = {
-    (41, 77): _published(((0, 0), (1, 0), (0, 0)), (2, 3), (3, 5)),
-    (34, 71): _published(((1, 1), (1, 1), (0, 0)), (2, 3), (2, 5)),
-    (84, 59): _published(((0, 0), (1, 0), (0, 0)), (3, 2), (5, 4)),
+    (41, 77): [
+        Convolution((5, 5), (2, 2), (0, 0)),
+        Convolution((5, 5), (2, 2), (1, 0)),
+        Convolution((5, 5), (2, 3), (0, 0)),
+        Convolution((3, 5)),
+    ],
+    (34, 71): [
+        Convolution((5, 5), (2, 2), (1, 1)),
+        Convolution((5, 5), (2, 2), (1, 1)),
+        Convolution((5, 5), (2, 3), (0, 0)),
+        Convolution((2, 5)),
+    ],
+    (84, 59): [
+        Convolution((5, 5), (2, 2), (0, 0)),
+        Convolution((5, 5), (2, 2), (1, 0)),
+        Convolution((5, 5), (3, 2), (0, 0)),
+        Convolution((5, 4)),
+    ],
 }
-"""Stacks of Table A3 by rows and columns: Yellow, Yangtze, Lancang. It gives no padding; this one
-makes its sizes."""
+"""Stacks of Table A3 by rows and columns: Yellow, Yangtze, Lancang. The table gives no padding;
+this one yields its sizes."""
 
 
 def stack_for(shape: tuple[int, int]) -> list[Convolution]:
-    """The four convolutions of a grid: the published ones for its published shapes, else by one
+    """The four convolutions of a grid: the published ones for the published shapes, else by one
     rule.
 
     The rule, for rows and columns alike: 5 x 5 kernels with half their size as padding, so that a
     stride of s leaves every s-th cell; stride 2 twice, but 1 where no more than 5 cells are left;
-    the third stride is what leaves at most 5, its kernel wide enough that every cell counts; the
-    fourth kernel is all that is left.
+    the third stride leaves at most 5 cells, with a kernel so wide that every cell counts; the
+    fourth kernel covers all cells that are left.
 
     Raises
     ------
@@ -91,11 +91,8 @@ def stack_for(shape: tuple[int, int]) -> list[Convolution]:
         )
     if shape in PRESETS:
         return PRESETS[shape]
-    axes = [_axis(n) for n in shape]
-    return [
-        Convolution(*((rows, cols) for rows, cols in zip(*layer, strict=True)))
-        for layer in zip(*axes, strict=True)
-    ]
+    layers = zip(*(_axis(n) for n in shape), strict=True)
+    return [Convolution(*zip(rows, columns, strict=True)) for rows, columns in layers]
 
 
 def _axis(n: int) -> list[tuple[int, int, int]]:
@@ -139,10 +136,10 @@ class Encoder(nn.Sequential):
 
 
 class StackedLSTM(nn.Module):
-    """LSTM layers one on another, PyTorch's equations and weights.
+    """Stacked LSTM layers, with PyTorch's equations and weights.
 
-    On a GPU PyTorch's kernel; on a CPU, and wherever cell states of every day are asked for,
-    `kernels.recurrent`, layer by layer.
+    On a GPU they run in PyTorch's kernel; on a CPU, and where the cell states of every day are
+    needed, in `kernels.recurrent`, layer by layer.
     """
 
     def __init__(self, n_inputs: int, hidden: int, layers: int):
@@ -152,7 +149,7 @@ class StackedLSTM(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch time feature"], last: int
     ) -> Float[Tensor, "batch last hidden"]:
-        """Hidden states of the uppermost layer on the last `last` days."""
+        """Hidden states of the top layer on the last `last` days."""
         if x.is_cuda:
             return self.lstm(x)[0][:, -last:]
         return self.states(x, last)[0][-1]
@@ -169,10 +166,9 @@ class StackedLSTM(nn.Module):
                 _gates(getattr(self.lstm, f"{name}_l{layer}"))
                 for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
             )
-            wanted = last if layer == self.lstm.num_layers - 1 else None
-            x, c = recurrence(
-                x, weight, (b_ih + b_hh).expand(x.shape[1], -1), recurrent, last=wanted
-            )
+            offset = (b_ih + b_hh).expand(x.shape[1], -1)
+            top = layer == self.lstm.num_layers - 1
+            x, c = recurrence(x, weight, offset, recurrent, last=last if top else None)
             hidden.append(x[-last:].transpose(0, 1))
             cell.append(c[-last:].transpose(0, 1))
         return hidden, cell
@@ -185,22 +181,22 @@ def _gates(stacked: Tensor) -> Tensor:
 
 
 class CNNLSTM(Standardised):
-    """`cnn_lstm`: each day's grid through the encoder, the features through the LSTM, its last days
-    through one dense layer. `mean_lstm`: the paper's LSTM, to which the basin's mean forcing takes
-    the features' place.
+    """`cnn_lstm`: each day's grid goes through the encoder, its features through the LSTM, and the
+    last days of the LSTM through one dense layer. `mean_lstm`: the paper's LSTM, which takes the
+    basin's mean forcing in place of the features.
 
     Parameters
     ----------
     model
         `cnn_lstm` or `mean_lstm`.
     scaling
-        Its names say what enters and leaves: forcings, static fields (its `attributes`), targets.
+        Its names are what enters and leaves: forcings, static fields (its `attributes`), targets.
     shape
         Rows and columns of the grid; None for `mean_lstm`.
     hidden, layers
         Of the LSTM.
     sequence_length, predict_last
-        Days a sample has and how many of them are targets; kept so that a trained model is used as
+        Days in a sample, and how many of them are targets; kept so that a trained model is used as
         it was trained.
     """
 
@@ -240,14 +236,13 @@ class CNNLSTM(Standardised):
     def features(
         self, forcing: GridForcing, days: Int[Tensor, " day"]
     ) -> Float[Tensor, "day feature"]:
-        """What enters the LSTM on each of the `days`: the encoder's 64 outputs, or the standardised
-        means."""
+        """The inputs of the LSTM on each of the `days`: the encoder's 64 outputs, or the
+        standardised means."""
         parts = days.split(max(1, CELLS // forcing.channels[0][0].numel()))
+        encode = self._encode
         if torch.is_grad_enabled() and len(parts) > 1:
-            return torch.cat(
-                [checkpoint(self._encode, forcing, part, use_reentrant=False) for part in parts]
-            )
-        return torch.cat([self._encode(forcing, part) for part in parts])
+            encode = partial(checkpoint, encode, use_reentrant=False)
+        return torch.cat([encode(forcing, part) for part in parts])
 
     def _encode(self, forcing: GridForcing, days: Tensor) -> Tensor:
         x = forcing.days(days)
@@ -263,9 +258,8 @@ class CNNLSTM(Standardised):
         self, x: Float[Tensor, "batch time feature"]
     ) -> Float[Tensor, "batch last target"]:
         """Targets of the last days of windows of features."""
-        return (
-            self.head(self.recurrent(x, self.predict_last)) * self.targets_std + self.targets_mean
-        )
+        h = self.recurrent(x, self.predict_last)
+        return self.head(h) * self.targets_std + self.targets_mean
 
     def open(self, ds: xr.Dataset) -> GridForcing:
         """The forcing of `ds` as this model takes it.
@@ -275,67 +269,53 @@ class CNNLSTM(Standardised):
         DataError
             The grid is of another shape than the model was trained on.
         """
-        shape, here = self.settings["shape"], [ds.sizes["y"], ds.sizes["x"]]
-        if shape and here != shape:
+        shape, own = self.settings["shape"], [ds.sizes["y"], ds.sizes["x"]]
+        if shape and own != shape:
             raise DataError(
                 f"the model was trained on a grid of {shape[0]} x {shape[1]} cells and this one has"
-                f" {here[0]} x {here[1]}; give it the grid it knows"
+                f" {own[0]} x {own[1]}; give it the grid that it was trained on"
             )
         return grid_forcing(ds, self.scaling, means=shape is None, device=self.head.weight.device)
 
     def windows(
         self, ds: xr.Dataset, period: Period, *, progress: bool = False
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Windows of features that cover `period`, each day encoded once: pieces of `(batch, time,
-        feature)` with the positions in time of their target days `(batch, last)`. For inference
-        alone.
+        """Windows of features that cover `period`, each day encoded once: `(batch, time, feature)`,
+        with the positions in time of their target days, `(batch, last)`. For inference alone.
 
         Raises
         ------
         DataError
             The grid is of another shape, or does not hold the period and the days before it.
         """
-        forcing = self.open(ds)
+        forcing, device = self.open(ds), self.head.weight.device
         days = prediction_days(ds, period, self.sequence_length, self.predict_last)
-        last = torch.from_numpy(days).to(self.head.weight.device)
+        last = torch.from_numpy(days).to(device)
         first = int(last[0]) - self.sequence_length + 1
-        known = self.features(forcing, torch.arange(first, int(last[-1]) + 1, device=last.device))
-        windows = known.unfold(0, self.sequence_length, 1).transpose(1, 2)
-        targets = torch.arange(1 - self.predict_last, 1, device=last.device)
+        features = self.features(forcing, torch.arange(first, int(last[-1]) + 1, device=device))
+        windows = features.unfold(0, self.sequence_length, 1).transpose(1, 2)
+        targets = torch.arange(1 - self.predict_last, 1, device=device)
         with tqdm(total=len(last), desc="predict", unit="window", disable=not progress) as bar:
             for part in last.split(max(1, STEPS // self.sequence_length)):
                 yield windows[part - int(last[0])], part[:, None] + targets
                 bar.update(len(part))
 
-    @torch.inference_mode()
-    def simulate(self, ds: xr.Dataset, period: Period, *, progress: bool = True) -> xr.Dataset:
-        """See `hydronb.training.predict.predict`; the basin is the one of `ds`."""
-        was_training = self.training
-        self.eval()
-        names = list(self.scaling.targets)
-        out = np.full((ds.sizes["time"], len(names)), np.nan, np.float32)
-        for x, days in self.windows(ds, period, progress=progress):
-            out[days.cpu().numpy()] = self.simulate_windows(x).cpu().numpy()
-        self.train(was_training)
-        observed = {f"{n}_obs": ("time", ds[n].to_numpy(), ds[n].attrs) for n in names if n in ds}
-        whole = xr.Dataset(observed, {"time": ds.indexes["time"]})
-        for k, name in enumerate(names):
-            values = np.maximum(out[:, k], 0) if name == "streamflow" else out[:, k]
-            attrs = {
-                "units": TARGETS[name].units,
-                "long_name": f"simulated {TARGETS[name].long_name}",
-            }
-            whole[name] = ("time", values, attrs)
-        return (
-            select_period(whole, period)
-            .expand_dims(basin=[str(ds.attrs["basin"])])
-            .assign_coords(_place(ds))
+    def simulate(
+        self, ds: xr.Dataset, period: Period, *, progress: bool = True, details: bool = False
+    ) -> xr.Dataset:
+        """See `hydronb.training.predict.predict`; the basin is the one of `ds`, and there are no
+        `details`."""
+        targets = [name for name in self.scaling.targets if name in ds]
+        centre = {
+            name: ("basin", [float((ds[name] * cell_weights(ds)).sum())]) for name in ("lat", "lon")
+        }
+        basin = xr.Dataset(
+            {n: ("time", ds[n].data, ds[n].attrs) for n in targets}, {"time": ds["time"]}
         )
-
-
-def _place(ds: xr.Dataset) -> dict[str, tuple[str, list]]:
-    """The basin's centre, and its name, as coordinates over `basin`."""
-    centre = {
-        name: ("basin", [float((ds[name] * cell_weights(ds)).sum())]) for name in ("lat", "lon")
-    }
-    return centre | {"gauge_name": ("basin", [str(ds.attrs["basin"])])}
+        basin = basin.expand_dims(basin=[str(ds.attrs["basin"])])
+        basin = basin.assign_coords(centre | {"gauge_name": ("basin", [str(ds.attrs["basin"])])})
+        windows = (
+            (0, days.cpu().numpy(), self.simulate_windows(x))
+            for x, days in self.windows(ds, period, progress=progress)
+        )
+        return self.assembled(windows, basin, period)

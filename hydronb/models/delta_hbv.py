@@ -1,76 +1,35 @@
 """The six differentiable HBV models of Feng et al. (2022) as settings of one class.
 doi:10.1029/2022WR032404
 
-A network estimates HBV's parameters from attributes and forcing (the paper's g_A); HBV makes
-streamflow of them, so that all its fluxes and stores come along untrained. Departures from the
-paper, all of them in the sound direction: the unit hydrograph sees the runoff of the last days of
-the warm-up, and a simulation reads its static parameters on the day before its period, never in it.
+A network estimates HBV's parameters from attributes and forcing (the paper's g_A); HBV computes
+streamflow from them, so that all its fluxes and stores are simulated without being trained.
+Departures from the paper: the unit hydrograph sees the runoff of the last days of the warm-up, and
+a simulation reads its static parameters on the day before its period, never in it.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
-import xarray as xr
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm.auto import trange
 
-from hydronb.data.dataset import COORDINATES, TARGETS
-from hydronb.data.scaling import Scaling, require, select_period
-from hydronb.errors import DataError, ParameterError, nearest
+from hydronb.data.scaling import Scaling
+from hydronb.errors import ParameterError, nearest
 from hydronb.models import hbv
+from hydronb.models.continuous import ContinuousModel
 from hydronb.models.kernels.recurrent import recurrence
-from hydronb.models.standardised import Standardised
-from hydronb.parameters import Period
-
-PHYSICS = ("prcp", "tmean", "pet")
-"""The forcings that HBV itself takes."""
-
-TYPICAL = {
-    "BETA": 2.0,
-    "FC": 250.0,
-    "K0": 0.3,
-    "K1": 0.1,
-    "K2": 0.03,
-    "LP": 0.7,
-    "PERC": 1.5,
-    "UZL": 20.0,
-    "TT": 0.0,
-    "CFMAX": 3.0,
-    "CFR": 0.05,
-    "CWH": 0.1,
-    "BETAET": 1.0,
-    "routing_a": 1.4,
-    "routing_b": 0.5,
-}
-"""Where `initialisation="typical"` starts: the values that HBV is usually given by hand. The middle
-of the bounds, where the paper's network starts, has soils twice as deep, baseflow thrice as fast
-and routing of six days."""
 
 SPREAD = 0.7
-"""Standard deviation among components around `TYPICAL`, in logits: components that start alike stay
-alike."""
-
-ELEMENTS = 2**24
-"""Numbers that a simulation holds at once in one array, at most: it takes as many basins at a time
-as that allows."""
-
-
-def log_sqrt(x: Tensor, epsilon: float = 0.0) -> Tensor:
-    """log10(sqrt(x + epsilon) + 0.1): precipitation of the networks' inputs, and Eq. 2 for
-    streamflow."""
-    return torch.log10(torch.sqrt(x + epsilon) + 0.1)
+"""Standard deviation among components around the usual values, in logits: components that start
+equal stay equal."""
 
 
 class ForcingLSTM(nn.Module):
-    """Linear layer, ReLU, LSTM; dropout on the LSTM's input and recurrent weights, one mask a
-    forward pass.
+    """Linear layer, ReLU, LSTM; dropout on the LSTM's input and recurrent weights, with one mask
+    for each forward pass.
 
-    Dropout on weights leaves a sequence whole: parameters that change from day to day do so by the
-    weather alone.
+    The mask is the same on all days: parameters change from day to day by the weather alone.
     """
 
     def __init__(
@@ -106,7 +65,7 @@ class ForcingLSTM(nn.Module):
 
 
 class AttributeNetwork(nn.Module):
-    """Two layers that see the attributes alone: all that a static model needs, at a thousandth of
+    """Two layers that see the attributes alone: sufficient for a static model, at a thousandth of
     the cost."""
 
     def __init__(self, n_static: int, hidden: int, dropout: float):
@@ -125,9 +84,8 @@ class AttributeNetwork(nn.Module):
 
 
 class RechargeNetwork(nn.Module):
-    """NN_r, recharge in place of (SM/FC)^BETA: a share of the incoming water between 0 and 1, so
-    that no water is made or lost. The paper gives its inputs alone; size, scaling and range are
-    ours."""
+    """NN_r, in place of (SM/FC)^BETA: a share of the incoming water between 0 and 1, so that water
+    is conserved. The paper gives its inputs only; size, scaling and range are chosen here."""
 
     def __init__(self, hidden: int = 16):
         super().__init__()
@@ -141,7 +99,7 @@ class RechargeNetwork(nn.Module):
         return torch.sigmoid(self.layers(torch.stack(inputs, -1))[..., 0])
 
 
-class DeltaHBV(Standardised):
+class DeltaHBV(ContinuousModel):
     """HBV whose parameters a network estimates.
 
     | `components`, `dynamic`, `recharge` | the paper's name |
@@ -157,37 +115,38 @@ class DeltaHBV(Standardised):
     ----------
     scaling
         From the training basins and period, of the network's inputs; `prcp` of log10(sqrt(prcp) +
-        0.1). Its forcings hold `prcp`, `tmean` and `pet`, which HBV takes as they are.
+        0.1). Its forcings contain those of `hbv.FORCING`, which HBV takes in their own units.
     components
         Parallel HBVs of equal weight in each basin.
     dynamic
-        Parameters with a value of their own each day. BETAET (the paper's gamma) exists only here.
+        Parameters with a value for each day. BETAET (the paper's gamma) exists only here.
     recharge
         `hbv`, or `network` for NN_r.
     network
-        `lstm`, the paper's g_A (`ForcingLSTM`); `attributes` for static models; `both`, where
-        static parameters are of the attributes alone and the LSTM adds to the dynamic ones. The
-        paper reads static parameters off the LSTM too: what varies in its states then disturbs
-        them, and a short training learns to hold the states still.
+        `lstm`, the paper's g_A (`ForcingLSTM`); `attributes` for static models; `both`: static
+        parameters depend on the attributes alone, and the LSTM adds to the dynamic ones. The paper
+        reads static parameters from the LSTM too. Variations of its states then disturb them, and a
+        short training learns to keep the states constant.
     hidden, dropout, forget_bias
         Of the network.
     initialisation
-        `middle`: PyTorch's own, parameters start around the middle of their bounds, as in the
-        paper. `typical`: at `TYPICAL`, spread among components.
+        `middle`: PyTorch's own; parameters start around the middle of their bounds, as in the
+        paper. `typical`: they start at the usual values, spread among components. In the middle of
+        the bounds, soils are twice as deep, baseflow is three times as fast and routing takes six
+        days.
     dynamic_dropout
-        Share of basins, for each dynamic parameter, that fall back on its static value while
-        training.
+        Share of basins, for each dynamic parameter, that use its static value in training.
     warmup_days, target_days
         Of a training sample; a simulation needs as many days of warm-up.
     reading_days
-        Of the warm-up, the last days that the network of a dynamic model reads, at most: HBV's
-        stores need years, which cost it little, the network's memory does not.
+        Of the warm-up, the last days that the network of a dynamic model reads, at most. HBV's
+        stores need years of warm-up, which cost little; the memory of the network does not.
 
     Raises
     ------
     ParameterError
-        An unknown dynamic parameter, a forcing that HBV needs is not there, dynamic parameters of
-        attributes alone.
+        An unknown dynamic parameter, a missing forcing that HBV needs, dynamic parameters with
+        `network="attributes"`, or none with `both`.
     """
 
     def __init__(
@@ -224,8 +183,10 @@ class DeltaHBV(Standardised):
             raise ParameterError(
                 "network: both is for dynamic parameters, and there are none; give attributes"
             )
-        if missing := [n for n in PHYSICS if n not in scaling.forcings]:
-            raise ParameterError(f"forcings lack {missing[0]!r}; HBV takes {', '.join(PHYSICS)}")
+        if missing := [n for n in hbv.FORCING if n not in scaling.forcings]:
+            raise ParameterError(
+                f"forcings lack {missing[0]!r}; HBV takes {', '.join(hbv.FORCING)}"
+            )
         self.settings = {
             "model": model,
             "components": components,
@@ -241,15 +202,11 @@ class DeltaHBV(Standardised):
             "target_days": target_days,
             "reading_days": reading_days,
         }
-        self.components, self.dynamic, self.dynamic_dropout = (
-            components,
-            tuple(dynamic),
-            dynamic_dropout,
-        )
+        self.components, self.dynamic = components, tuple(dynamic)
+        self.dynamic_dropout, self.width = dynamic_dropout, components * max(1, len(dynamic))
         self.warmup_days, self.target_days = warmup_days, target_days
         self.reading_days = min(reading_days, warmup_days) if dynamic else 0
         self.names = tuple(n for n in hbv.PARAMETERS if n != "BETAET" or n in dynamic)
-        self.physics = [list(scaling.forcings).index(n) for n in PHYSICS]
         n_static = len(scaling.attributes)
         self.network = (
             AttributeNetwork(n_static, hidden, dropout)
@@ -261,43 +218,38 @@ class DeltaHBV(Standardised):
         )
         states = hidden if self.attribute_network is None else 2 * hidden
         self.head = nn.Linear(states, len(self.names) * components + len(hbv.ROUTING))
-        # the LSTM's half of the states is for dynamic parameters alone
+        # the LSTM's half of the states counts for dynamic parameters alone
         if self.attribute_network is not None:
             mask = torch.ones_like(self.head.weight)
-            of_attributes = torch.tensor([n not in dynamic for n in self.names]).repeat_interleave(
-                components
+            static = torch.tensor(
+                [n not in dynamic for n in self.names] + [True] * len(hbv.ROUTING)
             )
-            mask[: len(of_attributes)][of_attributes, :hidden] = 0
-            mask[len(of_attributes) :, :hidden] = 0
+            rows = torch.tensor([components] * len(self.names) + [1] * len(hbv.ROUTING))
+            mask[static.repeat_interleave(rows), :hidden] = 0
             self.register_buffer("head_mask", mask, persistent=False)
         self.recharge = RechargeNetwork() if recharge == "network" else None
         if initialisation == "typical":
-            self._start_at_typical()
-
-    def _start_at_typical(self) -> None:
-        with torch.no_grad():
-            each = torch.tensor([logit(n) for n in self.names]).repeat_interleave(self.components)
-            spread = (
-                SPREAD * torch.randn_like(each) if self.components > 1 else torch.zeros_like(each)
-            )
-            self.head.bias.copy_(
-                torch.cat([each + spread, torch.tensor([logit(n) for n in hbv.ROUTING])])
-            )
+            usual = [hbv.PARAMETERS[n].usual_raw for n in self.names]
+            each = torch.tensor(usual).repeat_interleave(components)
+            spread = SPREAD * torch.randn_like(each) if components > 1 else torch.zeros_like(each)
+            routing = torch.tensor([p.usual_raw for p in hbv.ROUTING.values()])
+            with torch.no_grad():
+                self.head.bias.copy_(torch.cat([each + spread, routing]))
 
     def forward(
         self,
         dynamic: Float[Tensor, "batch time dynamic"],
         static: Float[Tensor, "batch static"],
     ) -> Float[Tensor, "batch target"]:
-        """Streamflow, mm/d, of the last `target_days`, from raw forcing and attributes. The days
-        before warm the stores up, without gradient and with all parameters static: those of the
+        """Streamflow, mm/d, of the last `target_days`, from raw forcing and attributes. The stores
+        warm up on the days before, without gradient and with all parameters static: those of the
         last of these days.
         """
         days, n = self.target_days, dynamic.shape[1]
         h = self.states(dynamic[:, n - days - self.reading_days :], static, last=days + 1)
-        parameters, routing = self.read(h[:, -1])
+        parameters = self.read(h[:, -1])
         with torch.no_grad():
-            first = self.read(h[:, 0])[0] if self.dynamic else parameters
+            first = self.read(h[:, 0]) if self.dynamic else parameters
             before, state = self._run(dynamic[:, : n - days], first)
         daily = self.read_daily(h[:, -days:])
         if self.training and self.dynamic_dropout:
@@ -305,13 +257,13 @@ class DeltaHBV(Standardised):
                 name: self._fall_back(values, parameters[name]) for name, values in daily.items()
             }
         runoff, _ = self._run(dynamic[:, n - days :], parameters, daily, state=state)
-        return hbv.route(total(runoff), *routing, before=total(before))
+        return _at_gauge(runoff, parameters, before)
 
     def states(
         self, dynamic: Tensor, static: Tensor, last: int
     ) -> Float[Tensor, "batch last hidden"]:
-        """The network's hidden states of the last `last` days, from raw inputs; one for all where
-        it sees attributes alone. Of two networks the LSTM's stand first."""
+        """The network's hidden states of the last `last` days, from raw inputs; one for all days
+        where it sees attributes alone. Of two networks the LSTM's come first."""
         dynamic, static = self.standardise(dynamic, static)
         if isinstance(self.network, AttributeNetwork):
             return self.network(static)[:, None]
@@ -320,30 +272,15 @@ class DeltaHBV(Standardised):
             return h
         return torch.cat([h, self.attribute_network(static)[:, None].expand(-1, last, -1)], -1)
 
-    def standardise(self, dynamic: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
-        """As the networks take them: `prcp` of log10(sqrt(prcp) + 0.1), then all z-scored."""
-        return super().standardise(compress_prcp(dynamic, self.scaling), static)
-
-    def read(
-        self, h: Float[Tensor, "batch hidden"]
-    ) -> tuple[dict[str, Tensor], tuple[Tensor, Tensor]]:
-        """Parameters of HBV by name, (batch, component), and routing's, each (batch), within their
+    def read(self, h: Float[Tensor, "batch hidden"]) -> dict[str, Tensor]:
+        """Parameters of HBV by name, (batch, component), and of routing, (batch), within their
         bounds."""
-        weight = (
-            self.head.weight
-            if self.attribute_network is None
-            else self.head.weight * self.head_mask
-        )
-        raw = F.linear(h, weight, self.head.bias)
-        n = len(hbv.ROUTING)
+        masked = self.attribute_network is not None
+        weight = self.head.weight * self.head_mask if masked else self.head.weight
+        raw, n = F.linear(h, weight, self.head.bias), len(hbv.ROUTING)
         columns = raw[:, :-n].unflatten(1, (len(self.names), self.components)).unbind(1)
-        a, b = (
-            within(*pair) for pair in zip(raw[:, -n:].unbind(1), hbv.ROUTING.values(), strict=True)
-        )
-        return {
-            n: within(column, hbv.PARAMETERS[n])
-            for n, column in zip(self.names, columns, strict=True)
-        }, (a, b)
+        named = zip((*self.names, *hbv.ROUTING), (*columns, *raw[:, -n:].unbind(1)), strict=True)
+        return {name: (hbv.PARAMETERS | hbv.ROUTING)[name].within(column) for name, column in named}
 
     def read_daily(
         self, h: Float[Tensor, "batch time hidden"]
@@ -351,13 +288,10 @@ class DeltaHBV(Standardised):
         """The dynamic parameters of each day."""
         daily = {}
         for name in self.dynamic:
-            rows = slice(
-                self.names.index(name) * self.components,
-                (self.names.index(name) + 1) * self.components,
-            )
-            daily[name] = within(
-                F.linear(h, self.head.weight[rows], self.head.bias[rows]), hbv.PARAMETERS[name]
-            )
+            start = self.names.index(name) * self.components
+            rows = slice(start, start + self.components)
+            raw = F.linear(h, self.head.weight[rows], self.head.bias[rows])
+            daily[name] = hbv.PARAMETERS[name].within(raw)
         return daily
 
     def _fall_back(self, daily: Tensor, static: Tensor) -> Tensor:
@@ -367,161 +301,36 @@ class DeltaHBV(Standardised):
     def _run(
         self,
         dynamic: Tensor,
-        static: dict[str, Tensor],
-        daily: dict[str, Tensor] | None = None,
+        static: Mapping[str, Tensor],
+        daily: Mapping[str, Tensor] | None = None,
         *,
         state: Tensor | None = None,
-        want: Sequence[str] = ("q0", "q1", "q2"),
+        want: Sequence[str] = hbv.OUTFLOW,
     ) -> tuple[dict[str, Tensor], Tensor]:
         daily = daily or {}
-        forcing = (dynamic[:, :, k].contiguous() for k in self.physics)
-        static = {n: v.contiguous() for n, v in static.items() if n not in daily}
+        static = {n: static[n].contiguous() for n in self.names if n not in daily}
+        forcing = hbv.split_forcing(dynamic, self.scaling.forcings)
         return hbv.run(*forcing, static, daily, state=state, recharge=self.recharge, want=want)
 
-    def simulate(
-        self, ds: xr.Dataset, period: Period, *, progress: bool = True, details: bool = False
-    ) -> xr.Dataset:
-        """Streamflow on each day of `period`, from stores that have seen all days of `ds` before
-        it.
-
-        Nothing of the period is seen before its day: static parameters and routing are those that
-        the network gives on the last day before the period, having read as many days as a training
-        sample has (fewer where there are fewer); they also warm the stores up. Dynamic parameters
-        are those of their day.
-
-        Returns
-        -------
-        xarray.Dataset
-            `streamflow`, and `streamflow_obs` and `et_obs` where `ds` has them, over (basin, time).
-            With `details` also the mean over components of all `hbv.FLUXES` (mm/d, not routed) and
-            `hbv.STORES` (mm, at the day's end), and parameters: those of HBV over (basin,
-            component), with `time` where dynamic, and those of routing over basin.
-
-        Raises
-        ------
-        DataError
-            Forcings or attributes are missing in `ds`, or there are fewer days before the period
-            than `warmup_days`.
-        """
-        dynamic, static, first, end = simulation_tensors(self, ds, period, self.warmup_days)
-        size = max(1, ELEMENTS // ((end - first) * self.components * max(1, len(self.dynamic))))
-        parts = []
-        was_training = self.training
-        self.eval()
-        with torch.inference_mode():
-            for k in trange(
-                0, len(dynamic), size, desc="simulate", unit="part", disable=not progress
-            ):
-                part = (series[k : k + size].to(self.forcings_mean) for series in (dynamic, static))
-                parts.append(
-                    {n: v.cpu() for n, v in self._simulate(*part, first, end, details).items()}
-                )
-        self.train(was_training)
-        values = {n: torch.cat([part[n] for part in parts]).numpy() for n in parts[0]}
-        return describe(values, select_period(ds, period))
-
-    def _simulate(
+    def simulate_basins(
         self, dynamic: Tensor, static: Tensor, first: int, end: int, details: bool
     ) -> dict[str, Tensor]:
+        """Static parameters and routing are those that the network gives on the last day before the
+        period, after reading as many days as a training sample has (fewer where there are fewer);
+        they also warm the stores up. Dynamic parameters are those of their day."""
         lead = min(first, self.target_days + self.reading_days)
         stop = end if self.dynamic else first
         h = self.states(dynamic[:, first - lead : stop], static, last=stop - first + 1)
-        parameters, routing = self.read(h[:, 0])
-        daily = self.read_daily(h[:, 1:])
+        parameters, daily = self.read(h[:, 0]), self.read_daily(h[:, 1:])
         before, state = self._run(dynamic[:, :first], parameters)
-        want = (*hbv.FLUXES, *hbv.STORES) if details else ("q0", "q1", "q2")
+        want = (*hbv.FLUXES, *hbv.STORES) if details else hbv.OUTFLOW
         fluxes, _ = self._run(dynamic[:, first:end], parameters, daily, state=state, want=want)
-        streamflow = hbv.route(total(fluxes), *routing, before=total(before))
-        if not details:
-            return {"streamflow": streamflow}
-        routing = dict(zip(hbv.ROUTING, routing, strict=True))
-        return {"streamflow": streamflow} | fluxes | parameters | daily | routing
+        out = {"streamflow": _at_gauge(fluxes, parameters, before)}
+        return out | fluxes | parameters | daily if details else out
 
 
-def within(raw: Tensor, bounds: hbv.Parameter) -> Tensor:
-    """A parameter within its bounds, by a sigmoid."""
-    return torch.sigmoid(raw) * (bounds.high - bounds.low) + bounds.low
-
-
-def logit(name: str) -> float:
-    """The raw value of a parameter's `TYPICAL` one: the inverse of `within`."""
-    low, high, _ = (hbv.PARAMETERS | hbv.ROUTING)[name]
-    share = (TYPICAL[name] - low) / (high - low)
-    return math.log(share / (1 - share))
-
-
-def total(fluxes: dict[str, Tensor]) -> Tensor:
-    """What leaves the stores towards the gauge."""
-    return fluxes["q0"] + fluxes["q1"] + fluxes["q2"]
-
-
-def compress_prcp(dynamic: Float[Tensor, "batch time dynamic"], scaling: Scaling) -> Tensor:
-    """`log_sqrt` of the forcing `prcp`, the others as they are."""
-    names = list(scaling.forcings)
-    if "prcp" not in names:
-        return dynamic
-    dynamic = dynamic.clone()
-    dynamic[:, :, names.index("prcp")] = log_sqrt(dynamic[:, :, names.index("prcp")])
-    return dynamic
-
-
-def simulation_tensors(
-    model: Standardised,
-    ds: xr.Dataset,
-    period: Period,
-    warmup_days: int,
-) -> tuple[Tensor, Tensor, int, int]:
-    """Forcing (basin, time, forcing) and attributes (basin, attribute) up to the end of `period`,
-    in raw units, and the positions of its first day and of the day after its last.
-
-    Raises
-    ------
-    DataError
-        See `DeltaHBV.simulate`.
-    """
-    scaling = model.scaling
-    require(ds, list(scaling.forcings), "forcing")
-    days = select_period(ds, period)
-    first = ds.indexes["time"].get_loc(days.indexes["time"][0])
-    if first < warmup_days:
-        earliest = (
-            ""
-            if warmup_days >= ds.sizes["time"]
-            else (f"start the period on {ds.indexes['time'][warmup_days].date()} or later, or ")
-        )
-        raise DataError(
-            f"the data have {first} days before {period.start}, and warming up takes {warmup_days};"
-            f" {earliest}shorten warmup_days"
-        )
-    end = first + days.sizes["time"]
-    dynamic = np.stack([ds[n].values[:, :end] for n in scaling.forcings], -1).astype(np.float32)
-    if (bad := ~np.isfinite(dynamic)).any():
-        b, t, k = np.argwhere(bad)[0]
-        raise DataError(
-            f"{list(scaling.forcings)[k]} of basin {ds['basin'].values[b]} is missing on"
-            f" {ds.indexes['time'][t].date()} ({int(bad.sum())} values in all); forcing must be"
-            " complete"
-        )
-    return (
-        torch.from_numpy(dynamic),
-        torch.from_numpy(scaling.static(ds).astype(np.float32)),
-        first,
-        end,
-    )
-
-
-def describe(values: dict[str, np.ndarray], days: xr.Dataset) -> xr.Dataset:
-    """Simulated arrays with the names of their dimensions, units and the catchments' coordinates,
-    beside the observed streamflow and evapotranspiration where there are such."""
-    units = (
-        hbv.FLUXES | dict.fromkeys(hbv.STORES, "mm") | {"streamflow": TARGETS["streamflow"].units}
-    )
-    units |= {n: p.unit for n, p in (hbv.PARAMETERS | hbv.ROUTING).items()}
-    keep = [c for c in (*COORDINATES, "gauge_name") if c in days.coords]
-    out = xr.Dataset(coords={c: days[c] for c in ("basin", "time", *keep)})
-    for name, array in values.items():
-        second = "component" if name in hbv.PARAMETERS else "time"
-        dims = {1: ("basin",), 2: ("basin", second), 3: ("basin", "time", "component")}[array.ndim]
-        out[name] = (dims, array, {"units": units[name], "long_name": name.replace("_", " ")})
-    out["streamflow"].attrs["long_name"] = f"simulated {TARGETS['streamflow'].long_name}"
-    return out.assign({f"{name}_obs": days[name] for name in TARGETS if name in days})
+def _at_gauge(
+    fluxes: Mapping[str, Tensor], parameters: Mapping[str, Tensor], before: Mapping[str, Tensor]
+) -> Tensor:
+    routing = (parameters[name] for name in hbv.ROUTING)
+    return hbv.route(hbv.outflow(fluxes), *routing, before=hbv.outflow(before))

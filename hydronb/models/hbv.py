@@ -1,19 +1,21 @@
-"""HBV with several components a basin, after Feng et al. (2022), doi 10.1029/2022WR032404.
+"""HBV with several components per basin, after Feng et al. (2022), doi:10.1029/2022WR032404.
 
-Written once, as the pure `step`; `run` takes it over all days for tensors, `simulate` for datasets,
-`route` brings the outflow to the gauge. Departures from the paper, all of them:
+The equations are written once, in the pure function `step`; `run` applies it to all days of
+tensors, `simulate` to datasets, and `route` brings the outflow of the stores to the gauge. All
+departures from the paper:
 
-1. Equation 7 leaves `FLOOR` in the soil by taking less evapotranspiration. The paper's floor after
-   the flux makes a little water; this one makes none, and differs by at most 2e-5 mm.
-2. The exponents stand on ratios that are already limited to 1, which is the same value and cannot
-   overflow. Below `FLOOR`, where nothing evaporates, the ratio of Equation 7 stays that of `FLOOR`:
-   its slope would be infinite at 0.
+1. Equation 7 leaves `FLOOR` in the soil by taking less evapotranspiration. The paper sets the floor
+   after the flux, which creates a little water; here none is created. The results differ by at most
+   2e-5 mm.
+2. The exponents apply to ratios that are already limited to 1, which gives the same value and
+   cannot overflow. Below `FLOOR`, where nothing evaporates, the ratio of Equation 7 is that of
+   `FLOOR`: its slope would be infinite at 0.
 3. Minima and maxima are `torch.minimum` and `torch.maximum`, which share the gradient where both
-   are equal, as on every dry or warm day.
+   arguments are equal, as on every dry or warm day.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,39 +24,14 @@ import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 
-from hydronb.data.dataset import FORCINGS, require_daily
+from hydronb.data.dataset import check
+from hydronb.data.hbv_parameters import OUTFLOW, PARAMETERS, ROUTING, STORES
+from hydronb.data.scaling import require
 from hydronb.errors import DataError, ParameterError, nearest
 
-
-class Parameter(NamedTuple):
-    low: float
-    high: float
-    unit: str
-
-
-PARAMETERS = {
-    "BETA": Parameter(1.0, 6.0, "1"),
-    "FC": Parameter(50.0, 1000.0, "mm"),
-    "K0": Parameter(0.05, 0.9, "1/d"),
-    "K1": Parameter(0.01, 0.5, "1/d"),
-    "K2": Parameter(0.001, 0.2, "1/d"),
-    "LP": Parameter(0.2, 1.0, "1"),
-    "PERC": Parameter(0.0, 10.0, "mm/d"),
-    "UZL": Parameter(0.0, 100.0, "mm"),
-    "TT": Parameter(-2.5, 2.5, "degC"),
-    "CFMAX": Parameter(0.5, 10.0, "mm/degC/d"),
-    "CFR": Parameter(0.0, 0.1, "1"),
-    "CWH": Parameter(0.0, 0.2, "1"),
-    "BETAET": Parameter(0.3, 5.0, "1"),
-}
-"""Low, high and unit of each component's parameters (Feng et al. 2022). BETAET, the paper's gamma,
-may be left out: the exponent is then 1. In the paper it exists only where it varies in time."""
-
-ROUTING = {"routing_a": Parameter(0.0, 2.9, "1"), "routing_b": Parameter(0.0, 6.5, "d")}
-"""Low, high and unit of the unit hydrograph's two parameters, one pair a basin."""
-
-STORES = ("snowpack", "meltwater", "soil_moisture", "upper_zone", "lower_zone")
-"""In mm, at the day's end; the first dimension of a state."""
+FORCING = ("prcp", "tmean", "pet")
+"""Precipitation (mm/d), mean temperature (degC) and potential evapotranspiration (mm/d): what HBV
+takes, in this order."""
 
 FLUXES = dict.fromkeys(
     (
@@ -74,19 +51,25 @@ FLUXES = dict.fromkeys(
 )
 """Names and units of what `step` returns. `recharge` and `excess` both go to the upper zone."""
 
+UNITS = (
+    FLUXES
+    | dict.fromkeys(STORES, "mm")
+    | {name: parameter.unit for name, parameter in (PARAMETERS | ROUTING).items()}
+)
+
 LONG_NAMES = {
     "et": "actual evapotranspiration",
     "q0": "quick flow",
     "q1": "interflow",
     "q2": "baseflow",
 }
-"""Where the name alone does not say it."""
+"""Of the fluxes whose names do not describe them."""
 
 START = 0.001
 """mm in every store before the first day."""
 
 FLOOR = 1e-5
-"""mm of the soil that do not evaporate."""
+"""mm of soil moisture that do not evaporate."""
 
 ROUTING_DAYS = 15
 """Length of the unit hydrograph."""
@@ -94,8 +77,8 @@ ROUTING_DAYS = 15
 ROUTES = ("auto", "fused", "step")
 
 Recharge = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
-"""The share, 0 to 1, of the incoming water that becomes recharge, from (FC, BETA, soil moisture,
-soil moisture / FC, incoming water), each (basin, component): delta_n(NN_r)'s network."""
+"""The share, 0 to 1, of the incoming water that becomes recharge, from FC, BETA, soil moisture,
+soil moisture / FC and incoming water, each (basin, component): the network of delta_n(NN_r)."""
 
 
 def step(
@@ -116,12 +99,12 @@ def step(
         `PARAMETERS` by name, each (basin, component); without `BETAET` the exponent of Equation 7
         is 1.
     recharge
-        A network instead of the wetness of Equation 5.
+        A network in place of Equation 5.
 
     Returns
     -------
     state, fluxes
-        `STORES` at the day's end, and `FLUXES` by name, each (basin, component).
+        `STORES` at the end of the day, and `FLUXES` by name, each (basin, component).
     """
     snowpack, meltwater, soil, upper, lower = state
     (prcp, t, pet), p = forcing, parameters
@@ -188,7 +171,7 @@ def run(
     *,
     state: Float[Tensor, "store basin component"] | None = None,
     recharge: Recharge | None = None,
-    want: Iterable[str] = ("q0", "q1", "q2"),
+    want: Iterable[str] = OUTFLOW,
     components: bool = False,
     route: str = "auto",
 ) -> tuple[dict[str, Tensor], Float[Tensor, "store basin component"]]:
@@ -199,8 +182,8 @@ def run(
     prcp, tmean, pet
         mm/d, degC, mm/d.
     static, dynamic
-        Parameters that stay, and those that have a value a day. Every name of `PARAMETERS` in one
-        of the two; `BETAET` may be left out. Bounds are the caller's business.
+        Parameters that are constant, and those that have a value for each day. Every name of
+        `PARAMETERS` is in one of the two; `BETAET` may be left out. Bounds are not checked.
     state
         `STORES` before the first day, mm; `START` everywhere where None.
     recharge
@@ -210,105 +193,101 @@ def run(
     components
         Return every component instead of their mean.
     route
-        `step`: the equations as they stand above. `fused`: the same in one compiled core, CPU only,
-        no `recharge`, no gradient to the forcing. `auto`: fused where it applies, so on CUDA the
-        step, day by day. It uses nothing but torch's own operations, but has never been run there,
-        and a faster route there is none yet.
+        `step`: the equations as `step` has them, day by day. `fused`: the same equations in one
+        compiled core, on the CPU only, without `recharge` and without gradients to the forcing.
+        `auto`: fused where it applies, else the step. On CUDA the step has not been run yet.
 
     Returns
     -------
     fluxes, state
         `want` by name, each (basin, time), or (basin, time, component) with `components`; and
-        `STORES` after the last day, where the next call may go on.
+        `STORES` after the last day, from which a later call can continue.
 
     Raises
     ------
     ParameterError
-        An unknown, missing or doubled parameter, an unknown name in `want`, a route that cannot be
-        taken.
+        A parameter that is unknown, missing or given twice, an unknown name in `want`, a route that
+        cannot be taken.
     """
-    dynamic, want = dict(dynamic or {}), tuple(want)
-    _check_names(static, dynamic, want)
+    dynamic, want, forcing = dict(dynamic or {}), tuple(want), (prcp, tmean, pet)
+    _check_parameters((*static, *dynamic))
+    _refuse_unknown(want, (*FLUXES, *STORES), "flux or store")
+    _refuse_unknown((route,), ROUTES, "route")
     if state is None:
-        like = next(iter(static.values()), None)
-        like = next(iter(dynamic.values()))[:, 0] if like is None else like
+        like = next(iter((*static.values(), *(values[:, 0] for values in dynamic.values()))))
         state = torch.full_like(like, START, requires_grad=False).expand(len(STORES), -1, -1)
-    if route not in ROUTES:
-        raise ParameterError(f"HBV has no route {route!r}{nearest(route, ROUTES)}")
-    obstacle = _obstacle((prcp, tmean, pet), (state, *static.values(), *dynamic.values()), recharge)
+    obstacle = _obstacle(forcing, (state, *static.values(), *dynamic.values()), recharge)
     if route == "fused" and obstacle:
         raise ParameterError(
             f"HBV's fused core cannot run {obstacle}; take the route 'step' or 'auto'"
         )
-    run_days = _run_steps if route == "step" or obstacle else _run_fused
-    return run_days(prcp, tmean, pet, static, dynamic, state, recharge, want, components)
+    if route != "step" and not obstacle:
+        from hydronb.models.kernels.hbv import all_days  # which compiles by numba
+
+        columns = [static[n][:, None] if n in static else dynamic.get(n) for n in PARAMETERS]
+        rows = [(*STORES, *FLUXES).index(name) for name in want]
+        out, state = all_days(*forcing, columns, state, rows, components)
+        return dict(zip(want, out, strict=True)), state
+    series = {name: [] for name in want}
+    days = {name: values.unbind(1) for name, values in dynamic.items()}
+    for day, weather in enumerate(zip(*(f[:, :, None].unbind(1) for f in forcing), strict=True)):
+        today = {name: values[day] for name, values in days.items()}
+        state, fluxes = step(state, weather, {**static, **today}, recharge)
+        for name, values in series.items():
+            value = fluxes[name] if name in fluxes else state[STORES.index(name)]
+            values.append(value if components else value.mean(1))
+    return {name: torch.stack(values, 1) for name, values in series.items()}, state
 
 
 def _obstacle(
     forcing: tuple[Tensor, ...], others: tuple[Tensor, ...], recharge: Recharge | None
 ) -> str | None:
     """Why the fused core does not apply, if so."""
-    dtypes, devices = (
-        {v.dtype for v in (*forcing, *others)},
-        {v.device.type for v in (*forcing, *others)},
-    )
-    if recharge is not None:
-        return "recharge by a network"
-    if devices != {"cpu"}:
-        return f"on {' and '.join(sorted(devices))}"
-    if len(dtypes) > 1 or not dtypes <= {torch.float32, torch.float64}:
-        return f"on {' and '.join(sorted(map(str, dtypes)))}"
-    if torch.is_grad_enabled() and any(v.requires_grad for v in forcing):
-        return "with gradients to the forcing"
-    return None
+    devices = sorted({v.device.type for v in (*forcing, *others)})
+    dtypes = sorted({str(v.dtype) for v in (*forcing, *others)})
+    obstacles = {
+        "recharge by a network": recharge is not None,
+        f"on {' and '.join(devices)}": devices != ["cpu"],
+        f"on {' and '.join(dtypes)}": dtypes not in (["torch.float32"], ["torch.float64"]),
+        "with gradients to the forcing": torch.is_grad_enabled()
+        and any(v.requires_grad for v in forcing),
+    }
+    return next((obstacle for obstacle, holds in obstacles.items() if holds), None)
 
 
-def _run_fused(prcp, tmean, pet, static, dynamic, state, recharge, want, components):
-    from hydronb.models.kernels.hbv import all_days
-
-    parameters = [
-        static[name][:, None] if name in static else dynamic.get(name) for name in PARAMETERS
-    ]
-    names = (*STORES, *FLUXES)
-    out, state = all_days(
-        prcp, tmean, pet, parameters, state, [names.index(name) for name in want], components
-    )
-    return dict(zip(want, out, strict=True)), state
-
-
-def _run_steps(prcp, tmean, pet, static, dynamic, state, recharge, want, components):
-    out = {name: [] for name in want}
-    forcing = (series[:, :, None].unbind(1) for series in (prcp, tmean, pet))
-    days = {name: values.unbind(1) for name, values in dynamic.items()}
-    for day, of_day in enumerate(zip(*forcing, strict=True)):
-        today = {name: values[day] for name, values in days.items()}
-        state, fluxes = step(state, of_day, {**static, **today}, recharge)
-        for name, values in out.items():
-            value = fluxes[name] if name in fluxes else state[STORES.index(name)]
-            values.append(value if components else value.mean(1))
-    return {name: torch.stack(values, 1) for name, values in out.items()}, state
-
-
-def _check_names(static: Collection[str], dynamic: Collection[str], want: tuple[str, ...]) -> None:
-    for name in (*static, *dynamic):
-        if name not in PARAMETERS:
-            raise ParameterError(f"HBV has no parameter {name!r}{nearest(name, PARAMETERS)}")
-    if both := sorted(set(static) & set(dynamic)):
-        raise ParameterError(f"HBV's {both[0]} is given both static and dynamic; give it once")
-    if missing := [name for name in PARAMETERS if name not in {*static, *dynamic, "BETAET"}]:
+def _check_parameters(names: tuple[str, ...]) -> None:
+    """Raise unless each of `PARAMETERS` except BETAET is given, none twice, and no other name."""
+    _refuse_unknown(names, PARAMETERS, "parameter")
+    if twice := sorted(n for n in set(names) if names.count(n) > 1):
+        raise ParameterError(f"HBV's {twice[0]} is given both static and dynamic; give it once")
+    if missing := [name for name in PARAMETERS if name not in {*names, "BETAET"}]:
         raise ParameterError(f"HBV needs a value of {missing[0]}; it is neither static nor dynamic")
-    for name in want:
-        if name not in FLUXES and name not in STORES:
-            raise ParameterError(
-                f"HBV has no flux or store {name!r}{nearest(name, (*FLUXES, *STORES))}"
-            )
+
+
+def _refuse_unknown(names: Iterable[str], known: Collection[str], what: str) -> None:
+    for name in names:
+        if name not in known:
+            raise ParameterError(f"HBV has no {what} {name!r}{nearest(name, known)}")
+
+
+def split_forcing(
+    dynamic: Float[Tensor, "basin time variable"], names: Iterable[str]
+) -> list[Float[Tensor, "basin time"]]:
+    """Each of `FORCING` from an array of the variables `names`."""
+    order = list(names)
+    return [dynamic[:, :, order.index(name)].contiguous() for name in FORCING]
+
+
+def outflow(fluxes: Mapping[str, Any]) -> Any:
+    """The sum of `OUTFLOW`, of tensors or arrays."""
+    return fluxes["q0"] + fluxes["q1"] + fluxes["q2"]
 
 
 def unit_hydrograph(
     a: Float[Tensor, " basin"], b: Float[Tensor, " basin"]
 ) -> Float[Tensor, "basin lag"]:
-    """Gamma density of shape a + 0.1 and scale b + 0.5 days at 0.5, 1.5 ... 14.5 days, made to sum
-    to 1."""
+    """Gamma density of shape a + 0.1 and scale b + 0.5 days at 0.5, 1.5 ... 14.5 days, scaled to
+    sum to 1."""
     t = torch.arange(ROUTING_DAYS, dtype=a.dtype, device=a.device) + 0.5
     zero = torch.zeros((), dtype=a.dtype, device=a.device)
     shape, scale = torch.maximum(a, zero)[:, None] + 0.1, torch.maximum(b, zero)[:, None] + 0.5
@@ -329,16 +308,16 @@ def route(
     streamflow
         q0 + q1 + q2, mm/d.
     a, b
-        `ROUTING`, one pair a basin.
+        `ROUTING`, one pair per basin.
     before
-        `streamflow` of the days just before, not yet routed: water that is still on its way. The
-        last `ROUTING_DAYS - 1` of them count; none where None. A series cut in two and routed so
-        gives the same values as the whole.
+        `streamflow` of the days just before, not yet routed: water that is still on its way. Its
+        last `ROUTING_DAYS - 1` days count; no water is on its way where None. A series that is cut
+        in two and routed in this way has the same values as the whole.
 
     Returns
     -------
     Tensor
-        The days of `streamflow`, as many as there are.
+        The days of `streamflow`.
     """
     weights, lags = unit_hydrograph(a, b), ROUTING_DAYS - 1
     carried = streamflow.new_zeros(len(streamflow), lags)
@@ -360,21 +339,21 @@ def simulate(
         `prcp`, `tmean` and `pet` over (basin, time), without gaps.
     parameters
         Every name of `PARAMETERS` (without `BETAET` the exponent of Equation 7 is 1), over any of
-        `basin`, `time` and `component`; what a dim is missing of holds for all of it. With
+        `basin`, `time` and `component`; a value without a dimension holds for all of it. With
         `routing_a` and `routing_b`, over `basin`, streamflow is routed. Joined to `forcing` by
         basin and date.
     state
-        What an earlier call returned for the days before, or its last `ROUTING_DAYS - 1` days: its
-        last day's stores are where this one goes on, and its q0 + q1 + q2 is the water that is
-        still on its way to the gauge. `STORES` without `time` will do where nothing is on its way.
-        `START` in every store where None.
+        What an earlier call returned for the days before, or its last `ROUTING_DAYS - 1` days: the
+        simulation continues from the stores of its last day, and its q0 + q1 + q2 is the water that
+        is still on its way to the gauge. `STORES` without `time` suffice where no water is on its
+        way. `START` in every store where None.
 
     Returns
     -------
     xr.Dataset
-        `STORES` (mm, at the day's end), `FLUXES` (mm/d) over (basin, time), and (component) where
-        the parameters or the state have it; `streamflow` over (basin, time), the components' mean
-        of q0 + q1 + q2, routed where there are routing parameters.
+        `STORES` (mm, at the end of the day) and `FLUXES` (mm/d) over (basin, time), and over
+        component where the parameters or the state have it; `streamflow` over (basin, time), the
+        components' mean of q0 + q1 + q2, routed where there are routing parameters.
 
     Raises
     ------
@@ -382,119 +361,85 @@ def simulate(
         A forcing that is missing, or not a physical value, on some day; basins or dates of
         parameters or state that do not match; a state without all stores.
     ParameterError
-        A parameter that is missing, unknown, outside its bounds, or over a dim that it cannot have.
+        A parameter that is missing, unknown, outside its bounds, or over a dimension that it cannot
+        have.
     """
-    series = _series(forcing)
-    basins, time = series["prcp"].indexes["basin"], series["prcp"].indexes["time"]
-    values = _bounded(_matched(parameters, "the dataset of parameters", basins))
-    _check_names([str(name) for name in values.data_vars if name not in ROUTING], (), ())
-    if "time" in values.dims:
-        if len(without := time.difference(values.indexes["time"])):
-            raise DataError(
-                f"the parameters have no value on {without[0].date()}, a day of the forcing"
-            )
-        values = values.sel(time=time)
+    if "pet" not in forcing:
+        raise DataError("HBV needs pet in the forcing; hydronb.data.pet.choose_pet adds it")
+    series = forcing[[name for name in FORCING if name in forcing]].reset_coords(drop=True)
+    require(check(series, where="the forcing"), FORCING, "forcing")
+    basins, time = forcing.indexes["basin"], forcing.indexes["time"]
+    values = _bounded(_matched(parameters, "the dataset of parameters", basin=basins, time=time))
+    _check_parameters(tuple(str(name) for name in values.data_vars if name not in ROUTING))
     stores, before = _start(state, basins, time)
-    components = [ds.sizes["component"] for ds in (values, stores) if "component" in ds.dims] or [1]
-    if components[0] != components[-1]:
+    components = [ds.sizes["component"] for ds in (values, stores) if "component" in ds.dims]
+    if len(set(components)) > 1:
         raise DataError(
-            f"the parameters have {components[0]} components, the state {components[-1]}; "
-            "go on with the parameters that made the state"
+            f"the parameters have {components[0]} components, the state {components[1]}; "
+            "continue with the parameters that gave the state"
         )
-    sizes = {"basin": len(basins), "time": len(time), "component": components[0]}
-    own = {name: values[name] for name in PARAMETERS if name in values}
-    static = {
-        name: _tensor(da, sizes, "basin", "component")
-        for name, da in own.items()
-        if "time" not in da.dims
-    }
-    dynamic = {
-        name: _tensor(da, sizes, "basin", "time", "component")
-        for name, da in own.items()
-        if "time" in da.dims
-    }
+    sizes = {"basin": len(basins), "time": len(time), "component": (*components, 1)[0]}
+
+    def tensors(names: Iterable[str], ds: xr.Dataset, *dims: str) -> dict[str, Tensor]:
+        """Over all of `dims`; a variable without one of them is repeated along it."""
+        lacking = {n: {d: sizes[d] for d in dims if d not in ds[n].dims} for n in names}
+        full = {n: ds[n].expand_dims(more).transpose(*dims) for n, more in lacking.items()}
+        return {n: torch.tensor(da.values, dtype=torch.float64) for n, da in full.items()}
+
+    given = [name for name in PARAMETERS if name in values]
+    daily = [name for name in given if "time" in values[name].dims]
+    names = (*STORES, *FLUXES)
     out, _ = run(
-        *(_tensor(da, sizes, "basin", "time") for da in series.values()),
-        static,
-        dynamic,
-        state=torch.stack([_tensor(stores[name], sizes, "basin", "component") for name in STORES]),
-        want=(*STORES, *FLUXES),
+        *tensors(FORCING, series, "basin", "time").values(),
+        tensors([n for n in given if n not in daily], values, "basin", "component"),
+        tensors(daily, values, "basin", "time", "component"),
+        state=torch.stack(list(tensors(STORES, stores, "basin", "component").values())),
+        want=names,
         components=True,
     )
-    flow = (out["q0"] + out["q1"] + out["q2"]).mean(2)
+    flow = outflow(out).mean(2)
     if "routing_a" in values:
-        flow = route(
-            flow,
-            *(_tensor(values[name], sizes, "basin") for name in ROUTING),
-            before=None if before is None else torch.tensor(before),
-        )
-    dims = ("basin", "time", "component")[: 3 if "component" in {*values.dims, *stores.dims} else 2]
-    arrays = {
-        name: (dims, v.numpy() if len(dims) == 3 else v[..., 0].numpy()) for name, v in out.items()
-    }
-    coords = {
-        **series["prcp"].coords,
-        **{k: v for k, v in values.coords.items() if v.dims == ("component",)},
-    }
-    result = xr.Dataset({**arrays, "streamflow": (("basin", "time"), flow.numpy())}, coords)
-    for name, da in result.data_vars.items():
-        da.attrs.update(
-            units="mm" if name in STORES else "mm/d",
-            long_name=LONG_NAMES.get(str(name), str(name).replace("_", " ")),
-        )
-    return result
+        flow = route(flow, *tensors(ROUTING, values, "basin").values(), before=before)
+    dims = ("basin", "time", "component")[: 3 if components else 2]
+    coords = {k: v for k, v in values.coords.items() if v.dims == ("component",)}
+    result = xr.Dataset(coords={**forcing["prcp"].coords, **coords})
+    for name in names:
+        array = out[name].numpy() if components else out[name][..., 0].numpy()
+        long_name = LONG_NAMES.get(name, name.replace("_", " "))
+        result[name] = (dims, array, {"units": UNITS[name], "long_name": long_name})
+    attrs = {"units": "mm/d", "long_name": "streamflow"}
+    return result.assign(streamflow=(("basin", "time"), flow.numpy(), attrs))
 
 
-def _series(forcing: xr.Dataset) -> dict[str, xr.DataArray]:
-    """Precipitation, temperature and PET over (basin, time), every value physical."""
-    for name in ("prcp", "tmean", "pet"):
-        if name not in forcing:
-            how = "; hydronb.data.pet.choose_pet adds it" if name == "pet" else ""
-            raise DataError(f"HBV needs {name} in the forcing{how}")
-        if set(forcing[name].dims) != {"basin", "time"}:
+def _matched(ds: xr.Dataset, what: str, **forcing: pd.Index) -> xr.Dataset:
+    """`ds` for the basins (and days) of the forcing, in their order; unchanged along a dimension
+    that it lacks."""
+    for dim, index in forcing.items():
+        if dim not in ds.dims:
+            continue
+        if dim not in ds.coords:
             raise DataError(
-                f"HBV needs {name} over basin and time, not over"
-                f" {', '.join(map(str, forcing[name].dims))}"
+                f"{what} has a dimension {dim} without labels; they are joined by label"
             )
-    require_daily(forcing.indexes["time"], "the forcing")
-    series = {name: forcing[name].transpose("basin", "time") for name in ("prcp", "tmean", "pet")}
-    for name, da in series.items():
-        low, high = FORCINGS[name].low, FORCINGS[name].high
-        if len(bad := np.argwhere(~((da.values >= low) & (da.values <= high)))):
-            b, t = bad[0]
-            raise DataError(
-                f"{name} of basin {da['basin'].values[b]} is {da.values[b, t]:g} on"
-                f" {str(da['time'].values[t])[:10]}; HBV needs {low:g} to {high:g}"
-                f" {FORCINGS[name].units} on every day of the period"
-            )
-    return series
-
-
-def _matched(ds: xr.Dataset, what: str, basins: pd.Index) -> xr.Dataset:
-    """`ds` for `basins`, in their order; unchanged where it holds for all basins."""
-    if "basin" not in ds.dims:
-        return ds
-    if "basin" not in ds.coords:
-        raise DataError(f"{what} has a dimension basin without ids; basins are joined by id")
-    if len(without := basins.difference(ds.indexes["basin"])):
-        raise DataError(
-            f"{what} has no basin {without[0]!r}, which the forcing has; basins are joined by id"
-        )
-    return ds.sel(basin=basins)
+        if len(without := index.difference(ds.indexes[dim])):
+            label = str(without[0]).removesuffix(" 00:00:00")
+            raise DataError(f"{what} has no {dim} {label}, which the forcing has")
+        ds = ds.sel({dim: index})
+    return ds
 
 
 def _bounded(parameters: xr.Dataset) -> xr.Dataset:
-    """Known names over dims that they can have, within bounds (to rounding in single precision)."""
+    """Known names over dimensions that they can have, within their bounds (to rounding in single
+    precision)."""
     known = PARAMETERS | ROUTING
+    _refuse_unknown(map(str, parameters.data_vars), known, "parameter")
     for name, da in parameters.data_vars.items():
-        if name not in known:
-            raise ParameterError(f"HBV has no parameter {name!r}{nearest(name, known)}")
         allowed = ("basin",) if name in ROUTING else ("basin", "time", "component")
         if odd := [d for d in da.dims if d not in allowed]:
             raise ParameterError(
                 f"HBV's {name} cannot vary over {odd[0]}, only over {', '.join(allowed)}"
             )
-        low, high, unit = known[name]
+        low, high, unit, _ = known[name]
         slack = 1e-6 * (high - low)
         if len(bad := np.argwhere(~((da.values >= low - slack) & (da.values <= high + slack)))):
             first = da[dict(zip(da.dims, bad[0], strict=True))]
@@ -512,36 +457,29 @@ def _bounded(parameters: xr.Dataset) -> xr.Dataset:
 
 def _start(
     state: xr.Dataset | None, basins: pd.Index, time: pd.DatetimeIndex
-) -> tuple[xr.Dataset, np.ndarray | None]:
-    """Stores before the first day, and what then is on its way to the gauge (basin, days)."""
+) -> tuple[xr.Dataset, Tensor | None]:
+    """Stores before the first day, and the water that is then on its way to the gauge, (basin,
+    days)."""
     if state is None:
         return xr.Dataset(dict.fromkeys(STORES, START)), None
     if missing := [name for name in STORES if name not in state]:
         raise DataError(f"the state has no {missing[0]}; it needs {', '.join(STORES)}")
-    state, before = _matched(state, "the state", basins), None
+    state, before = _matched(state, "the state", basin=basins), None
     if "time" in state.dims:
         last = state.indexes["time"][-1]
         if (time[0] - last).days != 1:
             raise DataError(
-                f"the state ends on {last.date()}, the forcing begins on {time[0].date()}; it goes"
-                " on the day after (or give one day's stores, without a dimension time)"
+                f"the state ends on {last.date()}, the forcing begins on {time[0].date()}; it has"
+                " to begin on the day after (or give the stores of one day, without time)"
             )
-        if {"q0", "q1", "q2"} <= set(state):
-            flow = (state["q0"] + state["q1"] + state["q2"]).isel(
-                time=slice(1 - ROUTING_DAYS, None)
-            )
+        if set(OUTFLOW) <= set(state):
+            flow = outflow(state.isel(time=slice(1 - ROUTING_DAYS, None)))
             flow = flow.mean("component") if "component" in flow.dims else flow
-            before = flow.transpose("basin", "time").values
+            before = torch.tensor(flow.transpose("basin", "time").values)
         state = state.isel(time=-1)
-    stores = state[list(STORES)]
-    for name, da in stores.data_vars.items():
-        if not (da >= 0).all():
+    for name in STORES:
+        if not (state[name] >= 0).all():
             raise DataError(
                 f"the state's {name} is negative or missing somewhere; a store holds 0 mm or more"
             )
-    return stores, before
-
-
-def _tensor(da: xr.DataArray, sizes: dict[str, int], *dims: str) -> Tensor:
-    missing = {d: sizes[d] for d in dims if d not in da.dims}
-    return torch.tensor(da.expand_dims(missing).transpose(*dims).values, dtype=torch.float64)
+    return state[list(STORES)], before

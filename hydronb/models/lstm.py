@@ -11,6 +11,9 @@ from hydronb.models.kernels.recurrent import recurrence
 class LSTM(nn.Module):
     """One-layer LSTM with a linear head; static attributes, if any, are inputs of every day.
 
+    Initialised as in the published runs: orthogonal input weights, identity recurrent weights, zero
+    biases except for the forget gate; the head as PyTorch does.
+
     Parameters
     ----------
     n_dynamic, n_static, hidden, n_targets
@@ -20,7 +23,10 @@ class LSTM(nn.Module):
     forget_bias
         Initial bias of the forget gate; 5 in the published runs.
     route
-        `loop`, `fused` or `auto`: see `EALSTM`.
+        `loop` (hand-derived adjoint), `fused` (PyTorch's LSTM kernel) or `auto`: the same
+        parameters and results. `auto` takes the loop on a CPU. There it is 2 to 2.5 times as fast
+        up to 128 cells, about as fast at 256 (0.7 to 1.7 times), needs a third of the memory and
+        gives the cell states of every day (`benchmarks/README.md`).
     """
 
     blocks = ("output", "forget", "input", "cell")
@@ -38,13 +44,28 @@ class LSTM(nn.Module):
     ):
         super().__init__()
         self.n_dynamic, self.n_static, self.hidden, self.route = n_dynamic, n_static, hidden, route
-        gates = len(self.blocks) * hidden
-        self.weight = nn.Parameter(torch.empty(gates, n_dynamic + n_static))
-        self.recurrent = nn.Parameter(torch.empty(gates, hidden))
-        self.bias = nn.Parameter(torch.empty(gates))
+        n_inputs, gates = self.add_static_gate(), len(self.blocks) * hidden
+        self.weight = nn.Parameter(torch.empty(gates, n_inputs))
+        self.recurrent = nn.Parameter(torch.eye(hidden).repeat(len(self.blocks), 1))
+        self.bias = nn.Parameter(torch.zeros(gates))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden, n_targets)
-        initialise(self, forget_bias)
+        for name, parameter in self.named_parameters(recurse=False):
+            if name.startswith("weight"):
+                nn.init.orthogonal_(parameter)
+        with torch.no_grad():
+            self.bias[hidden : 2 * hidden] = forget_bias
+
+    def add_static_gate(self) -> int:
+        """Add the parameters of a gate that static inputs alone set, if any; returns how many
+        inputs the other gates have."""
+        return self.n_dynamic + self.n_static
+
+    def gates(self, static: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Weights of the dynamic inputs, offset (batch, gates) and static input gate, for
+        `kernels.recurrent`."""
+        own, shared = self.weight[:, : self.n_dynamic], self.weight[:, self.n_dynamic :]
+        return own, static @ shared.T + self.bias, None
 
     def forward(
         self,
@@ -52,7 +73,7 @@ class LSTM(nn.Module):
         static: Float[Tensor, "batch static"],
         last: int = 1,
     ) -> Float[Tensor, "batch last target"]:
-        """Standardised inputs to standardised targets of the last `last` days."""
+        """Standardised targets of the last `last` days from standardised inputs."""
         h, _ = self.states(dynamic, static, last=last)
         return self.head(self.dropout(h))
 
@@ -63,20 +84,30 @@ class LSTM(nn.Module):
         state: tuple[Tensor, Tensor] | None = None,
         last: int | None = None,
     ) -> tuple[Float[Tensor, "batch last hidden"], Float[Tensor, "batch known hidden"]]:
-        """Hidden and cell states (Eqs. 5 and 6) of the last `last` days, all where None; see
-        `EALSTM.states`."""
-        if use_fused(self.route, dynamic, state):
-            return fused_states(self, dynamic, static, last)
-        own, shared = self.weight[:, : self.n_dynamic], self.weight[:, self.n_dynamic :]
+        """Hidden and cell states (Eqs. 5 and 6) of the last `last` days, all where None, from
+        `state` or zeros.
+
+        The fused kernel gives the cell state of the last day alone, and starts from zeros: with a
+        `state` the loop is taken. `h[:, -1], c[:, -1]` continue to later days.
+        """
+        fused = self.route == "fused" or (self.route == "auto" and dynamic.is_cuda)
+        if fused and state is None:
+            return self._fused_states(dynamic, static, last)
+        weight, offset, input_gate = self.gates(static)
         h, c = recurrence(
-            dynamic.transpose(0, 1),
-            own,
-            static @ shared.T + self.bias,
-            self.recurrent,
-            state=state,
-            last=last,
+            dynamic.transpose(0, 1), weight, offset, self.recurrent, input_gate, state, last
         )
         return h.transpose(0, 1), c.transpose(0, 1)
+
+    def _fused_states(
+        self, dynamic: Tensor, static: Tensor, last: int | None
+    ) -> tuple[Tensor, Tensor]:
+        weight, recurrent, bias = self.fused_weights()
+        x = torch.cat([dynamic, static[:, None].expand(-1, dynamic.shape[1], -1)], dim=-1)
+        zero = x.new_zeros(1, x.shape[0], self.hidden)
+        parameters = (weight.contiguous(), recurrent.contiguous(), bias, torch.zeros_like(bias))
+        h, _, c = torch.lstm(x, (zero, zero), parameters, True, 1, 0.0, self.training, False, True)
+        return h if last is None else h[:, -last:], c[0][:, None]
 
     def fused_weights(self) -> tuple[Tensor, Tensor, Tensor]:
         """Input weights, recurrent weights and bias with rows in the order of PyTorch's kernel, i f
@@ -87,34 +118,3 @@ class LSTM(nn.Module):
             return torch.cat([i, f, g, o])
 
         return reorder(self.weight), reorder(self.recurrent), reorder(self.bias)
-
-
-def initialise(model: nn.Module, forget_bias: float) -> None:
-    """The published runs' initialisation: orthogonal input weights, identity recurrent weights,
-    zero biases but for the forget gate's; the head keeps PyTorch's own."""
-    hidden, n_gates = model.hidden, len(model.blocks)
-    with torch.no_grad():
-        nn.init.orthogonal_(model.weight)
-        model.recurrent.copy_(torch.eye(hidden).repeat(n_gates, 1))
-        model.bias.zero_()
-        model.bias[hidden : 2 * hidden] = forget_bias
-
-
-def use_fused(route: str, dynamic: Tensor, state: tuple[Tensor, Tensor] | None) -> bool:
-    """`auto` takes the loop on a CPU. It is 2 to 2.5 times as fast there up to 128 cells, level
-    with the fused kernel at 256 (0.7 to 1.7 of its speed), needs a third of its memory and gives
-    the cell states of every day (`benchmarks/README.md`)."""
-    return state is None and (route == "fused" or (route == "auto" and dynamic.is_cuda))
-
-
-def fused_states(
-    model: nn.Module, dynamic: Tensor, static: Tensor, last: int | None
-) -> tuple[Tensor, Tensor]:
-    """Hidden states through PyTorch's LSTM kernel; of the cell states it returns the last day's
-    alone."""
-    weight, recurrent, bias = model.fused_weights()
-    x = torch.cat([dynamic, static[:, None].expand(-1, dynamic.shape[1], -1)], dim=-1)
-    zero = x.new_zeros(1, x.shape[0], model.hidden)
-    parameters = (weight.contiguous(), recurrent.contiguous(), bias, torch.zeros_like(bias))
-    h, _, c = torch.lstm(x, (zero, zero), parameters, True, 1, 0.0, model.training, False, True)
-    return h if last is None else h[:, -last:], c[0][:, None]

@@ -1,32 +1,48 @@
-"""A network with its scaling: raw units in, mm/d out."""
+"""What all models share: raw units in, simulated datasets out."""
 
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
 import torch
+import xarray as xr
 from jaxtyping import Float
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
-from hydronb.data.scaling import Scaling
-from hydronb.errors import TrainingError, nearest
+from hydronb.data.dataset import COORDINATES, TARGETS
+from hydronb.data.scaling import Scaling, select_period
+from hydronb.data.windows import prediction_samples
+from hydronb.errors import TrainingError
+from hydronb.models import hbv
 from hydronb.models.ealstm import EALSTM
-from hydronb.models.lstm import LSTM
+from hydronb.parameters import Period
 
-NETWORKS = {"ealstm": EALSTM, "lstm": LSTM, "lstm_no_static": LSTM}
+WINDOW_DAYS = 2**18
+"""Days of windows that an LSTM simulates at once."""
 
 
 class Standardised(nn.Module):
-    """What all wrappers share: means and standard deviations on the model's device, from
-    `scaling`."""
+    """A model with its scaling: means and standard deviations of its inputs and targets, on its
+    device.
+
+    A subclass has `settings`, its arguments other than `scaling`, and a method `simulate(ds,
+    period, *, progress, details)`, see `hydronb.training.predict.predict`; with `details` it also
+    returns the fluxes, stores and parameters of an HBV.
+    """
+
+    settings: dict[str, Any]
 
     def __init__(self, scaling: Scaling):
         super().__init__()
         self.scaling = scaling
         for role in ("forcings", "attributes", "targets"):
-            table = torch.tensor(
-                list(getattr(scaling, role).values()), dtype=torch.float32
-            ).reshape(-1, 2)
+            pairs = list(getattr(scaling, role).values())
+            mean, std = torch.tensor(pairs, dtype=torch.float32).reshape(-1, 2).T.contiguous()
+            self.register_buffer(f"{role}_mean", mean, persistent=False)
             # a constant attribute scales to zero
-            std = torch.where(table[:, 1] > 0, table[:, 1], 1.0)
-            self.register_buffer(f"{role}_mean", table[:, 0].clone(), persistent=False)
-            self.register_buffer(f"{role}_std", std, persistent=False)
+            self.register_buffer(f"{role}_std", torch.where(std > 0, std, 1.0), persistent=False)
 
     def standardise(self, dynamic: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
         """Raw forcings and attributes to zero mean and unit standard deviation."""
@@ -35,28 +51,94 @@ class Standardised(nn.Module):
             (static - self.attributes_mean) / self.attributes_std,
         )
 
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Evaluation mode without gradients; the mode is restored afterwards."""
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            self.train(was_training)
 
-class ScaledModel(Standardised):
+    def described(
+        self, values: Mapping[str, np.ndarray], days: xr.Dataset, observed: Iterable[str]
+    ) -> xr.Dataset:
+        """Simulated arrays as a dataset with units and the catchments' coordinates.
+
+        Streamflow below zero is set to zero, as in the code of Kratzert et al. (2019).
+
+        Parameters
+        ----------
+        values
+            By name, (basin, time), or of HBV's parameters (basin), (basin, component) or (basin,
+            time, component).
+        days
+            The catchments on the simulated days.
+        observed
+            Names of targets that are added as `<name>_obs` where `days` has them.
+        """
+        keep = [c for c in (*COORDINATES, "gauge_name") if c in days.coords]
+        out = xr.Dataset(coords={c: days[c] for c in ("basin", "time", *keep)})
+        for name, array in values.items():
+            units, long_name = hbv.UNITS.get(name), name.replace("_", " ")
+            if name in self.scaling.targets:
+                units, long_name = TARGETS[name].units, f"simulated {TARGETS[name].long_name}"
+            second = "component" if name in hbv.PARAMETERS else "time"
+            dims = {1: ("basin",), 2: ("basin", second), 3: ("basin", "time", "component")}
+            array = np.maximum(array, 0) if name == "streamflow" else array
+            out[name] = (dims[array.ndim], array, {"units": units, "long_name": long_name})
+        return out.assign({f"{name}_obs": days[name] for name in observed if name in days})
+
+    def assembled(
+        self,
+        windows: Iterable[tuple[np.ndarray | int, np.ndarray, Tensor]],
+        ds: xr.Dataset,
+        period: Period,
+    ) -> xr.Dataset:
+        """The targets on each day of `period`, with what `ds` has of their observations.
+
+        Parameters
+        ----------
+        windows
+            Positions of basins and of days in `ds`, and the targets simulated there, (..., target);
+            computed in evaluation mode.
+        """
+        names = list(self.scaling.targets)
+        out = np.full((ds.sizes["basin"], ds.sizes["time"], len(names)), np.nan, np.float32)
+        with self.evaluating():
+            for basin, day, simulated in windows:
+                out[basin, day] = simulated.cpu().numpy()
+        days = select_period(ds, period)
+        inside = out[:, ds.indexes["time"].get_indexer(days.indexes["time"])]
+        return self.described(dict(zip(names, inside.transpose(2, 0, 1), strict=True)), days, names)
+
+
+class StandardisedLSTM(Standardised):
     """`network` between standardised inputs and outputs that are put back into the targets' units.
 
     Parameters
     ----------
+    network
+        Class of the network: `EALSTM`, `LSTM` or another with their arguments.
     model
-        A name in `NETWORKS`.
+        Its name in `hydronb.vocabulary.MODELS`.
     scaling
-        From the training basins and period; its names say which variables enter and leave.
+        From the training basins and period; its names are the variables that enter and leave.
     hidden, dropout, forget_bias
-        As the network takes them.
+        Of the network.
     sequence_length, predict_last
-        Days a sample has and how many of them are targets; kept so that a trained model is used as
+        Days in a sample, and how many of them are targets; kept so that a trained model is used as
         it was trained.
     """
 
     def __init__(
         self,
-        model: str,
+        network: type[nn.Module],
         scaling: Scaling,
         *,
+        model: str,
         hidden: int,
         dropout: float,
         forget_bias: float,
@@ -64,8 +146,6 @@ class ScaledModel(Standardised):
         predict_last: int,
     ):
         super().__init__(scaling)
-        if model not in NETWORKS:
-            raise TrainingError(f"unknown model {model!r}{nearest(model, NETWORKS)}")
         self.settings = {
             "model": model,
             "hidden": hidden,
@@ -75,7 +155,7 @@ class ScaledModel(Standardised):
             "predict_last": predict_last,
         }
         self.sequence_length, self.predict_last = sequence_length, predict_last
-        self.network = NETWORKS[model](
+        self.network = network(
             len(scaling.forcings),
             len(scaling.attributes),
             hidden,
@@ -115,3 +195,31 @@ class ScaledModel(Standardised):
                 f"a {self.settings['model']} has no static input gate; train model: ealstm"
             )
         return self.network.input_gate((static - self.attributes_mean) / self.attributes_std)
+
+    def simulate(
+        self, ds: xr.Dataset, period: Period, *, progress: bool = True, details: bool = False
+    ) -> xr.Dataset:
+        """See `hydronb.training.predict.predict`; there are no `details`."""
+        return self.assembled(self._windows(ds, period, progress), ds, period)
+
+    def _windows(
+        self, ds: xr.Dataset, period: Period, progress: bool
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, Tensor]]:
+        samples = prediction_samples(
+            ds,
+            self.scaling,
+            period,
+            self.sequence_length,
+            self.predict_last,
+            device=self.forcings_mean.device,
+        )
+        days = torch.arange(1 - self.predict_last, 1)
+        with tqdm(total=len(samples), desc="predict", unit="window", disable=not progress) as bar:
+            size = max(1, WINDOW_DAYS // self.sequence_length)
+            for batch, last in zip(samples.batches(size), samples.last.split(size), strict=True):
+                basin, day = batch.basin.cpu().numpy()[:, None], last.cpu()[:, None] + days
+                yield basin, day.numpy(), self(batch.dynamic, batch.static)
+                bar.update(len(basin))
+
+
+ScaledModel = StandardisedLSTM

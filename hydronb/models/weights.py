@@ -4,7 +4,6 @@ or not there."""
 import json
 import os
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -13,20 +12,8 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from hydronb.data.scaling import Scaling
-from hydronb.errors import TrainingError, nearest
-
-WRAPPERS = {
-    "ealstm": "hydronb.models.standardised:ScaledModel",
-    "lstm": "hydronb.models.standardised:ScaledModel",
-    "lstm_no_static": "hydronb.models.standardised:ScaledModel",
-    "delta_hbv": "hydronb.models.delta_hbv:DeltaHBV",
-    "runoff_lstm": "hydronb.models.runoff_lstm:RunoffLSTM",
-    "local_hbv": "hydronb.models.local_hbv:LocalHBV",
-    "cnn_lstm": "hydronb.models.cnn_lstm:CNNLSTM",
-    "mean_lstm": "hydronb.models.cnn_lstm:CNNLSTM",
-}
-"""Where the class of each model is. It is made by `Class(scaling=scaling, **settings)`, and keeps
-`scaling` and `settings`, which name the `model`."""
+from hydronb.errors import ParameterError, TrainingError
+from hydronb.vocabulary import MODELS
 
 
 def save(model: nn.Module, folder: Path, **notes: object) -> None:
@@ -57,15 +44,11 @@ def load(folder: str | Path, *, device: str = "cpu") -> nn.Module:
     weights = folder / "model.safetensors"
     try:
         settings = description["settings"]
-        if (name := settings["model"]) not in WRAPPERS:
-            raise TrainingError(
-                f"{folder / 'model.json'}: unknown model {name!r}{nearest(name, WRAPPERS)}"
-            )
-        module, cls = WRAPPERS[name].split(":")
-        model = getattr(import_module(module), cls)(
-            scaling=Scaling.from_plain(description["scaling"]), **settings
-        )
+        scaling = Scaling.from_plain(description["scaling"])
+        model = MODELS[settings["model"]].make(scaling=scaling, **settings)
         model.load_state_dict(load_file(weights))
+    except ParameterError as error:
+        raise TrainingError(f"{folder / 'model.json'}: {error}") from None
     except FileNotFoundError:
         raise TrainingError(
             f"{folder} holds no model.safetensors: the training has not finished; run it again"

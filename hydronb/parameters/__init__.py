@@ -7,16 +7,20 @@ A notebook's first code cell holds plain assignments, its second is
 The runner makes the same check for every run of a plan before it starts the first.
 """
 
-from typing import Any, get_args
+from typing import Any
 
 from hydronb.errors import ParameterError, nearest
 from hydronb.parameters.base import (
-    METRICS,
+    NOTEBOOKS,
     DataParameters,
     FitParameters,
+    InputPath,
     NotebookParameters,
     Parameters,
     Period,
+    input_paths,
+    number,
+    once,
     read_parameters,
     resolve,
     run_folder,
@@ -36,8 +40,6 @@ from hydronb.parameters.delta_hbv import (
     DeltaHBVTwinParameters,
 )
 from hydronb.parameters.ealstm import (
-    LOSSES,
-    MODELS,
     BenchmarkParameters,
     SearchParameters,
     TrainParameters,
@@ -47,11 +49,9 @@ from hydronb.parameters.ealstm_analysis import (
     SensitivityParameters,
     SimilarityParameters,
 )
+from hydronb.vocabulary import MODELS
 
 __all__ = [
-    "LOSSES",
-    "METRICS",
-    "MODELS",
     "NOTEBOOKS",
     "BenchmarkParameters",
     "CNNLSTMBenchmarkParameters",
@@ -66,6 +66,7 @@ __all__ = [
     "DeltaHBVTwinParameters",
     "FitParameters",
     "GridParameters",
+    "InputPath",
     "NotebookParameters",
     "Parameters",
     "Period",
@@ -74,30 +75,14 @@ __all__ = [
     "SensitivityParameters",
     "SimilarityParameters",
     "TrainParameters",
+    "input_paths",
+    "number",
+    "once",
     "read_parameters",
     "resolve",
     "run_folder",
     "training_class",
 ]
-
-NOTEBOOKS: dict[str, type[NotebookParameters]] = {
-    "00_catchments": CatchmentsParameters,
-    "ealstm_01_train": TrainParameters,
-    "ealstm_02_benchmark": BenchmarkParameters,
-    "ealstm_03_robustness": RobustnessParameters,
-    "ealstm_04_sensitivity": SensitivityParameters,
-    "ealstm_05_similarity": SimilarityParameters,
-    "ealstm_06_search": SearchParameters,
-    "cnn_lstm_01_train": CNNLSTMTrainParameters,
-    "cnn_lstm_02_benchmark": CNNLSTMBenchmarkParameters,
-    "cnn_lstm_03_probes": CNNLSTMProbesParameters,
-    "delta_hbv_01_train": DeltaHBVTrainParameters,
-    "delta_hbv_02_benchmark": DeltaHBVBenchmarkParameters,
-    "delta_hbv_03_fluxes": DeltaHBVFluxesParameters,
-    "delta_hbv_04_dynamic_parameters": DeltaHBVDynamicParameters,
-    "delta_hbv_05_twin": DeltaHBVTwinParameters,
-}
-"""The parameters of each notebook, by its name."""
 
 
 def training_class(model: Any) -> type[FitParameters]:
@@ -108,17 +93,11 @@ def training_class(model: Any) -> type[FitParameters]:
     ParameterError
         No family has a model of this name.
     """
-    makes = {
-        name: cls
-        for cls in NOTEBOOKS.values()
-        if issubclass(cls, FitParameters)
-        for name in get_args(cls.model_fields["model"].annotation)
-    }
     if model is None:
         return TrainParameters
-    if model not in makes:
+    if not isinstance(model, str) or model not in MODELS:
         raise ParameterError(
-            f"model = {model!r} is unknown{nearest(str(model), makes)}; choose one of "
-            f"{', '.join(makes)}"
+            f"model = {model!r} is unknown{nearest(str(model), MODELS)}; choose one of "
+            f"{', '.join(MODELS)}"
         )
-    return makes[model]
+    return NOTEBOOKS[MODELS[model].notebook]

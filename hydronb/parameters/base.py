@@ -1,5 +1,4 @@
-"""What the parameters of all notebooks share: reading, checking, one readable line for what is
-wrong.
+"""What the parameters of all notebooks share: reading, checking, one line for what is wrong.
 
 A notebook's first code cell holds plain assignments, its second is
 
@@ -13,41 +12,42 @@ import datetime as dt
 import itertools
 import os
 import re
-from collections.abc import Mapping
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from hydronb.errors import ParameterError, nearest
+from hydronb.files import reading, write
+from hydronb.parameters.plain_yaml import LARGEST, POWER_OF_TEN, plain_values
+from hydronb.vocabulary import LOSSES, MODELS, SOURCES, metrics
 
 Given = TypeVar("Given", bound="Parameters")  # not Self, which beartype does not take in methods
-METRICS = (
-    "nse",
-    "kge",
-    "r",
-    "alpha_nse",
-    "beta_nse",
-    "rmse",
-    "fhv",
-    "fms",
-    "flv",
-    "bpv",
-    "bmv",
-    "blv",
-)
 
 
 def resolve(path: str | Path) -> Path:
-    """A path as the user meant it, made absolute: `~` and `$VARIABLES` expanded, and a relative
+    """A path as the user means it, made absolute: `~` and `$VARIABLES` expanded, and a relative
     path taken from the project's root when the notebook runs inside `notebooks/` (JupyterLab,
     nbval), else from the working folder.
 
     Raises
     ------
     ParameterError
-        A variable that is not set.
+        An environment variable is not set.
     """
     text = os.path.expandvars(str(path))
     if unset := re.search(r"\$\{?(\w+)", text):
@@ -55,30 +55,48 @@ def resolve(path: str | Path) -> Path:
             f"{path}: the environment variable {unset[1]} is not set; set it to your folder, or"
             " write the path itself"
         )
-    found = Path(text).expanduser()
-    if found.is_absolute():
-        return found
+    expanded = Path(os.path.expanduser(text))
+    if expanded.is_absolute():
+        return expanded
     here = Path.cwd()
     root = here.parent if here.name == "notebooks" and (here.parent / "params").is_dir() else here
-    return Path(os.path.normpath(root / found))
+    return Path(os.path.normpath(root / expanded))
+
+
+class InputPath(str):
+    """A file or folder that a run reads, as the user writes it; empty for none. A parameter of this
+    type is looked for before the first run of a plan starts, and its content is part of the run's
+    identity."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
+
+
+def input_paths(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Name (`data.path`, `runs.0`) and text of each `InputPath` in parameters, nested ones too."""
+    if isinstance(value, InputPath) and value:
+        yield name, value
+    named = dict(value) if isinstance(value, BaseModel) else value
+    named = dict(enumerate(named)) if isinstance(named, list) else named
+    for key, item in named.items() if isinstance(named, dict) else ():
+        yield from input_paths(item, f"{name}.{key}" if name else str(key))
 
 
 def run_folder(p: "NotebookParameters", name: str) -> Path:
-    """The folder that notebook `name` writes to, made and with its parameters in `params.yaml`:
-    `run_dir`, or `outputs/notebooks/NAME` where that is empty.
+    """Make the folder that notebook `name` writes to, `run_dir` or, where that is empty,
+    `outputs/notebooks/NAME`, and write the parameters to its `params.yaml`.
 
     Raises
     ------
     ParameterError
-        It cannot be written.
+        The folder cannot be written.
     """
     folder = resolve(p.run_dir or f"outputs/notebooks/{name}")
     text = yaml.safe_dump({k: v for k, v in p.plain().items() if k != "run_dir"}, sort_keys=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / "params.yaml.partial"
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, folder / "params.yaml")
+        write(folder / "params.yaml", text)
     except OSError as error:
         raise ParameterError(
             f"run_dir {folder} cannot be written: {error.strerror}; choose another"
@@ -86,69 +104,88 @@ def run_folder(p: "NotebookParameters", name: str) -> Path:
     return folder
 
 
-def read_parameters(path: Path) -> dict[str, Any]:
-    """The parameters in a run directory's `params.yaml`, not validated.
+def read_parameters(
+    path: Path,
+    *,
+    shown: str = "",
+    hint: str = "a run directory holds the parameters of its run",
+) -> dict[str, Any]:
+    """The names and values in a YAML file (a run's `params.yaml`, a plan, a recipe), not validated.
+
+    Parameters
+    ----------
+    shown
+        What messages call the file; its path where empty.
+    hint
+        What to do where it cannot be read.
 
     Raises
     ------
     ParameterError
-        No such file, or not YAML with names and values.
+        No such file, not a regular file of at most 1 MB, or not YAML with names and values.
     """
-    import yaml
-
-    try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    shown = shown or str(path)
+    with reading(path, "YAML", hint=hint, error=ParameterError):
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode) or about.st_size > 1_000_000:
+            raise ParameterError(f"{shown} is not a file of at most 1 MB; {hint}")
+        text = path.read_text(encoding="utf-8-sig")
+    values = plain_values(text, shown)
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
         raise ParameterError(
-            f"no such file: {path}; a run directory holds the parameters of its run"
-        ) from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that never was, or not UTF-8
-        raise ParameterError(f"{path} is not YAML ({str(error).splitlines()[0]})") from None
-    if not isinstance(given, dict):
-        raise ParameterError(f"{path} holds no parameters, `name: value` a line")
-    return given
+            f"{shown} holds no names with values, one `name: value` per line; {hint}"
+        )
+    return values
 
 
 def number(value: Any) -> Any:
-    """YAML 1.1 reads `1e-3` as text. Text that is a number in that form is meant as one; other text
-    is an error."""
-    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
+    """Return a number as it is, and the number that text such as `1e-3` means, which YAML 1.1 does
+    not read as one.
+
+    Raises
+    ------
+    ValueError
+        Other text, or a truth value.
+    """
+    if isinstance(value, str) and POWER_OF_TEN.fullmatch(value) and abs(float(value)) <= LARGEST:
         return float(value)
     if isinstance(value, str | bool):
         raise ValueError("a number belongs here, without quotes")
     return value
 
 
-def whole_number(value: Any) -> Any:
-    if isinstance(value, str | bool):
-        raise ValueError("a whole number belongs here, without quotes")
-    return value
+def choice(vocabulary: Callable[[], Mapping[str, Any]]) -> AfterValidator:
+    """A name in a vocabulary, which is looked up when a value is given: entries may be added."""
+
+    def check(name: str) -> str:
+        return chosen(name, vocabulary())
+
+    return AfterValidator(check)
 
 
-def _quoted(value: Any) -> Any:
-    if isinstance(value, list):
-        for v in value:
-            if not isinstance(v, str):
-                raise ValueError(
-                    f"{v!r} is a number; quote gauge ids, or they lose their leading zeros "
-                    "(YAML even reads 0123 as octal)"
-                )
-    return value
+def chosen(name: str, names: Iterable[str]) -> str:
+    """`name` if it is one of `names`; else the error of a choice, which lists them."""
+    if name not in names:
+        raise PydanticCustomError("literal_error", "{names}", {"names": str([*names])})
+    return name
 
 
 Number = Annotated[float, BeforeValidator(number)]
 Positive = Annotated[float, BeforeValidator(number), Field(gt=0)]
-Count = Annotated[int, BeforeValidator(whole_number), Field(ge=1)]
+Count = Annotated[int, BeforeValidator(number), Field(ge=1)]
 Share = Annotated[float, BeforeValidator(number), Field(ge=0, lt=1)]
 NotNegative = Annotated[float, BeforeValidator(number), Field(ge=0)]
-Seed = Annotated[int, BeforeValidator(whole_number), Field(ge=0)]
-Basins = Annotated[list[str] | str | None, BeforeValidator(_quoted)]
+Seed = Annotated[int, BeforeValidator(number), Field(ge=0)]
+SourceName = Annotated[str, choice(lambda: SOURCES)]
+GridSourceName = Annotated[str, choice(lambda: {n: s for n, s in SOURCES.items() if s.grids})]
+LossName = Annotated[str, choice(lambda: LOSSES)]
+MetricName = Annotated[str, choice(metrics)]
 
 
 class Period(BaseModel):
     """First and last day of the targets, both included; written `[1999-10-01, 2008-09-30]`."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
     start: dt.date
     end: dt.date
 
@@ -171,161 +208,159 @@ class Period(BaseModel):
         return f"{self.start} to {self.end}"
 
 
+def once(value: Any) -> Any:
+    """Return `value`; raises ValueError if it is a list with an entry twice."""
+    counts = Counter(map(repr, value)) if isinstance(value, list) else Counter()
+    for entry, count in counts.most_common(1):
+        if count > 1:
+            raise ValueError(f"it lists {entry:.60} twice")
+    return value
+
+
 class Parameters(BaseModel):
-    """Base of all: frozen, complete with defaults, and one readable line for what is wrong."""
+    """Base of all parameters: frozen, with defaults, and one line for what is wrong. No list has an
+    entry twice; what may repeat is a tuple."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
     instead: ClassVar[Mapping[str, str]] = {}
-    """What to say of names that are not parameters where one may expect them."""
+    """Hints for names that are not parameters but may be expected to be."""
+    noun: ClassVar[str] = "parameter"
+    """What messages call its names."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_other_names(cls, values: Any) -> Any:
+        for name in values if isinstance(values, Mapping) else ():
+            if name not in cls.model_fields:
+                hint = cls.instead.get(name) or nearest(name, cls.model_fields)
+                raise ValueError(f"unknown {cls.noun} {name!r:.60}{hint}")
+        return values
+
+    _lists = field_validator("*")(once)
 
     @classmethod
     def validate_parameters(
         cls: type[Given], values: Mapping[str, Any], *, where: str = ""
     ) -> Given:
-        """`cls(**values)`, with pydantic's report turned into one line.
+        """The parameters with these values.
 
         Raises
         ------
         ParameterError
-            Naming the parameter, its value and what it should be.
+            One line that names the parameter, its value and what it should be.
         """
-        for name in values:
-            if name not in cls.model_fields:
-                hint = cls.instead.get(name) or nearest(name, cls.model_fields)
-                raise ParameterError(
-                    f"{where}{': ' if where else ''}unknown parameter {name!r}{hint}"
-                )
         try:
-            return cls(**values)
+            return cls.model_validate(dict(values))
         except ValidationError as error:
-            raise ParameterError(f"{where}{': ' if where else ''}{_one_line(error)}") from None
+            raise ParameterError(
+                f"{where}: {_one_line(error, cls.noun)}".removeprefix(": ")
+            ) from None
 
     @classmethod
     def from_notebook(cls: type[Given], namespace: Mapping[str, Any]) -> Given:
-        """The parameters among a notebook's globals; whatever papermill injected must be one of
-        them."""
-        injected = {n for source in namespace.get("In", []) for n in _injected(source)}
+        """The parameters among a notebook's globals; every name that papermill injected must be a
+        parameter."""
+        cells = [cell for cell in namespace.get("In", []) if cell.startswith("# Parameters\n")]
+        nodes = [node for cell in cells for node in ast.walk(ast.parse(cell))]
+        injected = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         values = {n: namespace[n] for n in cls.model_fields if n in namespace}
         values |= {n: namespace[n] for n in injected if n in namespace}
         return cls.validate_parameters(values)
 
-    def require_once(self, *names: str) -> None:
-        """Raise `ValueError` where one of these lists has an entry twice; text in place of a list
-        passes."""
-        for name in names:
-            values = getattr(self, name)
-            if isinstance(values, list) and len(set(values)) < len(values):
-                raise ValueError(
-                    f"{name} lists {next(v for v in values if values.count(v) > 1)!r} twice"
-                )
-
     def plain(self) -> dict[str, Any]:
-        """As JSON and YAML store it: no tuple, no Path, dates as text."""
+        """The values as JSON and YAML hold them: no tuples, dates as text."""
         return self.model_dump(mode="json")
 
 
-def _injected(source: str) -> list[str]:
-    """Names assigned in a cell that papermill injected."""
-    if not source.startswith("# Parameters\n"):
-        return []
-    return [
-        t.id
-        for node in ast.parse(source).body
-        if isinstance(node, ast.Assign)
-        for t in node.targets
-        if isinstance(t, ast.Name)
-    ]
-
-
-def _one_line(error: ValidationError) -> str:
+def _one_line(error: ValidationError, noun: str) -> str:
+    """The first parameter that is wrong; of the branches of a union, what the one says that the
+    value comes nearest to."""
     errors = error.errors()
-    same = [e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]]
-    # of the branches of a union, the one that the value comes nearest to
-    first = max(same, key=lambda e: (len(e["loc"]), not e["type"].endswith("_type")))
-    name = ".".join(
-        str(part) for part in first["loc"] if not (isinstance(part, str) and "[" in part)
-    )
-    if first["type"] == "extra_forbidden":
-        return f"unknown parameter {name!r}"
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "literal_error" and isinstance(first["input"], str):
-        known = ", ".join(re.findall(r"'([^']*)'", message))
-        return f"{name} = {first['input']!r} is unknown; choose one of {known}"
-    shown = repr(first["input"])
+    branches = [e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]]
+    problem = max(branches, key=lambda e: (len(e["loc"]), not e["type"].endswith("_type")))
+    kind, value = problem["type"], problem["input"]
+    name = ".".join(str(part) for part in problem["loc"] if "[" not in str(part))
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message.replace("tuple", "list").replace("Tuple", "List")
+    if kind == "string_type" and isinstance(value, int | float):
+        message = "text belongs here; put it in quotes, gauge ids too"
+    if kind == "missing":
+        return f"the {noun} {name!r} is missing"
+    if kind == "literal_error" and isinstance(value, str):
+        choices = ", ".join(re.findall(r"'([^']*)'", message))
+        return f"{name} = {value!r:.60} is unknown; choose one of {choices}"
+    if not name or (kind == "value_error" and isinstance(value, Mapping)):
+        return f"{name}: {message}".removeprefix(": ")
+    shown = repr(value)
     shown = shown if len(shown) < 60 else shown[:57] + "..."
-    return f"{name} = {shown}: {message}" if name else message
+    return f"{name} = {shown}: {message}"
 
 
 class DataParameters(Parameters):
     """Where the catchments come from; the `data:` of a plan. See `hydronb.data.open_catchments`."""
 
-    kind: Literal["synthetic", "caravan", "camels_us", "file"] = "synthetic"
-    path: str | None = None
+    kind: SourceName = "synthetic"
+    path: InputPath | None = None
     """Folder of Caravan or CAMELS-US, or a NetCDF or Zarr file in the convention."""
-    basins: Basins = None
-    """Ids, or a text file with one a line; all basins where None."""
+    basins: list[str] | InputPath | None = None
+    """Ids, or a text file with one per line; all basins where None."""
     pet: Literal["auto", "source", "hargreaves", "oudin", "none"] = "auto"
     source: str = "camels"
     """Caravan: the sub-source."""
-    attributes: str | None = None
+    attributes: InputPath | None = None
     """Caravan: a CAMELS attribute folder to join."""
     forcing: Literal["daymet", "maurer", "maurer_extended", "nldas", "nldas_extended"] = (
         "maurer_extended"
     )
     """CAMELS-US: the forcing product."""
     n_basins: Count = 24
-    """Synthetic: how many; likewise `years`, `seed`, `truth`."""
+    """Synthetic: the number of basins; `years`, `seed` and `truth` are for synthetic data too."""
     years: Count = 12
     seed: Seed = 0
     truth: Literal["hbv", "gr4j"] = "hbv"
 
     @model_validator(mode="after")
     def _has_path(self) -> "DataParameters":
-        if self.kind != "synthetic" and not self.path:
+        if SOURCES[self.kind].needs_path and not self.path:
             raise ValueError(f"data of kind {self.kind!r} needs a path")
         return self
 
-    def files(self) -> dict[str, str]:
-        """Paths that the data come from, by parameter."""
-        listed = self.basins if isinstance(self.basins, str) else None
-        named = {
-            "path": None if self.kind == "synthetic" else self.path,
-            "attributes": self.attributes,
-            "basins": listed,
-        }
-        return {name: path for name, path in named.items() if path is not None}
+
+NOTEBOOKS: dict[str, type["NotebookParameters"]] = {}
+"""The parameters of each notebook, by its name."""
 
 
 class NotebookParameters(Parameters):
     """What every notebook takes."""
 
+    notebook: ClassVar[str] = ""
+    """Name of the notebook; a class that states one is entered in `NOTEBOOKS`."""
     takes_runs_of: ClassVar[tuple[str, ...]] = ()
-    """Notebooks whose runs a plan may give it by `needs`; any where empty."""
+    """Notebooks whose runs (or runs of a copy) a plan may give it by `needs`; any where empty."""
     data: DataParameters = DataParameters()
     run_dir: str = ""
     """Folder the notebook writes to; the runner sets it. Empty: `outputs/notebooks/NAME`."""
 
-    @model_validator(mode="before")
     @classmethod
-    def _nested_data(cls, values: Any) -> Any:
-        if isinstance(values, dict) and isinstance(values.get("data"), Mapping):
-            values = values | {
-                "data": cls.data_class().validate_parameters(values["data"], where="data")
-            }
-        return values
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        if "notebook" in cls.__dict__:
+            NOTEBOOKS[cls.notebook] = cls
 
-    @classmethod
-    def data_class(cls) -> type[Any]:
-        """The class of its `data`: catchments, or what the notebook states instead."""
-        return cls.model_fields["data"].annotation
+
+class AnalysisParameters(NotebookParameters):
+    """What every notebook takes that reads trained runs. `data` is used only if it trains small
+    models itself."""
+
+    runs: list[InputPath] = []
+    """Run directories; if empty, the notebook trains small models."""
 
 
 class FitParameters(NotebookParameters):
     """What the training loop takes (`hydronb.training.loop`); a notebook that trains adds its model
     and its data."""
 
-    family: ClassVar[str]
-    """The module in `hydronb.training.train` that prepares its training."""
+    model: str
+    """A name in `hydronb.vocabulary.MODELS` that this notebook trains."""
     epochs: Count = 30
     samples_per_epoch: Count | None = None
     """A random part of the samples each epoch; all of them where None."""
@@ -344,6 +379,11 @@ class FitParameters(NotebookParameters):
     threads: Count = 1
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = "auto"
 
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, name: str) -> str:
+        return chosen(name, [m.name for m in MODELS.values() if m.notebook == cls.notebook])
+
     @model_validator(mode="after")
     def _starts_at_one(self) -> "FitParameters":
         if isinstance(self.learning_rate, dict) and 1 not in self.learning_rate:
@@ -353,7 +393,7 @@ class FitParameters(NotebookParameters):
 
 class Periods(Parameters):
     """The three periods of a training, which may not overlap: what a model is judged on must be new
-    to it. A test in basins that are left out of the training (`folds`) may be of any period."""
+    to it. A test in basins that the training leaves out (`folds`) may be in any period."""
 
     train_period: Period
     validation_period: Period | None = None
@@ -362,15 +402,11 @@ class Periods(Parameters):
 
     @model_validator(mode="after")
     def _apart(self) -> "Periods":
-        judged = (
-            ("validation_period",)
-            if getattr(self, "folds", None)
-            else ("validation_period", "test_period")
-        )
-        named = {n: getattr(self, n) for n in ("train_period", *judged)}
-        for (one, a), (other, b) in itertools.combinations(
-            {n: v for n, v in named.items() if v}.items(), 2
-        ):
+        names = ["train_period", "validation_period", "test_period"]
+        if getattr(self, "folds", None):
+            names.remove("test_period")
+        given = [(name, getattr(self, name)) for name in names if getattr(self, name)]
+        for (one, a), (other, b) in itertools.combinations(given, 2):
             if a.start <= b.end and b.start <= a.end:
                 raise ValueError(
                     f"{one} ({a}) and {other} ({b}) overlap; what a model is judged on must be new"

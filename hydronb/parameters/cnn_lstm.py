@@ -6,9 +6,12 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from hydronb.parameters.base import (
+    AnalysisParameters,
     Count,
     FitParameters,
-    NotebookParameters,
+    GridSourceName,
+    InputPath,
+    LossName,
     Parameters,
     Period,
     Periods,
@@ -16,38 +19,35 @@ from hydronb.parameters.base import (
     Seed,
     Share,
 )
+from hydronb.vocabulary import SOURCES
 
 
 class GridParameters(Parameters):
     """Where the gridded catchment comes from; the `data:` of the cnn_lstm notebooks. See
     `hydronb.data.open_grid`."""
 
-    kind: Literal["synthetic", "file"] = "synthetic"
-    path: str | None = None
+    kind: GridSourceName = "synthetic"
+    path: InputPath | None = None
     """NetCDF or Zarr in the convention of `hydronb.data.gridded`."""
     preset: Literal["yellow", "yangtze", "lancang"] | None = None
-    """Synthetic: one of the published grids, instead of a `shape`."""
-    shape: Annotated[list[Count], Field(min_length=2, max_length=2)] = [16, 16]
-    """Synthetic: rows and columns, at least 4 x 4; likewise `years`, calendar years from 1983, and
-    `seed`."""
+    """Synthetic: one of the published grids, in place of a `shape`."""
+    shape: Annotated[tuple[Count, ...], Field(min_length=2, max_length=2)] = (16, 16)
+    """Synthetic: rows and columns, at least 4 x 4. `years`, calendar years from 1983, and `seed`
+    are for synthetic grids too."""
     years: Count = 12
     seed: Seed = 0
     cells: bool = False
-    """Synthetic: whether the truth of each cell (`true_*_cells`) comes along."""
+    """Synthetic: whether the truth of each cell (`true_*_cells`) is included."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "GridParameters":
-        if self.kind == "file" and not self.path:
-            raise ValueError("data of kind 'file' needs a path")
-        if self.preset and "shape" in self.model_fields_set and self.shape != [16, 16]:
+        if SOURCES[self.kind].needs_path and not self.path:
+            raise ValueError(f"data of kind {self.kind!r} needs a path")
+        if self.preset and "shape" in self.model_fields_set and self.shape != (16, 16):
             raise ValueError(f"preset {self.preset!r} has a shape of its own; give preset or shape")
         if min(self.shape) < 4:
-            raise ValueError(f"shape = {self.shape}: the smallest grid is 4 x 4 cells")
+            raise ValueError(f"shape = {list(self.shape)}: the smallest grid is 4 x 4 cells")
         return self
-
-    def files(self) -> dict[str, str]:
-        """Paths that the data come from, by parameter."""
-        return {"path": self.path} if self.kind == "file" and self.path else {}
 
 
 class CNNLSTMTrainParameters(FitParameters, Periods):
@@ -55,26 +55,26 @@ class CNNLSTMTrainParameters(FitParameters, Periods):
     al. 2023, Tables 2 and A2); the learning rate, which the paper does not give, is Adam's usual
     one."""
 
-    family: ClassVar[str] = "cnn_lstm"
+    notebook: ClassVar[str] = "cnn_lstm_01_train"
     data: GridParameters = GridParameters()
-    model: Literal["cnn_lstm", "mean_lstm"] = "cnn_lstm"
+    model: str = "cnn_lstm"
     """`mean_lstm` is the paper's LSTM on the basin's mean forcing."""
     targets: Annotated[list[Literal["streamflow", "et"]], Field(min_length=1)] = ["streamflow"]
     """Two are the paper's multi-task learning."""
     static: list[str] = []
-    """Fields of the grid that join the forcing as channels, such as elevation or mask; not for
-    `mean_lstm`."""
+    """Fields of the grid, such as elevation or mask, that are added to the forcing as channels; not
+    for `mean_lstm`."""
     train_period: Period = Period(start=dt.date(1983, 1, 1), end=dt.date(2004, 12, 31))
     validation_period: Period | None = Period(start=dt.date(2006, 1, 1), end=dt.date(2009, 12, 31))
     test_period: Period = Period(start=dt.date(2011, 1, 1), end=dt.date(2014, 12, 31))
     hidden: Count = 32
     layers: Count = 2
-    loss: Literal["mse"] = "mse"
+    loss: LossName = "mse"
     """Of the standardised targets, each weighing alike."""
     sequence_length: Count = 60
-    """Days a sample sees, its target days included."""
+    """Days that a sample sees, its target days included."""
     predict_last: Count = 1
-    """Target days a sample has: 1 is the paper's."""
+    """Target days per sample; the paper has 1."""
     epochs: Count = 400
     batch_size: Count = 32
     learning_rate: Positive | dict[int, Positive] = 1e-3
@@ -92,31 +92,27 @@ class CNNLSTMTrainParameters(FitParameters, Periods):
                 f"static = {self.static}: mean_lstm sees no grid; leave static out or choose"
                 " cnn_lstm"
             )
-        self.require_once("targets", "static")
         return self
 
 
-class CNNLSTMBenchmarkParameters(NotebookParameters):
+class CNNLSTMBenchmarkParameters(AnalysisParameters):
     """cnn_lstm_02_benchmark."""
 
+    notebook: ClassVar[str] = "cnn_lstm_02_benchmark"
     takes_runs_of: ClassVar[tuple[str, ...]] = ("cnn_lstm_01_train",)
     data: GridParameters = GridParameters()
-    runs: list[str] = []
-    """Run directories of cnn_lstm_01_train; where empty, the notebook trains small ones."""
 
 
-class CNNLSTMProbesParameters(NotebookParameters):
+class CNNLSTMProbesParameters(AnalysisParameters):
     """cnn_lstm_03_probes."""
 
+    notebook: ClassVar[str] = "cnn_lstm_03_probes"
     takes_runs_of: ClassVar[tuple[str, ...]] = ("cnn_lstm_01_train", "ealstm_01_train")
     data: GridParameters = GridParameters()
-    runs: list[str] = []
-    """Run directories of cnn_lstm_01_train or ealstm_01_train; where empty, the notebook trains
-    small ones."""
     targets: list[str] = []
-    """What cell states are asked for; all that the data hold and the network was not trained on
-    where empty."""
+    """What the probes estimate from the cell states; if empty, all that the data hold and the
+    network was not trained on."""
     left_out: Share = 0.25
-    """Of the basins of a regional model that no probe is fit on."""
+    """Share of the basins of a regional model that no probe is fit on."""
     seed: Seed = 0
     """Of the untrained weights, the shuffling and the choice of basins left out."""

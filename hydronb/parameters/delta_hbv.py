@@ -4,19 +4,22 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from hydronb.parameters.base import (
-    Basins,
+    AnalysisParameters,
     Count,
     FitParameters,
-    NotebookParameters,
+    InputPath,
+    LossName,
     NotNegative,
     Number,
     Period,
     Periods,
     Positive,
+    Seed,
     Share,
+    number,
 )
 
 
@@ -24,7 +27,7 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
     """delta_hbv_01_train. The defaults here are the published settings (Feng et al. 2022, Sect. 2.2
     and its code)."""
 
-    family: ClassVar[str] = "delta_hbv"
+    notebook: ClassVar[str] = "delta_hbv_01_train"
     targets: ClassVar[list[str]] = ["streamflow"]
     instead: ClassVar[Mapping[str, str]] = {
         "static": (
@@ -32,16 +35,16 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
             " dynamic"
         )
     }
-    model: Literal["delta_hbv", "runoff_lstm", "local_hbv"] = "delta_hbv"
-    """`runoff_lstm` is the paper's benchmark; `local_hbv` is one HBV a basin, calibrated by
-    gradient."""
+    model: str = "delta_hbv"
+    """`runoff_lstm` is the paper's benchmark; `local_hbv` is one HBV per basin,
+    calibrated by gradient."""
     components: Count = 16
     dynamic: list[str] = ["BETAET", "BETA"]
-    """Parameters with a value a day: BETAET is the paper's gamma, BETA its beta."""
+    """Parameters with a value per day: BETAET is the paper's gamma, BETA its beta."""
     recharge: Literal["hbv", "network"] = "hbv"
     network: Literal["lstm", "attributes", "both"] = "lstm"
-    """What estimates the parameters: the paper's g_A, two layers that see the attributes alone, or
-    these for the static and both for the dynamic ones."""
+    """What estimates the parameters: the LSTM (the paper's g_A), two layers that see the attributes
+    alone, or these for the static parameters and both networks for the dynamic ones."""
     initialisation: Literal["middle", "typical"] = "middle"
     """Where HBV's parameters start: the middle of their bounds, or usual values."""
     forcings: Annotated[list[str], Field(min_length=1)] = ["prcp", "tmean", "pet"]
@@ -50,81 +53,83 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
     """Names, `feng2022` (the paper's 35), `kratzert2019` (27 of these) or `all`."""
     missing_attributes: Literal["error", "mean"] = "mean"
     train_period: Period = Period(start=dt.date(1981, 10, 1), end=dt.date(1995, 9, 30))
-    """Of the targets: the paper's 15 years from 1980-10-01 without the year that warms up."""
+    """Of the targets: the paper's 15 years from 1980-10-01 without the year of warm-up."""
     test_period: Period = Period(start=dt.date(1995, 10, 1), end=dt.date(2010, 9, 30))
     hidden: Count = 256
     dropout: Share = 0.5
     forget_bias: Number = 0.0
     dynamic_dropout: Share = 0.0
-    """Share of basins, for each dynamic parameter, that fall back on its static value while
-    training."""
-    loss: Literal["feng2022", "nse_star", "nse_star_paper", "mse"] = "feng2022"
-    """Of `delta_hbv`; `runoff_lstm` has the RMSE of its standardised target, `local_hbv` 1 - NSE of
-    each basin."""
+    """Share of basins, for each dynamic parameter, that take its static value while training."""
+    loss: LossName = "feng2022"
+    """Of `delta_hbv`; the loss of `runoff_lstm` is the RMSE of its standardised target, that of
+    `local_hbv` 1 - NSE of each basin."""
     low_flow_weight: Annotated[NotNegative, Field(le=1)] = 0.25
     """Of `feng2022`: alpha, the weight of the transformed streamflow."""
-    warmup_days: Annotated[int, Field(ge=0)] = 365
+    warmup_days: Annotated[int, BeforeValidator(number), Field(ge=0)] = 365
     target_days: Count = 365
     reading_days: Count = 365
-    """Of the warm-up, the last days that the network of a dynamic model reads."""
+    """The last days of the warm-up, which the network of a dynamic model reads."""
     starts: Count = 8
-    """Of `local_hbv`: calibrations a basin, of which the best on the training period is kept."""
+    """Of `local_hbv`: calibrations per basin; the best on the training period is kept."""
     epochs: Count = 50
     samples_per_epoch: Count | None = None
-    """The paper's iteration count where None: samples enough to meet each day with a probability of
-    99 %."""
+    """If None, as many as the paper takes: enough to draw each day with a probability of 99 %."""
     batch_size: Count = 100
     optimiser: Literal["adam", "adadelta"] = "adadelta"
     learning_rate: Positive | dict[int, Positive] = 1.0
     clip_norm: Positive | None = None
-    seed: int = Field(111111, ge=0)
+    seed: Seed = 111111
 
     @model_validator(mode="after")
     def _consistent(self) -> "DeltaHBVTrainParameters":
         if self.model == "delta_hbv" and self.warmup_days == 0:
             raise ValueError("warmup_days = 0: the stores of HBV start empty; 365 is the paper's")
-        self.require_once("forcings", "dynamic", "attributes")
         return self
 
 
-class AnalysisParameters(NotebookParameters):
-    """What every notebook takes that reads trained runs; `data` is used only where it trains small
-    ones itself."""
+class DeltaHBVAnalysisParameters(AnalysisParameters):
+    """What the four notebooks that read trained delta-HBVs take."""
 
     takes_runs_of: ClassVar[tuple[str, ...]] = ("delta_hbv_01_train",)
-    runs: list[str] = []
-    """Run directories; where empty, the notebook trains small models."""
 
 
-class DeltaHBVBenchmarkParameters(AnalysisParameters):
+class DeltaHBVBenchmarkParameters(DeltaHBVAnalysisParameters):
     """delta_hbv_02_benchmark."""
 
-    et_path: str | None = None
-    """NetCDF with `et` over (basin, time) to compare with; the hidden truth where the catchments
-    carry one."""
+    notebook: ClassVar[str] = "delta_hbv_02_benchmark"
+
+    et_path: InputPath | None = None
+    """NetCDF with `et` over (basin, time) to compare with; if None, the hidden truth of synthetic
+    catchments."""
     hydrographs: Count = 3
-    """Catchments near the median NSE to draw, as Fig. 3 of the paper."""
+    """Number of catchments near the median NSE that are drawn, as in Fig. 3 of the paper."""
     hydrograph_period: Period | None = None
-    """Of the hydrographs; the last two years of the test period where None."""
+    """Of the hydrographs; if None, the last two years of the test period."""
 
 
-class DeltaHBVFluxesParameters(AnalysisParameters):
+class DeltaHBVFluxesParameters(DeltaHBVAnalysisParameters):
     """delta_hbv_03_fluxes."""
 
-    et_path: str | None = None
+    notebook: ClassVar[str] = "delta_hbv_03_fluxes"
+
+    et_path: InputPath | None = None
     nse_above: Number = 0.5
-    """The subset of catchments in Fig. 5b, d and f."""
+    """Least NSE of the catchments in Fig. 5b, d and f."""
     basin: str | None = None
-    """The catchment whose stores and fluxes are drawn; the one of median NSE where None."""
+    """The catchment whose stores and fluxes are drawn; if None, the one of median NSE."""
 
 
-class DeltaHBVDynamicParameters(AnalysisParameters):
+class DeltaHBVDynamicParameters(DeltaHBVAnalysisParameters):
     """delta_hbv_04_dynamic_parameters."""
 
-    basins: Basins = None
-    """Catchments drawn; where None the driest, the snowiest and the wettest that the models
+    notebook: ClassVar[str] = "delta_hbv_04_dynamic_parameters"
+
+    basins: list[str] | None = None
+    """Catchments that are drawn; if None, the driest, the snowiest and the wettest that the models
     simulate well."""
 
 
-class DeltaHBVTwinParameters(AnalysisParameters):
+class DeltaHBVTwinParameters(DeltaHBVAnalysisParameters):
     """delta_hbv_05_twin: runs on synthetic catchments."""
+
+    notebook: ClassVar[str] = "delta_hbv_05_twin"

@@ -1,18 +1,48 @@
 """HoloViews figures shared by the notebooks and the app; each takes xarray or pandas and returns a
 HoloViews object."""
 
-from hydronb.plots.basins import attribute_distributions, attribute_maps, basin_map, budyko
-from hydronb.plots.ensembles import difference_intervals, search_scores
+from hydronb.plots.basins import (
+    attribute_distributions,
+    attribute_maps,
+    attribute_percentiles,
+    basin_map,
+    budyko,
+)
 from hydronb.plots.grids import grid_maps, storm
-from hydronb.plots.probes import probe_scores
-from hydronb.plots.rivers import flow_duration_curve, forcing, hydrograph, regime
-from hydronb.plots.scenarios import day_by_day, scenario_scores
-from hydronb.plots.scores import cdf, loss_curve, one_to_one
-from hydronb.plots.style import axis_label, colours, save, start
+from hydronb.plots.rivers import (
+    flow_duration_curve,
+    forcing,
+    hydrograph,
+    observed_first,
+    rain,
+    regime,
+    series,
+    stacked,
+)
+from hydronb.plots.scenarios import day_by_day, probe_scores, scenario_scores
+from hydronb.plots.scores import (
+    cdf,
+    difference_intervals,
+    loss_curve,
+    noise_boxes,
+    one_to_one,
+    search_scores,
+)
+from hydronb.plots.style import (
+    Figure,
+    axis_label,
+    colours,
+    metric_label,
+    save,
+    start,
+    with_unit,
+)
 
 __all__ = [
+    "Figure",
     "attribute_distributions",
     "attribute_maps",
+    "attribute_percentiles",
     "axis_label",
     "basin_map",
     "budyko",
@@ -25,12 +55,19 @@ __all__ = [
     "grid_maps",
     "hydrograph",
     "loss_curve",
+    "metric_label",
+    "noise_boxes",
+    "observed_first",
     "one_to_one",
     "probe_scores",
+    "rain",
     "regime",
     "save",
     "scenario_scores",
     "search_scores",
+    "series",
+    "stacked",
     "start",
     "storm",
+    "with_unit",
 ]

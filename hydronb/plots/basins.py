@@ -1,4 +1,4 @@
-"""Many catchments at a glance: maps, distributions of attributes, the Budyko plot."""
+"""Many catchments at once: maps, distributions of attributes, the Budyko plot."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,121 +12,200 @@ import pandas as pd
 import xarray as xr
 
 from hydronb.errors import DataError
-from hydronb.plots.style import COLOURS, FREE, INK, SEQUENTIAL, _bokeh, axis_label
+from hydronb.plots.style import (
+    CATEGORIES,
+    COLOUR_BAR,
+    COLOURS,
+    DASHED,
+    FREE,
+    INK,
+    OTHER,
+    POINT,
+    SEQUENTIAL,
+    UNITLESS,
+    axis_label,
+    on_bokeh,
+)
+
+AXES = {
+    "lon": "longitude (°)",
+    "lat": "latitude (°)",
+    "aridity": "aridity, PET / P (-)",
+    "evaporation": "evaporated share, 1 - Q / P (-)",
+}
+"""Labels of the coordinates at which basins are drawn."""
+TO_SELECT: dict[str, Any] = {
+    "default_tools": ["save", "pan", "wheel_zoom", "reset"],
+    "active_tools": ["box_select"],
+    "show_grid": False,
+}
+"""Tools of a figure in which basins are selected by box and lasso."""
 
 
-@cache
-def _outline() -> np.ndarray:
-    """Longitude and latitude of the states' borders, a row of NaN after each line."""
-    text = files("hydronb.plots").joinpath("us_outline.json").read_text(encoding="utf-8")
-    return np.concatenate([[*line, (np.nan, np.nan)] for line in json.loads(text)["lines"]])
+@on_bokeh
+def basin_points(
+    values: xr.DataArray,
+    x: str,
+    y: str,
+    *,
+    label: str = "",
+    cmap: str | list[str] = SEQUENTIAL,
+    clim: tuple[float, float] | None = None,
+    colours: Mapping[str, str] | None = None,
+    most: int = len(CATEGORIES),
+    select: bool = False,
+    key: bool = True,
+) -> hv.Overlay:
+    """Basins as points at two of their coordinates, coloured by a number or by a category.
+
+    Parameters
+    ----------
+    values
+        A number or text for each `basin`; a number that is missing is drawn hollow.
+    x, y
+        Names of coordinates of `values`.
+    label
+        What the values are called; `long_name (units)` by default.
+    clim
+        Range of the colours of numbers; by default the 2nd and 98th percentile.
+    colours
+        By category; chosen where None.
+    most
+        Categories with a colour and a line in the legend, the most frequent first (numbered ones in
+        the order of their numbers); all rarer ones are grey.
+    select
+        Whether basins can be selected by box and lasso.
+    key
+        Whether colour bar or legend are drawn.
+    """
+    label = (label or axis_label(values)).replace("{", "(").replace("}", ")")  # {} mean fields
+    kdims = [hv.Dimension(name, label=AXES.get(name, name)) for name in (x, y)]
+    vdims = [hv.Dimension("value", label=label), "basin"]
+    numeric = values.dtype.kind in "biuf"
+    frame = pd.DataFrame({n: values[n].to_numpy() for n in (x, y, "basin")}).assign(
+        basin=values["basin"].to_numpy().astype(str),
+        value=values.to_numpy().astype(float if numeric else str),
+    )
+    legend: dict[str, str] = {}
+    if numeric:
+        clim = clim or _inner_range(frame["value"])
+        style = {"color": "value", "cmap": cmap, "clim": clim, "clipping_colors": {"NaN": "white"}}
+        style |= COLOUR_BAR | {"colorbar": key}
+    else:
+        counts = frame["value"].value_counts(sort=False)
+        kinds = _in_order(counts)[:most]
+        colours = dict(zip(kinds, CATEGORIES, strict=False)) if colours is None else colours
+        frame["colour"] = [colours.get(v, OTHER) if v in kinds else OTHER for v in frame["value"]]
+        style, vdims = {"color": "colour"}, [*vdims, "colour"]
+        legend = {f"{k} ({counts[k]})": colours.get(k, OTHER) for k in kinds}
+        if rarer := len(frame) - counts[kinds].sum():
+            legend[f"others ({rarer})"] = OTHER
+    layers = [
+        hv.Points([(np.nan, np.nan)], kdims, label=text).opts(color=colour, size=8, line_color=None)
+        for text, colour in legend.items()
+        if key
+    ]
+    tooltips = [("catchment", "@{basin}"), (label, "@{value}")]
+    root = np.sqrt(len(frame) or 1)
+    if select:
+        from bokeh.models import LassoSelectTool
+
+        tools = ["box_select", LassoSelectTool(continuous=False)]
+        style |= {"tools": tools, "nonselection_alpha": 0.12, "selection_alpha": 1}
+    else:
+        tooltips += [(d.label, f"@{{{d.name}}}") for d in kdims]
+    size = float(np.clip(130 / root, 6, 11) if select else np.clip(90 / root, 5, 12))
+    points = hv.Points(frame, kdims, vdims)
+    points = points.opts(**POINT | {"hover_tooltips": tooltips, "size": size} | style)
+    return hv.Overlay([*layers, points])
 
 
-def _in_conus(lat: np.ndarray, lon: np.ndarray) -> bool:
-    return bool(((lat > 24.5) & (lat < 49.5) & (lon > -124.8) & (lon < -66.9)).any())
+def _in_order(counts: pd.Series) -> list[str]:
+    """Numbers by size, other categories by how many basins are of them."""
+    if all(kind.isdigit() for kind in counts.index):
+        return sorted(counts.index, key=int)
+    return list(counts.sort_values(ascending=False, kind="stable").index)
+
+
+def _inner_range(values: pd.Series) -> tuple[float, float]:
+    """2nd and 98th percentile."""
+    finite = values[np.isfinite(values)]
+    low, high = map(float, np.percentile(finite, [2, 98]) if len(finite) else (0, 1))
+    return (low, high) if low < high else (low - 0.5, high + 0.5)
 
 
 def basin_map(
     values: xr.DataArray,
     *,
-    lat: xr.DataArray | None = None,
-    lon: xr.DataArray | None = None,
     title: str = "",
     label: str = "",
-    cmap: str = SEQUENTIAL,
-    clim: tuple[float, float] | None = None,
     width: int = 620,
-    size: float | None = None,
+    height: int | None = None,
+    select: bool = False,
+    **colouring: Any,
 ) -> hv.Overlay:
-    """Basins at their gauges, coloured by a value, over the borders of the US states where some lie
-    in them.
+    """Basins at their gauges, coloured by a number or by a category, over the borders of the US
+    states where some lie in them.
 
     Parameters
     ----------
     values
-        A number for each `basin`; those without one are drawn hollow.
-    lat, lon
-        Degrees, over `basin`; by default the coordinates of `values`.
-    clim
-        Range of the colours; by default the 2nd and 98th percentile.
+        A number or text for each `basin`, with the coordinates `lat` and `lon`, degrees.
+    height
+        Pixels; by default degrees have their true proportion.
+    colouring
+        `cmap`, `clim`, `colours`, `most`: see `basin_points`.
 
     Raises
     ------
     DataError
         The basins have no coordinates.
     """
-    _bokeh()
-    for name, given in (("lat", lat), ("lon", lon)):
-        if given is None and name not in values.coords:
-            raise DataError(f"basins without the coordinate {name!r} cannot be drawn on a map")
-    lat, lon = (
-        values[n] if given is None else given.sel(basin=values["basin"])
-        for n, given in (("lat", lat), ("lon", lon))
-    )
-    frame = pd.DataFrame(
-        {
-            "lon": lon.to_numpy(),
-            "lat": lat.to_numpy(),
-            "basin": values["basin"].to_numpy().astype(str),
-            "value": values.to_numpy().astype(float),
-        }
-    )
-    if clim is None:
-        clim = _spread(frame["value"].to_numpy())
-    size = size or float(np.clip(90 / np.sqrt(len(frame)), 5, 12))
-    x, y = hv.Dimension("lon", label="longitude (°)"), hv.Dimension("lat", label="latitude (°)")
-    value = hv.Dimension("value", label=label or axis_label(values))
-    points = hv.Points(frame, [x, y], [value, "basin"]).opts(
-        color="value",
-        cmap=cmap,
-        clim=clim,
-        size=size,
-        line_color="#444444",
-        line_width=0.4,
-        colorbar=True,
-        clabel="",
-        colorbar_opts={"width": 12, "padding": 4},
-        clipping_colors={"NaN": "white"},
-        tools=["hover"],
-    )
-    layers = [points]
-    if _in_conus(frame["lat"].to_numpy(), frame["lon"].to_numpy()):
-        borders = hv.Curve(_outline(), x, y).opts(color="#B0B0B0", line_width=0.8)
-        layers = [borders, points]
-    xlim, ylim = _frame_of(frame, len(layers) > 1)
+    if lacking := [c for c in ("lat", "lon") if c not in values.coords]:
+        raise DataError(f"basins without the coordinate {lacking[0]!r} cannot be drawn on a map")
+    points = basin_points(values, "lon", "lat", label=label, select=select, **colouring)
+    lat, lon = values["lat"].to_numpy(), values["lon"].to_numpy()
+    in_us = bool(((lat > 24.5) & (lat < 49.5) & (lon > -124.8) & (lon < -66.9)).any())
+    if in_us:
+        borders = hv.Curve(_us_borders(), *points.get(0).kdims)
+        points = borders.opts(color="#B0B0B0", line_width=0.8) * points
+    xlim, ylim = _extent(lon, lat, in_us)
     aspect = (ylim[1] - ylim[0]) / ((xlim[1] - xlim[0]) * np.cos(np.radians(sum(ylim) / 2)))
-    height = int(np.clip((width - 110) * aspect, 200, 640)) + 60
-    return hv.Overlay(layers).opts(
+    numeric = values.dtype.kind in "biuf"
+    beside = 110 if numeric else 160
+    return points.opts(
         width=width,
-        height=height,
+        height=height or int(np.clip((width - beside) * aspect, 200, 640)) + 60,
         xlim=xlim,
         ylim=ylim,
-        show_legend=False,
+        show_legend=not numeric,
+        legend_position="right",
         xaxis=None,
         yaxis=None,
-        active_tools=["pan"],
         title=title or label or axis_label(values),
+        **TO_SELECT if select else {"active_tools": ["pan"]},
     )
 
 
-def _spread(values: np.ndarray) -> tuple[float, float]:
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return 0.0, 1.0
-    low, high = np.percentile(values, [2, 98])
-    return (float(low), float(high)) if low < high else (float(low) - 0.5, float(high) + 0.5)
+@cache
+def _us_borders() -> np.ndarray:
+    """Longitude and latitude of the states' borders, a row of NaN after each line."""
+    text = files("hydronb.plots").joinpath("us_outline.json").read_text(encoding="utf-8")
+    return np.concatenate([[*line, (np.nan, np.nan)] for line in json.loads(text)["lines"]])
 
 
-def _frame_of(
-    frame: pd.DataFrame, with_outline: bool
+def _extent(
+    lon: np.ndarray, lat: np.ndarray, in_us: bool
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Longitudes and latitudes to show: all of the outline where basins lie all over it."""
-    lon, lat = frame["lon"].to_numpy(), frame["lat"].to_numpy()
+    """Longitudes and latitudes to show: all of the US where basins lie all over it, and at least 4
+    by 3 degrees."""
     x, y = [np.nanmin(lon), np.nanmax(lon)], [np.nanmin(lat), np.nanmax(lat)]
-    if with_outline and x[1] - x[0] > 20:
+    if in_us and x[1] - x[0] > 20:
         x, y = [min(x[0], -125), max(x[1], -66.7)], [min(y[0], 24.4), max(y[1], 49.5)]
-    margin = 0.5 * max(0.0, 4 - (x[1] - x[0])), 0.5 * max(0.0, 3 - (y[1] - y[0]))
-    dx, dy = margin[0] + 0.03 * (x[1] - x[0]) + 0.1, margin[1] + 0.03 * (y[1] - y[0]) + 0.1
+    dx, dy = (
+        0.5 * max(0.0, least - (end - start)) + 0.03 * (end - start) + 0.1
+        for (start, end), least in ((x, 4), (y, 3))
+    )
     return (x[0] - dx, x[1] + dx), (y[0] - dy, y[1] + dy)
 
 
@@ -137,7 +216,7 @@ FIG2 = {"elev_mean": "cividis", "aridity": "YlOrBr", "frac_forest": "Greens", "p
 def attribute_maps(
     ds: xr.Dataset, names: Mapping[str, str] | None = None, *, width: int = 450
 ) -> hv.Layout:
-    """Maps of attributes, two a row; by default as Fig. 2 of Kratzert et al. (2019) has them.
+    """Maps of attributes, two in a row; by default those of Fig. 2 of Kratzert et al. (2019).
 
     Parameters
     ----------
@@ -147,7 +226,7 @@ def attribute_maps(
     Raises
     ------
     DataError
-        It has none of them.
+        `ds` has none of them.
     """
     chosen = {n: c for n, c in (names or FIG2).items() if n in ds}
     if not chosen:
@@ -159,30 +238,31 @@ def attribute_maps(
     return hv.Layout(maps).cols(2).opts(shared_axes=False)
 
 
+@on_bokeh
 def attribute_distributions(
     ds: xr.Dataset, names: Sequence[str], basin: str, *, columns: int = 4, width: int = 225
 ) -> hv.Layout:
     """Histogram of each attribute over the basins, with one basin marked."""
-    _bokeh()
     panels = []
     for name in names:
         values = ds[name].to_numpy().astype(float)
-        counts, edges = np.histogram(
-            values[np.isfinite(values)], bins=min(20, max(5, len(values) // 3))
+        bins = min(20, max(5, len(values) // 3))
+        histogram = hv.Histogram(
+            np.histogram(values[np.isfinite(values)], bins=bins), kdims=[name], vdims=["basins"]
         )
-        bars = hv.Histogram((edges, counts), kdims=[name], vdims=["basins"])
-        bars = bars.opts(color="#C6D4E1", line_color="white")
+        mark = hv.VLine(float(ds[name].sel(basin=basin)))
         units = ds[name].attrs.get("units", "")
-        here = float(ds[name].sel(basin=basin))
-        mark = hv.VLine(here).opts(color=COLOURS["LSTM"], line_width=2)
         panels.append(
-            (bars * mark).opts(
+            (
+                histogram.opts(color="#C6D4E1", line_color="white")
+                * mark.opts(color=COLOURS["LSTM"], line_width=2)
+            ).opts(
                 width=width,
                 height=170,
                 title=name,
                 yaxis=None,
                 show_legend=False,
-                xlabel=units if units not in ("1", "-", "") else " ",
+                xlabel=" " if units in UNITLESS else units,
                 xticks=3,
                 fontsize={"title": "12px"},
                 toolbar=None,
@@ -191,6 +271,70 @@ def attribute_distributions(
     return hv.Layout(panels).cols(columns).opts(shared_axes=False, toolbar=None)
 
 
+@on_bokeh
+def attribute_percentiles(
+    table: pd.DataFrame, basin: str, units: Mapping[str, str] | None = None, *, width: int = 520
+) -> hv.Overlay:
+    """One catchment among all, one row per attribute: the line spans the 5th to the 95th
+    percentile, the box the quartiles, and the dot is the catchment, with its value beside the name.
+
+    Parameters
+    ----------
+    table
+        Numbers, one row per basin, one column per attribute.
+    units
+        By attribute.
+    """
+    columns = [c for c in table if table[c].notna().any()][::-1]
+    of_basin = table.loc[basin, columns]
+    quantiles = table[columns].quantile([0.05, 0.25, 0.5, 0.75, 0.95])
+    low, span = quantiles.loc[0.05], quantiles.loc[0.95] - quantiles.loc[0.05]
+    span = span.where(span > 0, 1.0)
+    start, lower, middle, upper, end = ((quantiles - low) / span).to_numpy(float)
+    rows = np.arange(len(columns))
+    lines = hv.Segments((start, rows, end, rows)).opts(color="#AAAAAA", line_width=2)
+    boxes = hv.Rectangles((lower, rows - 0.3, upper, rows + 0.3))
+    medians = hv.Segments((middle, rows - 0.3, middle, rows + 0.3)).opts(color=INK, line_width=1.5)
+    dots = pd.DataFrame(
+        {
+            "where": ((of_basin - low) / span).to_numpy(float).clip(-0.08, 1.08),
+            "row": rows,
+            "attribute": columns,
+            "value": of_basin.to_numpy(float),
+            "lower": [100 * (table[c] < of_basin[c]).mean() for c in columns],
+        }
+    )
+    dot = hv.Points(dots, ["where", "row"], ["attribute", "value", "lower"]).opts(
+        color=COLOURS["LSTM"],
+        size=9,
+        line_color="white",
+        hover_tooltips=[
+            ("attribute", "@attribute"),
+            ("value", "@value"),
+            ("basins with less", "@lower{0} %"),
+        ],
+    )
+    unit = {c: u for c, u in (units or {}).items() if u not in UNITLESS}
+    ticks = [(i, f"{c} {of_basin[c]:.3g} {unit.get(c, '')}".strip()) for i, c in enumerate(columns)]
+    return (lines * boxes.opts(color="#C6D4E1", line_color=None) * medians * dot).opts(
+        width=width,
+        height=80 + 20 * len(columns),
+        yticks=ticks,
+        xlim=(-0.12, 1.12),
+        ylim=(-0.7, len(columns) - 0.3),
+        xticks=[(0, "5 %"), (1, "95 % of basins")],
+        xlabel="",
+        ylabel="",
+        show_legend=False,
+        show_grid=False,
+        title=f"{basin} among {len(table)} catchments",
+        active_tools=[],
+        default_tools=["save", "reset"],
+        fontsize={"yticks": "11px"},
+    )
+
+
+@on_bokeh
 def budyko(
     aridity: xr.DataArray,
     evaporation: xr.DataArray,
@@ -199,57 +343,40 @@ def budyko(
     width: int = 560,
     height: int = 400,
 ) -> hv.Overlay:
-    """Share of precipitation that evaporates over aridity, with energy and water limits and
-    Budyko's curve.
+    """Share of precipitation that evaporates over aridity, with the limits of energy and water and
+    the curve of Budyko (1974).
 
     Parameters
     ----------
     aridity
         PET/P of each `basin`.
     evaporation
-        1 - Q/P of each `basin`, negative where more runs off than rains.
+        1 - Q/P of each `basin`, negative where more water runs off than falls as precipitation.
     colour_by
         Another attribute over `basin`.
     """
-    _bokeh()
-    evaporation = evaporation.sel(basin=aridity["basin"])
-    frame = pd.DataFrame(
-        {
-            "basin": aridity["basin"].to_numpy().astype(str),
-            "aridity": aridity.to_numpy().astype(float),
-            "evaporation": evaporation.to_numpy().astype(float),
-        }
+    values = evaporation if colour_by is None else colour_by
+    values = values.sel(basin=aridity["basin"]).assign_coords(
+        aridity=aridity, evaporation=evaporation
     )
-    x = hv.Dimension("aridity", label="aridity, PET / P (-)")
-    y = hv.Dimension("evaporation", label="evaporated share, 1 - Q / P (-)")
-    vdims: list[Any] = [y, "basin"]
-    style: dict[str, Any] = {"color": COLOURS["EA-LSTM"]}
-    if colour_by is not None:
-        frame["value"] = colour_by.sel(basin=aridity["basin"]).to_numpy().astype(float)
-        vdims.append(hv.Dimension("value", label=axis_label(colour_by)))
-        style = {
-            "color": "value",
-            "cmap": "viridis",
-            "colorbar": True,
-            "clim": _spread(frame["value"].to_numpy()),
-            "colorbar_opts": {"width": 12},
-        }
-    points = hv.Scatter(frame, x, vdims).opts(
-        size=7, line_color="#444444", line_width=0.4, tools=["hover"], **style
-    )
-    right = max(2.0, float(np.nanmax(frame["aridity"])) * 1.05)
+    points = basin_points(
+        values,
+        "aridity",
+        "evaporation",
+        cmap=[COLOURS["EA-LSTM"]] if colour_by is None else SEQUENTIAL,
+        key=colour_by is not None,
+    ).opts(hv.opts.Points(size=7, clabel=axis_label(values)))
+    x, y = points.get(0).kdims
+    right = max(2.0, float(aridity.max()) * 1.05)
     phi = np.linspace(1e-3, right, 200)
     curve = np.sqrt(phi * np.tanh(1 / phi) * (1 - np.exp(-phi)))
-    limits = hv.Curve([(0, 0), (1, 1), (right, 1)], x, y, label="limits of energy and water").opts(
-        color=INK, line_dash="dashed", line_width=1.2
-    )
+    limits = hv.Curve([(0, 0), (1, 1), (right, 1)], x, y, label="limits of energy and water")
     line = hv.Curve((phi, curve), x, y, label="Budyko (1974)").opts(color=INK, line_width=1.6)
-    bottom = min(0.0, float(np.nanmin(frame["evaporation"])) * 1.1)
-    return (limits * line * points).opts(
+    return (limits.opts(**DASHED) * line * points).opts(
         width=width,
         height=height,
         legend_position="bottom_right",
         xlim=(0, right),
-        ylim=(bottom, 1.1),
+        ylim=(min(0.0, float(values["evaporation"].min()) * 1.1), 1.1),
         **FREE,
     )

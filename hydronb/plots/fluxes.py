@@ -1,5 +1,4 @@
-"""What happens inside a catchment: stores and fluxes on one time axis, parameters of all
-components, the balance."""
+"""Inside a catchment: parameters of all components, baseflow, the water balance."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,30 +7,29 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hydronb.analysis.seasons import mean_year
 from hydronb.plots.basins import basin_map
-from hydronb.plots.rivers import MONTHS, _curve, _rain
+from hydronb.plots.rivers import MONTHS, curve
 from hydronb.plots.scores import one_to_one
-from hydronb.plots.style import ALONG_TIME, FREE, INK, WIDTH, Series, _bokeh, axis_label, colours
+from hydronb.plots.style import (
+    ALONG_TIME,
+    FREE,
+    INK,
+    WIDTH,
+    axis_label,
+    colours,
+    on_bokeh,
+)
 
 THIN, BOLD = "#B8B8B8", "#0072B2"
 WATER = {
-    "ET": "#009E73",
-    "q2": "#332288",
-    "q1": "#0072B2",
-    "q0": "#56B4E9",
-    "storage": "#E69F00",
-    "residual": "#D55E00",
+    "ET": ("evapotranspiration", "#009E73"),
+    "q2": ("baseflow", "#332288"),
+    "q1": ("interflow", "#0072B2"),
+    "q0": ("quick flow", "#56B4E9"),
+    "storage": ("change of storage", "#E69F00"),
+    "residual": ("residual", "#D55E00"),
 }
-"""Of the terms of the water balance, in the order in which they are stacked."""
-WORDS = {
-    "ET": "evapotranspiration",
-    "q2": "baseflow",
-    "q1": "interflow",
-    "q0": "quick flow",
-    "storage": "change of storage",
-    "residual": "residual",
-}
+"""Label and colour of the terms of the water balance, in the order in which they are stacked."""
 CYCLIC = (
     "#3B4CC0",
     "#6688EE",
@@ -46,7 +44,7 @@ CYCLIC = (
     "#8E4585",
     "#5E3C99",
 )
-"""A colour a month; winter blue, summer green to orange."""
+"""One colour per month; winter blue, summer green to orange."""
 
 
 def median_component(parameter: xr.DataArray) -> int:
@@ -56,73 +54,13 @@ def median_component(parameter: xr.DataArray) -> int:
     return int(np.argsort(means, kind="stable")[(len(means) - 1) // 2])
 
 
-def stacked(panels: Sequence[hv.Element | hv.Overlay], *, title: str = "") -> hv.Layout:
-    """Panels over the same days, one above the other, zooming together; dates stand under the
-    last."""
-    _bokeh()
-    drawn = [
-        panel.opts(xaxis="bottom" if panel is panels[-1] else None, xlabel="", clone=True)
-        for panel in panels
-    ]
-    if title:
-        drawn[0] = drawn[0].opts(title=title, clone=True)
-    return hv.Layout(drawn).cols(1).opts(shared_axes=True, merge_tools=True)
-
-
+@on_bokeh
 def grid(panels: Sequence[hv.Element | hv.Overlay], *, columns: int = 2) -> hv.Layout:
     """Panels side by side, each with axes of its own."""
-    _bokeh()
     return hv.Layout(list(panels)).cols(columns).opts(shared_axes=False)
 
 
-def series(
-    values: Series,
-    *,
-    label: str,
-    title: str = "",
-    colour: Mapping[str, str] | None = None,
-    width: int = WIDTH,
-    height: int = 150,
-) -> hv.Overlay:
-    """Curves over time in one panel: stores, fluxes.
-
-    Parameters
-    ----------
-    values
-        By name, each over `time`, in the same units.
-    label
-        Of the y axis.
-    """
-    _bokeh()
-    colour = colour or colours(list(values))
-    # panels share a scale by the label of their dimension
-    dim = hv.Dimension(" ".join([title, *values]))
-    curves = [
-        _curve(da, name, dim).opts(color=colour[name], line_width=1.2, tools=["hover"])
-        for name, da in values.items()
-    ]
-    return hv.Overlay(curves).opts(
-        width=width,
-        height=height,
-        title=title,
-        yticks=4,
-        legend_position="top_left",
-        legend_cols=len(curves),
-        show_legend=len(curves) > 1,
-        xlabel="",
-        ylabel=label,
-        legend_opts={"spacing": 16},
-        padding=(0, (0, 0.2)),
-        **ALONG_TIME,
-    )
-
-
-def rain(prcp: xr.DataArray, *, title: str = "", width: int = WIDTH) -> hv.Histogram:
-    """Precipitation hanging from above, for `stacked`."""
-    _bokeh()
-    return _rain(prcp, width, title)
-
-
+@on_bokeh
 def components(
     parameter: xr.DataArray,
     *,
@@ -139,22 +77,15 @@ def components(
     parameter
         (time, component) of one catchment.
     """
-    _bokeh()
     dim = hv.Dimension(str(parameter.name), label=axis_label(parameter))
     chosen = median_component(parameter)
     others = parameter.transpose("component", "time").drop_isel(component=chosen).astype(float)
-    # one line with gaps: a line each would be slow to draw
-    gap = np.full((others.sizes["component"], 1), np.nan)
+    # one line with gaps, since one line per component would be slow to draw
+    values = np.pad(others.to_numpy(), ((0, 0), (0, 1)), constant_values=np.nan)
     days = np.append(parameter["time"].to_numpy(), np.datetime64("NaT"))
-    thin = hv.Curve(
-        (np.tile(days, len(gap)), np.hstack([others.to_numpy(), gap]).ravel()),
-        hv.Dimension("time", label="date"),
-        dim,
-    ).opts(color=THIN, line_width=0.7, alpha=0.8)
-    bold = _curve(parameter.isel(component=chosen), "", dim).opts(
-        color=colour, line_width=2, tools=["hover"]
-    )
-    return hv.Overlay([thin, bold]).opts(
+    bold = curve(parameter.isel(component=chosen), dim).opts(color=colour, line_width=2)
+    thin = hv.Curve((np.tile(days, len(values)), values.ravel()), *bold.dimensions())
+    return hv.Overlay([thin.opts(color=THIN, line_width=0.7, alpha=0.8), bold]).opts(
         width=width,
         height=height,
         title=title,
@@ -166,28 +97,32 @@ def components(
     )
 
 
+@on_bokeh
 def seasonal_components(
-    parameter: xr.DataArray,
+    mean: xr.DataArray,
     *,
+    bold: int,
     title: str = "",
     colour: str = BOLD,
-    window: int = 7,
     width: int = 450,
     height: int = 280,
 ) -> hv.Overlay:
-    """The mean year of a dynamic parameter, components thin and the median one bold, smoothed over
-    `window` days."""
-    _bokeh()
-    x, y = (
-        hv.Dimension("day", label="month"),
-        hv.Dimension(str(parameter.name), label=axis_label(parameter)),
-    )
-    chosen, mean = median_component(parameter), mean_year(parameter, window=window)
+    """The mean year of a dynamic parameter, components thin and one of them bold.
+
+    Parameters
+    ----------
+    mean
+        (day, component), from `hydronb.analysis.seasons.mean_year`.
+    bold
+        Position of the component that stands out: the parameter's `median_component`.
+    """
+    x = hv.Dimension("day", label="month")
+    y = hv.Dimension(str(mean.name), label=axis_label(mean))
     curves = [
         hv.Curve((mean["day"].to_numpy(), mean.isel(component=k).to_numpy()), x, y).opts(
-            color=colour if k == chosen else THIN, line_width=2.4 if k == chosen else 0.8
+            color=colour if k == bold else THIN, line_width=2.4 if k == bold else 0.8
         )
-        for k in sorted(range(parameter.sizes["component"]), key=lambda k: k == chosen)
+        for k in [*(k for k in range(mean.sizes["component"]) if k != bold), bold]
     ]
     return hv.Overlay(curves).opts(
         width=width,
@@ -201,6 +136,7 @@ def seasonal_components(
     )
 
 
+@on_bokeh
 def against(
     across: xr.DataArray,
     parameter: xr.DataArray,
@@ -209,23 +145,17 @@ def against(
     width: int = 450,
     height: int = 330,
 ) -> hv.Overlay:
-    """Two daily series of a catchment against each other, a colour a month: a loop is a memory, a
-    line a function."""
-    _bokeh()
-    x, y = (
-        hv.Dimension("across", label=axis_label(across)),
-        hv.Dimension("up", label=axis_label(parameter)),
-    )
+    """Two daily series of one catchment against each other, one colour per month: a loop shows
+    memory, a line a function."""
+    x = hv.Dimension("across", label=axis_label(across))
+    y = hv.Dimension("up", label=axis_label(parameter))
     month = across["time"].dt.month.to_numpy()
-    names = pd.date_range("2001-01-01", periods=12, freq="MS").strftime("%b").tolist()
+    names = pd.date_range("2001-01-01", periods=12, freq="MS").strftime("%b")
     points = [
         hv.Scatter(
-            (across.to_numpy()[month == m], parameter.to_numpy()[month == m]),
-            x,
-            y,
-            label=names[m - 1],
-        ).opts(color=CYCLIC[m - 1], size=3, alpha=0.7)
-        for m in range(1, 13)
+            (across.to_numpy()[month == m], parameter.to_numpy()[month == m]), x, y, label=name
+        ).opts(color=colour, size=3, alpha=0.7)
+        for m, (name, colour) in enumerate(zip(names, CYCLIC, strict=True), start=1)
         if (month == m).any()
     ]
     return hv.Overlay(points).opts(
@@ -258,14 +188,12 @@ def baseflow_maps(
     across, up
         Of the scatter: the index to compare with and the model's.
     """
-    _bokeh()
+    *letters, last = "abcdefgh"[: len(maps) + 1]
     panels = [
         basin_map(da, title=f"({letter}) {title}", clim=(0.0, 1.0), width=width)
-        for letter, (title, da) in zip("abcdefgh", maps.items(), strict=False)
+        for letter, (title, da) in zip(letters, maps.items(), strict=True)
     ]
-    letter = "abcdefgh"[len(panels)]
-    scatter = correlated(across, up, x=x, y=y, title=f"({letter})", width=width)
-    return hv.Layout([*panels, scatter]).cols(2).opts(shared_axes=False)
+    return grid([*panels, correlated(across, up, x=x, y=y, title=f"({last})", width=width)])
 
 
 def correlated(
@@ -278,6 +206,7 @@ def correlated(
     )
 
 
+@on_bokeh
 def boxes(
     scores: Mapping[str, pd.Series],
     *,
@@ -286,17 +215,12 @@ def boxes(
     width: int = 450,
     height: int = 330,
 ) -> hv.BoxWhisker:
-    """A box a model over its basins: quartiles, whiskers to 1.5 times their distance (Feng et al.
-    2022, Fig. 6a)."""
-    _bokeh()
-    frame = pd.concat(
-        [
-            pd.DataFrame({"model": name, "value": s.dropna().to_numpy()})
-            for name, s in scores.items()
-        ]
-    )
-    box = hv.BoxWhisker(frame, "model", hv.Dimension("value", label=label))
-    return box.opts(
+    """One box per model over its basins: quartiles, whiskers to 1.5 times their distance (Feng et
+    al. 2022, Fig. 6a)."""
+    frame = pd.concat(dict(scores), names=["model"]).rename("value").dropna()
+    return hv.BoxWhisker(
+        frame.reset_index("model"), "model", hv.Dimension("value", label=label)
+    ).opts(
         width=width,
         height=height,
         title=title,
@@ -311,33 +235,27 @@ def boxes(
     )
 
 
+@on_bokeh
 def balance(table: pd.DataFrame, *, width: int = WIDTH, height: int = 320) -> hv.Layout:
-    """The closed water balance of each basin, the wettest at the right.
+    """The closed water balance of each basin, from dry to wet.
 
     Above, what becomes of precipitation, stacked, with precipitation as a line; below, what is
-    left: the change of storage, which the line and the bars differ by, and the residual, which must
-    not be seen.
+    left: the change of storage, by which the line and the bars differ, and the residual, which must
+    not be visible.
 
     Parameters
     ----------
     table
-        From `hydronb.analysis.fluxes.simulated_balance`, mm/yr.
+        From `hydronb.analysis.water_balance.simulated_balance`, mm/yr.
     """
-    _bokeh()
     ordered = table.sort_values("P")
-    left = np.arange(len(ordered)) + 0.08
-    x, y = (
-        hv.Dimension("place", label="catchments, from dry to wet"),
-        hv.Dimension("water", label="mm/yr"),
-    )
-    bottom, bars = np.zeros(len(ordered)), []
+    n, bottom, bars = len(ordered), 0.0, []
     for name in ("ET", "q2", "q1", "q0"):
-        top = bottom + ordered[name].to_numpy()
-        bars.append(_bars(left, bottom, top, ordered, name, x, y))
-        bottom = top
-    edges = np.repeat(np.arange(len(ordered) + 1), 2)[1:-1]
-    line = hv.Curve((edges, np.repeat(ordered["P"].to_numpy(), 2)), x, y, label="precipitation")
-    shared = {"width": width, "xlim": (0, len(ordered)), "xticks": 0} | FREE
+        bars.append(_bars(ordered, name, bottom))
+        bottom = bottom + ordered[name]
+    edges = np.repeat(np.arange(n + 1), 2)[1:-1]
+    line = hv.Curve((edges, np.repeat(ordered["P"].to_numpy(), 2)), label="precipitation")
+    shared = {"width": width, "xlim": (0, n), "xticks": 0} | FREE
     upper = hv.Overlay([*bars, line.opts(color=INK, line_width=1.6)]).opts(
         height=height,
         legend_position="top_left",
@@ -348,13 +266,8 @@ def balance(table: pd.DataFrame, *, width: int = WIDTH, height: int = 320) -> hv
         title="What becomes of precipitation",
         **shared,
     )
-    zero = np.zeros(len(ordered))
-    parts = [
-        _bars(left, zero, ordered[name].to_numpy(), ordered, name, x, y)
-        for name in ("storage", "residual")
-    ]
     worst = table["residual"].abs().max()
-    lower = hv.Overlay(parts).opts(
+    lower = hv.Overlay([_bars(ordered, name, 0.0) for name in ("storage", "residual")]).opts(
         height=190,
         legend_position="top_left",
         legend_cols=2,
@@ -365,25 +278,15 @@ def balance(table: pd.DataFrame, *, width: int = WIDTH, height: int = 320) -> hv
     return hv.Layout([upper, lower]).cols(1).opts(shared_axes=False)
 
 
-def _bars(
-    left: np.ndarray,
-    bottom: np.ndarray,
-    top: np.ndarray,
-    table: pd.DataFrame,
-    name: str,
-    x: hv.Dimension,
-    y: hv.Dimension,
-) -> hv.Rectangles:
-    frame = pd.DataFrame(
-        {
-            "x0": left,
-            "y0": bottom,
-            "x1": left + 0.84,
-            "y1": top,
-            "basin": table.index.astype(str),
-            WORDS[name]: table[name].to_numpy(),
-        }
+def _bars(table: pd.DataFrame, name: str, bottom: pd.Series | float) -> hv.Rectangles:
+    label, colour = WATER[name]
+    left = np.arange(len(table)) + 0.08
+    frame = pd.DataFrame({"basin": table.index.astype(str), label: table[name].to_numpy()})
+    top = (bottom + table[name]).to_numpy()
+    frame = frame.assign(x0=left, y0=np.broadcast_to(bottom, left.shape), x1=left + 0.84, y1=top)
+    x, y = (
+        hv.Dimension("x0", label="catchments, from dry to wet"),
+        hv.Dimension("y0", label="mm/yr"),
     )
-    corners = [hv.Dimension("x0", label=x.label), hv.Dimension("y0", label=y.label), "x1", "y1"]
-    rectangles = hv.Rectangles(frame, corners, ["basin", WORDS[name]], label=WORDS[name])
-    return rectangles.opts(color=WATER[name], line_width=0, tools=["hover"])
+    bars = hv.Rectangles(frame, [x, y, "x1", "y1"], ["basin", label], label=label)
+    return bars.opts(color=colour, line_width=0, tools=["hover"])

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hydronb.data.gridded import basin_mean
 from hydronb.errors import DataError
-from hydronb.plots.style import INK, SEQUENTIAL, _bokeh, axis_label
+from hydronb.plots.basins import AXES
+from hydronb.plots.style import COLOUR_BAR, INK, SEQUENTIAL, axis_label, on_bokeh
 
 TERRAIN = ["#3F6F4F", "#7E9B62", "#B9B278", "#C9A878", "#A98467", "#8C7B74", "#C4BFBC", "#F4F2F0"]
 RAINFALL = "Blues"
@@ -19,6 +19,7 @@ BAR = 90
 """Room for axes and colour bar."""
 
 
+@on_bokeh
 def grid_maps(ds: xr.Dataset) -> hv.Layout:
     """The grid side by side: elevation where it is known, mean annual precipitation, mean
     temperature and, in the synthetic grids, the travel time to the outlet; the basin's border on
@@ -26,31 +27,42 @@ def grid_maps(ds: xr.Dataset) -> hv.Layout:
 
     `ds` in the convention of `hydronb.data.gridded`.
     """
-    _bokeh()
-    panels = []
-    if "elevation" in ds:
-        panels.append(_panel(ds, ds["elevation"], "elevation (m)", TERRAIN))
-    annual = ds["prcp"].mean("time") * 365.25
-    panels.append(_panel(ds, annual, "precipitation (mm/a)", RAINFALL))
-    panels.append(_panel(ds, ds["tmean"].mean("time"), "mean temperature (°C)", "RdYlBu_r"))
-    if "true_travel_time" in ds:
-        panels.append(_panel(ds, ds["true_travel_time"], "true travel time (d)", SEQUENTIAL))
+    fields = {
+        "elevation (m)": (ds.get("elevation"), TERRAIN),
+        "precipitation (mm/a)": (ds["prcp"].mean("time") * 365.25, RAINFALL),
+        "mean temperature (°C)": (ds["tmean"].mean("time"), "RdYlBu_r"),
+        "true travel time (d)": (ds.get("true_travel_time"), SEQUENTIAL),
+    }
+    panels = [
+        _panel(ds, field, title, cmap)
+        for title, (field, cmap) in fields.items()
+        if field is not None
+    ]
     return hv.Layout(panels).opts(shared_axes=False).cols(2)
 
 
+@on_bokeh
 def storm(
-    ds: xr.Dataset, day: str | None = None, *, days: int = 3, name: Hashable = "prcp"
+    ds: xr.Dataset,
+    means: xr.DataArray,
+    day: str | None = None,
+    *,
+    days: int = 3,
+    name: Hashable = "prcp",
 ) -> hv.Layout:
-    """A variable on the grid, one panel a day, all on one scale of colours, with the basin's mean.
+    """A variable on the grid, one panel per day, all on one scale of colours, with the basin's
+    mean.
 
     Parameters
     ----------
     ds
         A gridded catchment.
+    means
+        The basin's mean of the variable over `time`, from `hydronb.data.gridded.basin_mean`.
     day
-        The day in the middle; the basin's wettest where None.
+        The day in the middle; the one of the largest mean where None.
     days
-        How many panels.
+        Number of panels.
     name
         A variable `(time, y, x)`.
 
@@ -59,30 +71,31 @@ def storm(
     DataError
         A day that is not in the data.
     """
-    _bokeh()
     time = ds.indexes["time"]
-    wettest = time[int(basin_mean(ds, "prcp").argmax("time"))] if day is None else pd.Timestamp(day)
-    middle = int(time.get_indexer([wettest])[0])
+    middle = (
+        int(means.argmax("time")) if day is None else time.get_indexer([pd.Timestamp(day)]).item()
+    )
     if middle < 0:
         raise DataError(
             f"{day} is not in the data, which run from {time[0].date()} to {time[-1].date()}"
         )
     first = int(np.clip(middle - days // 2, 0, max(len(time) - days, 0)))
     shown = ds[name].isel(time=slice(first, first + days)).compute()
-    means = basin_mean(ds.isel(time=slice(first, first + days)), name)
-    colours = RAINFALL if name == "prcp" else SEQUENTIAL
-    limits = (0.0 if name == "prcp" else float(shown.min()), float(shown.max()))
+    rain = name == "prcp"
+    limits = (0.0 if rain else float(shown.min()), float(shown.max()))
     units = ds[name].attrs.get("units", "")
     panels = [
         _panel(
             ds,
             field,
             f"{date:%d %b %Y}, mean {mean:.1f} {units}",
-            colours,
+            RAINFALL if rain else SEQUENTIAL,
             limits,
             axis_label(ds[name]),
         )
-        for field, date, mean in zip(shown, time[first : first + days], means.values, strict=True)
+        for field, date, mean in zip(
+            shown, shown.indexes["time"], means.values[first : first + days], strict=True
+        )
     ]
     return hv.Layout(panels).opts(shared_axes=True).cols(days)
 
@@ -107,19 +120,14 @@ def _panel(
     cells = hv.Image(
         values if y[0] > y[-1] else values[::-1],
         bounds=(x.min() - half_x, y.min() - half_y, x.max() + half_x, y.max() + half_y),
-        kdims=[
-            hv.Dimension("lon", label="longitude (°)"),
-            hv.Dimension("lat", label="latitude (°)"),
-        ],
+        kdims=[hv.Dimension(name, label=AXES[name]) for name in ("lon", "lat")],
         vdims=[hv.Dimension("value", label=label or title)],
     ).opts(
         cmap=colours,
-        colorbar=True,
-        clabel="",
         clim=limits or (float(np.nanmin(values)), float(np.nanmax(values))),
         tools=["hover"],
-        colorbar_opts={"width": 10, "padding": 4},
         clipping_colors={"NaN": "#FFFFFF"},
+        **COLOUR_BAR,
     )
     border = hv.Path(_border(ds["mask"].to_numpy() >= 0.5, x, y)).opts(color=INK, line_width=1.2)
     return (cells * border).opts(
@@ -136,15 +144,13 @@ def _panel(
 def _border(inside: np.ndarray, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
     """Sides of cells where the basin ends, as lines of two points."""
     wide, high = (abs(float(axis[1] - axis[0])) / 2 for axis in (x, y))
+    north = np.sign(y[0] - y[-1])  # rows count from the north, or from the south
     padded = np.pad(inside, 1)
     lines = []
     for d_row, d_col in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-        beyond = padded[
-            1 + d_row : padded.shape[0] - 1 + d_row, 1 + d_col : padded.shape[1] - 1 + d_col
-        ]
+        beyond = np.roll(padded, (-d_row, -d_col), (0, 1))[1:-1, 1:-1]
+        half = np.array([wide, 0.0]) if d_row else np.array([0.0, high])
         for row, col in np.argwhere(inside & ~beyond):
-            north = np.sign(y[0] - y[-1])  # rows count from the north, or from the south
-            across = x[col] + d_col * wide, y[row] - d_row * high * north
-            half = np.array([wide, 0.0]) if d_row else np.array([0.0, high])
-            lines.append(np.stack([across - half, across + half]))
+            middle = x[col] + d_col * wide, y[row] - d_row * high * north
+            lines.append(np.stack([middle - half, middle + half]))
     return lines

@@ -1,13 +1,13 @@
-"""Series of one catchment: hydrograph, forcing, flow duration curve, seasonal regime."""
+"""Series of one catchment: hydrograph, forcing, stores and fluxes, flow duration curve, mean
+year."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import holoviews as hv
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hydronb.analysis.seasons import mean_year
 from hydronb.plots.style import (
     ALONG_TIME,
     COLOURS,
@@ -17,9 +17,9 @@ from hydronb.plots.style import (
     SPARE,
     WIDTH,
     Series,
-    _bokeh,
     axis_label,
     colours,
+    on_bokeh,
 )
 
 MONTHS = [
@@ -28,6 +28,7 @@ MONTHS = [
 """Ticks of an axis over the days of the year."""
 
 
+@on_bokeh
 def hydrograph(
     obs: xr.DataArray | None,
     simulations: Series,
@@ -49,19 +50,14 @@ def hydrograph(
     prcp
         Precipitation over `time`, cut to the days of the simulation; the two panels zoom together.
     """
-    _bokeh()
-    series = dict(simulations) | ({OBSERVED: obs} if obs is not None else {})
-    colour = colours(list(series))
-    first = next(iter(series.values()))
-    flow = hv.Dimension("flow", label=axis_label(obs if obs is not None else first))
+    shown = observed_first(obs, simulations)
+    colour = colours(list(shown))
+    flow = hv.Dimension("flow", label=axis_label(next(iter(shown.values()))))
     curves = [
-        _curve(da, label, flow).opts(
-            color=colour[label],
-            line_width=1.8 if label == OBSERVED else 1.2,
-            tools=["hover"],
-            alpha=0.9,
+        curve(da, flow, label).opts(
+            color=colour[label], line_width=1.8 if label == OBSERVED else 1.2, alpha=0.9
         )
-        for label, da in ([(OBSERVED, obs)] if obs is not None else []) + list(simulations.items())
+        for label, da in shown.items()
     ]
     lower = hv.Overlay(curves).opts(
         width=width,
@@ -77,23 +73,31 @@ def hydrograph(
     )
     if prcp is None:
         return lower
-    days = first["time"]
-    upper = _rain(prcp.sel(time=slice(days[0], days[-1])), width, title)
-    return hv.Layout([upper, lower.relabel("")]).cols(1).opts(shared_axes=True, merge_tools=True)
+    days = next(iter((simulations or shown).values()))["time"]
+    shown_rain = prcp.sel(time=slice(days[0], days[-1]))
+    return stacked([rain(shown_rain, title=title, width=width), lower.relabel("")])
 
 
-def _curve(da: xr.DataArray, label: str, vdim: hv.Dimension) -> hv.Curve:
+def observed_first(obs: xr.DataArray | None, simulations: Series) -> dict[str, xr.DataArray]:
+    """Simulations by label, after the observation where there is one."""
+    return ({} if obs is None else {OBSERVED: obs}) | dict(simulations)
+
+
+def curve(da: xr.DataArray, vdim: hv.Dimension, label: str = "") -> hv.Curve:
+    """A series over time."""
     date = hv.Dimension("time", label="date")
-    return hv.Curve((da["time"].to_numpy(), da.to_numpy().astype(float)), date, vdim, label=label)
+    line = hv.Curve((da["time"].to_numpy(), da.to_numpy().astype(float)), date, vdim, label=label)
+    return line.opts(tools=["hover"])
 
 
-def _rain(prcp: xr.DataArray, width: int, title: str) -> hv.Histogram:
+@on_bokeh
+def rain(prcp: xr.DataArray, *, title: str = "", width: int = WIDTH) -> hv.Histogram:
+    """Precipitation hanging from above, for `stacked`."""
     day = prcp["time"].to_numpy()
     edges = np.append(day, day[-1] + np.timedelta64(1, "D"))
     dim = hv.Dimension("rain", label=axis_label(prcp).replace("precipitation", "P"))
     date = hv.Dimension("time", label="date")
-    bars = hv.Histogram((edges, prcp.to_numpy().astype(float)), kdims=[date], vdims=[dim])
-    return bars.opts(
+    return hv.Histogram((edges, prcp.to_numpy().astype(float)), kdims=[date], vdims=[dim]).opts(
         width=width,
         height=130,
         invert_yaxis=True,
@@ -108,38 +112,89 @@ def _rain(prcp: xr.DataArray, width: int, title: str) -> hv.Histogram:
     )
 
 
+@on_bokeh
+def series(
+    values: Series,
+    *,
+    label: str,
+    title: str = "",
+    colour: Mapping[str, str] | None = None,
+    width: int = WIDTH,
+    height: int = 150,
+) -> hv.Overlay:
+    """Curves over time in one panel: stores, fluxes.
+
+    Parameters
+    ----------
+    values
+        By name, each over `time`, in the same units.
+    label
+        Of the y axis.
+    """
+    colour = colour or colours(list(values))
+    # panels whose dimensions have the same name share a scale
+    dim = hv.Dimension(" ".join([title, *values]))
+    curves = [
+        curve(da, dim, name).opts(color=colour[name], line_width=1.2) for name, da in values.items()
+    ]
+    return hv.Overlay(curves).opts(
+        width=width,
+        height=height,
+        title=title,
+        yticks=4,
+        legend_position="top_left",
+        legend_cols=len(curves),
+        show_legend=len(curves) > 1,
+        xlabel="",
+        ylabel=label,
+        legend_opts={"spacing": 16},
+        padding=(0, (0, 0.2)),
+        **ALONG_TIME,
+    )
+
+
+@on_bokeh
+def stacked(panels: Sequence[hv.Element | hv.Overlay], *, title: str = "") -> hv.Layout:
+    """Panels over the same days, one above the other, zooming together; dates stand under the
+    last."""
+    drawn = [
+        panel.opts(
+            xaxis="bottom" if panel is panels[-1] else None,
+            xlabel="",
+            clone=True,
+            **{"title": title} if title and panel is panels[0] else {},
+        )
+        for panel in panels
+    ]
+    return hv.Layout(drawn).cols(1).opts(shared_axes=True, merge_tools=True)
+
+
+@on_bokeh
 def forcing(
     ds: xr.Dataset, names: Sequence[str], *, title: str = "", width: int = WIDTH, height: int = 130
 ) -> hv.Layout:
-    """Daily series of one catchment, a panel a variable, zooming together; `ds` is over `time`
+    """Daily series of one catchment, one panel per variable, zooming together; `ds` is over `time`
     alone."""
-    _bokeh()
-    colour = dict(zip(names, SPARE * 3, strict=False)) | {
-        "prcp": RAIN,
-        "streamflow": COLOURS[OBSERVED],
-    }
-    panels = []
-    for name in names:
-        last, first = name == names[-1], name == names[0]
-        panels.append(
-            _curve(ds[name], "", hv.Dimension(name)).opts(
-                width=width,
-                height=height + 25 * last,
-                color=colour[name],
-                line_width=1,
-                yticks=4,
-                tools=["hover"],
-                xaxis="bottom" if last else None,
-                xlabel="",
-                ylabel=ds[name].attrs.get("units", name),
-                title=(title + ": " if first and title else "")
-                + ds[name].attrs.get("long_name", name),
-                **ALONG_TIME,
-            )
+    colour = dict(zip(names, SPARE * 3, strict=False))
+    colour |= {"prcp": RAIN, "streamflow": COLOURS[OBSERVED]}
+    panels = [
+        curve(ds[name], hv.Dimension(name)).opts(
+            width=width,
+            height=height + 25 * (name == names[-1]),
+            color=colour[name],
+            line_width=1,
+            yticks=4,
+            ylabel=ds[name].attrs.get("units", name),
+            title=ds[name].attrs.get("long_name", name),
+            **ALONG_TIME,
         )
-    return hv.Layout(panels).cols(1).opts(shared_axes=True, merge_tools=True)
+        for name in names
+    ]
+    first = ds[names[0]].attrs.get("long_name", names[0])
+    return stacked(panels, title=f"{title}: {first}" if title else "")
 
 
+@on_bokeh
 def flow_duration_curve(
     obs: xr.DataArray | None,
     simulations: Series,
@@ -151,23 +206,21 @@ def flow_duration_curve(
     """Flow that is exceeded on a share of the days, each series sorted by itself, on a logarithmic
     axis.
 
-    Only days with an observation count where there is one. Days without flow are not drawn: a curve
+    Where there is an observation, only its days count. Days without flow are not drawn: a curve
     that ends before 100 % is that of a river that falls dry.
     """
-    _bokeh()
-    series, colour = _named(obs, simulations)
+    if obs is not None:
+        simulations = {name: da.where(obs.notnull()) for name, da in simulations.items()}
+    shown = observed_first(obs, simulations)
+    colour = colours(list(shown))
     x = hv.Dimension("exceeded", label="share of days with more flow (%)", range=(0, 100))
-    y = hv.Dimension("flow", label=axis_label(next(iter(series.values()))))
+    y = hv.Dimension("flow", label=axis_label(next(iter(shown.values()))))
     curves = []
-    for name, da in series.items():
-        flow = np.sort(da.to_numpy()[~np.isnan(da.to_numpy())].astype(float))[::-1]
+    for name, da in shown.items():
+        flow = np.sort(da.dropna("time").to_numpy().astype(float))[::-1]
         exceeded = 100 * (np.arange(len(flow)) + 0.5) / max(len(flow), 1)
-        wet = flow > 0
-        curves.append(
-            hv.Curve((exceeded[wet], flow[wet]), x, y, label=name).opts(
-                color=colour[name], line_width=2, tools=["hover"]
-            )
-        )
+        line = hv.Curve((exceeded[flow > 0], flow[flow > 0]), x, y, label=name)
+        curves.append(line.opts(color=colour[name], line_width=2, tools=["hover"]))
     return hv.Overlay(curves).opts(
         width=width,
         height=height,
@@ -180,6 +233,7 @@ def flow_duration_curve(
     )
 
 
+@on_bokeh
 def regime(
     obs: xr.DataArray | None,
     simulations: Series,
@@ -187,22 +241,23 @@ def regime(
     title: str = "",
     width: int = 450,
     height: int = 330,
-    window: int = 7,
 ) -> hv.Overlay:
-    """Mean flow of each day of the year over all years, smoothed over `window` days.
+    """Mean flow of each day of the year.
 
-    Only days with an observation count where there is one.
+    Parameters
+    ----------
+    obs, simulations
+        Mean years over `day`, from `hydronb.analysis.seasons.mean_years`.
     """
-    _bokeh()
-    series, colour = _named(obs, simulations)
+    shown = observed_first(obs, simulations)
+    colour = colours(list(shown))
     x = hv.Dimension("day", label="month")
-    y = hv.Dimension("flow", label="mean " + axis_label(next(iter(series.values()))))
-    means = {name: mean_year(da, window=window) for name, da in series.items()}
+    y = hv.Dimension("flow", label="mean " + axis_label(next(iter(shown.values()))))
     curves = [
         hv.Curve((mean["day"].to_numpy(), mean.to_numpy()), x, y, label=name).opts(
             color=colour[name], line_width=2, tools=["hover"]
         )
-        for name, mean in means.items()
+        for name, mean in shown.items()
     ]
     return hv.Overlay(curves).opts(
         width=width,
@@ -216,13 +271,3 @@ def regime(
         legend_opts={"spacing": 8},
         **FREE,
     )
-
-
-def _named(
-    obs: xr.DataArray | None, simulations: Series
-) -> tuple[dict[str, xr.DataArray], dict[str, str]]:
-    """The observation first, all on its days, and their colours."""
-    if obs is None:
-        return dict(simulations), colours(list(simulations))
-    series = {OBSERVED: obs} | {n: da.where(~np.isnan(obs)) for n, da in simulations.items()}
-    return series, colours(list(series))

@@ -1,5 +1,5 @@
-"""Basins x models x targets beside each other: scores of all scenarios, and simulated against
-observed days."""
+"""Gridded models, after Li et al. (2023): scores of all scenarios, simulated against observed days,
+and what linear probes find in a network."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,71 +8,63 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hydronb.plots.style import FREE, INK, _bokeh, colours
+from hydronb.errors import DataError
+from hydronb.metrics import METRICS
+from hydronb.plots.style import DASHED, FREE, INK, colours, on_bokeh
 
 BEST = {"nse": 1.0, "r": 1.0, "alpha": 1.0}
-"""Of a perfect simulation; 0 for all others."""
-SHORT = {"streamflow": "Q", "et": "E"}
+"""Value of a perfect simulation; 0 for all others."""
+SHORT = {"streamflow": "Q", "et": "E", "Yellow": "Ye", "Yangtze": "Ya", "Lancang": "La"}
+"""The letters of Li et al. (2023) for targets and basins; other names are in full."""
 
 
+@on_bokeh
 def scenario_scores(
     scores: pd.DataFrame, names: Mapping[str, str], *, width: int = 300, height: int = 260
 ) -> hv.Layout:
-    """A panel a metric, as Fig. 4 of Li et al. (2023): for each basin and target a dot a seed, and
-    a bar at their mean, in the colour of the model. The dashed line is a perfect simulation.
+    """One panel per metric, as Fig. 4 of Li et al. (2023): for each basin and target one dot per
+    seed, and a bar at their mean, in the colour of the model. The dashed line is a perfect
+    simulation.
 
     Parameters
     ----------
     scores
-        Columns basin, model, target, seed and the metrics (`analysis.cnn_lstm.score_scenarios`).
+        Columns basin, model, target, seed and the metrics, from
+        `hydronb.analysis.grid_scenarios.score_scenarios`.
     names
-        Metric to what its axis says.
+        Label of the axis by metric.
     """
-    _bokeh()
-    models = list(dict.fromkeys(scores["model"]))
-    colour = colours(models)
+    colour = colours(list(dict.fromkeys(scores["model"])))
     groups = list(dict.fromkeys(zip(scores["basin"], scores["target"], strict=True)))
-    offset = {m: (k - (len(models) - 1) / 2) * 0.8 / len(models) for k, m in enumerate(models)}
-    place = {group: k for k, group in enumerate(groups)}
-    x = np.array(
-        [
-            place[b, t] + offset[m]
-            for b, t, m in zip(scores["basin"], scores["target"], scores["model"], strict=True)
-        ]
-    )
-    ticks = [
-        (k, f"{_initial(basin)} {SHORT.get(target, target)}")
-        for (basin, target), k in place.items()
-    ]
+    group = [groups.index(pair) for pair in zip(scores["basin"], scores["target"], strict=True)]
+    middle = (len(colour) - 1) / 2
+    offset = {m: (k - middle) * 0.8 / len(colour) for k, m in enumerate(colour)}
+    scores = scores.assign(scenario=group + scores["model"].map(offset))
+    half = 0.35 / len(colour)
+    kdim = hv.Dimension("scenario", label="basin and target")
     panels = []
-    for n, (name, text) in enumerate(names.items()):
-        kdim, vdim = (
-            hv.Dimension("scenario", label="basin and target"),
-            hv.Dimension(name, label=text),
-        )
-        parts = [hv.HLine(BEST.get(name, 0.0)).opts(color=INK, line_dash="dashed", line_width=1)]
-        for model in models:
-            of_model = (scores["model"] == model).to_numpy()
-            label = model if n == 0 else ""
-            frame = scores[of_model].assign(scenario=x[of_model])
-            parts.append(
-                hv.Scatter(frame, kdim, [vdim, "basin", "target", "seed"], label=label).opts(
-                    color=colour[model], size=6, alpha=0.8, line_color=None, tools=["hover"]
-                )
-            )
-            means = frame.groupby("scenario")[name].mean()
-            half = 0.35 / len(models)
-            parts.append(
-                hv.Segments((means.index - half, means, means.index + half, means)).opts(
+    for metric, text in names.items():
+        parts = [hv.HLine(BEST.get(metric, 0.0)).opts(color=INK, line_dash="dashed", line_width=1)]
+        vdims = [hv.Dimension(metric, label=text), "basin", "target", "seed"]
+        for model, of_model in scores.groupby("model", sort=False):
+            means = of_model.groupby("scenario")[metric].mean()
+            at = means.index.to_numpy()
+            dots = hv.Scatter(of_model, kdim, vdims)
+            parts += [
+                dots.opts(color=colour[model], size=6, alpha=0.8, line_color=None, tools=["hover"]),
+                hv.Segments((at - half, means, at + half, means)).opts(
                     color=colour[model], line_width=2
-                )
-            )
+                ),
+            ]
         panels.append(
             hv.Overlay(parts).opts(
                 width=width,
                 height=height,
-                xticks=ticks,
-                xrotation=45 if len(ticks) > 3 else 0,
+                xticks=[
+                    (k, " ".join(SHORT.get(name, name) for name in pair))
+                    for k, pair in enumerate(groups)
+                ],
+                xrotation=45 if len(groups) > 3 else 0,
                 show_legend=False,
                 title=text,
                 xlabel="",
@@ -80,16 +72,13 @@ def scenario_scores(
                 **FREE,
             )
         )
-    return (
-        hv.Layout([*panels, key([(m, colour[m], "circle") for m in models], width, height)])
-        .cols(4)
-        .opts(shared_axes=False)
-    )
+    panels.append(marker_key([(m, c, "circle") for m, c in colour.items()], width, height))
+    return hv.Layout(panels).cols(4).opts(shared_axes=False)
 
 
-def key(entries: Sequence[tuple[str, str, str]], width: int, height: int) -> hv.Overlay:
-    """A panel that says what marks mean, for a layout in which a legend would cover the data: text,
-    colour, marker."""
+def marker_key(entries: Sequence[tuple[str, str, str]], width: int, height: int) -> hv.Overlay:
+    """A panel that explains marks by text, colour and marker, for a layout in which a legend would
+    cover the data."""
     lines = [
         hv.Scatter([(0.0, -k)]).opts(color=colour, marker=marker, size=9)
         * hv.Text(0.12, -k, text, halign="left").opts(text_color=INK, text_font_size="13px")
@@ -108,11 +97,7 @@ def key(entries: Sequence[tuple[str, str, str]], width: int, height: int) -> hv.
     )
 
 
-def _initial(basin: str) -> str:
-    """The paper's two letters for its basins, other names in full."""
-    return basin[:2] if basin in ("Yellow", "Yangtze", "Lancang") else basin
-
-
+@on_bokeh
 def day_by_day(
     obs: xr.DataArray,
     simulations: Mapping[str, xr.DataArray],
@@ -121,28 +106,22 @@ def day_by_day(
     width: int = 270,
     height: int = 270,
 ) -> hv.Layout:
-    """Simulated against observed days of one basin, a panel a model on the same axes, as Fig. 5 of
-    Li et al. (2023)."""
-    _bokeh()
+    """Simulated against observed days of one basin, one panel per model on the same axes, as Fig. 5
+    of Li et al. (2023)."""
     colour = colours(list(simulations))
-    low, high = (
-        float(edge([float(edge(v)) for v in (obs, *simulations.values())]))
-        for edge in (np.nanmin, np.nanmax)
-    )
+    values = np.concatenate([da.to_numpy().ravel() for da in (obs, *simulations.values())])
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
     ends = (low - 0.03 * (high - low), high + 0.03 * (high - low))
     units = obs.attrs.get("units", "")
-    kdim, vdim = (
-        hv.Dimension(name, label=f"{name} ({units})") for name in ("observed", "simulated")
-    )
+    kdim, vdim = (hv.Dimension(n, label=f"{n} ({units})") for n in ("observed", "simulated"))
+    line = hv.Curve([(e, e) for e in ends], kdim, vdim)
     panels = []
     for label, sim in simulations.items():
-        there = (~np.isnan(obs) & ~np.isnan(sim)).to_numpy()
-        points = hv.Scatter((obs.to_numpy()[there], sim.to_numpy()[there]), kdim, vdim)
-        line = hv.Curve([(e, e) for e in ends], kdim, vdim).opts(
-            color=INK, line_dash="dashed", line_width=1.2
-        )
+        both = (obs.notnull() & sim.notnull()).to_numpy()
+        points = hv.Scatter((obs.to_numpy()[both], sim.to_numpy()[both]), kdim, vdim)
+        points = points.opts(color=colour[label], size=4, alpha=0.35, line_color=None)
         panels.append(
-            (points.opts(color=colour[label], size=4, alpha=0.35, line_color=None) * line).opts(
+            (points * line.opts(**DASHED)).opts(
                 width=width,
                 height=height,
                 xlim=ends,
@@ -152,3 +131,89 @@ def day_by_day(
             )
         )
     return hv.Layout(panels).cols(4)
+
+
+CONTROLS = {
+    "network": ("trained network", "#0072B2", "circle"),
+    "untrained": ("untrained network", "#E69F00", "triangle"),
+    "forcing": ("forcing alone", "#009E73", "square"),
+    "shuffled": ("shuffled target", "#7F7F7F", "x"),
+    "reference": ("grid mean", "#CC79A7", "diamond"),
+}
+"""Label, colour and marker of each control."""
+ACROSS = 3
+"""Panels beside each other, with the key to the marks at the end of the first row."""
+LEAST = {"nse": -0.5, "r": -0.2}
+"""Lower scores are drawn here: how much worse than useless a probe is does not matter."""
+
+
+@on_bokeh
+def probe_scores(
+    scores: pd.DataFrame,
+    *,
+    layer: str = "cells",
+    value: str = "nse",
+    split: str = "test",
+    width: int = 400,
+    height: int = 280,
+) -> hv.Layout:
+    """One panel per run: the score of each target's probe and those of its controls, by marker and
+    colour.
+
+    Parameters
+    ----------
+    scores
+        Columns label, layer, target, control, split, nse, r: `probes.csv`.
+    layer
+        `cells`, `cell_1`, ... or `features`, with which the mean of the grid is shown.
+    value
+        `nse` or `r`.
+    split
+        `test`, `train` or `left_out`.
+
+    Raises
+    ------
+    DataError
+        There are no such scores.
+    """
+    label, low = METRICS[value].label, LEAST[value]
+    layers = [layer, "grid mean"] if layer == "features" else [layer]
+    part = scores[scores["layer"].isin(layers) & (scores["split"] == split)].dropna(subset=[value])
+    if part.empty:
+        raise DataError(f"no {label} of {layer} on {split} days among these probes; choose another")
+    targets = list(dict.fromkeys(part["target"]))
+    controls = {c: mark for c, mark in CONTROLS.items() if c in set(part["control"])}
+    shift = {c: (k - (len(controls) - 1) / 2) * 0.13 for k, c in enumerate(controls)}
+    place = part["target"].map(targets.index) + part["control"].map(shift)
+    part = part.assign(place=place, shown=part[value].clip(lower=low))
+    vdims = [hv.Dimension("shown", label=label), "target", value]
+    panels = []
+    for run, of_run in part.groupby("label", sort=False):
+        marks = [
+            hv.Scatter(of_run[of_run["control"] == control], "place", vdims).opts(
+                color=colour, marker=marker, size=9, tools=["hover"], line_color=colour
+            )
+            for control, (_, colour, marker) in controls.items()
+        ]
+        perfect = hv.HLine(1.0).opts(color=INK, line_dash="dashed", line_width=1)
+        panels.append(
+            hv.Overlay([perfect, *marks]).opts(
+                width=width,
+                height=height,
+                title=run,
+                xticks=[
+                    (k, t.removeprefix("true_").replace("_", " ")) for k, t in enumerate(targets)
+                ],
+                xlabel="",
+                ylabel=f"{label}, {split} days",
+                xrotation=20,
+                xlim=(-0.5, len(targets) - 0.5),
+                ylim=(low - 0.05, 1.05),
+                show_legend=False,
+                **FREE,
+            )
+        )
+    rows = [panels[k : k + ACROSS] for k in range(0, len(panels), ACROSS)]
+    key = marker_key(list(controls.values()), 190, height)
+    cells = [cell for k, row in enumerate(rows) for cell in (*row, hv.Empty() if k else key)]
+    return hv.Layout(cells).cols(len(rows[0]) + 1).opts(shared_axes=False)

@@ -1,16 +1,19 @@
-"""How good, and how the training went: distribution functions of a metric, loss curves, one against
-another."""
+"""Scores of models: their distribution over basins, differences with intervals, the effects of
+noise and of settings, the course of a training."""
 
 from collections.abc import Mapping
 
 import holoviews as hv
 import numpy as np
 import pandas as pd
-from bokeh.models import FixedTicker
+import xarray as xr
 
-from hydronb.plots.style import COLOURS, FREE, INK, WIDTH, _bokeh, colours
+from hydronb.plots.style import COLOURS, DASHED, FREE, INK, POINT, WIDTH, colours, on_bokeh
+
+GREY = "#a0a0a0"
 
 
+@on_bokeh
 def cdf(
     scores: Mapping[str, pd.Series],
     *,
@@ -20,44 +23,30 @@ def cdf(
     width: int = 560,
     height: int = 400,
 ) -> hv.Overlay:
-    """Share of basins whose score is at most the value on the x axis, a curve a model.
+    """Share of basins whose score is at most the value on the x axis, one curve per model.
 
     Parameters
     ----------
     scores
         Score of each basin by label of the model; undefined ones are left out.
     label
-        Of the x axis; the series' own name where empty.
+        Of the x axis; the name of the series where empty.
     xlim
         Range shown; by default a skill score (upper limit 1) from -0.5 on, others without their
         outer 2 %.
     """
-    _bokeh()
     colour = colours(list(scores))
     x = hv.Dimension("score", label=label or str(next(iter(scores.values())).name))
     y = hv.Dimension("share", label="share of basins", range=(0, 1))
-    curves, every = [], []
+    curves, pooled = [], np.concatenate([s.dropna().to_numpy(float) for s in scores.values()])
     for name, series in scores.items():
         values = np.sort(series.dropna().to_numpy(float))
-        every.append(values)
-        steps = (
-            np.concatenate([values[:1], values]),
-            np.arange(len(values) + 1) / max(len(values), 1),
-        )
+        share = np.arange(len(values) + 1) / max(len(values), 1)
         median = f"{np.median(values):.2f}" if len(values) else "none"
         curves.append(
-            hv.Curve(steps, x, y, label=f"{name} (median {median})").opts(
+            hv.Curve(([*values[:1], *values], share), x, y, label=f"{name} (median {median})").opts(
                 color=colour[name], interpolation="steps-post", line_width=2, tools=["hover"]
             )
-        )
-    pooled = np.concatenate(every)
-    if xlim is None and len(pooled):
-        skill = pooled.max() <= 1 + 1e-9 and pooled.min() < 1
-        low, high = np.percentile(pooled, [2, 98])
-        xlim = (
-            (max(-0.5, min(pooled.min(), 0)), 1.0)
-            if skill
-            else (low, high if high > low else low + 1)
         )
     return hv.Overlay(curves).opts(
         width=width,
@@ -66,16 +55,26 @@ def cdf(
         legend_cols=1,
         show_legend=True,
         title=title,
-        xlim=xlim or (None, None),
+        xlim=xlim or _score_range(pooled),
         ylim=(0, 1),
         **FREE,
     )
 
 
+def _score_range(values: np.ndarray) -> tuple[float | None, float | None]:
+    if not len(values):
+        return None, None
+    if values.max() <= 1 + 1e-9 and values.min() < 1:  # a skill score
+        return max(-0.5, min(float(values.min()), 0.0)), 1.0
+    low, high = np.percentile(values, [2, 98])
+    return low, high if high > low else low + 1
+
+
+@on_bokeh
 def loss_curve(
     progress: pd.DataFrame, *, width: int = WIDTH, height: int = 280
 ) -> hv.Layout | hv.Overlay:
-    """Training loss, and validation score where there is one, over epochs.
+    """Training loss over epochs, beside it the validation score if there is one.
 
     Parameters
     ----------
@@ -83,60 +82,191 @@ def loss_curve(
         Columns epoch, loss, valid, learning_rate: `progress.csv` of a run. Rows within an epoch
         draw the thin line, those at its end the dots.
     """
-    _bokeh()
+    from bokeh.models import FixedTicker
+
+    last = progress["epoch"].max()
+    epochs = FixedTicker(
+        ticks=list(range(0, int(np.ceil(last)) + 1, max(1, int(np.ceil(last / 12)))))
+    )
     ends = progress[progress["epoch"] % 1 == 0]
     valid = ends.dropna(subset=["valid"])
-    if len(valid):
-        width //= 2
-    epoch = hv.Dimension("epoch", label="epoch")
-    loss = hv.Dimension("loss", label="training loss")
-    line = hv.Curve(progress, epoch, loss).opts(color=COLOURS["EA-LSTM"], line_width=1.5)
-    dots = hv.Scatter(ends, epoch, [loss, "learning_rate"])
-    dots = dots.opts(color=COLOURS["EA-LSTM"], size=6, tools=["hover"])
-    whole = FixedTicker(ticks=_whole_ticks(progress["epoch"].max()))
-    shared = {
-        "width": width,
-        "height": height,
-        "xticks": whole,
-        "xlim": (0, progress["epoch"].max() + 0.2),
-    } | FREE
-    left = (line * dots).opts(title="training", **shared)
-    if not len(valid):
-        return left
-    score = hv.Dimension("valid", label="median NSE, validation")
+
+    def panel(
+        line: pd.DataFrame, dots: pd.DataFrame, name: str, label: str, model: str, title: str
+    ) -> hv.Overlay:
+        x, y = hv.Dimension("epoch"), hv.Dimension(name, label=label)
+        curve = hv.Curve(line, x, y).opts(color=COLOURS[model], line_width=1.5)
+        points = hv.Scatter(dots, x, [y, "learning_rate"])
+        return (curve * points.opts(color=COLOURS[model], size=6, tools=["hover"])).opts(
+            width=width // 2 if len(valid) else width,
+            height=height,
+            title=title,
+            xticks=epochs,
+            xlim=(0, last + 0.2),
+            **FREE,
+        )
+
+    loss = panel(progress, ends, "loss", "training loss", "EA-LSTM", "training")
+    if valid.empty:
+        return loss
     best = valid.loc[valid["valid"].idxmax()]
-    right = hv.Curve(valid, epoch, score).opts(color=COLOURS["LSTM"], line_width=1.5) * hv.Scatter(
-        valid, epoch, score
-    ).opts(color=COLOURS["LSTM"], size=6, tools=["hover"])
-    right = right.opts(
-        title=f"validation, best {best['valid']:.2f} after epoch {best['epoch']:.0f}", **shared
-    )
-    return hv.Layout([left, right]).cols(2).opts(shared_axes=False)
+    title = f"validation, best {best['valid']:.2f} after epoch {best['epoch']:.0f}"
+    score = panel(valid, valid, "valid", "median NSE, validation", "LSTM", title)
+    return hv.Layout([loss, score]).cols(2).opts(shared_axes=False)
 
 
-def _whole_ticks(last: float) -> list[int]:
-    step = max(1, int(np.ceil(last / 12)))
-    return list(range(0, int(np.ceil(last)) + 1, step))
-
-
+@on_bokeh
 def one_to_one(
     across: pd.Series, up: pd.Series, *, x: str, y: str, width: int = 450, height: int = 400
 ) -> hv.Overlay:
-    """Two values of each basin against each other, joined by id, with the line where they are the
-    same."""
-    _bokeh()
-    frame = pd.concat([across.rename("across"), up.rename("up")], axis=1, join="inner").reset_index(
-        names="basin"
-    )
-    values = frame[["across", "up"]].to_numpy()
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    """Two values of each basin against each other, joined by id, with the line on which they are
+    equal."""
+    frame = pd.concat([across.rename("across"), up.rename("up")], axis=1, join="inner")
+    low, high = float(np.nanmin(frame)), float(np.nanmax(frame))
     margin = 0.05 * (high - low or 1.0)
     ends = (low - margin, high + margin)
     kdim, vdim = hv.Dimension("across", label=x), hv.Dimension("up", label=y)
-    line = hv.Curve([(e, e) for e in ends], kdim, vdim).opts(
-        color=INK, line_dash="dashed", line_width=1.2
+    line = hv.Curve([(e, e) for e in ends], kdim, vdim).opts(**DASHED)
+    points = hv.Scatter(frame.reset_index(names="basin"), kdim, [vdim, "basin"])
+    return (line * points.opts(color=COLOURS["EA-LSTM"], size=7, **POINT)).opts(
+        width=width, height=height, xlim=ends, ylim=ends, **FREE
     )
-    points = hv.Scatter(frame, kdim, [vdim, "basin"]).opts(
-        color=COLOURS["EA-LSTM"], size=7, line_color="#444444", line_width=0.4, tools=["hover"]
+
+
+@on_bokeh
+def difference_intervals(
+    difference: pd.Series,
+    bounds: xr.DataArray,
+    *,
+    label: str,
+    title: str = "",
+    width: int = WIDTH,
+    height: int = 320,
+) -> hv.Overlay:
+    """The difference of two models in every basin, ordered, with its interval, in colour where zero
+    lies outside the interval.
+
+    Parameters
+    ----------
+    difference
+        By basin; basins without one are left out.
+    bounds
+        (bound, basin) with `low` and `high`, from `hydronb.analysis.significance.interval`.
+    label
+        Of the y axis.
+    """
+    limits = {bound: bounds.sel(bound=bound).to_series() for bound in ("low", "high")}
+    frame = pd.DataFrame({"difference": difference, **limits}).dropna().sort_values("difference")
+    frame = frame.rename_axis("basin").reset_index()
+    frame["share"] = frame["share2"] = (np.arange(len(frame)) + 0.5) / max(len(frame), 1)
+    sure = (frame["low"] > 0) | (frame["high"] < 0)
+    x = hv.Dimension("share", label="share of basins", range=(0, 1))
+    y = hv.Dimension("difference", label=label)
+    drawn = [hv.Curve([(0, 0), (1, 0)], x, y).opts(color=INK, line_width=1)]
+    for part, colour, name in (
+        (frame[~sure], GREY, "interval holds zero"),
+        (frame[sure], COLOURS["EA-LSTM"], "interval on one side of zero"),
+    ):
+        bars = hv.Segments(part, [x, "low", "share2", "high"])
+        dots = hv.Scatter(part, x, [y, "basin", "low", "high"], label=f"{name}: {len(part)}")
+        drawn += [
+            bars.opts(color=colour, line_width=1.2),
+            dots.opts(color=colour, size=5, tools=["hover"]),
+        ]
+    ylim = None
+    if len(frame):
+        low, high = np.percentile(frame["low"], 2), np.percentile(frame["high"], 98)
+        margin = 0.05 * (high - low) if high > low else 1.0
+        ylim = (min(low, 0) - margin, max(high, 0) + margin)
+    return hv.Overlay(drawn).opts(
+        width=width, height=height, legend_position="top_left", title=title, ylim=ylim, **FREE
     )
-    return (line * points).opts(width=width, height=height, xlim=ends, ylim=ends, **FREE)
+
+
+@on_bokeh
+def search_scores(
+    ranked: pd.DataFrame,
+    settings: list[str],
+    *,
+    label: str = "median NSE, left-out basins (-)",
+    width: int = 300,
+    height: int = 280,
+) -> hv.Layout:
+    """The score of every combination against each setting, one panel per setting, with the best
+    score of each value joined.
+
+    Parameters
+    ----------
+    ranked
+        From `hydronb.analysis.search.rank_settings`.
+    settings
+        Its columns to draw; values are shown in order, evenly spaced.
+    """
+    y = hv.Dimension("score", label=label)
+    panels = []
+    for name in settings:
+        best = ranked.groupby(name)["score"].max().rename(index=str)
+        x = hv.Dimension("at", label=name, values=list(best.index))
+        frame = ranked.reset_index().assign(at=[str(v) for v in ranked[name]])
+        points = hv.Scatter(frame, x, [y, "settings"])
+        line = hv.Curve(list(best.items()), x, y).opts(color=COLOURS["EA-LSTM"], line_width=2)
+        panels.append(
+            (line * points.opts(color=GREY, size=6, tools=["hover"])).opts(
+                width=width, height=height, title=name, **FREE
+            )
+        )
+    return hv.Layout(panels).cols(3).opts(shared_axes=False)
+
+
+@on_bokeh
+def noise_boxes(
+    boxes: pd.DataFrame,
+    *,
+    paper: pd.DataFrame | None = None,
+    title: str = "",
+    width: int = WIDTH // 2,
+    height: int = 380,
+    low: float | None = None,
+) -> hv.Overlay:
+    """NSE over the standard deviation of the noise (Fig. 6): the box spans 25 to 75 %, the whiskers
+    5 to 95 %, the line is the median and the triangle the mean.
+
+    Parameters
+    ----------
+    boxes
+        Index sigma; columns mean, median, q05, q25, q75, q95.
+    paper
+        Index sigma, column median: the published medians, drawn as crosses.
+    low
+        Where the axis begins; chosen where None. What lies below is cut off.
+    """
+    at = np.arange(len(boxes))
+    left, right = at - 0.32, at + 0.32
+    q05, q25, q75, q95, median = (boxes[c] for c in ("q05", "q25", "q75", "q95", "median"))
+    whiskers = (np.tile(at, 2), pd.concat([q05, q75]), np.tile(at, 2), pd.concat([q25, q95]))
+    medians = hv.Segments((left, median, right, median), label="median")
+    means = hv.Scatter((at, boxes["mean"]), "sigma", "nse", label="mean")
+    layers = [
+        hv.Rectangles((left, q25, right, q75)).opts(
+            color="#C6DCEC", line_color=INK, line_width=0.8
+        ),
+        hv.Segments(whiskers).opts(color=INK, line_width=1),
+        medians.opts(color=COLOURS["LSTM"], line_width=2.5),
+        means.opts(color=COLOURS["delta-HBV"], marker="triangle", size=8),
+    ]
+    if paper is not None:
+        published = paper["median"].reindex(boxes.index)
+        crosses = hv.Scatter((at, published), "sigma", "nse", label="median, paper")
+        layers.append(crosses.opts(color="black", marker="x", size=9, line_width=1.6))
+    return hv.Overlay(layers).opts(
+        width=width,
+        height=height,
+        title=title,
+        xticks=[(i, f"{sigma:g}") for i, sigma in enumerate(boxes.index)],
+        ylim=(max(-1.5, float(q05.min()) - 0.05) if low is None else low, 1.0),
+        xlim=(-0.6, len(at) - 0.4),
+        legend_position="bottom_left",
+        ylabel="NSE (-)",
+        xlabel="standard deviation of the noise (standard deviations of the attributes)",
+        **FREE,
+    )

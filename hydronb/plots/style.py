@@ -1,44 +1,25 @@
-"""What all figures share: colours, fonts, tools, how a figure is shown and saved.
+"""What all figures share: names, units, colours, fonts and tools; how a figure is drawn and saved.
 
 Axis labels come from `long_name` and `units`; a model has the same colour in every figure, safe for
-colour-blind readers; the observation is black.
+colour-blind readers; the observation is black. Bokeh is loaded by the first figure, not when this
+module is imported.
 """
 
-import os
 import re
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import holoviews as hv
 import xarray as xr
-from bokeh.document import Document
-from bokeh.embed import file_html
-from bokeh.resources import INLINE
-from bokeh.themes import Theme
 
 from hydronb.errors import DataError
+from hydronb.files import write
+from hydronb.metrics import METRICS
+from hydronb.vocabulary import COLOURS
 
 OBSERVED = "observed"
-COLOURS = {
-    OBSERVED: "#000000",
-    "EA-LSTM": "#0072B2",
-    "LSTM": "#D55E00",
-    "LSTM (no statics)": "#E69F00",
-    "delta-HBV": "#009E73",
-    "delta_1": "#E69F00",
-    "delta_n": "#56B4E9",
-    "delta_n(NN_r)": "#332288",
-    "delta_n(beta)": "#882255",
-    "delta_n(gamma)": "#999933",
-    "delta_n(gamma, beta)": "#009E73",
-    "HBV (local)": "#7F7F7F",
-    "CNN-LSTM": "#CC79A7",
-    "climatology": "#7F7F7F",
-}
-"""Fixed colours by the label's beginning: `EA-LSTM, NSE*` is an EA-LSTM. Okabe and Ito's
-palette."""
 SPARE = (
     "#56B4E9",
     "#882255",
@@ -51,57 +32,73 @@ SPARE = (
     "#CC6677",
     "#DDCC77",
 )
-"""For labels that have no colour of their own, and for the second of a family; Tol's muted
-colours."""
+"""For labels without a colour of their own, and for the second of a family: the muted colours of
+Tol."""
+CATEGORIES = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#D55E00",
+    "#56B4E9",
+    "#F0E442",
+    "#332288",
+    "#882255",
+    "#117733",
+    "#AA4499",
+    "#999933",
+    "#661100",
+    "#6699CC",
+)
+"""Colours of clusters and other categories, in their order: those of Okabe and Ito, then of Tol."""
+OTHER = "#C8C8C8"
+"""Categories beyond those."""
 RAIN, INK, GRID = "#5B8DB8", "#333333", "#E6E6E6"
 WIDTH = 900
 SEQUENTIAL = "viridis"
 FONT = "Helvetica Neue, Helvetica, Arial, sans-serif"
-THEME = Theme(
-    json={
-        "attrs": {
-            "Title": {
-                "text_font": FONT,
-                "text_font_size": "15px",
-                "text_font_style": "normal",
-                "text_color": INK,
-            },
-            "Axis": {
-                "axis_label_text_font": FONT,
-                "axis_label_text_font_size": "13px",
-                "axis_label_text_color": INK,
-                "axis_label_text_font_style": "normal",
-                "major_label_text_font": FONT,
-                "major_label_text_font_size": "12px",
-                "major_label_text_color": INK,
-                "axis_line_color": "#999999",
-                "major_tick_line_color": "#999999",
-                "minor_tick_line_color": None,
-            },
-            "Grid": {"grid_line_color": GRID},
-            "Legend": {
-                "label_text_font": FONT,
-                "label_text_font_size": "13px",
-                "label_text_color": INK,
-                "border_line_color": None,
-                "background_fill_alpha": 0.75,
-                "spacing": 2,
-                "padding": 4,
-            },
-            "ColorBar": {
-                "title_text_font": FONT,
-                "title_text_font_size": "12px",
-                "title_text_font_style": "normal",
-                "major_label_text_font": FONT,
-                "major_label_text_font_size": "11px",
-                "bar_line_color": None,
-                "major_tick_line_color": None,
-            },
-            "figure": {"outline_line_color": None, "toolbar_location": "above"},
-            "Toolbar": {"autohide": True, "logo": None},
-        }
-    }
-)
+THEME = {
+    "Title": {
+        "text_font": FONT,
+        "text_font_size": "15px",
+        "text_font_style": "normal",
+        "text_color": INK,
+    },
+    "Axis": {
+        "axis_label_text_font": FONT,
+        "axis_label_text_font_size": "13px",
+        "axis_label_text_color": INK,
+        "axis_label_text_font_style": "normal",
+        "major_label_text_font": FONT,
+        "major_label_text_font_size": "12px",
+        "major_label_text_color": INK,
+        "axis_line_color": "#999999",
+        "major_tick_line_color": "#999999",
+        "minor_tick_line_color": None,
+    },
+    "Grid": {"grid_line_color": GRID},
+    "Legend": {
+        "label_text_font": FONT,
+        "label_text_font_size": "13px",
+        "label_text_color": INK,
+        "border_line_color": None,
+        "background_fill_alpha": 0.75,
+        "spacing": 2,
+        "padding": 4,
+    },
+    "ColorBar": {
+        "title_text_font": FONT,
+        "title_text_font_size": "12px",
+        "title_text_font_style": "normal",
+        "major_label_text_font": FONT,
+        "major_label_text_font_size": "11px",
+        "bar_line_color": None,
+        "major_tick_line_color": None,
+    },
+    "figure": {"outline_line_color": None, "toolbar_location": "above"},
+    "Toolbar": {"autohide": True, "logo": None},
+}
+"""Attributes of bokeh's models."""
 
 FREE: dict[str, Any] = {"active_tools": ["pan"], "show_grid": True}
 ALONG_TIME: dict[str, Any] = {
@@ -109,21 +106,69 @@ ALONG_TIME: dict[str, Any] = {
     "active_tools": ["xpan"],
     "show_grid": True,
 }
-"""Tools of a figure; the wheel zooms once it is switched on, so that a notebook scrolls past."""
+"""Tools of a figure; the wheel zooms only once it is switched on, so that a notebook can be
+scrolled."""
+DASHED: dict[str, Any] = {"color": INK, "line_dash": "dashed", "line_width": 1.2}
+"""Lines of reference."""
+POINT: dict[str, Any] = {"line_color": "#444444", "line_width": 0.4, "tools": ["hover"]}
+"""Points that stand for basins."""
+COLOUR_BAR: dict[str, Any] = {
+    "colorbar": True,
+    "clabel": "",
+    "colorbar_opts": {"width": 12, "padding": 4},
+}
 
+UNITLESS = ("", "1", "-")
+
+Figure = hv.core.Dimensioned
+"""Any figure of HoloViews."""
 Series = Mapping[str, xr.DataArray]
 """Simulations by label, each over `time`."""
+Arguments = ParamSpec("Arguments")
+Drawn = TypeVar("Drawn")
+
+
+@cache
+def theme() -> Any:
+    """`THEME` for bokeh."""
+    from bokeh.themes import Theme
+
+    return Theme(json={"attrs": THEME})
 
 
 def start() -> None:
-    """Make HoloViews draw with bokeh in this theme; a notebook calls it once, figures see to it
-    otherwise."""
-    # a notebook shows its figures without a network, too
+    """Make HoloViews draw with bokeh in this theme, also without a network. A notebook calls it
+    once; the first figure does so otherwise."""
     hv.extension("bokeh", logo=False, inline=True)
-    hv.renderer("bokeh").theme = THEME
+    hv.renderer("bokeh").theme = theme()
 
 
-def save(figure: Any, folder: str | Path, name: str) -> Path:
+def on_bokeh(draw: Callable[Arguments, Drawn]) -> Callable[Arguments, Drawn]:
+    """Decorate a function that makes a figure: bokeh is loaded before its first call, since no
+    option of a figure can be set without."""
+
+    @wraps(draw)
+    def loaded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Drawn:
+        if "bokeh" not in hv.Store.loaded_backends():
+            start()
+        hv.renderer("bokeh").theme = theme()
+        return draw(*args, **kwargs)
+
+    return loaded
+
+
+@on_bokeh
+def render(figure: Figure) -> Any:
+    """The bokeh model of a HoloViews figure."""
+    from bokeh.document import Document
+
+    plot = hv.renderer("bokeh").get_plot(figure)
+    # the current document, a visitor's in the app, would keep every figure until it ends itself
+    plot.document = Document()
+    return plot.state
+
+
+def save(figure: Figure, folder: str | Path, name: str) -> Path:
     """Write `figure` as `folder/name.html`, one file that needs neither a network nor this package.
 
     Raises
@@ -131,15 +176,16 @@ def save(figure: Any, folder: str | Path, name: str) -> Path:
     DataError
         The folder cannot be written.
     """
+    from bokeh.embed import file_html
+    from bokeh.resources import INLINE
+
     path = Path(folder) / f"{name}.html"
-    partial = path.with_name(path.name + ".partial")
-    page = file_html(_render(figure), INLINE, title=name.replace("_", " "), theme=THEME)
-    # panel's, which no figure here uses
+    page = file_html(render(figure), INLINE, title=name.replace("_", " "), theme=theme())
+    # scripts of panel, which no figure here uses
     page = re.sub(r'<script src="static/[^>]*></script>\n?', "", page)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(page, encoding="utf-8")
-        os.replace(partial, path)
+        write(path, page)
     except OSError as error:
         raise DataError(
             f"{path} cannot be written ({error.strerror or error}); choose another folder"
@@ -147,44 +193,44 @@ def save(figure: Any, folder: str | Path, name: str) -> Path:
     return path
 
 
-def _render(figure: Any) -> Any:
-    _bokeh()
-    plot = hv.renderer("bokeh").get_plot(figure)
-    # the current one, a visitor's in the app, would keep every figure to its own end
-    plot.document = Document()
-    return plot.state
-
-
-@cache
-def _bokeh() -> None:
-    if "bokeh" not in hv.Store.loaded_backends():
-        start()
-    hv.renderer("bokeh").theme = THEME
-
-
 def colours(labels: Sequence[str]) -> dict[str, str]:
-    """A colour for each label: its family's where it has one and nobody took it, else a spare one,
-    again when there are more labels than colours.
+    """A colour for each label: that of its family where no other label has it, else a spare one;
+    spare colours repeat when there are more labels than colours.
 
     >>> colours(["LSTM", "LSTM (no statics)", "EA-LSTM, MSE"])
     {'LSTM': '#D55E00', 'LSTM (no statics)': '#E69F00', 'EA-LSTM, MSE': '#0072B2'}
     """
     chosen: dict[str, str] = {}
     for label in labels:
-        family = max((f for f in COLOURS if label.startswith(f)), key=len, default=None)
-        own = COLOURS.get(family) if family else None
-        taken = set(chosen.values())
-        spare = next((c for c in SPARE if c not in taken), SPARE[len(chosen) % len(SPARE)])
-        chosen[label] = own if own and own not in taken else spare
+        family = max((f for f in COLOURS if label.startswith(f)), key=len, default="")
+        free = [c for c in (COLOURS.get(family), *SPARE) if c and c not in chosen.values()]
+        chosen[label] = free[0] if free else SPARE[len(chosen) % len(SPARE)]
     return chosen
 
 
+def with_unit(name: str, unit: str) -> str:
+    """`name (unit)`; `1` and `-` are no unit.
+
+    >>> with_unit("slope", "m/km"), with_unit("aridity", "1")
+    ('slope (m/km)', 'aridity')
+    """
+    return name if unit in UNITLESS else f"{name} ({unit})"
+
+
 def axis_label(da: xr.DataArray) -> str:
-    """`long_name (units)` of a variable, its name where it has none; `1` is no unit.
+    """`long_name (units)` of a variable, its name where it has none.
 
     >>> axis_label(xr.DataArray(0.0, attrs={"long_name": "precipitation", "units": "mm/d"}))
     'precipitation (mm/d)'
     """
     name = str(da.attrs.get("long_name") or da.name or "value").replace("_", " ")
-    units = da.attrs.get("units", "")
-    return name if units in ("", "1", "-") else f"{name} ({units})"
+    return with_unit(name, str(da.attrs.get("units", "")))
+
+
+def metric_label(name: str) -> str:
+    """Label and unit of a metric.
+
+    >>> metric_label("rmse"), metric_label("bpv")
+    ('RMSE (mm/d)', 'peak-flow bias')
+    """
+    return METRICS[name].axis if name in METRICS else name

@@ -1,7 +1,7 @@
-"""From a plan to run directories: `read_plan`, `run_plan`, and what `hydronb status` says.
+"""From a plan to run directories: `read_plan`, `run_plan`, and the tables of `hydronb status`.
 
-plan -> notebook (what it takes) -> identity -> directory (locked, complete by one rename) -> engine
-(a process a run) -> schedule (what runs when) -> status.
+plan -> notebook (its parameters) -> identity -> directory (locked, complete by one rename) ->
+engine (one process per run) -> schedule (what runs when) -> status.
 """
 
 from hydronb.runs.plan import Plan, Run, read_plan

@@ -1,8 +1,8 @@
 """Execute one prepared run directory: `python -m hydronb.runs.execute RUN_ID.partial`.
 
-The one thing an engine has to get done somewhere: the pool does it in a process on this machine, a
-job on a cluster would do the same. All it needs is in the directory's run.json; it ends with the
-directory complete, or with `status: failed` and the error's words in run.json.
+This is what every engine has to have done: in a process on this machine, or in a job on a cluster.
+All that it needs is in the directory's run.json. It ends with the directory complete, or with
+`status: failed` and the error's message in run.json.
 """
 
 import contextlib
@@ -24,8 +24,14 @@ LIBRARIES = ("torch", "numpy", "xarray", "papermill")
 
 
 def execute(partial: Path) -> bool:
-    """Run the notebook of a prepared directory from the working folder; whether it is complete
-    now."""
+    """Run the notebook of a prepared directory from the working folder; return whether it is
+    complete now.
+
+    Raises
+    ------
+    OSError
+        It is no prepared directory, or cannot be written.
+    """
     record = read_record(partial)
     if record is None:
         raise FileNotFoundError(errno.ENOENT, "not a prepared run directory", str(partial))
@@ -33,8 +39,13 @@ def execute(partial: Path) -> bool:
     record |= {
         "status": "running",
         "started": _stamp(),
-        "machine": _machine(),
-        "libraries": _libraries(),
+        "machine": {
+            "name": platform.node(),
+            "system": platform.platform(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+        },
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
     }
     record.pop("error", None)
     write_record(partial, record)
@@ -49,7 +60,7 @@ def execute(partial: Path) -> bool:
 
 
 def _notebook(partial: Path, record: dict[str, Any]) -> str:
-    """Empty, or the error in one line."""
+    """Run the notebook; return its error in one line, empty if there is none."""
     import papermill
     from nbclient.exceptions import DeadKernelError
 
@@ -79,29 +90,16 @@ def _notebook(partial: Path, record: dict[str, Any]) -> str:
 
 
 def _words(name: str, value: str) -> str:
-    """One line; an error the user can put right needs no class name before it."""
+    """An error in one line; one that the user can put right needs no class name before it."""
     line = next((line.strip() for line in value.splitlines() if line.strip()), "")
-    ours = getattr(hydronb.errors, name, None)
-    if isinstance(ours, type) and issubclass(ours, hydronb.errors.HydronbError):
+    kind = getattr(hydronb.errors, name, None)
+    if isinstance(kind, type) and issubclass(kind, hydronb.errors.HydronbError):
         return line
     return f"{name}: {line}" if line else name
 
 
 def _stamp() -> str:
     return dt.datetime.now().astimezone().isoformat(timespec="milliseconds")
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "name": platform.node(),
-        "system": platform.platform(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-    }
-
-
-def _libraries() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
 def main() -> None:

@@ -1,19 +1,18 @@
-"""What makes two runs the same: notebook, parameters, the runs they stand on, and the data."""
+"""What makes two runs the same: notebook, parameters, the runs they need, the files they read."""
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hydronb.errors import DataError, ParameterError
-from hydronb.parameters import resolve
+from hydronb.files import reading
 
 LOOKS = 16
-"""Files looked at side by side: a network's folders answer slowly, but many questions at once."""
+"""Files looked at side by side: network folders answer slowly, but many requests at once."""
 
 
 def digest(value: Any) -> str:
@@ -22,64 +21,43 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def data_files(data: Mapping[str, Any], kind: type[Any], *, where: str) -> dict[str, Path]:
-    """The folders and files that `data`, parameters of the class `kind`, names, by parameter.
+def fingerprint(path: Path) -> str:
+    """sha256 of path, size and time of change of a file, or of every file in a folder except hidden
+    ones. No file is read.
 
     Raises
     ------
     DataError
-        One of them does not exist.
+        No such file or folder, or one that cannot be looked into.
     """
-    named = kind.validate_parameters(data, where=where).files()
-    found = {name: _resolved(path, where=f"{where}: {name}") for name, path in named.items()}
-    for name, path in found.items():
-        if not path.exists():
-            raise DataError(
-                f"{where}: {name}: {path} does not exist; correct it, or see `hydronb data get`"
-            )
-    return found
-
-
-def _resolved(path: str, *, where: str) -> Path:
-    try:
-        return resolve(path)
-    except ParameterError as error:
-        raise ParameterError(f"{where}: {error}") from None
-
-
-def fingerprint(data: Mapping[str, Any], kind: type[Any], *, where: str) -> dict[str, str]:
-    """Path, size and time of change of every file, folded to one hash for each path that `data`
-    names."""
-    return {name: _fold(path) for name, path in data_files(data, kind, where=where).items()}
-
-
-@cache
-def _fold(path: Path) -> str:
-    """Never reads a file; one pass over the folder."""
-    files = sorted(_files(path))
-    with ThreadPoolExecutor(LOOKS) as pool:
-        marks = pool.map(_mark, files)
-        lines = [
-            f"{os.path.relpath(file, path)}\0{mark}"
-            for file, mark in zip(files, marks, strict=True)
-        ]
+    with reading(path, "a file or folder", hint="correct it, or see `hydronb data get`"):
+        is_file = stat.S_ISREG(path.stat().st_mode)
+        files = [str(path)] if is_file else sorted(_files(str(path)))
+        with ThreadPoolExecutor(LOOKS) as pool:
+            marks = pool.map(_mark, files)
+            lines = [
+                f"{os.path.relpath(file, path)}\0{mark}"
+                for file, mark in zip(files, marks, strict=True)
+            ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _files(path: Path) -> Iterator[str]:
-    """All files but hidden ones."""
-    if path.is_file():
-        yield str(path)
-        return
-    for folder, folders, files in os.walk(path, followlinks=True):
-        folders[:] = [f for f in folders if not f.startswith(".")]
-        yield from (os.path.join(folder, file) for file in files if not file.startswith("."))
+def _files(folder: str, above: tuple[str, ...] = ()) -> Iterator[str]:
+    """All files except hidden ones; a link back to a folder `above` is not followed."""
+    real = os.path.realpath(folder)
+    for entry in [*os.scandir(folder)] if real not in above else []:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _files(entry.path, (*above, real))
+        else:
+            yield entry.path
 
 
 def _mark(file: str) -> str:
-    """Size and time of change; a link to nowhere has neither."""
+    """Size and time of change; empty for a broken link."""
     try:
-        stat = os.stat(file)
+        about = os.stat(file)
     except FileNotFoundError:
         return ""
-    return f"{stat.st_size}\0{stat.st_mtime_ns}"
+    return f"{about.st_size}\0{about.st_mtime_ns}"

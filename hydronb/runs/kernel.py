@@ -13,10 +13,10 @@ from hydronb.runs.parent_process import PARENT, die_with_parent
 
 
 class RunKernelManager(AsyncKernelManager):
-    """Starts this module as the kernel, whatever kernels a user has installed.
+    """Starts this module as the kernel, whichever kernels a user has installed.
 
-    On Linux it listens on Unix sockets that are names, not files: many kernels may start at once
-    without taking each other's ports, and a kill leaves nothing behind. Elsewhere it listens on
+    On Linux it listens on Unix sockets with abstract names: many kernels can start at once without
+    taking each other's ports, and no file is left when one is killed. Elsewhere it listens on
     ports, as usual.
     """
 

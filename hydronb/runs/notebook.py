@@ -1,9 +1,10 @@
-"""A notebook as the runner sees it: where it lies, which parameters it takes, and a hash of its
-code."""
+"""A notebook as the runner sees it: its parameters, and a hash of its code."""
 
 import ast
 import hashlib
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,14 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import hydronb
-from hydronb.errors import HydronbError, ParameterError, nearest
-from hydronb.parameters import NOTEBOOKS, DataParameters, NotebookParameters, resolve
-
-SET_BY_RUNNER = ("run_dir",)
+from hydronb.errors import ParameterError, nearest
+from hydronb.files import reading
+from hydronb.parameters import (
+    NOTEBOOKS,
+    DataParameters,
+    NotebookParameters,
+    input_paths,
+    number,
+    resolve,
+)
 
 
 def notebooks_folder() -> Path:
-    """`notebooks/` beside the package (a checkout), else the one in the working folder."""
+    """`notebooks/` beside the package in a checkout, else the one in the working folder."""
     beside = Path(hydronb.__file__).resolve().parent.parent / "notebooks"
     return beside if beside.is_dir() else Path.cwd() / "notebooks"
 
@@ -36,102 +43,105 @@ class Notebook:
     @cached_property
     def _code_cells(self) -> list[tuple[str, list[str]]]:
         """Source and tags of each code cell."""
-        try:
+        with reading(
+            self.path,
+            "a notebook in version 4 JSON",
+            hint="save it once in JupyterLab",
+            error=ParameterError,
+        ):
             cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
-            code = [cell for cell in cells if cell["cell_type"] == "code"]
             return [
-                ("".join(cell["source"]), cell.get("metadata", {}).get("tags", [])) for cell in code
+                ("".join(cell["source"]), [*cell.get("metadata", {}).get("tags", [])])
+                for cell in cells
+                if cell["cell_type"] == "code"
             ]
-        except (ValueError, KeyError, TypeError):
-            raise ParameterError(
-                f"{self.path}: not a notebook in version 4 JSON; save it once in JupyterLab"
-            ) from None
 
     @cached_property
     def code_hash(self) -> str:
-        """Changes with the code, not with outputs, text or metadata."""
+        """A hash that changes with the code, not with outputs, text or metadata."""
         sources = json.dumps([source for source, _ in self._code_cells])
         return hashlib.sha256(sources.encode()).hexdigest()[:16]
 
     @cached_property
     def assigned(self) -> dict[str, Any]:
-        """Name and default of each assignment in the cell tagged `parameters`; None where it is
-        computed."""
-        sources = [source for source, tags in self._code_cells if "parameters" in tags]
-        if not sources:
-            return {}
+        """Name and default of each assignment in the cell tagged `parameters`; `...` if the default
+        is computed."""
+        cell = next((source for source, tags in self._code_cells if "parameters" in tags), "")
         try:
-            body = ast.parse(sources[0]).body
-        except SyntaxError as error:
-            where = f"{self.path}: parameters cell, line {error.lineno}"
+            statements = ast.parse(cell).body
+        except (SyntaxError, ValueError, RecursionError) as error:
+            where = f"{self.path}: parameters cell, line {getattr(error, 'lineno', 0) or 1}"
             raise ParameterError(f"{where}: not Python; correct it in JupyterLab") from None
-        found: dict[str, Any] = {}
-        for node in body:
-            targets = (
-                node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-            )
-            for target in targets:
+        defaults: dict[str, Any] = {}
+        for node in statements:
+            try:
+                default = ast.literal_eval(getattr(node, "value", None))
+            except (ValueError, TypeError, RecursionError):
+                default = ...
+            for target in getattr(node, "targets", [getattr(node, "target", None)]):
                 if isinstance(target, ast.Name):
-                    found[target.id] = _literal(getattr(node, "value", None))
-        return found
+                    defaults[target.id] = default
+        return defaults
 
-    @property
+    @cached_property
     def schema(self) -> type[NotebookParameters] | None:
-        """Its parameter class, for the project's own notebooks; a copy elsewhere may take
-        others."""
-        own = self.path.parent == notebooks_folder()
-        return NOTEBOOKS.get(self.name) if own else None
+        """The parameters class that the notebook's own code names, wherever the file is and
+        whatever it is called; None if that is no class of the package."""
+        code = "\n".join(source for source, _ in self._code_cells)
+        named = re.search(r"\b(\w+)\.from_notebook\(", code)
+        return {cls.__name__: cls for cls in NOTEBOOKS.values()}.get(named[1]) if named else None
 
     @property
     def takes(self) -> set[str]:
         """Names of all its parameters."""
-        return set(self.schema.model_fields) if self.schema else set(self.assigned)
-
-    @property
-    def data_class(self) -> type[Any]:
-        """What its parameter `data` is."""
-        return self.schema.data_class() if self.schema else DataParameters
+        return set(self.schema.model_fields if self.schema else self.assigned)
 
     def check(
-        self, given: Mapping[str, Any], *, where: str
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The given parameters in plain form, and all that the run will have: the given ones over
-        the defaults in the notebook's own parameters cell.
+        self, given: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+        """Validate the parameters that a plan gives together with the notebook's own defaults.
+
+        Returns
+        -------
+        The given parameters; all that the run will have, the given ones over the defaults in the
+        notebook's parameters cell; and the paths that it reads, by dotted name. All are plain, as
+        JSON and YAML hold them.
 
         Raises
         ------
         ParameterError
             An unknown name or a value that cannot be, before anything runs.
         """
-        for name in given:
-            if name not in self.takes:
-                hint = (self.schema.instead.get(name) if self.schema else "") or nearest(
-                    name, self.takes
-                )
-                raise ParameterError(f"{where}: unknown parameter {name!r} of {self.name}{hint}")
         if self.schema is None:
-            plain = {
-                name: _like(value, self.assigned[name], f"{where}: {name}")
-                for name, value in given.items()
-            }
-            return plain, _plain(self.assigned) | plain
-        defaults = {
-            name: value for name, value in self.assigned.items() if name in self.schema.model_fields
+            return self._compare_with_defaults(given)
+        defaults = {n: v for n, v in self.assigned.items() if n in self.takes and v is not ...}
+        p = self.schema.validate_parameters(defaults | dict(given))
+        shown = {
+            name: set(v) if isinstance(v, Mapping) and name == "data" else True
+            for name, v in given.items()
         }
-        try:
-            everything = self.schema.validate_parameters(defaults | dict(given)).plain()
-            for value in given.values():
-                if isinstance(value, str) and value.startswith("$"):
-                    resolve(value)
-        except HydronbError as error:
-            raise ParameterError(f"{where}: {error}") from None
-        plain = {name: everything[name] for name in given}
-        if isinstance(given.get("data"), Mapping):
-            plain["data"] = {name: plain["data"][name] for name in given["data"]}
-        return plain, everything
+        return p.model_dump(mode="json", include=shown), p.plain(), dict(input_paths(p))
+
+    def _compare_with_defaults(
+        self, given: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+        """`check` for a notebook without a class: a parameter is a number if its default is one,
+        and text if that is text."""
+        for name in given:
+            if name not in self.assigned:
+                raise ParameterError(
+                    f"unknown parameter {name!r:.60} of {self.name}{nearest(name, self.assigned)}"
+                )
+        plain = _plain(
+            {name: _like(value, self.assigned[name], name) for name, value in given.items()}
+        )
+        data = plain.get("data")
+        if isinstance(data, dict):
+            data = DataParameters.validate_parameters(data, where="data")
+        return plain, _plain(self.assigned) | plain, dict(input_paths(data, "data"))
 
 
-def find_notebook(name: str, *, where: str) -> Notebook:
+def find_notebook(name: str) -> Notebook:
     """A notebook of the project by its name, or any by the path to its .ipynb.
 
     Raises
@@ -139,40 +149,28 @@ def find_notebook(name: str, *, where: str) -> Notebook:
     ParameterError
         There is none; the nearest name is given.
     """
-    if name.endswith(".ipynb"):
-        path = resolve(name)
-        if not path.is_file():
-            raise ParameterError(f"{where}: no notebook {path}")
-        return Notebook(path)
     folder = notebooks_folder()
-    path = folder / f"{name}.ipynb"
-    if not path.is_file():
-        known = [p.stem for p in folder.glob("*.ipynb")]
-        raise ParameterError(f"{where}: unknown notebook {name!r}{nearest(name, known)}")
+    path = resolve(name) if name.endswith(".ipynb") else folder / f"{name}.ipynb"
+    if not os.path.isfile(path):
+        names = [p.stem for p in folder.glob("*.ipynb")]
+        raise ParameterError(f"unknown notebook {name!r:.200}{nearest(name, names)}")
     return Notebook(path)
 
 
-def _literal(node: ast.expr | None) -> Any:
-    try:
-        return None if node is None else ast.literal_eval(node)
-    except ValueError:
-        return None
-
-
-def _plain(value: Any) -> Any:
-    """As JSON holds it: dates as text, tuples as lists."""
-    return json.loads(json.dumps(value, default=str))
-
-
-def _like(value: Any, default: Any, where: str) -> Any:
-    """`value` where the default is a number or text: YAML reads `1e-3` as text and `yes` as a
-    boolean."""
-    number = isinstance(default, int | float) and not isinstance(default, bool)
-    if number and isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            raise ParameterError(f"{where} = {value!r}: a number belongs here") from None
+def _like(value: Any, default: Any, name: str) -> Any:
+    """Return `value`, which must be a number or text if the default is."""
     if isinstance(default, str) and isinstance(value, bool | int | float):
-        raise ParameterError(f"{where} = {value!r}: text belongs here; put it in quotes")
-    return _plain(value)
+        raise ParameterError(f"{name} = {value!r}: text belongs here; put it in quotes")
+    if isinstance(default, bool) or not isinstance(default, int | float):
+        return value
+    try:
+        return number(value)
+    except ValueError as error:
+        raise ParameterError(f"{name} = {value!r:.60}: {error}") from None
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as JSON holds them: dates as text, tuples as lists, None for computed ones."""
+    return json.loads(
+        json.dumps(values, default=lambda value: None if value is ... else str(value))
+    )

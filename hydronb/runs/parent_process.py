@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them, also when that one is killed with -9."""
+"""Processes that end with the one that started them, even if that one is killed with -9."""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""What runs when: everything of a plan that is not complete, as soon as what it needs is there."""
+"""What runs when: every run of a plan that is not complete, as soon as those it needs are."""
 
 import contextlib
 import errno
@@ -8,12 +8,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from hydronb.errors import ParameterError
 from hydronb.runs.directory import Busy, directory, read_record, write_record
 from hydronb.runs.engines.local import Engine, Job, LocalProcesses
-from hydronb.runs.plan import Plan, Run
+from hydronb.runs.plan import Plan, Run, needed_first
 from hydronb.runs.progress import Progress, progress
 
 Ended = Literal["complete", "made", "failed", "skipped", "busy"]
@@ -27,8 +27,8 @@ class Outcome:
 
     run: Run
     state: Ended
-    """`complete` before; `made` is complete now; `skipped` for what it needs; `busy` in another
-    process."""
+    """`complete`: it was before; `made`: it is now; `skipped`: a run that it needs is not complete;
+    `busy`: another process is writing it."""
     path: Path
     seconds: float = 0.0
     message: str = ""
@@ -54,17 +54,17 @@ def run_plan(
     redo_stale: bool = False,
     engine: Engine | None = None,
 ) -> list[Outcome]:
-    """Run what is missing; one failing run never stops the others.
+    """Run what is missing. A run that fails stops only those that need it.
 
     Parameters
     ----------
     jobs
-        Runs at a time; None: as many as the cores allow with each run's threads.
+        Runs at a time; if None, as many as the cores allow with each run's threads.
 
     Raises
     ------
     ParameterError
-        The outputs folder cannot be written; nothing has started then.
+        The outputs folder cannot be written; nothing has been started.
     """
     schedule = _Schedule(plan, outputs, engine or LocalProcesses(), redo_stale)
     waiting = schedule.to_do()
@@ -75,7 +75,7 @@ def run_plan(
 
 
 def default_jobs(runs: list[Run]) -> int:
-    """Cores over the threads of the run that uses most, at most one a run."""
+    """Cores divided by the most threads of a run, at most the number of runs."""
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
@@ -83,9 +83,9 @@ def default_jobs(runs: list[Run]) -> int:
 
 
 def to_redo(plan: Plan, outputs: Path) -> dict[str, str]:
-    """The stale runs of a plan and those that stand on them, with the reason."""
+    """The stale runs of a plan and those that need them, with the reason."""
     redo: dict[str, str] = {}
-    for run in _needed_first(plan):
+    for run in needed_first(plan.runs):
         needs = [directory(outputs, plan.name, n) for n in run.needs]
         state, why = directory(outputs, plan.name, run).state(run, needs)
         stale = next((f"{n.id} is stale" for n in run.needs if n.id in redo), "")
@@ -95,47 +95,26 @@ def to_redo(plan: Plan, outputs: Path) -> dict[str, str]:
 
 
 def check_writable(folder: Path) -> None:
-    """Raises ParameterError with what to do where a file cannot be made in `folder`."""
+    """Raise ParameterError with what to do if no file can be written in `folder`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"room for a word")
+            file.write(b"a few bytes")
     except OSError as error:
         raise ParameterError(cannot_write(error, folder)) from None
 
 
 def cannot_write(error: OSError, folder: Path) -> str:
+    """What the error means for a user who writes to `folder`, in one line."""
+    why = f"{error.strerror}; choose a folder you can write to with --outputs"
     if error.errno == errno.ENOSPC:
-        return (
-            f"{error.filename or folder}: the disk is full; free some space, then the same command"
-            " goes on"
-        )
-    return (
-        f"{error.filename or folder}: {error.strerror}; choose a folder you can write to with"
-        " --outputs"
-    )
-
-
-def _needed_first(plan: Plan) -> list[Run]:
-    done: dict[str, Run] = {}
-
-    def add(run: Run) -> None:
-        for needed in run.needs:
-            add(needed)
-        done.setdefault(run.id, run)
-
-    for run in plan.runs:
-        add(run)
-    return list(done.values())
-
-
-def _note(partial: Path, record: dict[str, Any]) -> None:
-    """Keep the reason for `hydronb status`; a full disk has no room for it."""
-    with contextlib.suppress(OSError):
-        write_record(partial, record)
+        why = "the disk is full; free some space, then the same command goes on"
+    return f"{error.filename or folder}: {why}"
 
 
 class _Schedule:
+    """The runs of a plan: waiting, running or with an outcome."""
+
     def __init__(self, plan: Plan, outputs: Path, engine: Engine, redo_stale: bool) -> None:
         self.plan, self.engine = plan, engine
         self.where = {run.id: directory(outputs, plan.name, run) for run in plan.runs}
@@ -144,28 +123,24 @@ class _Schedule:
         self.running: dict[str, _Running] = {}
 
     def to_do(self) -> list[Run]:
-        """What is not complete; the rest has its outcome at once."""
-        waiting = []
+        """The runs that are not complete; the others have their outcome at once."""
         for run in self.plan.runs:
             if self._complete(run) and run.id not in self.redo:
                 self.outcomes[run.id] = Outcome(run, "complete", self.where[run.id].path)
-            else:
-                waiting.append(run)
-        return waiting
+        return [run for run in self.plan.runs if run.id not in self.outcomes]
 
     def work(self, waiting: list[Run], jobs: int, show: Progress) -> None:
         try:
             while waiting or self.running:
                 self._collect(show)
                 for run in list(waiting):
-                    ready = self._ready(run)
-                    if ready is None or (ready and len(self.running) >= jobs):
-                        continue
-                    waiting.remove(run)
-                    if ready:
+                    ended = [self.outcomes.get(needed.id) for needed in run.needs]
+                    if bad := [outcome for outcome in ended if outcome and not outcome.good]:
+                        waiting.remove(run)
+                        self._skip(run, bad[0], show)
+                    elif None not in ended and len(self.running) < jobs:
+                        waiting.remove(run)
                         self._start(run, show)
-                    else:
-                        self._skip(run, show)
                 show.refresh()
                 time.sleep(PAUSE if self.running else 0)
         finally:
@@ -174,19 +149,10 @@ class _Schedule:
                 running.lock.close()
             show.close()
 
-    def _ready(self, run: Run) -> bool | None:
-        """Whether it can start; None while something it needs is not decided."""
-        ended = [self.outcomes.get(needed.id) for needed in run.needs]
-        if any(outcome is not None and not outcome.good for outcome in ended):
-            return False
-        return None if None in ended else True
-
-    def _skip(self, run: Run, show: Progress) -> None:
-        ended = [self.outcomes[n.id] for n in run.needs if n.id in self.outcomes]
-        bad = next(outcome for outcome in ended if not outcome.good)
-        other = {"busy": "is being written by another process", "skipped": "was skipped"}
-        why = other.get(bad.state, "failed")
-        self._end(run, "skipped", f"because {bad.run.id} {why}", 0.0, show)
+    def _skip(self, run: Run, bad: Outcome, show: Progress) -> None:
+        reasons = {"busy": "is being written by another process", "skipped": "was skipped"}
+        why = f"because {bad.run.id} {reasons.get(bad.state, 'failed')}"
+        self._end(run, "skipped", why, 0.0, show)
 
     def _start(self, run: Run, show: Progress) -> None:
         where, lock = self.where[run.id], contextlib.ExitStack()
@@ -219,21 +185,21 @@ class _Schedule:
             run, where = running.run, self.where[running.run.id]
             del self.running[run.id]
             took = time.monotonic() - running.since
-            left = read_record(where.partial)
-            if self._complete(run) and left is None:
+            record = read_record(where.partial)
+            if self._complete(run) and record is None:
                 self._end(run, "made", "", took, show)
             else:
-                if left is None or left["status"] != "failed":
-                    left = (left or {}) | {"status": "failed", "error": running.job.last_words()}
-                    _note(where.partial, left)
-                self._end(run, "failed", left["error"], took, show)
+                if record is None or record["status"] != "failed":
+                    record = record or {}
+                    record |= {"status": "failed", "error": running.job.last_words()}
+                    with contextlib.suppress(OSError):  # a full disk has no room for the reason
+                        write_record(where.partial, record)
+                self._end(run, "failed", record["error"], took, show)
             running.lock.close()
 
     def _complete(self, run: Run) -> bool:
-        made = read_record(self.where[run.id].path)
-        return (
-            made is not None and made["status"] == "complete" and made["identity"] == run.identity
-        )
+        record = read_record(self.where[run.id].path) or {}
+        return (record.get("status"), record.get("identity")) == ("complete", run.identity)
 
     def _end(self, run: Run, state: Ended, message: str, seconds: float, show: Progress) -> None:
         where = self.where[run.id]

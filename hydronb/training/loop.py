@@ -29,11 +29,11 @@ OPTIMISERS = {"adam": torch.optim.AdamW, "adadelta": torch.optim.Adadelta}
 
 
 @runtime_checkable
-class Samples(Protocol):
-    """What the loop draws its batches from."""
+class TrainingSet(Protocol):
+    """The samples that the loop draws its batches from."""
 
     ids: tuple[str, ...]
-    """The basins' names; a batch's `basin` counts in them."""
+    """The basins' names; the `basin` of a batch holds positions in them."""
 
     def __len__(self) -> int: ...
 
@@ -42,7 +42,7 @@ class Samples(Protocol):
 
 def fit(
     model: nn.Module,
-    samples: Samples,
+    samples: TrainingSet,
     loss_of: Callable[[nn.Module, Any], Tensor],
     p: FitParameters,
     run_dir: Path,
@@ -58,10 +58,10 @@ def fit(
     loss_of
         The loss of the model on a batch of `samples`.
     fingerprint
-        Of parameters and data; a checkpoint with another one is passed over.
+        Of parameters and data; a checkpoint with another one is ignored.
     validate
-        Gives the score after each epoch, higher is better; the weights of the best epoch are kept
-        if `p.patience` is set, those of the last one otherwise.
+        The score after each epoch, higher is better; the weights of the best epoch are kept if
+        `p.patience` is set, those of the last epoch otherwise.
 
     Raises
     ------
@@ -140,15 +140,15 @@ def rate(learning_rate: float | dict[int, float], epoch: int) -> float:
 
 
 def epoch_order(n_samples: int, n_drawn: int, seed: int, epoch: int) -> Tensor:
-    """Which samples an epoch sees and in which order; depends on nothing but its arguments, so that
-    a resumed epoch goes on with the same batches."""
+    """The samples of an epoch in their order, which depends on the arguments alone, so that a
+    resumed epoch continues with the same batches."""
     rng = np.random.default_rng((seed % 2**32, epoch))
     if n_drawn < n_samples // 8:
         return torch.from_numpy(rng.choice(n_samples, n_drawn, replace=False, shuffle=True))
     return torch.from_numpy(rng.permutation(n_samples)[:n_drawn])
 
 
-def non_finite(epoch: int, step: int, basin: Tensor, samples: Samples, value: float) -> str:
+def non_finite(epoch: int, step: int, basin: Tensor, samples: TrainingSet, value: float) -> str:
     """The message of a training that diverged."""
     ids = sorted({samples.ids[b] for b in basin.tolist()})
     return (

@@ -1,25 +1,41 @@
-"""What the training of each model family needs: one module a family, with three functions.
+"""What a training needs to know of its model and data: one module per model prepares it.
 
-- `open_data(p) -> Dataset`: the data that the parameters name
-- `prepare(ds, p, device) -> Task`: before the training
-- `finish(model, ds, p, run_dir) -> DataFrame`: after it, simulate the test period, write
-  `simulation.nc` and `metrics.csv`, and give back the metrics, a row a basin
+A module that `hydronb.vocabulary.MODELS` names as a model's `training` has three functions:
+
+- `open_data(p) -> Dataset`: the data that the parameters name;
+- `prepare(ds, p, device) -> Task`: before the training;
+- `finish(model, ds, p, run_dir) -> DataFrame`: after it, as `finish` here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
 from torch import Tensor, nn
 
-from hydronb.training.loop import Samples
+from hydronb import metrics
+from hydronb.data.folds import simulated_basins
+from hydronb.data.scaling import Scaling, select_period
+from hydronb.errors import DataError
+from hydronb.losses import Terms
+from hydronb.models.standardised import Standardised
+from hydronb.parameters import FitParameters
+from hydronb.training.loop import TrainingSet
+from hydronb.training.predict import predict, save_results
+from hydronb.vocabulary import LOSSES, MODELS
 
 
 class Task(NamedTuple):
-    """What `hydronb.training.train.train` asks a family for."""
+    """What `hydronb.training.train.train` trains."""
 
-    build: Callable[[], nn.Module]
-    """Makes the model, on its device; the random numbers are seeded before."""
-    samples: Samples
+    build: Callable[[], Standardised]
+    """Makes the model, on its device; random numbers are seeded before."""
+    samples: TrainingSet
     loss_of: Callable[[nn.Module, Any], Tensor]
     """The loss of a batch, a scalar."""
     validate: Callable[[nn.Module], float] | None
@@ -27,4 +43,85 @@ class Task(NamedTuple):
     seen: tuple[Tensor, ...]
     """The numbers that the training sees, for its fingerprint."""
     samples_per_epoch: int | None = None
-    """The family's own number where the parameters leave it open; all samples where both do."""
+    """The model's own number where the parameters leave it open; all samples where both do."""
+
+
+def model_builder(
+    p: FitParameters, scaling: Scaling, names: Sequence[str], device: str, **settings: Any
+) -> Callable[[], Standardised]:
+    """A function that makes the model `p.model` on `device`, from the parameters `names` of `p` and
+    further `settings`."""
+    settings |= {name: getattr(p, name) for name in ("model", *names)}
+    return lambda: MODELS[p.model].make(scaling=scaling, **settings).to(device)
+
+
+def target_loss(
+    p: FitParameters, std_basin: Tensor, simulate: Callable[[nn.Module, Any], Tensor]
+) -> Callable[[nn.Module, Any], Tensor]:
+    """The loss `p.loss` of a batch, `(batch, day, target)` simulated by `simulate(model, batch)`.
+
+    Parameters
+    ----------
+    std_basin
+        Standard deviation of each basin's targets, (basin, target); see `basin_std`.
+    """
+    loss = LOSSES[p.loss].make(p)
+
+    def loss_of(model: nn.Module, batch: Any) -> Tensor:
+        sim, basin = simulate(model, batch), batch.basin
+        return loss(Terms(sim, batch.target, std_basin[basin], model.targets_std, basin))
+
+    return loss_of
+
+
+def basin_std(ds: xr.Dataset, p: FitParameters) -> Tensor:
+    """Standard deviation (ddof 0) of each basin's targets over the training period, shape (basin,
+    target)."""
+    days = select_period(ds, p.train_period)
+    std = [np.nanstd(days[n].values.astype(np.float64), axis=1) for n in p.targets]
+    return torch.from_numpy(np.stack(std, 1).astype(np.float32))
+
+
+def validator(ds: xr.Dataset, p: FitParameters) -> Callable[[nn.Module], float] | None:
+    """Median NSE over basins in the validation period, mean over targets; None without a period.
+
+    Raises
+    ------
+    DataError
+        No basin has the first target in that period.
+    """
+    period = p.validation_period
+    if period is None:
+        return None
+    if not select_period(ds, period)[p.targets[0]].notnull().any():
+        raise DataError(
+            f"no basin has {p.targets[0]} in the validation_period {period}; choose another"
+        )
+
+    def score(model: nn.Module) -> float:
+        simulation = predict(model, ds, period, progress=False)
+        targets = model.scaling.targets
+        nse = {n: metrics.nse(sim=simulation[n], obs=simulation[f"{n}_obs"]) for n in targets}
+        return float(xr.Dataset(nse).median().to_dataarray().mean())
+
+    return score
+
+
+def finish(model: Standardised, ds: xr.Dataset, p: FitParameters, run_dir: Path) -> pd.DataFrame:
+    """Simulate the test period, write `simulation.nc` and `metrics.csv` (of an HBV also `fluxes.nc`
+    and `parameters.nc`), and return the metrics of the first target, one row per basin."""
+    with torch_settings(p.threads):
+        simulation = model.simulate(simulated_basins(ds, p), p.test_period, details=True)
+    return save_results(simulation, p.targets, run_dir)[p.targets[0]]
+
+
+@contextmanager
+def torch_settings(threads: int, device: str = "cpu") -> Iterator[None]:
+    """Threads and random numbers of one training; torch's own are restored afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.random.fork_rng([device] if device.startswith("cuda") else []):
+            yield
+    finally:
+        torch.set_num_threads(before)

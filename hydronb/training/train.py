@@ -1,31 +1,28 @@
-"""Training a model of any family into a run directory.
-
-`python -m hydronb.training.train RUN_DIR` trains what `RUN_DIR/params.yaml` says, without a
-notebook.
-"""
+"""Training a model of any kind into a run directory."""
 
 import json
-import sys
 import zlib
-from importlib import import_module
 from pathlib import Path
 
+import pandas as pd
 import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from hydronb.errors import HydronbError, ParameterError, TrainingError
+from hydronb.errors import ParameterError, TrainingError
 from hydronb.models.weights import load, read_description, save
 from hydronb.parameters import FitParameters, read_parameters, training_class
 from hydronb.training.loop import fit
+from hydronb.training.task import torch_settings
+from hydronb.vocabulary import MODELS
 
 
 def train(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) -> nn.Module:
     """Train the model that `p` describes on all basins of `ds` and save it in `run_dir`.
 
-    A training that was cut off goes on from its checkpoint and ends with the bits of an undisturbed
-    one (on a CPU, with the same number of threads). One that is complete, with the same parameters
-    and data, is loaded.
+    A training that was cut off continues from its checkpoint and ends with the bits of an
+    undisturbed one (on a CPU, with the same number of threads). A complete one, with the same
+    parameters and data, is loaded. torch's threads and random numbers are left as they were.
 
     Returns
     -------
@@ -35,47 +32,93 @@ def train(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) -> nn.Module:
     Raises
     ------
     DataError
-        The data lack what `p` asks for; see the family's `prepare`.
+        The data lack what `p` asks for; see the `prepare` of the model's training.
     TrainingError
         The loss is not finite, or `run_dir` cannot be written.
     """
-    run_dir = Path(run_dir)
-    torch.set_num_threads(p.threads)
-    device = choose_device(p.device)
-    ready = import_module(f"hydronb.training.{p.family}").prepare(ds, p, device)
-    fingerprint = _fingerprint(ready.seen, p)
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        if is_complete(run_dir, fingerprint):
-            return load(run_dir, device=device)
-        # of other parameters; it is the last file that is written
-        (run_dir / "model.json").unlink(missing_ok=True)
-        torch.manual_seed(p.seed)
-        model = ready.build()
-        drawn = p.samples_per_epoch or ready.samples_per_epoch
-        fit(
-            model,
-            ready.samples,
-            ready.loss_of,
-            p.model_copy(update={"samples_per_epoch": drawn}),
-            run_dir,
-            fingerprint=fingerprint,
-            validate=ready.validate,
-        )
-        save(
-            model,
-            run_dir,
-            fingerprint=fingerprint,
-            train_period=p.plain()["train_period"],
-            basins=list(ready.samples.ids),
-        )
-        (run_dir / "checkpoint.safetensors").unlink(missing_ok=True)
-    except OSError as error:
-        raise TrainingError(
-            f"{run_dir} cannot be written: {error.strerror or error}; free space or choose another "
-            "folder, then run again: it goes on where it stopped"
-        ) from None
+    run_dir, device = Path(run_dir), choose_device(p.device)
+    with torch_settings(p.threads, device):
+        task = MODELS[p.model].training().prepare(ds, p, device)
+        fingerprint = _fingerprint(task.seen, p)
+        try:
+            run_dir.mkdir(parents=True, exist_ok=True)
+            if is_complete(run_dir, fingerprint):
+                return load(run_dir, device=device)
+            # of other parameters; model.json is written last, when a training is complete
+            (run_dir / "model.json").unlink(missing_ok=True)
+            torch.manual_seed(p.seed)
+            model = task.build()
+            drawn = p.samples_per_epoch or task.samples_per_epoch
+            fit(
+                model,
+                task.samples,
+                task.loss_of,
+                p.model_copy(update={"samples_per_epoch": drawn}),
+                run_dir,
+                fingerprint=fingerprint,
+                validate=task.validate,
+            )
+            save(
+                model,
+                run_dir,
+                fingerprint=fingerprint,
+                train_period=p.plain()["train_period"],
+                basins=list(task.samples.ids),
+            )
+            (run_dir / "checkpoint.safetensors").unlink(missing_ok=True)
+        except OSError as error:
+            raise TrainingError(
+                f"{run_dir} cannot be written: {error.strerror or error}; free space or choose "
+                "another folder, then run again: it continues where it stopped"
+            ) from None
     return model.eval()
+
+
+def train_and_simulate(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) -> pd.DataFrame:
+    """`train`, then simulate the test period: writes `simulation.nc` and `metrics.csv`, and what
+    else the model has, into `run_dir`, and returns the metrics, one row per basin.
+
+    Raises
+    ------
+    DataError, TrainingError
+        See `train`.
+    """
+    return simulate_test(train(ds, p, run_dir), ds, p, run_dir)
+
+
+def simulate_test(
+    model: nn.Module, ds: xr.Dataset, p: FitParameters, run_dir: str | Path
+) -> pd.DataFrame:
+    """Simulate the test period with a trained model; see `train_and_simulate`.
+
+    Raises
+    ------
+    TrainingError
+        `run_dir` cannot be written.
+    """
+    try:
+        return MODELS[p.model].training().finish(model, ds, p, Path(run_dir))
+    except (OSError, RuntimeError) as error:  # netCDF4 has both for a full disk
+        raise TrainingError(
+            f"{run_dir} cannot be written: {error}; free space, then run again"
+        ) from None
+
+
+def train_run(run_dir: str | Path) -> pd.DataFrame:
+    """Train and simulate what `run_dir/params.yaml` says, as its notebook does; returns the
+    metrics, one row per basin.
+
+    Raises
+    ------
+    ParameterError
+        No such file, or parameters of no training.
+    DataError, TrainingError
+        See `train`.
+    """
+    path = Path(run_dir) / "params.yaml"
+    given = read_parameters(path)
+    p = training_class(given.get("model")).validate_parameters(given, where=str(path))
+    return train_and_simulate(MODELS[p.model].training().open_data(p), p, run_dir)
 
 
 def is_complete(run_dir: Path, fingerprint: str) -> bool:
@@ -86,12 +129,12 @@ def is_complete(run_dir: Path, fingerprint: str) -> bool:
 
 
 def choose_device(name: str) -> str:
-    """`auto` to `cuda` where there is a GPU.
+    """`auto` becomes `cuda` where there is a GPU.
 
     Raises
     ------
     ParameterError
-        A device this machine does not have.
+        A device that this machine does not have.
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -110,29 +153,3 @@ def _fingerprint(seen: tuple[Tensor, ...], p: FitParameters) -> str:
         data = zlib.crc32(tensor.cpu().contiguous().numpy().data, data)
     settings = zlib.crc32(json.dumps(used, sort_keys=True).encode())
     return f"{settings:08x}-{data:08x}-{torch.__version__}"
-
-
-def main(run_dir: str) -> None:
-    """Train and simulate what `run_dir/params.yaml` says."""
-    path = Path(run_dir) / "params.yaml"
-    given = read_parameters(path)
-    p = training_class(given.get("model")).validate_parameters(given, where=str(path))
-    family = import_module(f"hydronb.training.{p.family}")
-    ds = family.open_data(p)
-    model = train(ds, p, run_dir)
-    try:
-        table = family.finish(model, ds, p, Path(run_dir))
-    except (OSError, RuntimeError) as error:  # netCDF4 has both for a full disk
-        raise TrainingError(
-            f"{run_dir} cannot be written: {error}; free space, then run again"
-        ) from None
-    print(table.median().to_string())
-
-
-if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m hydronb.training.train RUN_DIR")
-    try:
-        main(sys.argv[1])
-    except HydronbError as error:
-        sys.exit(f"error: {error}")

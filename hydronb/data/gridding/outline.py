@@ -1,15 +1,14 @@
-"""Where a basin is: a polygon (GeoJSON) or a mask on some grid, and how much of another grid's
-cells lies in it."""
+"""A basin's outline, a polygon (GeoJSON) or a mask on some grid, and the share of another grid's
+cells that lies in it."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from hydronb.data.gridding.products import choose_variable, opened, plain
+from hydronb.data.gridding.products import open_field
 from hydronb.data.gridding.regrid import Axes, share_of_cells
 from hydronb.errors import DataError
+from hydronb.files import reading
 
 GEOJSON = (".geojson", ".json")
 OTHER_POLYGONS = (".shp", ".gpkg", ".kml")
@@ -19,22 +18,21 @@ class PolygonOutline:
     """A basin's polygons from GeoJSON in degrees (WGS84); `box` is west, south, east, north."""
 
     def __init__(self, path: Path) -> None:
-        shapely = _shapely()
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            shapes = [shapely.geometry.shape(geometry) for geometry in _geometries(found)]
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            shapely.errors.ShapelyError,
-        ) as error:
-            raise DataError(f"{path} is not GeoJSON ({str(error).splitlines()[0]})") from None
-        self.polygon = shapely.make_valid(shapely.union_all([s for s in shapes if s.area > 0]))
+            import shapely
+        except ImportError:
+            raise DataError(
+                "basin polygons need shapely, which is not installed; pip install 'hydronb[grid]',"
+                " or give a mask on a grid"
+            ) from None
+        with reading(path, "GeoJSON"):
+            geojson = path.read_text(encoding="utf-8")
+        parts = shapely.get_parts(shapely.from_geojson(geojson, on_invalid="ignore"))
+        self.polygon = shapely.make_valid(shapely.union_all(parts[shapely.area(parts) > 0]))
         if self.polygon.is_empty:
             raise DataError(
-                f"{path} holds no polygon; the outline of the basin is needed, not its gauge"
+                f"{path} is not GeoJSON with a polygon; the outline of the basin is needed, not its"
+                " gauge"
             )
         self.box = tuple(float(edge) for edge in self.polygon.bounds)
         if max(map(abs, self.box[::2])) > 360 or max(map(abs, self.box[1::2])) > 90:
@@ -45,7 +43,8 @@ class PolygonOutline:
 
     def share(self, axes: Axes) -> np.ndarray:
         """Share of each cell of a grid that lies in the basin, 0 to 1, `(row, col)`."""
-        shapely = _shapely()
+        import shapely
+
         high, wide = axes.cell
         lon, lat = np.meshgrid(axes.lon, axes.lat)
         cells = shapely.box(lon - wide / 2, lat - high / 2, lon + wide / 2, lat + high / 2)
@@ -57,18 +56,18 @@ class PolygonOutline:
 
 
 class MaskOutline:
-    """A basin's mask over latitude and longitude, of shares or of 0 and 1, from NetCDF or Zarr."""
+    """A basin's mask over latitude and longitude, of shares or of 0 and 1, from NetCDF or Zarr;
+    `box` is west, south, east, north."""
 
-    def __init__(self, path: Path, variable: str | None) -> None:
-        with opened(path) as ds:
-            da = plain(ds, choose_variable(ds, "mask", variable, path), path)
+    def __init__(self, path: Path) -> None:
+        with open_field(path, "mask") as da:
             if da.dims != ("lat", "lon"):
                 raise DataError(
                     f"{path}: mask is over {', '.join(map(str, da.dims))}; give one over latitude"
                     " and longitude alone"
                 )
-            da = da.load().sortby("lat", ascending=False).sortby("lon").fillna(0).astype(np.float64)
-        self.values = da.to_numpy()
+            da = da.load().sortby("lat", ascending=False).sortby("lon").fillna(0)
+        self.values = da.to_numpy().astype(np.float64)
         if not (self.values > 0).any():
             raise DataError(f"{path}: mask is empty, no cell lies in the basin")
         if self.values.min() < 0 or self.values.max() > 1:
@@ -76,9 +75,7 @@ class MaskOutline:
                 f"{path}: mask has values outside 0 to 1; it is the share of each cell that lies in"
                 " the basin"
             )
-        self.axes = Axes(
-            da["lat"].to_numpy().astype(np.float64), da["lon"].to_numpy().astype(np.float64)
-        )
+        self.axes = Axes(*(da[dim].to_numpy().astype(np.float64) for dim in ("lat", "lon")))
         rows, cols = (np.flatnonzero(self.values.any(axis=axis)) for axis in (1, 0))
         high, wide = self.axes.cell
         self.box = (
@@ -95,8 +92,8 @@ class MaskOutline:
         )
 
 
-def read_outline(path: Path, variable: str | None = None) -> PolygonOutline | MaskOutline:
-    """A basin's outline; `variable` names the mask where it is not `mask`.
+def read_outline(path: Path) -> PolygonOutline | MaskOutline:
+    """A basin's outline.
 
     Raises
     ------
@@ -110,21 +107,4 @@ def read_outline(path: Path, variable: str | None = None) -> PolygonOutline | Ma
             f"outline: {path} is not GeoJSON; convert it, for example with "
             f"`ogr2ogr -t_srs EPSG:4326 {path.stem}.geojson {path.name}`"
         )
-    return PolygonOutline(path) if path.suffix.lower() in GEOJSON else MaskOutline(path, variable)
-
-
-def _shapely() -> Any:
-    try:
-        import shapely
-    except ImportError:
-        raise DataError(
-            "basin polygons need shapely, which is not installed; pip install 'hydronb[grid]', or"
-            " give a mask on a grid"
-        ) from None
-    return shapely
-
-
-def _geometries(found: dict[str, Any]) -> list[dict[str, Any]]:
-    if found["type"] == "FeatureCollection":
-        return [geometry for feature in found["features"] for geometry in _geometries(feature)]
-    return [found["geometry"]] if found["type"] == "Feature" else [found]
+    return PolygonOutline(path) if path.suffix.lower() in GEOJSON else MaskOutline(path)

@@ -1,5 +1,4 @@
-"""Gridded products as they come (MSWEP, ERA5, GLEAM and their like) read to daily values in the
-convention's units.
+"""Gridded products (MSWEP, ERA5, GLEAM and others) read as daily values in the convention's units.
 
 A product is any number of NetCDF files or Zarr folders with the dimensions time, latitude and
 longitude under any of their usual names, in steps of an hour to a day. Only the box and the days
@@ -7,9 +6,8 @@ that are asked for are read.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
 from typing import Literal
@@ -21,8 +19,9 @@ from scipy.ndimage import distance_transform_edt
 from tqdm.auto import tqdm
 
 from hydronb.data.gridded import open_lazily
-from hydronb.data.gridding.regrid import SAME, Axes
+from hydronb.data.gridding.regrid import SAME, Axes, Box
 from hydronb.errors import DataError, nearest
+from hydronb.files import reading
 from hydronb.parameters.base import Number, Parameters, resolve
 
 NAMES = {
@@ -41,13 +40,13 @@ NAMES = {
     "elevation": ("elevation", "dem", "z", "height", "orography", "topo", "Band1"),
     "mask": ("mask", "basin", "Band1"),
 }
-"""What products call the variables."""
+"""Names of the variables in products."""
 AXES = {
     "time": ("time", "valid_time"),
     "lat": ("lat", "latitude", "y"),
     "lon": ("lon", "longitude", "x"),
 }
-"""And their dimensions."""
+"""Names of the dimensions in products."""
 DAY = pd.Timedelta("1D")
 LENGTHS = {
     "mm": 1.0,
@@ -58,9 +57,9 @@ LENGTHS = {
     "kg m**-2": 1.0,
     "m of water equivalent": 1000.0,
 }
-"""Millimetres in a depth of water."""
+"""Millimetres in one unit of each depth of water."""
 SPANS = {"s": 86400.0, "h": 24.0, "hr": 24.0, "hour": 24.0, "d": 1.0, "day": 1.0}
-"""Times a span fits into a day."""
+"""How many of each unit of time make a day."""
 
 
 class Product(Parameters):
@@ -69,115 +68,123 @@ class Product(Parameters):
     files: str | list[str]
     """A path, a pattern such as `~/mswep/*.nc`, or a list of them."""
     variable: str | None = None
-    """Its name in the files, where that is not a usual one."""
+    """Its name in the files, unless it is a usual one."""
     units: str | None = None
-    """Where the files do not say them, or say them wrongly: `mm`, `m`, `mm/3h` a step; `mm/d`,
-    `mm/h`, `kg m-2 s-1` rates; `K`, `degC`."""
+    """Needed if the files do not give them or give wrong ones: `mm`, `m`, `mm/3h` are amounts per
+    step; `mm/d`, `mm/h`, `kg m-2 s-1` rates; `K`, `degC`."""
     stamp: Literal["start", "middle", "end"] = "start"
     """Which moment of a step its time is (ERA5's precipitation: `end`)."""
     accumulated: bool = False
-    """Each value is the sum since 00:00 UTC, as in ERA5-Land; its time is the end of its step."""
+    """Whether each value is the sum since 00:00 UTC, as in ERA5-Land; its time is then the end of
+    its step."""
     factor: Number = 1.0
-    """Multiplies every value, -1 for fluxes that count upwards as negative."""
+    """Multiplies every value; -1 for fluxes that count upwards as negative."""
 
 
-@dataclass
-class Piece:
-    """A file, and the steps in it: when they start, in the order of the file."""
-
-    path: Path
-    starts: pd.DatetimeIndex
-
-
-class Source:
-    """A product's files, opened as far as to know their grid, their time and their units.
+class ProductReader:
+    """A product's files, of which the grid, the times and the units are read at first, and daily
+    values on demand.
 
     Parameters
     ----------
     name
         `prcp`, `tmean` or `et`.
     product
-        Where and what.
+        Where the files are, and what is in them.
     centre
         Longitude around which the world is cut open, so that no seam runs through the basin.
+    utc_offset
+        Hours by which local midnight is before that of UTC; daily products keep their own days.
     progress
-        Show a bar while many files are looked at.
+        Show a bar while many files are inspected.
 
     Raises
     ------
     DataError
         No such file, no such variable or dimension, grids that differ from file to file, steps that
-        do not make up a day, units that are not known.
+        do not add up to a day, unknown units, not a single whole day.
+
+    Attributes
+    ----------
+    axes
+        The cells that are read: all, until `cut` is called.
+    days
+        All days from the first to the last step; gaps are found when they are read.
+    step
+        Interval between two times.
     """
 
     def __init__(
-        self, name: str, product: Product, centre: float | int = 0.0, *, progress: bool = True
+        self,
+        name: str,
+        product: Product,
+        centre: float | int = 0.0,
+        utc_offset: int = 0,
+        *,
+        progress: bool = True,
     ) -> None:
-        self.name, self.product, self.centre = name, product, centre
+        self.name, self.product = name, product
         self.paths = find_files(product.files, name)
-        first = read_structure(self.paths[0], name, product.variable)
-        self.variable = str(first.name)
-        self._shape = first.shape[1:]
-        self._axes = _wrapped(first, centre, self.paths[0])
+        with open_field(self.paths[0], name, product.variable) as first:
+            self.variable, self._shape = str(first.name), first.shape[-2:]
+            self._lat, self._lon = _wrapped(first, centre, self.paths[0])
+            units = product.units or str(first.attrs.get("units", ""))
+        self.axes = Axes(np.sort(self._lat)[::-1], np.sort(self._lon))
         bar = tqdm(
             self.paths,
-            desc=f"looking at {name}",
+            desc=f"inspecting {name}",
             unit="file",
             delay=2,
             leave=False,
             disable=not progress,
         )
-        stamps = [(path, self._stamps(path)) for path in bar]
+        stamps = [self._stamps(path) for path in bar]
         self.step = _step(stamps, name, product)
-        stamp = "end" if product.accumulated else product.stamp
-        shift = {"start": 0.0, "middle": 0.5, "end": 1.0}[stamp] * self.step
-        self.pieces = sorted(
-            (Piece(path, times - shift) for path, times in stamps), key=lambda p: p.starts[0]
-        )
-        if not (
-            on_step := (self.pieces[0].starts[0] - pd.Timestamp(0)) % self.step
-        ) == pd.Timedelta(0):
+        moment = "end" if product.accumulated else product.stamp
+        before = {"start": 0.0, "middle": 0.5, "end": 1.0}[moment] * self.step
+        starts = [times - before for times in stamps]
+        self._files = sorted(zip(starts, self.paths, strict=True), key=lambda file: file[0][0])
+        if late := (starts[0][0] - pd.Timestamp(0)) % self.step:
             raise DataError(
-                f"{self.paths[0]}: {name} is stamped {stamps[0][1][0]:%H:%M}, {on_step} after a"
-                f" step of {self.step} begins; set stamp to middle or end"
+                f"{self.paths[0]}: {name} is stamped {stamps[0][0]:%H:%M}, {late} after a step of"
+                f" {self.step} begins; set stamp to middle or end"
             )
-        self.units = product.units or str(first.attrs.get("units", ""))
-        self.scale, self.offset = conversion(name, self.units, self.step, str(self.paths[0]))
-        self._nearest: tuple[np.ndarray, np.ndarray] | None = None
+        self._shift = pd.Timedelta(hours=utc_offset if self.step < DAY else 0)
+        if self._shift % self.step:
+            raise DataError(
+                f"utc_offset {utc_offset} h does not fall between two steps of {name}, which are"
+                f" {self.step / pd.Timedelta('1h'):g} h long; take a multiple of that"
+            )
+        first_start = min(of_file[0] for of_file in starts) + self._shift
+        last_end = max(of_file[-1] for of_file in starts) + self.step + self._shift
+        self.days = pd.date_range(
+            first_start.ceil("D"), last_end.floor("D"), freq="D", inclusive="left"
+        )
+        if not len(self.days):
+            raise DataError(f"{name} does not cover a single day from its first to its last step")
+        self._scale, self._offset = conversion(name, units, self.step, str(self.paths[0]))
+        self._nearest: tuple[np.ndarray, ...] | None = None
 
     def _stamps(self, path: Path) -> pd.DatetimeIndex:
-        found = read_structure(path, self.name, self.variable)
-        if found.shape[1:] != self._shape:
-            raise DataError(
-                f"{path}: {self.name} is on a grid of {found.shape[1]} x {found.shape[2]} cells, "
-                f"{self.paths[0]} on {self._shape[0]} x {self._shape[1]}"
-            )
-        time = found.indexes["time"]
+        with open_field(path, self.name, self.variable) as field:
+            if field.shape[-2:] != self._shape:
+                raise DataError(
+                    f"{path}: {self.name} is on a grid of {field.shape[-2]} x {field.shape[-1]}"
+                    f" cells, {self.paths[0]} on {self._shape[0]} x {self._shape[1]}"
+                )
+            time = field.indexes.get("time")
         if not isinstance(time, pd.DatetimeIndex) or not len(time):
             raise DataError(f"{path}: {self.name} has no time in the standard calendar")
         return time
 
-    @cached_property
-    def axes(self) -> Axes:
-        """The whole grid."""
-        lat, lon = self._axes
-        return Axes(np.sort(lat)[::-1], np.sort(lon))
-
-    def days(self, utc_offset: int = 0) -> pd.DatetimeIndex:
-        """The days that are covered from their first to their last step, gaps not looked for."""
-        shift = pd.Timedelta(hours=utc_offset) if self.step < DAY else pd.Timedelta(0)
-        first = min(p.starts[0] for p in self.pieces) + shift
-        last = max(p.starts[-1] for p in self.pieces) + self.step + shift
-        return pd.date_range(first.ceil("D"), last.floor("D"), freq="D", inclusive="left")
-
-    def cut(self, box: tuple[float, float, float, float], beyond: int = 0) -> "Source":
-        """Read only cells that overlap `box` (west, south, east, north), and `beyond` more all
-        around, from now on.
+    def cut(self, box: Box, beyond: int = 0) -> "ProductReader":
+        """From now on, read only cells that overlap `box` (west, south, east, north), and `beyond`
+        more on each side.
 
         Raises
         ------
         DataError
-            The product does not reach over the box.
+            The product does not cover the box.
         """
         west, south, east, north = self.axes.box
         high, wide = self.axes.cell
@@ -187,56 +194,47 @@ class Source:
             or box[2] > east + wide
             or box[3] > north + high
         ):
-            raise DataError(
-                f"{self.paths[0]}: {self.name} covers {_shown((west, south, east, north))}, the"
-                f" basin's box is {_shown(box)}; the product must reach over the basin"
+            whole, asked = (
+                f"{w:.2f} to {e:.2f} E, {s:.2f} to {n:.2f} N" for w, s, e, n in (self.axes.box, box)
             )
-        lat, lon = self._axes
+            raise DataError(
+                f"{self.paths[0]}: {self.name} covers {whole}, the basin's box is {asked}; the"
+                " product must reach over the basin"
+            )
         reach = 0.5 - SAME + beyond
-        self._rows = _ordered(lat, box[1] - reach * high, box[3] + reach * high, down=True)
-        self._cols = _ordered(lon, box[0] - reach * wide, box[2] + reach * wide, down=False)
-        self.axes = Axes(lat[self._rows], lon[self._cols])
+        self._rows = _ordered(self._lat, box[1] - reach * high, box[3] + reach * high)[::-1]
+        self._cols = _ordered(self._lon, box[0] - reach * wide, box[2] + reach * wide)
+        self.axes = Axes(self._lat[self._rows], self._lon[self._cols])
         return self
 
-    def bytes_a_day(self) -> int:
-        """What a day's steps of the box take in memory while they are aggregated."""
-        return int(DAY / self.step) * len(self.axes.lat) * len(self.axes.lon) * 4
+    def daily(self, days: pd.DatetimeIndex) -> np.ndarray:
+        """Daily means in the convention's units, float32 `(day, row, col)`, of consecutive days.
 
-    def daily(self, days: pd.DatetimeIndex, utc_offset: int = 0) -> np.ndarray:
-        """Daily means in the convention's units, float32 `(day, row, col)`, of days that follow
-        each other.
-
-        Cells without any value (sea, lakes) hold those of the nearest cell, except in `et`, where
+        Cells without any value (sea, lakes) get those of the nearest cell, except in `et`, where
         they stay NaN.
 
         Parameters
         ----------
         days
-            Any of `days()`.
-        utc_offset
-            Hours that local midnight is before that of UTC; daily products keep their own days.
+            Any of `self.days`.
 
         Raises
         ------
         DataError
-            A step is missing or there twice.
+            A step is missing or occurs twice.
         """
-        shift = pd.Timedelta(hours=utc_offset) if self.step < DAY else pd.Timedelta(0)
-        if shift % self.step:
-            raise DataError(
-                f"utc_offset {utc_offset} h does not fall between two steps of {self.name}, which"
-                f" are {self.step / pd.Timedelta('1h'):g} h long; take a multiple of that"
-            )
-        wanted = pd.date_range(
-            days[0] - shift, days[-1] + DAY - shift, freq=self.step, inclusive="left"
+        steps = pd.date_range(
+            days[0] - self._shift, days[-1] + DAY - self._shift, freq=self.step, inclusive="left"
         )
-        since = wanted[0].floor("D") if self.product.accumulated else wanted[0]
-        starts, values = self._read(since, wanted[-1])
-        values = values if self.product.factor == 1 else values * np.float32(self.product.factor)
-        if len(missing := wanted.difference(starts)):
+        starts, values = self._read(
+            steps[0].floor("D") if self.product.accumulated else steps[0], steps[-1]
+        )
+        if self.product.factor != 1:
+            values = values * np.float32(self.product.factor)
+        if len(missing := steps.difference(starts)):
             raise DataError(
                 f"{self.name} has no value for {missing[0]:%Y-%m-%d %H:%M} ({len(missing)} steps of"
-                f" {len(wanted)} are missing from {days[0].date()} to {days[-1].date()}); are all"
+                f" {len(steps)} are missing from {days[0].date()} to {days[-1].date()}); are all"
                 " files there?"
             )
         if starts.has_duplicates:
@@ -245,49 +243,42 @@ class Source:
                 "do two files overlap?"
             )
         if self.product.accumulated:
-            values = _since_midnight(values, starts, self.name)[len(starts) - len(wanted) :]
-        a_day = len(wanted) // len(days)
-        values = values.reshape(len(days), a_day, *values.shape[1:]).mean(axis=1, dtype=np.float64)
-        values = (self.scale * values + self.offset).astype(np.float32)
+            values = _since_midnight(values, starts, self.name)[len(starts) - len(steps) :]
+        values = values.reshape(len(days), -1, *values.shape[1:]).mean(axis=1, dtype=np.float64)
+        values = (self._scale * values + self._offset).astype(np.float32)
         return values if self.name == "et" else self._without_sea(values)
 
     def _read(self, first: pd.Timestamp, last: pd.Timestamp) -> tuple[pd.DatetimeIndex, np.ndarray]:
         """Steps that start from `first` to `last`, in order, as they are in the files, float32
         `(step, row, col)`."""
-        starts, parts = [], []
-        for piece in self.pieces:
-            inside = np.flatnonzero((piece.starts >= first) & (piece.starts <= last))
+        starts = pd.DatetimeIndex([])
+        parts = [np.empty((0, len(self._rows), len(self._cols)), np.float32)]
+        for of_file, path in self._files:
+            inside = np.flatnonzero((of_file >= first) & (of_file <= last))
             if len(inside):
-                with opened(piece.path) as ds:
-                    da = plain(ds, self.variable, piece.path)
-                    da = da.isel(
+                starts = starts.append(of_file[inside])
+                with open_field(path, self.name, self.variable) as field:
+                    part = field.isel(
                         time=_as_slice(inside), lat=_as_slice(self._rows), lon=_as_slice(self._cols)
                     )
-                    parts.append(
-                        da.transpose("time", "lat", "lon").to_numpy().astype(np.float32, copy=False)
-                    )
-                starts.append(piece.starts[inside])
-        if not parts:
-            return pd.DatetimeIndex([]), np.empty(
-                (0, len(self.axes.lat), len(self.axes.lon)), np.float32
-            )
-        found = starts[0].append(starts[1:]) if len(starts) > 1 else starts[0]
-        values = np.concatenate(parts) if len(parts) > 1 else parts[0]
-        if not found.is_monotonic_increasing:
-            order = found.argsort()
-            found, values = found[order], values[order]
-        return found, values
+                    part = part.transpose("time", "lat", "lon").to_numpy()
+                    parts.append(part.astype(np.float32, copy=False))
+        values = np.concatenate(parts) if len(parts) > 2 else parts[-1]
+        if starts.is_monotonic_increasing:
+            return starts, values
+        order = starts.argsort()
+        return starts[order], values[order]
 
     def _without_sea(self, values: np.ndarray) -> np.ndarray:
         if self._nearest is None:
             empty = np.isnan(values).all(axis=0)
             if empty.all():
                 raise DataError(f"{self.paths[0]}: {self.name} has no value in the basin's box")
-            self.filled = int(empty.sum())
-            self._nearest = tuple(
-                distance_transform_edt(empty, return_distances=False, return_indices=True)
+            nearest_cells = distance_transform_edt(
+                empty, return_distances=False, return_indices=True
             )
-        return values[:, *self._nearest] if self.filled else values
+            self._nearest = tuple(nearest_cells) if empty.any() else ()
+        return values[:, *self._nearest]
 
 
 def find_files(patterns: str | Sequence[str], name: str) -> list[Path]:
@@ -298,69 +289,67 @@ def find_files(patterns: str | Sequence[str], name: str) -> list[Path]:
     DataError
         One of them names no file.
     """
-    found: set[Path] = set()
+    files: set[Path] = set()
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         path = resolve(pattern)
-        hits = [path] if path.exists() else [Path(hit) for hit in glob(str(path))]
-        if not hits:
+        matches = {path} if path.exists() else {Path(match) for match in glob(str(path))}
+        if not matches:
             raise DataError(f"{name}: no file {path}")
-        found.update(hits)
-    return sorted(found)
+        files |= matches
+    return sorted(files)
 
 
-def read_structure(path: Path, name: str, variable: str | None) -> xr.DataArray:
-    """The variable of a file over `time, lat, lon`, its values not read; `variable`, or a usual
-    name of `name`."""
-    with opened(path) as ds:
-        return plain(ds, choose_variable(ds, name, variable, path), path)
+@contextmanager
+def open_field(path: Path, name: str, variable: str | None = None) -> Iterator[xr.DataArray]:
+    """One variable of a file over `lat` and `lon`, and `time` where it has one, its values not yet
+    read; dimensions of one entry are dropped.
 
+    Parameters
+    ----------
+    name
+        `prcp`, `tmean`, `et`, `elevation` or `mask`.
+    variable
+        What the file calls it, unless it is a usual name.
 
-def choose_variable(ds: xr.Dataset, name: str, variable: str | None, path: Path) -> str:
-    """`variable`, or where it is None what the file calls `name`."""
-    fields = [str(n) for n, da in ds.data_vars.items() if da.ndim >= 2]
-    if variable is None:
-        usual = [n for n in fields if n.lower() in {known.lower() for known in NAMES[name]}]
-        if not usual and len(fields) != 1:
+    Raises
+    ------
+    DataError
+        Neither NetCDF nor Zarr, no such variable, no latitude or longitude, another dimension.
+    """
+    with reading(path, "NetCDF or Zarr"), open_lazily(path) as ds:
+        fields = [str(n) for n, da in ds.data_vars.items() if da.ndim >= 2]
+        if variable is None:
+            usual = [n for n in fields if n.lower() in {known.lower() for known in NAMES[name]}]
+            if not usual and len(fields) != 1:
+                raise DataError(
+                    f"{path}: which variable is {name}? it holds {', '.join(fields) or 'none'}; set"
+                    " variable"
+                )
+            variable = (usual or fields)[0]
+        elif variable not in ds:
+            raise DataError(f"{path} has no variable {variable!r}{nearest(variable, fields)}")
+        da = ds[variable]
+        da = da.rename(
+            {
+                dim: axis
+                for axis, known in AXES.items()
+                for dim in da.dims
+                if dim.lower() in known and dim != axis
+            }
+        )
+        others = [dim for dim in da.dims if dim not in AXES]
+        if long := [dim for dim in others if da.sizes[dim] > 1]:
             raise DataError(
-                f"{path}: which variable is {name}? it holds {', '.join(fields) or 'none'}; set"
-                " variable"
+                f"{path}: {variable} has a dimension {long[0]!r} of {da.sizes[long[0]]}; select one"
+                " entry first"
             )
-        return (usual or fields)[0]
-    if variable not in ds:
-        raise DataError(f"{path} has no variable {variable!r}{nearest(variable, fields)}")
-    return variable
-
-
-def opened(path: Path) -> xr.Dataset:
-    """The file, nothing read but its coordinates; close it after use."""
-    try:
-        return open_lazily(path)
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(
-            f"{path} is neither NetCDF nor Zarr that xarray can read ({str(error).splitlines()[0]})"
-        ) from None
-
-
-def plain(ds: xr.Dataset, variable: str, path: Path) -> xr.DataArray:
-    """The variable with its dimensions named time, lat, lon; others, of one entry, are dropped."""
-    da = ds[variable]
-    names = {
-        dim: ours for ours, known in AXES.items() for dim in da.dims if str(dim).lower() in known
-    }
-    da = da.rename({dim: ours for dim, ours in names.items() if dim != ours})
-    extra = [dim for dim in da.dims if dim not in AXES]
-    if long := [dim for dim in extra if da.sizes[dim] > 1]:
-        raise DataError(
-            f"{path}: {variable} has a dimension {long[0]!r} of {da.sizes[long[0]]}; select one"
-            " entry first"
-        )
-    da = da.isel({dim: 0 for dim in extra}, drop=True)
-    if lacking := [dim for dim in ("lat", "lon") if dim not in da.dims or dim not in da.coords]:
-        raise DataError(
-            f"{path}: {variable} has no {'latitude' if lacking[0] == 'lat' else 'longitude'} "
-            f"(its dimensions: {', '.join(map(str, da.dims))})"
-        )
-    return da.transpose(..., "lat", "lon")
+        for axis, what in (("lat", "latitude"), ("lon", "longitude")):
+            if axis not in da.dims or axis not in da.coords:
+                raise DataError(
+                    f"{path}: {variable} has no {what} (its dimensions:"
+                    f" {', '.join(map(str, da.dims))})"
+                )
+        yield da.squeeze(others, drop=True).transpose(..., "lat", "lon")
 
 
 def _wrapped(da: xr.DataArray, centre: float | int, path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -386,47 +375,42 @@ def _wrapped(da: xr.DataArray, centre: float | int, path: Path) -> tuple[np.ndar
     return lat, lon
 
 
-def _ordered(values: np.ndarray, low: float, high: float, *, down: bool) -> np.ndarray:
-    """Indices of values between two bounds, in the order of the values."""
+def _ordered(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Indices of the values between two bounds, the lowest value first."""
     inside = np.flatnonzero((values > low) & (values < high))
-    order = np.argsort(values[inside])
-    return inside[order[::-1] if down else order]
+    return inside[np.argsort(values[inside])]
 
 
 def _as_slice(index: np.ndarray) -> np.ndarray | slice:
-    """A slice where the indices follow each other, forwards or backwards: read much faster."""
-    steps = np.unique(np.diff(index))
-    if len(index) == 1 or (len(steps) == 1 and abs(steps[0]) == 1):
-        step = 1 if len(index) == 1 else int(steps[0])
-        stop = int(index[-1]) + step
-        return slice(int(index[0]), None if stop < 0 else stop, step)
-    return index
+    """A slice if the indices are consecutive, forwards or backwards: read much faster."""
+    step = 1 if index[-1] > index[0] else -1
+    if not np.array_equal(index, np.arange(index[0], index[-1] + step, step)):
+        return index
+    stop = int(index[-1]) + step
+    return slice(int(index[0]), None if stop < 0 else stop, step)
 
 
-def _step(
-    stamps: Iterable[tuple[Path, pd.DatetimeIndex]], name: str, product: Product
-) -> pd.Timedelta:
-    """The most frequent distance of two steps."""
-    times = np.unique(np.concatenate([times.to_numpy() for _, times in stamps]))
+def _step(stamps: Iterable[pd.DatetimeIndex], name: str, product: Product) -> pd.Timedelta:
+    """The most frequent interval between two times."""
+    times = np.unique(np.concatenate([of_file.to_numpy() for of_file in stamps]))
     if len(times) < 2:
-        raise DataError(f"{name}: one step alone in {product.files}; how long it is cannot be told")
-    gaps, counts = np.unique(np.diff(times), return_counts=True)
-    step = pd.Timedelta(gaps[counts.argmax()])
+        raise DataError(f"{name}: {product.files} hold a single step, so its length is unknown")
+    step = pd.Timedelta(pd.Series(np.diff(times)).mode()[0])
     if step > DAY or DAY % step:
         raise DataError(
-            f"{name} is in steps of {step}; steps of an hour to a day, a whole number of them a"
-            " day, can be made daily"
+            f"{name} is in steps of {step}; only steps of an hour to a day, a whole number of them"
+            " per day, can be made daily"
         )
     return step
 
 
 def conversion(name: str, units: str, step: pd.Timedelta, where: str) -> tuple[float, float]:
-    """Factor and offset from `units` to the convention's; depths of water a step become mm/d.
+    """Factor and offset from `units` to the convention's; depths of water per step become mm/d.
 
     Raises
     ------
     DataError
-        Units that are not known.
+        Unknown units.
 
     >>> conversion("prcp", "mm/3h", pd.Timedelta("3h"), "a file")
     (8.0, 0.0)
@@ -440,22 +424,17 @@ def conversion(name: str, units: str, step: pd.Timedelta, where: str) -> tuple[f
         if re.fullmatch(r"(deg(rees?)?|°)?[ _]?c(elsius)?", text, re.IGNORECASE):
             return 1.0, 0.0
         raise DataError(f"{where}: tmean is in {units!r}; set units to K or degC")
-    depth, span = _depth_and_span(text)
+    depth, per_day = text, DAY / step
+    rate = re.fullmatch(r"(.+?)\s*(?:/|\bper\b)\s*(\d*)\s*([a-z]+?)", text) or re.fullmatch(
+        r"(.+?)[ .]()([a-z]+?)(?:\*\*|\^)?-1", text
+    )
+    if rate and rate[3] in SPANS and rate[1].strip() in LENGTHS:
+        depth, per_day = rate[1].strip(), SPANS[rate[3]] / int(rate[2] or 1)
     if depth not in LENGTHS:
         raise DataError(
             f"{where}: {name} is in {units!r}; set units to mm, m, mm/3h, mm/h, mm/d or kg m-2 s-1"
         )
-    return LENGTHS[depth] * (DAY / step if span is None else span), 0.0
-
-
-def _depth_and_span(text: str) -> tuple[str, float | None]:
-    """`mm/3h` -> `mm`, 8 spans a day; None where it is an amount a step."""
-    found = re.fullmatch(r"(.+?)\s*(?:/|\bper\b)\s*(\d*)\s*([a-z]+?)", text) or re.fullmatch(
-        r"(.+?)[ .]()([a-z]+?)(?:\*\*|\^)?-1", text
-    )
-    if found and found[3] in SPANS and found[1].strip() in LENGTHS:
-        return found[1].strip(), SPANS[found[3]] / int(found[2] or 1)
-    return text, None
+    return LENGTHS[depth] * per_day, 0.0
 
 
 def _since_midnight(values: np.ndarray, starts: pd.DatetimeIndex, name: str) -> np.ndarray:
@@ -465,8 +444,3 @@ def _since_midnight(values: np.ndarray, starts: pd.DatetimeIndex, name: str) -> 
     begins = np.asarray(starts == starts.normalize())
     amounts[begins] = values[begins]
     return np.maximum(amounts, 0) if name == "prcp" else amounts
-
-
-def _shown(box: Iterable[float]) -> str:
-    west, south, east, north = box
-    return f"{west:.2f} to {east:.2f} E, {south:.2f} to {north:.2f} N"

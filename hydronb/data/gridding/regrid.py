@@ -1,12 +1,14 @@
-"""From one regular grid of latitudes and longitudes to another, by two small matrices, one an
-axis."""
+"""Regridding from one regular grid of latitudes and longitudes to another, by two small matrices,
+one per axis."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 SAME = 1e-3
-"""Part of a cell by which two grids may be apart and yet be the same."""
+"""Part of a cell by which two grids may be apart and still count as the same."""
+Box = tuple[float, float, float, float]
+"""West, south, east, north, degrees."""
 
 
 @dataclass
@@ -22,8 +24,8 @@ class Axes:
         return spacing(self.lat), spacing(self.lon)
 
     @property
-    def box(self) -> tuple[float, float, float, float]:
-        """West, south, east, north."""
+    def box(self) -> Box:
+        """The outer edges of the cells."""
         high, wide = self.cell
         return (
             float(self.lon[0] - wide / 2),
@@ -34,26 +36,25 @@ class Axes:
 
     def same_as(self, other: "Axes") -> bool:
         """Whether both are the same grid, up to `SAME` of a cell."""
-        pairs = ((self.lat, other.lat), (self.lon, other.lon))
         return all(
-            len(a) == len(b) and np.allclose(a, b, rtol=0, atol=SAME * spacing(a)) for a, b in pairs
+            len(a) == len(b) and np.allclose(a, b, rtol=0, atol=SAME * spacing(a))
+            for a, b in ((self.lat, other.lat), (self.lon, other.lon))
         )
 
 
 def spacing(centres: np.ndarray) -> float:
-    """Distance of neighbouring centres; the usual one, where a file has a gap far from the
-    basin."""
+    """Distance between neighbouring centres; their median, because a file may have a gap far from
+    the basin."""
     return float(np.median(np.abs(np.diff(centres))))
 
 
 def regrid(values: np.ndarray, source: Axes, target: Axes) -> np.ndarray:
-    """Values `(..., row, col)` on another grid: means by area of finer cells, linear between
-    coarser ones."""
+    """Values `(..., row, col)` on another grid: means by area of finer cells, linear interpolation
+    between coarser ones."""
     if source.same_as(target):
         return values
-    rows = _weights(target.lat, source.lat, by_area=True)
-    cols = _weights(target.lon, source.lon, by_area=False)
-    return rows @ values @ cols.T
+    by_row = _weights(target.lat, source.lat, by_area=True)
+    return by_row @ values @ _weights(target.lon, source.lon, by_area=False).T
 
 
 def _weights(target: np.ndarray, source: np.ndarray, *, by_area: bool) -> np.ndarray:
@@ -67,8 +68,8 @@ def _weights(target: np.ndarray, source: np.ndarray, *, by_area: bool) -> np.nda
 
 
 def share_of_cells(values: np.ndarray, source: Axes, target: Axes) -> np.ndarray:
-    """Part of each target cell's area that lies in a mask, whose `values` are the same of the
-    source cells."""
+    """Share of each target cell's area that lies in a mask; `values` are the shares of the source
+    cells."""
     rows, cols = (
         overlap(t, s, by_area=by_area) / np.diag(overlap(t, t, by_area=by_area))[:, None]
         for t, s, by_area in ((target.lat, source.lat, True), (target.lon, source.lon, False))
@@ -77,8 +78,8 @@ def share_of_cells(values: np.ndarray, source: Axes, target: Axes) -> np.ndarray
 
 
 def overlap(target: np.ndarray, source: np.ndarray, *, by_area: bool) -> np.ndarray:
-    """Extent that each pair of cells shares, `(target, source)`: degrees, or sines of latitude
-    where it counts by area."""
+    """Extent that each pair of cells shares, `(target, source)`: degrees, or sines of latitude with
+    `by_area`."""
     low, high = _bounds(target, by_area)
     source_low, source_high = _bounds(source, by_area)
     return np.clip(

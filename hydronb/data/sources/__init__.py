@@ -1,5 +1,5 @@
-"""Sources of catchments, one module each. A module that is entered in the table of kinds (see
-`hydronb.data.opening`) offers:
+"""Sources of catchments, one module each. A module that is entered in
+`hydronb.vocabulary.SOURCES` offers:
 
 - `open_source(data)`: the catchment dataset that a plan's `data` describes. It need not choose
   among the basins of the source; a source of many files reads those in `data.basins` alone.

@@ -14,17 +14,16 @@ day later than that of Maurer and NLDAS, so that scores on different products ar
 by day.
 """
 
-import csv
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hydronb.data.attributes import camels_descriptions
 from hydronb.data.cache import cached
 from hydronb.data.dataset import (
     check,
@@ -360,23 +359,12 @@ def read_attributes(folder: Path, report: Report | None = None) -> Reading[xr.Da
 
 
 def _attribute(column: pd.Series, path: Path) -> xr.DataArray:
-    units, long_name = described().get(str(column.name), ("1", str(column.name)))
+    units, long_name = camels_descriptions().get(str(column.name), ("1", str(column.name)))
     attrs = {"units": units, "long_name": long_name, "group": path.stem.removeprefix("camels_")}
     if pd.api.types.is_numeric_dtype(column):
         return xr.DataArray(column.to_numpy(np.float64), dims="basin", attrs=attrs)
     text = column.fillna("").astype(str).str.strip()
     return xr.DataArray(text.to_numpy(dtype=object), dims="basin", attrs=attrs)
-
-
-@cache
-def described() -> dict[str, tuple[str, str]]:
-    """Units and long name of each attribute, after Addor et al. (2017)."""
-    with (
-        Path(__file__)
-        .with_name("camels_us_attributes.csv")
-        .open(encoding="utf-8", newline="") as lines
-    ):
-        return {row["name"]: (row["units"], row["long_name"]) for row in csv.DictReader(lines)}
 
 
 # Series

@@ -1,22 +1,22 @@
-"""Synthetic catchments: a data set that costs seconds, whose truth is known, and that looks like
-CAMELS-US.
+"""Synthetic catchments: a data set that takes seconds to make, whose truth is known, and that
+resembles CAMELS-US.
 
 Six kinds of catchment, from arid to snowy, have climates, landscapes and attributes within CAMELS'
 ranges. The landscape sets the parameters of a hidden model, the hidden model makes the streamflow,
-and a gauge measures it with errors and gaps. Everything that is hidden in nature travels along as
+and a gauge measures it with errors and gaps. Everything that nature hides is included as
 `true_*`."""
 
 from statistics import NormalDist
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hydronb.data.attributes import KRATZERT2019
+from hydronb.data.attributes import KRATZERT2019, camels_descriptions
+from hydronb.data.climate import climatic_attributes
 from hydronb.data.dataset import check
+from hydronb.data.hbv_parameters import Parameter
 from hydronb.data.pet import hargreaves
-from hydronb.data.sources.camels_us import described
 from hydronb.data.synthetic import truth_gr4j, truth_hbv
 from hydronb.data.synthetic.weather import Climate, autoregressive, normals, season, stream, weather
 from hydronb.errors import ParameterError, nearest
@@ -41,7 +41,7 @@ WARMUP_YEARS = 3
 """Years before `START` over which the stores fill; not part of the data."""
 
 UNEXPLAINED = 0.1
-"""Standard deviation of the logarithm of what the attributes do not tell about a parameter."""
+"""Standard deviation of the logarithm of what the attributes do not explain of a parameter."""
 
 NOISE = (0.04, 0.10)
 """How far below 1 the true streamflow's NSE against the measured one lies, from gauge to gauge."""
@@ -93,41 +93,32 @@ RANGES = {  # a pair of low and high for each of REGIMES, in their order
 }
 
 
-class Model(NamedTuple):
-    """What a hidden model gives: series of shape (basin, time), and the parameters' means,
-    (basin)."""
-
-    series: dict[str, np.ndarray]
-    parameters: dict[str, np.ndarray]
-    units: dict[str, str]
-
-
 def synthetic_catchments(
     n_basins: int = 24, years: int = 12, seed: int = 0, truth: str = "hbv"
 ) -> xr.Dataset:
     """Catchments whose streamflow comes from a hidden model, deterministic for given arguments.
 
     `years` water years from `START`, 1989-10-01: 12 of them end on 2001-09-30. Catchment k is of
-    kind `REGIMES[k % 6]` and has the same landscape and weather however many there are. The record
-    of a shorter data set opens that of a longer one, but for measurement errors and the climatic
-    attributes, which are those of the record.
+    kind `REGIMES[k % 6]` and has the same landscape and weather however many catchments there are.
+    A shorter data set is the beginning of a longer one, except for measurement errors and climatic
+    attributes, which depend on the whole record.
 
     Parameters
     ----------
     n_basins, years
         How many, from 1.
     seed
-        From 0; another seed is another country.
+        From 0; another seed gives other catchments.
     truth
-        `hbv`: eight elements a catchment, seasonal beta and gamma, gamma routing (`truth_hbv`).
+        `hbv`: eight elements per catchment, seasonal beta and gamma, gamma routing (`truth_hbv`).
         `gr4j`: GR4J and degree-day snow in eight bands, with groundwater exchange (`truth_gr4j`).
 
     Returns
     -------
     xr.Dataset
-        The convention of `hydronb.data.dataset`, ids `syn_0001` on: all forcings but `swe`,
+        The convention of `hydronb.data.dataset`, ids `syn_0001` on: all forcings except `swe`,
         measured `streamflow` with gaps, `et` as a satellite product gives it, and the 27 attributes
-        of Kratzert et al. (2019). Besides, over (basin, time): `true_streamflow` before
+        of Kratzert et al. (2019). In addition, over (basin, time): `true_streamflow` before
         measurement, `true_et`, mm/d; `true_snow`, `true_soil_moisture`, `true_storage` (all water
         in the catchment), mm at the day's end; for `hbv` `true_groundwater`, mm, `true_baseflow`,
         `true_BETA_daily`, `true_BETAET_daily`; for `gr4j` `true_exchange`. Over basin:
@@ -136,7 +127,7 @@ def synthetic_catchments(
     Raises
     ------
     ParameterError
-        A number below its least, or an unknown truth.
+        A number below its minimum, or an unknown truth.
     """
     for name, value, least in (("n_basins", n_basins, 1), ("years", years, 1), ("seed", seed, 0)):
         if value < least:
@@ -155,25 +146,34 @@ def synthetic_catchments(
     )
     ds = _forcing(land, time, seed)
     forcing = [ds[name].to_numpy().astype(np.float64) for name in ("prcp", "tmean", "pet")]
-    model = (_hbv if truth == "hbv" else _gr4j)(land, forcing, time, seed)
+    series, parameters = (_hbv if truth == "hbv" else _gr4j)(land, forcing, time, seed)
     ds = ds.assign(
         {
-            f"true_{name}": (("basin", "time"), values.astype(np.float32), _describe(name))
-            for name, values in model.series.items()
+            f"true_{name}": (("basin", "time"), values.astype(np.float32), true_attrs(name))
+            for name, values in series.items()
         }
-    )
-    ds = ds.sel(time=slice(START, None))
-    ds["streamflow"] = ds["true_streamflow"].copy(
-        data=measured(ds["true_streamflow"].to_numpy(), seed)
-    )
-    ds["et"] = ds["true_et"].copy(data=estimated(ds["true_et"].to_numpy(), seed))
-    for name in ("streamflow", "et"):
-        ds[name].attrs = {}
-    ds = ds.assign(_attributes(land, ds) | _true_parameters(model))
-    ds["true_regime"] = (
-        "basin",
-        np.array([_regime(b) for b in range(n_basins)], dtype=object),
-        {"units": "category", "long_name": "kind of catchment"},
+    ).sel(time=slice(START, None))
+    flow, et = (ds[f"true_{name}"].to_numpy() for name in ("streamflow", "et"))
+    bounds = truth_hbv.BOUNDS | truth_gr4j.BOUNDS
+    ds = ds.assign(
+        {
+            "streamflow": (("basin", "time"), measured(flow, seed)),
+            "et": (("basin", "time"), estimated(et, seed)),
+            **_attributes(land, ds),
+            **{
+                f"true_{name}": (
+                    "basin",
+                    values.mean(axis=1) if values.ndim == 2 else values,
+                    {"units": bounds[name].unit, "long_name": f"true {name}, mean"},
+                )
+                for name, values in parameters.items()
+            },
+            "true_regime": (
+                "basin",
+                np.array([_regime(b) for b in range(n_basins)], dtype=object),
+                {"units": "category", "long_name": "kind of catchment"},
+            ),
+        }
     )
     ds.attrs = {
         "title": (
@@ -195,17 +195,17 @@ def _regime(basin: int) -> str:
 
 def _landscape(n_basins: int, seed: int) -> dict[str, np.ndarray]:
     """Landscape and climate of each catchment, arrays of shape (basin): the names of `RANGES` and
-    what follows."""
-    luck = np.stack([stream(seed, b, 0).random(len(RANGES) + 5) for b in range(n_basins)])
+    what is derived from them."""
+    draws = np.stack([stream(seed, b, 0).random(len(RANGES) + 5) for b in range(n_basins)])
     kind = np.arange(n_basins) % len(REGIMES)
     land = {}
     for column, (name, ranges) in enumerate(RANGES.items()):
         low, high = np.array(ranges, dtype=float)[kind].T
-        land[name] = low + (high - low) * luck[:, column]
+        land[name] = low + (high - low) * draws[:, column]
     spare = dict(
         zip(
             ("porosity", "conductivity", "water", "lai", "gvf"),
-            2 * luck[:, len(RANGES) :].T - 1,
+            2 * draws[:, len(RANGES) :].T - 1,
             strict=True,
         )
     )
@@ -278,8 +278,8 @@ def _traits(land: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _hbv_parameters(land: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """HBV's parameters as the landscape sets them, (basin): the law a regional model has to
-    find."""
+    """HBV's parameters as the landscape sets them, (basin): the relation a regional model has to
+    learn."""
     t = _traits(land)
     return {
         "FC": 60 + 650 * land["max_water_content"] * (0.5 + 0.5 * t["forest"]),
@@ -334,42 +334,34 @@ def _with_elements(
     law: dict[str, np.ndarray],
     land: dict[str, np.ndarray],
     seed: int,
-    bounds: dict[str, tuple[float, float]],
+    bounds: dict[str, Parameter],
 ) -> dict[str, np.ndarray]:
     """Parameters of shape (basin, element) where elements differ, else (basin), within their
     bounds.
 
-    Elements lie at the quantiles of their distribution, in an order drawn for each parameter. `TT`
-    differs by the relief: a higher element is a colder one."""
-    n_basins = len(land["lat"])
-    quantiles = _normal_quantiles(ELEMENTS)
+    Elements lie at the quantiles of their distribution, at the middles of equal parts, in an order
+    drawn for each parameter. `TT` differs by the relief: a higher element is a colder one."""
+    quantiles = np.array([NormalDist().inv_cdf((k + 0.5) / ELEMENTS) for k in range(ELEMENTS)])
     relief = 0.2 + 1.0 * _part(land["slope_mean"], 0, 190)
     out = {}
     for process, (name, centre) in enumerate(law.items(), start=20):
-        rngs = [stream(seed, b, process) for b in range(n_basins)]
-        luck = UNEXPLAINED * np.array([rng.standard_normal() for rng in rngs])
+        rngs = [stream(seed, b, process) for b in range(len(centre))]
+        unexplained = UNEXPLAINED * np.array([rng.standard_normal() for rng in rngs])
         order = np.stack([rng.permutation(quantiles) for rng in rngs])
-        if name in ("TT", "X2"):
-            values = centre + luck
-            values = values[:, None] + relief[:, None] * order if name == "TT" else values
-        else:
-            values = centre * np.exp(luck)
-            if name in ELEMENT_SPREAD:
-                values = values[:, None] * np.exp(ELEMENT_SPREAD[name] * order)
-        out[name] = np.clip(values, *bounds[name])
+        values = centre + unexplained if name in ("TT", "X2") else centre * np.exp(unexplained)
+        if name == "TT":
+            values = values[:, None] + relief[:, None] * order
+        elif name in ELEMENT_SPREAD:
+            values = values[:, None] * np.exp(ELEMENT_SPREAD[name] * order)
+        out[name] = np.clip(values, bounds[name].low, bounds[name].high)
     return out
-
-
-def _normal_quantiles(n: int) -> np.ndarray:
-    """Quantiles of the standard normal distribution at the middles of n equal parts."""
-    return np.array([NormalDist().inv_cdf((k + 0.5) / n) for k in range(n)])
 
 
 def _hbv(
     land: dict[str, np.ndarray], forcing: list[np.ndarray], time: pd.DatetimeIndex, seed: int
-) -> Model:
-    """HBV with beta higher and gamma lower in summer: cracks and roots let less water by, and more
-    out."""
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Series and parameters of HBV with beta higher and gamma lower in summer: cracks and roots let
+    less water pass, and more evaporate."""
     parameters = _with_elements(_hbv_parameters(land), land, seed, truth_hbv.BOUNDS)
     clayey = _part(land["clay_frac"], 5, 40)[:, None]
     leafy = _part(land["gvf_diff"], 0, 0.6)[:, None]
@@ -379,42 +371,22 @@ def _hbv(
     }
     series = truth_hbv.simulate(*forcing, parameters, factors)
     for name, factor in factors.items():
-        daily = np.zeros_like(factor)
+        daily, bounds = np.zeros_like(factor), truth_hbv.BOUNDS[name]
         for element in parameters[name].T:
-            daily += np.clip(element[:, None] * factor, *truth_hbv.BOUNDS[name]) / ELEMENTS
-        series[f"{name}_daily"] = daily
-    means = {
-        name: values.mean(axis=1) if values.ndim == 2 else values
-        for name, values in parameters.items()
-    }
-    means |= {name: series[f"{name}_daily"].mean(axis=1) for name in factors}
-    return Model(series, means, truth_hbv.UNITS)
+            daily += np.clip(element[:, None] * factor, bounds.low, bounds.high) / ELEMENTS
+        series[f"{name}_daily"] = parameters[name] = daily
+    return series, parameters
 
 
 def _gr4j(
     land: dict[str, np.ndarray], forcing: list[np.ndarray], time: pd.DatetimeIndex, seed: int
-) -> Model:
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     parameters = _with_elements(_gr4j_parameters(land), land, seed, truth_gr4j.BOUNDS)
-    series = truth_gr4j.simulate(*forcing, parameters)
-    means = {
-        name: values.mean(axis=1) if values.ndim == 2 else values
-        for name, values in parameters.items()
-    }
-    return Model(series, means, truth_gr4j.UNITS)
+    return truth_gr4j.simulate(*forcing, parameters), parameters
 
 
-def _true_parameters(model: Model) -> dict[str, tuple]:
-    return {
-        f"true_{name}": (
-            "basin",
-            values,
-            {"units": model.units[name], "long_name": f"true {name}, mean"},
-        )
-        for name, values in model.parameters.items()
-    }
-
-
-def _describe(name: str) -> dict[str, str]:
+def true_attrs(name: str) -> dict[str, str]:
+    """Units and long name of a hidden series, `true_NAME`."""
     stores = dict.fromkeys(("snow", "soil_moisture", "groundwater", "storage"), "mm")
     units = stores | {"BETA_daily": "1", "BETAET_daily": "1"}
     words = {
@@ -435,8 +407,8 @@ def _describe(name: str) -> dict[str, str]:
 
 
 def measured(flow: np.ndarray, seed: int) -> np.ndarray:
-    """Streamflow as a gauge reports it: factors that drift as a rating curve does, three decimals,
-    gaps.
+    """Streamflow as a gauge reports it: with errors that drift as a rating curve does, three
+    decimals, gaps. Shape (basin, time).
 
     The factors' spread is such that the truth itself scores an NSE of about 1 - `NOISE` against the
     measurement."""
@@ -477,50 +449,9 @@ def _attributes(land: dict[str, np.ndarray], ds: xr.Dataset) -> dict[str, tuple]
     """The 27 attributes of Kratzert et al. (2019), in their order, as `(basin)` variables."""
     values = {name: np.round(land[name], 4) for name in KRATZERT2019 if name in land}
     values |= climatic_attributes(ds)
-    attributes = {}
-    for name in KRATZERT2019:
-        units, long_name = described()[name]
-        attributes[name] = ("basin", values[name], {"units": units, "long_name": long_name})
-    attributes["pet_mean"][2]["long_name"] = "mean daily potential evapotranspiration (Hargreaves)"
-    return attributes
-
-
-def climatic_attributes(ds: xr.Dataset) -> dict[str, np.ndarray]:
-    """CAMELS' nine climatic attributes of the forcing, arrays of shape (basin) (Addor et al. 2017,
-    Table 2).
-
-    `ds` has `prcp`, `tmean` and `pet` over whole years. A day is snowy below 0 degC, high in
-    precipitation from five times the mean on, low below 1 mm. Doi 10.5194/hess-21-5293-2017."""
-    prcp, tmean, pet = (ds[name].to_numpy().astype(np.float64) for name in ("prcp", "tmean", "pet"))
-    time = ds.indexes["time"]
-    p_mean, pet_mean = prcp.mean(axis=1), pet.mean(axis=1)
-    high, low = prcp >= 5 * p_mean[:, None], prcp < 1
+    texts = {name: camels_descriptions()[name] for name in KRATZERT2019}
+    texts["pet_mean"] = ("mm/d", "mean daily potential evapotranspiration (Hargreaves)")
     return {
-        "p_mean": p_mean,
-        "pet_mean": pet_mean,
-        "aridity": pet_mean / p_mean,
-        "p_seasonality": _seasonality(prcp, tmean, time),
-        "frac_snow": np.where(tmean < 0, prcp, 0).sum(axis=1) / prcp.sum(axis=1),
-        "high_prec_freq": 365.25 * high.mean(axis=1),
-        "high_prec_dur": _mean_spell(high),
-        "low_prec_freq": 365.25 * low.mean(axis=1),
-        "low_prec_dur": _mean_spell(low),
+        name: ("basin", values[name], {"units": units, "long_name": long_name})
+        for name, (units, long_name) in texts.items()
     }
-
-
-def _seasonality(prcp: np.ndarray, tmean: np.ndarray, time: pd.DatetimeIndex) -> np.ndarray:
-    """Relative amplitude of precipitation's sine, positive in phase with temperature's (Woods 2009,
-    Eq. 14)."""
-    angle = 2 * np.pi * time.day_of_year.to_numpy() / 365.25
-    design = np.stack([np.ones_like(angle), np.cos(angle), np.sin(angle)], axis=1)
-    (p0, pc, ps), (_, tc, ts) = (
-        np.linalg.lstsq(design, series.T, rcond=None)[0] for series in (prcp, tmean)
-    )
-    in_phase = (pc * tc + ps * ts) / np.hypot(tc, ts)
-    return in_phase / p0
-
-
-def _mean_spell(days: np.ndarray) -> np.ndarray:
-    """Mean length of runs of True along time, in days; 0 where there is none."""
-    starts = days[:, 0] + (days[:, 1:] & ~days[:, :-1]).sum(axis=1)
-    return days.sum(axis=1) / np.maximum(starts, 1)

@@ -1,10 +1,10 @@
-"""Synthetic gridded catchments: moving storms over a mountain basin whose hidden HBV runs in every
+"""Synthetic gridded catchments: moving storms over a mountain basin, with a hidden HBV in every
 cell.
 
 The grids have the shapes of the three basins of Li et al. (2023), doi
-10.1016/j.jhydrol.2023.129401, or any other. Where rain falls matters: near cells answer in hours
-and far ones in days, high ones keep it as snow, and soils differ. Everything that is hidden in
-nature travels along as `true_*`."""
+10.1016/j.jhydrol.2023.129401, or any other. Where rain falls matters: water from near cells arrives
+in hours and from far ones in days, high cells keep it as snow, and soils differ. Everything that
+nature hides is included as `true_*`."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,18 +12,18 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.ndimage import binary_fill_holes, gaussian_filter, label
+from scipy.ndimage import binary_erosion, binary_fill_holes, gaussian_filter, label
 
 from hydronb.data.gridded import SMALLEST, cell_area, cell_weights, check_grid
 from hydronb.data.pet import oudin
 from hydronb.data.synthetic import truth_grid, truth_hbv
-from hydronb.data.synthetic.catchments import estimated, measured
+from hydronb.data.synthetic.catchments import estimated, measured, true_attrs
 from hydronb.data.synthetic.storms import precipitation, temperature
 from hydronb.data.synthetic.weather import stream
 from hydronb.errors import ParameterError, nearest
 
 START = "1983-01-01"
-"""First day of every synthetic grid: 32 years reach over all periods of Li et al. (2023)."""
+"""First day of every synthetic grid: 32 years cover all periods of Li et al. (2023)."""
 WARMUP_YEARS = 3
 """Years before `START` over which the stores fill; not part of the data."""
 CELL = 0.1
@@ -31,7 +31,7 @@ CELL = 0.1
 LONGEST = 6.0
 """Days that water takes from the most distant cell, whatever the grid's size."""
 PARTS = 5
-"""Parts along each side of a cell, by which the share that lies in the basin is counted."""
+"""Parts along each side of a cell, from which its share of the basin is counted."""
 
 
 class Preset(NamedTuple):
@@ -74,19 +74,21 @@ def synthetic_grid(
         `yellow` (41 x 77), `yangtze` (34 x 71), `lancang` (84 x 59), or rows and columns, at least
         4 x 4.
     years
-        Calendar years from 1983 on. More years leave the first ones as they are, but for the
-        gauge's errors.
+        Calendar years from 1983 on. The first years do not depend on how many follow, except for
+        the gauge's errors.
     seed
         Any integer from 0; terrain, basin, soils and weather follow from it.
     cells
         Whether to keep the truth of each cell, which takes twice the memory of the forcing.
 
     Returns
-    ------- Dataset in the convention of `hydronb.data.gridded`, with `elevation`, and with
-    `true_streamflow`, `true_et` mm/d, `true_snow`, `true_soil_moisture`, `true_groundwater`,
-    `true_storage` mm `(time)`, float64, basin means, where `P - true_et - true_streamflow` is the
-    change of `true_storage`; `true_et_cells` and so on `(time, y, x)`, NaN outside the basin;
-    `true_travel_time` d `(y, x)`.
+    -------
+    xr.Dataset
+        The convention of `hydronb.data.gridded`, with `elevation`, and with `true_streamflow`,
+        `true_et` mm/d, `true_snow`, `true_soil_moisture`, `true_groundwater`, `true_storage` mm
+        `(time)`, float64, basin means, where `P - true_et - true_streamflow` is the change of
+        `true_storage`; `true_et_cells` and so on `(time, y, x)`, NaN outside the basin;
+        `true_travel_time` d `(y, x)`.
 
     Raises
     ------
@@ -116,7 +118,12 @@ def synthetic_grid(
         tmean=(("time", "y", "x"), tmean, {"units": "degC"}),
     )
     ds = ds.assign(_truth(ds, seed, cells)).isel(time=slice(warmup, None))
-    ds = ds.assign(_observed(ds, seed))
+    # what a gauge and a satellite product make of the truth: streamflow with gaps, et without
+    flow, et = (ds[f"true_{name}"].to_numpy()[None] for name in ("streamflow", "et"))
+    ds = ds.assign(
+        streamflow=("time", measured(flow, seed)[0], {"units": "mm/d"}),
+        et=("time", estimated(et, seed)[0], {"units": "mm/d"}),
+    )
     ds.attrs = {
         "basin": f"synthetic_{name}",
         "title": f"synthetic grid {name}, {years} years from {START}, seed {seed}",
@@ -152,7 +159,7 @@ def _noise(shape: tuple[int, int], wave: float | int, seed: int, process: int) -
 
 
 def _land(place: Preset, seed: int) -> xr.Dataset:
-    """Elevation, mask and coordinates; a slope with mountains, lowest at one edge of the basin."""
+    """Elevation, mask and coordinates: a slope with mountains, lowest at one edge of the basin."""
     rows, cols = place.shape
     reach = max(place.shape)
     fall = stream(seed, 0, 60).uniform(0, 2 * np.pi)
@@ -177,7 +184,7 @@ def _land(place: Preset, seed: int) -> xr.Dataset:
 
 
 def _mask(shape: tuple[int, int], seed: int) -> np.ndarray:
-    """Share of each cell that lies in the basin: an ellipse with a ragged edge, in one piece and
+    """Share of each cell that lies in the basin: an ellipse with a ragged edge, in one piece,
     without holes."""
     fine = (shape[0] * PARTS, shape[1] * PARTS)
     y, x = (np.linspace(-1, 1, n) for n in fine)
@@ -199,9 +206,15 @@ def _truth(ds: xr.Dataset, seed: int, cells: bool) -> dict[str, tuple]:
     inside = ds["mask"].to_numpy() > 0
     days = _travel_days(ds, inside)
     prcp, tmean = (ds[name].to_numpy()[:, inside] for name in ("prcp", "tmean"))
-    years = ds["time"].dt.year
+    years = ds.indexes["time"].year
+    # year by year, for less memory
     pet = np.concatenate(
-        [_pet(ds.isel(time=np.flatnonzero(years == year)), inside) for year in np.unique(years)]
+        [
+            oudin(ds["tmean"][years == year], ds["lat"])
+            .transpose("time", "y", "x")
+            .to_numpy()[:, inside]
+            for year in np.unique(years)
+        ]
     )
     basin, by_cell = truth_grid.simulate(
         prcp,
@@ -213,36 +226,19 @@ def _truth(ds: xr.Dataset, seed: int, cells: bool) -> dict[str, tuple]:
         cells=cells,
     )
     out: dict[str, tuple] = {
-        f"true_{name}": ("time", values, _describe(name)) for name, values in basin.items()
+        f"true_{name}": ("time", values, true_attrs(name)) for name, values in basin.items()
     }
     for name in list(by_cell):
         full = np.full((len(prcp), *inside.shape), np.nan, dtype=np.float32)
         full[:, inside] = by_cell.pop(name)
-        out[f"true_{name}_cells"] = (("time", "y", "x"), full, _describe(name))
+        out[f"true_{name}_cells"] = (("time", "y", "x"), full, true_attrs(name))
     travel = {"units": "d", "long_name": "true travel time to the outlet"}
     return out | {"true_travel_time": (("y", "x"), days.astype(np.float32), travel)}
 
 
-def _describe(name: str) -> dict[str, str]:
-    units = {"streamflow": "mm/d", "storage": "mm"} | truth_grid.CELL_FLUXES
-    words = {
-        "et": "actual evapotranspiration",
-        "snow": "snowpack and its melt water",
-        "storage": "all water stored",
-        "groundwater": "water in the upper and lower zone",
-    }
-    return {"units": units[name], "long_name": f"true {words.get(name, name.replace('_', ' '))}"}
-
-
-def _pet(year: xr.Dataset, inside: np.ndarray) -> np.ndarray:
-    return oudin(year["tmean"], year["lat"]).transpose("time", "y", "x").to_numpy()[:, inside]
-
-
 def _travel_days(ds: xr.Dataset, inside: np.ndarray) -> np.ndarray:
     """The outlet is the lowest cell of the basin's edge."""
-    around = np.pad(inside, 1)
-    enclosed = around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:]
-    edge = np.where(inside & ~enclosed, ds["elevation"].to_numpy(), np.inf)
+    edge = np.where(inside & ~binary_erosion(inside), ds["elevation"].to_numpy(), np.inf)
     row, col = (int(i) for i in np.unravel_index(edge.argmin(), edge.shape))
     km = 111.2 * CELL
     return truth_grid.travel_time(
@@ -251,8 +247,8 @@ def _travel_days(ds: xr.Dataset, inside: np.ndarray) -> np.ndarray:
 
 
 def _parameters(ds: xr.Dataset, seed: int) -> dict[str, np.ndarray]:
-    """HBV's parameters, `(y, x)`: shallow, quick soils on high and steep ground, and patches that
-    differ."""
+    """HBV's parameters, `(y, x)`: shallow soils that drain fast on high ground, and patches of
+    different soil and rock."""
     shape = ds["mask"].shape
     elevation = ds["elevation"].to_numpy().astype(np.float64)
     high = (elevation - elevation.min()) / (elevation.max() - elevation.min())
@@ -272,12 +268,4 @@ def _parameters(ds: xr.Dataset, seed: int) -> dict[str, np.ndarray]:
         "CFR": np.full(shape, 0.05),
         "CWH": np.full(shape, 0.1),
     }
-    return {name: np.clip(field, *truth_hbv.BOUNDS[name]) for name, field in values.items()}
-
-
-def _observed(ds: xr.Dataset, seed: int) -> dict[str, tuple]:
-    """What a gauge and a satellite product make of the truth: `streamflow` with gaps, `et`
-    without."""
-    flow = measured(ds["true_streamflow"].to_numpy()[None], seed)[0]
-    et = estimated(ds["true_et"].to_numpy()[None], seed)[0]
-    return {"streamflow": ("time", flow, {"units": "mm/d"}), "et": ("time", et, {"units": "mm/d"})}
+    return {name: np.clip(field, *truth_hbv.BOUNDS[name][:2]) for name, field in values.items()}

@@ -1,12 +1,10 @@
-"""Weather on a grid that never was: storms that move, and temperature that falls with height.
+"""Synthetic weather on a grid: storms that move, and temperature that falls with height.
 
-Storms are ellipses that arrive by chance, more in the wet season, drift, grow and die within days;
-a noise of neighbouring cells roughens them and high ground gets more of them. Temperature is a
-season, spells of warm and cold days and a front across the basin, less the height's lapse. Every
-process draws from a stream of its own in the order of time, so that the years two grids share are
-the same however many years follow."""
-
-from typing import NamedTuple
+Storms are ellipses that arrive at random, more in the wet season, move, grow and die within days;
+noise of neighbouring cells roughens them, and high ground receives more. Temperature is a season,
+spells of warm and cold days and a front across the basin, minus the lapse with height. Every
+process draws from a random stream of its own in the order of time, so that the years that two grids
+share are the same however many years follow."""
 
 import numpy as np
 import pandas as pd
@@ -15,11 +13,11 @@ from scipy.ndimage import gaussian_filter
 from hydronb.data.synthetic.weather import autoregressive, season, stream
 
 ARRIVALS = 0.9
-"""Storms that arrive a day, mean of the year."""
+"""Storms that arrive per day, mean of the year."""
 LAPSE = 5.5
-"""degC a km."""
+"""degC per km of height."""
 BY_LATITUDE = 0.6
-"""degC a degree."""
+"""degC per degree of latitude."""
 SEASON = 10.0
 """Amplitude of the temperature's season, degC."""
 ROUGHNESS = 0.5
@@ -27,26 +25,9 @@ ROUGHNESS = 0.5
 DRIZZLE = 0.4
 """Precipitation that evaporates as it falls, mm/d."""
 HEAVIEST = 150.0
-"""About the most that falls on a cell, mm/d; heavier showers are damped towards it."""
+"""About the most that falls on a cell, mm/d; heavier showers are damped to it."""
 UPHILL = 0.25
 """Gain of the logarithm of precipitation for each standard deviation of height."""
-
-
-class Storms(NamedTuple):
-    """Arrays over storms. Lengths in cells, directions in rows and columns."""
-
-    first_day: np.ndarray
-    days: np.ndarray
-    row: np.ndarray
-    col: np.ndarray
-    drift_row: np.ndarray
-    """Cells a day."""
-    drift_col: np.ndarray
-    long: np.ndarray
-    """Standard deviation along the longer axis."""
-    short: np.ndarray
-    angle: np.ndarray
-    peak: np.ndarray
 
 
 def precipitation(
@@ -70,11 +51,9 @@ def precipitation(
     seed
         Any integer from 0.
     """
-    prcp = _storm_field(
-        _storms(elevation.shape, time, seasonality, seed), elevation.shape, len(time)
-    )
+    prcp = _storm_field(elevation.shape, time, seasonality, seed)
     rng = stream(seed, 0, 30)
-    for day in prcp:  # a draw a day: the same days whatever comes after
+    for day in prcp:  # one draw per day: the same days whatever follows
         rough = gaussian_filter(rng.standard_normal(day.shape), 1.0, mode="wrap") * np.sqrt(
             4 * np.pi
         )
@@ -88,43 +67,41 @@ def precipitation(
     return np.round(prcp, 2)
 
 
-def _storms(
+def _storm_field(
     shape: tuple[int, int], time: pd.DatetimeIndex, seasonality: float | int, seed: int
-) -> Storms:
-    n_a_day = stream(seed, 0, 31).poisson(ARRIVALS * (1 + seasonality * season(time)))
-    n = int(n_a_day.sum())
-    reach = max(shape)
+) -> np.ndarray:
+    """Sum of all storms' ellipses, smeared along a day's movement; float32 `(time, row, col)`.
+
+    Lengths are in cells, directions in rows and columns, movements in cells per day."""
+    field = np.zeros((len(time), *shape), dtype=np.float32)
+    rows, cols = (np.arange(n) + 0.5 for n in shape)
+    per_day = stream(seed, 0, 31).poisson(ARRIVALS * (1 + seasonality * season(time)))
+    n, reach = int(per_day.sum()), max(shape)
     rng = iter(stream(seed, 0, process) for process in range(32, 50))
     heading = next(rng).normal(0, 0.6, n)  # 0 is eastwards
     speed = reach * next(rng).uniform(0.1, 0.6, n)
-    long = np.maximum(reach * next(rng).uniform(0.06, 0.25, n), 0.8)
-    return Storms(
-        first_day=np.repeat(np.arange(len(time)), n_a_day),
-        days=next(rng).integers(1, 4, n),
-        row=next(rng).uniform(-0.15, 1.15, n) * shape[0],
-        col=next(rng).uniform(-0.40, 1.0, n) * shape[1],
-        drift_row=-speed * np.sin(heading),
-        drift_col=speed * np.cos(heading),
-        long=long,
-        short=np.maximum(long * next(rng).uniform(0.3, 1.0, n), 0.6),
-        angle=next(rng).uniform(0, np.pi, n),
-        peak=next(rng).gamma(1.2, 1.0, n),
+    longer = np.maximum(reach * next(rng).uniform(0.06, 0.25, n), 0.8)
+    storms = zip(
+        np.repeat(np.arange(len(time)), per_day),
+        next(rng).integers(1, 4, n),
+        next(rng).uniform(-0.15, 1.15, n) * shape[0],
+        next(rng).uniform(-0.40, 1.0, n) * shape[1],
+        -speed * np.sin(heading),
+        speed * np.cos(heading),
+        longer,
+        np.maximum(longer * next(rng).uniform(0.3, 1.0, n), 0.6),
+        next(rng).uniform(0, np.pi, n),
+        next(rng).gamma(1.2, 1.0, n),
+        strict=True,
     )
-
-
-def _storm_field(storms: Storms, shape: tuple[int, int], n_days: int) -> np.ndarray:
-    """Sum of all storms' ellipses, smeared along a day's drift; float32 `(time, row, col)`."""
-    field = np.zeros((n_days, *shape), dtype=np.float32)
-    rows, cols = (np.arange(n) + 0.5 for n in shape)
-    for first, days, row, col, drift_row, drift_col, long, short, angle, peak in zip(
-        *storms, strict=True
-    ):
+    # long and short: standard deviations along the axes
+    for first, days, row, col, drift_row, drift_col, long, short, angle, peak in storms:
         cosine, sine = np.cos(angle), np.sin(angle)
         a = (long * sine) ** 2 + (short * cosine) ** 2 + drift_row**2 / 12
         b = (long**2 - short**2) * sine * cosine + drift_row * drift_col / 12
         c = (long * cosine) ** 2 + (short * sine) ** 2 + drift_col**2 / 12
         area = a * c - b * b
-        for age in range(min(days, n_days - first)):
+        for age in range(min(days, len(time) - first)):
             r = (rows - row - drift_row * (age + 0.5))[:, None]
             k = (cols - col - drift_col * (age + 0.5))[None, :]
             strength = peak * long * short / np.sqrt(area) * np.sin(np.pi * (age + 0.5) / days)

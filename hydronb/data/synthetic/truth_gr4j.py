@@ -1,23 +1,24 @@
-"""The other hidden model: GR4J behind a degree-day snow routine in elevation bands, plain NumPy.
+"""The other hidden model: GR4J after a degree-day snow routine in elevation bands, in plain NumPy.
 
 GR4J after Perrin et al. (2003), doi 10.1016/S0022-1694(03)00225-7; equation numbers are the
-paper's. A structure other than HBV's, so that families of models are not compared on one that
-favours a member.
+paper's. Its structure differs from HBV's, so that models are not only compared on a truth that
+favours one of them.
 """
 
 import numpy as np
 
+from hydronb.data.hbv_parameters import PARAMETERS, Parameter
 from hydronb.data.synthetic.truth_hbv import convolve
 
 BOUNDS = {
-    "X1": (50.0, 1500.0),
-    "X2": (-5.0, 3.0),
-    "X3": (10.0, 500.0),
-    "X4": (1.0, 6.0),
-    "TT": (-2.5, 2.5),
-    "CFMAX": (0.5, 10.0),
+    "X1": Parameter(50.0, 1500.0, "mm"),
+    "X2": Parameter(-5.0, 3.0, "mm/d"),
+    "X3": Parameter(10.0, 500.0, "mm"),
+    "X4": Parameter(1.0, 6.0, "d"),
+    "TT": PARAMETERS["TT"],
+    "CFMAX": PARAMETERS["CFMAX"],
 }
-UNITS = {"X1": "mm", "X2": "mm/d", "X3": "mm", "X4": "d", "TT": "degC", "CFMAX": "mm/degC/d"}
+"""Low, high and unit of each parameter; the snow routine's are HBV's."""
 
 
 def simulate(
@@ -78,8 +79,8 @@ def _snow(
 def _production(
     water: np.ndarray, pet: np.ndarray, x1: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Interception, production store and percolation: the store, ET, and the water that goes on to
-    the rivers."""
+    """Interception, production store and percolation: the store, evapotranspiration, and the water
+    to be routed."""
     net_rain = np.maximum(water - pet, 0.0)  # Eq. 1
     net_pet = np.maximum(pet - water, 0.0)  # Eq. 2
     wetting = np.tanh(np.minimum(net_rain / x1[:, None], 13.0))
@@ -105,7 +106,7 @@ def _production(
 def _routing(
     slow: np.ndarray, fast: np.ndarray, x2: np.ndarray, x3: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Routing store, the fast path beside it, and what both really exchange with the groundwater
+    """Routing store, the fast path beside it, and what both actually exchange with the groundwater
     outside."""
     store, streamflow, exchange = (np.empty(slow.shape[::-1]) for _ in range(3))
     r = np.zeros_like(x3)

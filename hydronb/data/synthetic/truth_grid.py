@@ -9,12 +9,10 @@ from scipy.stats import gamma
 from hydronb.data.synthetic import truth_hbv
 
 SPREAD = 4.0
-"""Shape of the gamma distribution of travel times; the larger, the less a wave flattens on its
-way."""
+"""Shape of the gamma distribution of travel times; the larger, the less a flood wave flattens."""
 ROUTING_DAYS = 24
-CELL_FLUXES = {"et": "mm/d", "snow": "mm", "soil_moisture": "mm", "groundwater": "mm"}
-"""What is known of each cell, and its units; storages at the day's end, snow with its melt
-water."""
+CELL_SERIES = ("et", "snow", "soil_moisture", "groundwater")
+"""What is kept of each cell: mm/d, and mm at the day's end; snow includes its melt water."""
 
 
 def travel_time(
@@ -31,18 +29,18 @@ def travel_time(
     cell_km
         Height and width of a cell.
     longest
-        Days from the most distant cell; with it goes the speed, the same everywhere.
+        Days from the most distant cell; it sets the speed, which is the same everywhere.
     """
     cells = np.argwhere(inside)
     number = np.full(inside.shape, -1)
     number[inside] = np.arange(len(cells))
     start, end, km = [], [], []
     for d_row, d_col in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        there = cells + (d_row, d_col)
-        ok = ((there >= 0) & (there < inside.shape)).all(axis=1)
-        ok[ok] = inside[tuple(there[ok].T)]
+        others = cells + (d_row, d_col)
+        ok = ((others >= 0) & (others < inside.shape)).all(axis=1)
+        ok[ok] = inside[tuple(others[ok].T)]
         start.append(number[tuple(cells[ok].T)])
-        end.append(number[tuple(there[ok].T)])
+        end.append(number[tuple(others[ok].T)])
         km.append(np.full(ok.sum(), np.hypot(d_row * cell_km[0], d_col * cell_km[1])))
     graph = csr_array(
         (np.concatenate(km), (np.concatenate(start), np.concatenate(end))), shape=(len(cells),) * 2
@@ -77,7 +75,7 @@ def simulate(
     prcp, tmean, pet
         mm/d, degC, mm/d; `(time, cell)`.
     parameters
-        The names of `truth_hbv.BOUNDS` but `ROUTE_A` and `ROUTE_B`, `(cell)`.
+        The names of `truth_hbv.BOUNDS` except `ROUTE_A` and `ROUTE_B`, `(cell)`.
     weights
         Share of each cell in the basin's area, `(cell)`, summing to 1.
     days
@@ -88,16 +86,16 @@ def simulate(
     Returns
     -------
     basin, cells
-        Series by name. `basin`, `(time)`, float64: `streamflow`, `et`, `CELL_FLUXES`' storages, and
+        Series by name. `basin`, `(time)`, float64: `streamflow`, `et`, `CELL_SERIES`' storages, and
         `storage` (all of them and the water on its way), whose change is `P - ET - Q` to rounding.
-        `cells`, float32 `(time, cell)`: `CELL_FLUXES`.
+        `cells`, float32 `(time, cell)`: `CELL_SERIES`.
     """
     lags = unit_hydrographs(days)
     n_days = len(prcp)
     outflow, released = np.zeros(n_days + ROUTING_DAYS), np.zeros(n_days)
-    basin = {name: np.empty(n_days) for name in CELL_FLUXES}
-    by_cell = {name: np.empty(prcp.shape, dtype=np.float32) for name in CELL_FLUXES if cells}
-    stores = truth_hbv.empty_stores(prcp.shape[1:])
+    basin = {name: np.empty(n_days) for name in CELL_SERIES}
+    by_cell = {name: np.empty(prcp.shape, dtype=np.float32) for name in CELL_SERIES if cells}
+    stores = tuple(np.zeros((5, prcp.shape[1])))
     for day in range(n_days):
         forcing = (series[day].astype(np.float64) for series in (prcp, tmean, pet))
         stores, (quick, slow, et) = truth_hbv.step(stores, *forcing, parameters)
@@ -106,7 +104,7 @@ def simulate(
         outflow[day : day + ROUTING_DAYS] += release @ lags
         released[day] = release.sum()
         for name, value in zip(
-            CELL_FLUXES, (et, snowpack + meltwater, soil, upper + lower), strict=True
+            CELL_SERIES, (et, snowpack + meltwater, soil, upper + lower), strict=True
         ):
             basin[name][day] = weights @ value
             if cells:

@@ -1,50 +1,19 @@
-"""The hidden HBV behind the synthetic catchments: plain NumPy, written from the equations, loop
-over days.
+"""The hidden HBV behind the synthetic catchments, in plain NumPy, written from the equations as a
+loop over days.
 
-It shares no code with the model under test (`hydronb.models.hbv`), so that it can also guard it.
-Structure and order within the day are those of Feng et al. (2022), doi 10.1029/2022WR032404, with
-two departures: no store starts or is floored at a small number, so that no water is made, and a
-catchment's elements have their own parameters without a network behind them."""
+It shares no code with the model under test (`hydronb.models.hbv`), so that it can also check it;
+only the table of names, bounds and units is the same. Structure and order within the day are those
+of Feng et al. (2022), doi 10.1029/2022WR032404, with two departures: no store starts or is floored
+at a small number, so that no water is created, and a catchment's elements have their own parameters
+without a network behind them."""
 
 import numpy as np
 
-BOUNDS = {
-    "BETA": (1.0, 6.0),
-    "FC": (50.0, 1000.0),
-    "K0": (0.05, 0.9),
-    "K1": (0.01, 0.5),
-    "K2": (0.001, 0.2),
-    "LP": (0.2, 1.0),
-    "PERC": (0.0, 10.0),
-    "UZL": (0.0, 100.0),
-    "TT": (-2.5, 2.5),
-    "CFMAX": (0.5, 10.0),
-    "CFR": (0.0, 0.1),
-    "CWH": (0.0, 0.2),
-    "BETAET": (0.3, 5.0),
-    "ROUTE_A": (0.0, 2.9),
-    "ROUTE_B": (0.0, 6.5),
-}
-"""Low and high of each parameter (Feng et al. 2022); the truth stays within them, as the model
-under test must."""
+from hydronb.data.hbv_parameters import PARAMETERS, ROUTING
 
-UNITS = {
-    "BETA": "1",
-    "FC": "mm",
-    "K0": "1/d",
-    "K1": "1/d",
-    "K2": "1/d",
-    "LP": "1",
-    "PERC": "mm/d",
-    "UZL": "mm",
-    "TT": "degC",
-    "CFMAX": "mm/degC/d",
-    "CFR": "1",
-    "CWH": "1",
-    "BETAET": "1",
-    "ROUTE_A": "1",
-    "ROUTE_B": "d",
-}
+BOUNDS = PARAMETERS | {"ROUTE_A": ROUTING["routing_a"], "ROUTE_B": ROUTING["routing_b"]}
+"""Low, high and unit of each parameter; the truth stays within the bounds of the model under
+test."""
 
 ROUTING_DAYS = 15
 
@@ -63,7 +32,8 @@ def simulate(
     prcp, tmean, pet
         mm/d, degC, mm/d; shape (basin, time), float64.
     parameters
-        The names of `BOUNDS`, shape (basin, element), but `ROUTE_A` and `ROUTE_B` of shape (basin).
+        The names of `BOUNDS`, shape (basin, element), except `ROUTE_A` and `ROUTE_B`, shape
+        (basin).
     season
         Factors on `BETA` and `BETAET`, shape (basin, time); the products are kept within `BOUNDS`.
 
@@ -76,32 +46,26 @@ def simulate(
         means over the elements. `P - ET - Q` is the change of `storage` to rounding.
     """
     p = parameters
-    beta = season["BETA"].T[:, :, None]
-    gamma = season["BETAET"].T[:, :, None]
     forcing = zip(
-        prcp.T[:, :, None], tmean.T[:, :, None], pet.T[:, :, None], beta, gamma, strict=True
+        *(series.T[:, :, None] for series in (prcp, tmean, pet)),
+        *(season[name].T[:, :, None] for name in ("BETA", "BETAET")),
+        strict=True,
     )
-    stores = empty_stores(p["FC"].shape)
+    stores = tuple(np.zeros((5, *p["FC"].shape)))
     names = ("quick", "baseflow", "et", "snow", "soil_moisture", "groundwater")
     out = {name: np.empty(prcp.shape[::-1]) for name in names}
     for day, (rain_or_snow, t, potential, beta_factor, gamma_factor) in enumerate(forcing):
         today = p | {
-            "BETA": _within("BETA", p["BETA"] * beta_factor),
-            "BETAET": _within("BETAET", p["BETAET"] * gamma_factor),
+            "BETA": np.clip(p["BETA"] * beta_factor, *BOUNDS["BETA"][:2]),
+            "BETAET": np.clip(p["BETAET"] * gamma_factor, *BOUNDS["BETAET"][:2]),
         }
         stores, (quick, slow, et) = step(stores, rain_or_snow, t, potential, today)
         snowpack, meltwater, soil, upper, lower = stores
-        snow = snowpack + meltwater
-        values = (quick, slow, et, snow, soil, upper + lower)
+        values = (quick, slow, et, snowpack + meltwater, soil, upper + lower)
         for name, value in zip(names, values, strict=True):
             out[name][day] = value.mean(axis=1)
     out = {name: np.ascontiguousarray(value.T) for name, value in out.items()}
     return _routed(out, unit_hydrograph(p["ROUTE_A"], p["ROUTE_B"]))
-
-
-def empty_stores(shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
-    """Snowpack, its melt water, soil moisture, upper and lower zone, mm."""
-    return tuple(np.zeros(shape) for _ in range(5))
 
 
 def step(
@@ -111,66 +75,47 @@ def step(
     pet: np.ndarray,
     p: dict[str, np.ndarray],
 ) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """One day: the stores at its end, and quick flow, baseflow and evapotranspiration, mm/d, not
-    yet routed."""
+    """One day: the stores at its end (snowpack, melt water in it, soil moisture, upper and lower
+    zone, mm), and quick flow, baseflow and evapotranspiration, mm/d, not yet routed. Numbers are
+    the steps of Feng et al. (2022)."""
     snowpack, meltwater, soil, upper, lower = stores
-    snowpack, meltwater, water = _snow(snowpack, meltwater, prcp, tmean, p)
-    soil, recharge, et = _soil(soil, water, pet, p["BETA"], p["BETAET"], p)
-    upper, lower, quick, slow = _response(upper, lower, recharge, p)
-    return (snowpack, meltwater, soil, upper, lower), (quick, slow, et)
-
-
-def _snow(
-    snowpack: np.ndarray,
-    meltwater: np.ndarray,
-    prcp: np.ndarray,
-    t: np.ndarray,
-    p: dict[str, np.ndarray],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Steps 1 to 4: snowfall, melt, refreezing, and the water that the pack cannot hold."""
-    above = t - p["TT"]
+    above = tmean - p["TT"]
+    # (1) rain or snow
     rain = np.where(above >= 0, prcp, 0.0)
     snowpack = snowpack + (prcp - rain)
+    # (2) melt
     melt = np.minimum(np.maximum(p["CFMAX"] * above, 0.0), snowpack)
-    snowpack = snowpack - melt
-    meltwater = meltwater + melt
+    snowpack, meltwater = snowpack - melt, meltwater + melt
+    # (3) refreezing
     refreeze = np.minimum(np.maximum(-p["CFR"] * p["CFMAX"] * above, 0.0), meltwater)
-    snowpack = snowpack + refreeze
-    meltwater = meltwater - refreeze
+    snowpack, meltwater = snowpack + refreeze, meltwater - refreeze
+    # (4) water that the pack cannot hold
     released = np.maximum(meltwater - p["CWH"] * snowpack, 0.0)
-    return snowpack, meltwater - released, rain + released
+    meltwater, water = meltwater - released, rain + released
 
-
-def _soil(
-    soil: np.ndarray,
-    water: np.ndarray,
-    pet: np.ndarray,
-    beta: np.ndarray,
-    gamma: np.ndarray,
-    p: dict[str, np.ndarray],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Steps 5 to 7: recharge, overflow of the full soil, evapotranspiration."""
-    recharge = water * np.minimum((soil / p["FC"]) ** beta, 1.0)
+    # (5) recharge
+    recharge = water * np.minimum((soil / p["FC"]) ** p["BETA"], 1.0)
     soil = soil + (water - recharge)
+    # (6) overflow of the full soil
     overflow = np.maximum(soil - p["FC"], 0.0)
     soil = soil - overflow
-    et = np.minimum(soil, pet * np.minimum((soil / (p["LP"] * p["FC"])) ** gamma, 1.0))
-    return soil - et, recharge + overflow, et
+    # (7) evapotranspiration
+    dryness = np.minimum((soil / (p["LP"] * p["FC"])) ** p["BETAET"], 1.0)
+    et = np.minimum(soil, pet * dryness)
+    soil = soil - et
 
-
-def _response(
-    upper: np.ndarray, lower: np.ndarray, recharge: np.ndarray, p: dict[str, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Steps 8 to 10: percolation, quick flow above the threshold, interflow, baseflow."""
-    upper = upper + recharge
+    upper = upper + (recharge + overflow)
+    # (8) percolation
     percolation = np.minimum(upper, p["PERC"])
-    upper = upper - percolation
+    upper, lower = upper - percolation, lower + percolation
+    # (9) quick flow above the threshold, interflow
     surface = p["K0"] * np.maximum(upper - p["UZL"], 0.0)
     upper = upper - surface
     interflow = p["K1"] * upper
-    lower = lower + percolation
+    # (10) baseflow
     baseflow = p["K2"] * lower
-    return upper - interflow, lower - baseflow, surface + interflow, baseflow
+    stores = (snowpack, meltwater, soil, upper - interflow, lower - baseflow)
+    return stores, (surface + interflow, baseflow, et)
 
 
 def unit_hydrograph(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -196,7 +141,3 @@ def _routed(out: dict[str, np.ndarray], weights: np.ndarray) -> dict[str, np.nda
     baseflow = convolve(out.pop("baseflow"), weights)
     storage = out["snow"] + out["soil_moisture"] + out["groundwater"] + on_its_way
     return out | {"streamflow": streamflow, "baseflow": baseflow, "storage": storage}
-
-
-def _within(name: str, values: np.ndarray) -> np.ndarray:
-    return np.clip(values, *BOUNDS[name])

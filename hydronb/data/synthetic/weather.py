@@ -1,19 +1,20 @@
-"""Daily weather that never was: seasons, spells of wet days, and temperature and light that go with
+"""Synthetic daily weather: seasons, spells of wet days, and temperature and radiation that go with
 them.
 
-Wet and dry days are a two-state Markov chain whose chances follow the season, amounts are gamma
-distributed, years differ; temperature is a season plus a first-order autoregression, lower on wet
-summer days; the daily range, and with it radiation and vapour pressure, follow the wetness
+Wet and dry days are a two-state Markov chain whose probabilities follow the season, amounts are
+gamma distributed, years differ; temperature is a season plus a first-order autoregression, lower on
+wet summer days; the daily range, and with it radiation and vapour pressure, follow the wetness
 (Richardson 1981, doi 10.1029/WR017i001p00182, in outline). Every catchment and every process draws
-from a stream of its own, so that a catchment's weather depends neither on how many catchments there
-are nor, for the years they share, on how many years."""
+from a random stream of its own, so that a catchment's weather depends neither on the number of
+catchments nor, in the years they share, on the number of years."""
 
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hydronb.data.climate import water_year
 from hydronb.data.pet import (
     day_length,
     extraterrestrial_radiation,
@@ -24,30 +25,33 @@ WARMEST = 205
 """Day of the year of the temperature's peak, 24 July."""
 
 
-class Climate(NamedTuple):
-    """What the weather of each catchment is drawn from; arrays of shape (basin)."""
+Climate = namedtuple(
+    "Climate",
+    "p_mean p_seasonality wet_share persistence amount_shape year_spread t_mean t_amplitude t_range"
+    " dew_deficit",
+)
+"""Parameters of the weather of each catchment, arrays of shape (basin):
 
-    p_mean: np.ndarray
-    """Mean precipitation, mm/d."""
-    p_seasonality: np.ndarray
-    """Amplitude of the mean precipitation over its mean, positive with its peak in summer."""
-    wet_share: np.ndarray
-    """Share of wet days."""
-    persistence: np.ndarray
-    """Correlation of wet days with the day before."""
-    amount_shape: np.ndarray
-    """Shape of the gamma distribution of amounts; the smaller, the more of the rain falls in few
-    storms."""
-    year_spread: np.ndarray
-    """Standard deviation of the logarithm of a year's wetness."""
-    t_mean: np.ndarray
-    """Mean temperature, degC."""
-    t_amplitude: np.ndarray
-    """Amplitude of its season, degC."""
-    t_range: np.ndarray
-    """Mean difference of a day's highest and lowest temperature, degC."""
-    dew_deficit: np.ndarray
-    """Mean of tmin less dew point, degC."""
+p_mean
+    Mean precipitation, mm/d.
+p_seasonality
+    Amplitude of the season of precipitation over its mean; positive if the peak is in summer.
+wet_share
+    Share of wet days.
+persistence
+    Correlation of wet days with the day before.
+amount_shape
+    Shape of the gamma distribution of amounts; with a smaller one, more of the rain falls in few
+    storms.
+year_spread
+    Standard deviation of the logarithm of a year's wetness.
+t_mean, t_amplitude
+    Mean temperature and the amplitude of its season, degC.
+t_range
+    Mean difference between a day's highest and lowest temperature, degC.
+dew_deficit
+    Mean of tmin minus dew point, degC.
+"""
 
 
 def stream(seed: int, basin: int, process: int) -> np.random.Generator:
@@ -110,18 +114,19 @@ def weather(
 
 
 def _wet_chance(climate: Climate, time: pd.DatetimeIndex) -> np.ndarray:
-    """Chance of a wet day, (basin, time): half of the rain's season lies in how often it rains."""
+    """Probability of a wet day, (basin, time): half of the season of precipitation is in how often
+    it rains."""
     share = climate.wet_share[:, None] * (1 + 0.5 * climate.p_seasonality[:, None] * season(time))
     return np.clip(share, 0.02, 0.9)
 
 
 def _wet_days(climate: Climate, time: pd.DatetimeIndex, seed: int) -> np.ndarray:
     chance = _wet_chance(climate, time).T
-    luck = np.stack([stream(seed, b, 1).random(len(time)) for b in range(len(climate.p_mean))]).T
-    wet = np.empty(luck.shape, dtype=bool)
-    before = luck[0] < chance[0]
+    draws = np.stack([stream(seed, b, 1).random(len(time)) for b in range(len(climate.p_mean))]).T
+    wet = np.empty(draws.shape, dtype=bool)
+    before = draws[0] < chance[0]
     for day in range(len(time)):
-        before = luck[day] < chance[day] + climate.persistence * (before - chance[day])
+        before = draws[day] < chance[day] + climate.persistence * (before - chance[day])
         wet[day] = before
     return wet.T
 
@@ -130,7 +135,7 @@ def _amounts(climate: Climate, wet: np.ndarray, time: pd.DatetimeIndex, seed: in
     mean = climate.p_mean[:, None] * np.maximum(
         1 + climate.p_seasonality[:, None] * season(time), 0.03
     )
-    year = (time.year + (time.month >= 10)).to_numpy()
+    year = water_year(xr.DataArray(time, dims="time")).to_numpy()
     year = year - year[0]
     spread = climate.year_spread[:, None]
     year_factor = np.exp(spread * normals(seed, len(wet), 2, int(year[-1]) + 1) - spread**2 / 2)
@@ -155,7 +160,7 @@ def _past_midnight(amounts: np.ndarray, seed: int) -> np.ndarray:
 def _temperatures(
     climate: Climate, wet: np.ndarray, time: pd.DatetimeIndex, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """tmin and tmax, (basin, time); weather moves the mean more in winter, rain cools it in
+    """tmin and tmax, (basin, time); the mean varies more in winter, and rain lowers it in
     summer."""
     cosine = season(time)
     swing = (0.25 * climate.t_amplitude[:, None] + 1) * (1 - 0.35 * cosine)
@@ -175,7 +180,7 @@ def _temperatures(
 def _light(
     tmin: np.ndarray, tmax: np.ndarray, wet: np.ndarray, lat: np.ndarray, time: pd.DatetimeIndex
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Radiation from the day's range of temperature (FAO-56, Eq. 50), less on wet days, and the
+    """Radiation from the day's range of temperature (FAO-56, Eq. 50), lower on wet days, and the
     length of day."""
     where = xr.DataArray(lat, dims="basin")
     dayl = day_length(where, time).to_numpy()

@@ -1,12 +1,13 @@
 """All days of HBV in one compiled core with a hand-derived adjoint: the same equations as
 `hydronb.models.hbv.step`.
 
-A lane is one component of one basin. A thread takes its basins' lanes in blocks of `LANES`, so few
-that what a day needs stays in the fastest cache, and goes through the days with lanes innermost, so
-that they fill the processor's vectors. One flat array holds a block's parameters, forcing, stores,
-fluxes and their adjoints, a row each: so the compiler sees that rows do not overlap. Forward keeps
-the stores every `STRETCH` days; backward computes the days again from them and applies the chain
-rule to their equations in reverse, half the gradient each way where min or max meet a tie.
+A lane is one component of one basin. A thread processes the lanes of its basins in blocks of
+`LANES`, few enough that the data of a day stay in the fastest cache. Within a day it loops over the
+lanes, so that they fill the processor's vectors. One flat array holds the parameters, forcing,
+stores, fluxes and adjoints of a block, one row each, so that the compiler sees that rows do not
+overlap. The forward pass keeps the stores of every `STRETCH`-th day. The backward pass computes the
+days between again and applies the chain rule to the equations in reverse; where the arguments of a
+minimum or maximum are equal, each receives half of the gradient.
 """
 
 import math
@@ -27,7 +28,7 @@ from torch.autograd.function import once_differentiable
 LANES = 128
 """Lanes of a block."""
 WIDTH = 16
-"""Lanes that are copied at once where the number of components is a multiple of it."""
+"""Lanes that are copied at once where the number of components is a multiple of this."""
 (
     BETA,
     FC,
@@ -63,51 +64,51 @@ WIDTH = 16
     Q2,
 ) = (LANES * row for row in range(32))
 ADJOINT, GRADIENT = 16 * LANES, 48 * LANES
-"""How far the adjoint of a store or flux is from it; where the gradients of the parameters
-begin."""
+"""Distance from a store or flux to its adjoint; start of the gradients of the parameters."""
 PACK, WET, WATER, WETTED, RATIO, LOG_RATIO, SHARE, DRYNESS, LOG_DRYNESS, STRESS, NEWS = (
     LANES * row for row in range(61, 72)
 )
 ROWS = 72
-"""In between: snow pack, its water before any leaves it, what comes to the soil, soil moisture with
-what stays of it, and the powers of Equations 5 and 7 with their bases and the bases' logarithms."""
+"""Intermediate values of a day: snowpack, its water before any leaves it, inflow to the soil, soil
+moisture with the part of it that stays, and the powers of Equations 5 and 7 with their bases and
+the logarithms of these."""
 
 N_PARAMETERS, N_STORES = 13, 5
 FLOOR = 1e-5
 TINY = 1e-30
-"""Ratios below count as this, so that their logarithm is finite."""
+"""Smaller ratios count as this, so that their logarithm is finite."""
 LN2 = math.log(2)
 # @no_type_check keeps jaxtyping's wrappers off what numba compiles
 
 STRETCH = 16
-"""Days of which backward computes the stores again, from those that forward has kept: less to write
-than all."""
+"""The forward pass keeps the stores of every so many days; the backward pass computes the others
+again, which takes less time than to write them."""
 WORTH_A_THREAD = 2**17
-"""Lanes times days."""
+"""Lanes times days that repay another thread."""
 
 options = {"error_model": "numpy"}
 inline = options | {"forceinline": True}
 fast = inline | {"fastmath": {"contract"}}
-"""Fused multiply-adds are for logarithm and power only: elsewhere they would break ties that the
-plain step keeps."""
+"""Fused multiply-adds only in logarithm and power: elsewhere they would break ties that `step`
+keeps."""
 
 _FORMATS = {
     types.float32: (np.float32, np.int32, 23, 0x3F3504F3, 5, 8),
     types.float64: (np.float64, np.int64, 52, 0x3FE6A09E667F3BCD, 11, 14),
 }
-"""Type, integer of its size, bits of the mantissa, sqrt(1/2) as that integer, terms of the two
-series."""
+"""Type, integer of its size, bits of the mantissa, sqrt(1/2) as that integer, number of terms of
+the two series."""
 
 
 @no_type_check
 def _log2(x):
-    """Binary logarithm of a positive, normal number, to rounding, in operations that have vector
-    forms."""
+    """Binary logarithm of a positive, normal number, exact to rounding, in operations that the
+    compiler can vectorise."""
 
 
 @no_type_check
 def _exp2(x):
-    """2 ** x for x <= 0, to rounding."""
+    """2 ** x for x <= 0, exact to rounding."""
 
 
 @overload(_log2, jit_options=fast)
@@ -152,15 +153,15 @@ def _exp2_of(x):
 @njit(**inline)
 @no_type_check
 def _share(difference, real):
-    """Of the gradient of max(difference, 0), what goes to the difference."""
+    """The derivative of max(difference, 0) by the difference, 1/2 at 0."""
     return real(1) if difference > real(0) else (real(0.5) if difference == real(0) else real(0))
 
 
 @njit(**inline)
 @no_type_check
 def _power(w, base, exponent, log, power, real):
-    """(min(base, 1)) ** exponent. A loop of its own, as is each part of a day, so that several
-    turns of it overlap."""
+    """(min(base, 1)) ** exponent. Like each part of a day it is a loop of its own, so that several
+    iterations overlap."""
     for i in range(LANES):
         log_base = _log2(min(max(w[base + i], real(TINY)), real(1)))
         w[log + i] = log_base
@@ -170,7 +171,7 @@ def _power(w, base, exponent, log, power, real):
 @njit(**inline)
 @no_type_check
 def _until_demand(w, plain, real):
-    """Equations 1 to 7 as far as the stress that PET meets; the stores stay as they were."""
+    """Equations 1 to 7 up to the stress on PET; the stores are not changed."""
     zero, one, floor = real(0), real(1), real(FLOOR)
     for i in range(LANES):
         w[RATIO + i] = w[SM + i] / w[FC + i]
@@ -202,7 +203,7 @@ def _until_demand(w, plain, real):
 @njit(**inline)
 @no_type_check
 def _day(w, plain, real):
-    """Stores and fluxes at the day's end."""
+    """Stores and fluxes at the end of the day."""
     _until_demand(w, plain, real)
     for i in range(LANES):
         full = min(w[WETTED + i], w[FC + i])
@@ -229,8 +230,8 @@ def _day(w, plain, real):
 @njit(**inline)
 @no_type_check
 def _day_back(w, plain, real):
-    """The adjoints of the stores before the day from those after it and of the fluxes; adds to the
-    gradients."""
+    """The adjoints of the stores before the day, from those after it and those of the fluxes; adds
+    to the gradients."""
     zero, one, floor = real(0), real(1), real(FLOOR)
     _until_demand(w, plain, real)
     for i in range(LANES):
@@ -280,7 +281,7 @@ def _day_back(w, plain, real):
         w[GRADIENT + BETA + i] += d_power * w[LOG_RATIO + i] * real(LN2)
         d_wet = d_power * w[BETA + i] * _share(one - w[RATIO + i], real)
         w[GRADIENT + FC + i] -= d_over + (d_dry + d_wet) / w[FC + i]
-        # of the power, at 0
+        # of the power at 0
         slope = one if w[SM + i] > zero else (one if w[BETA + i] <= one else zero)
         w[ADJOINT + SM + i] = d_soil + slope * d_wet / (max(w[RATIO + i], real(TINY)) * w[FC + i])
         w[NEWS + i] = d_soil + d_recharge * w[SHARE + i]
@@ -312,7 +313,7 @@ def _day_back(w, plain, real):
 @njit(**inline)
 @no_type_check
 def _spread(w, row, series, day, basin, basins, n):
-    """A day of (basin, time) to all components' lanes."""
+    """A day of (basin, time) to the lanes of all components."""
     for b in range(basins):
         value = series[basin + b, day]
         if n % WIDTH:
@@ -326,32 +327,33 @@ def _spread(w, row, series, day, basin, basins, n):
 
 @njit(**inline)
 @no_type_check
-def _load(w, row, flat, at, stride, basins, n):
-    """Components that lie side by side in `flat`, basins `stride` apart, into a row."""
-    for b in range(basins):
-        source, lane = at + b * stride, row + b * n
-        if n % WIDTH:
-            for i in range(n):
-                w[lane + i] = flat[source + i]
-        else:
-            for chunk in range(0, n, WIDTH):
-                for i in range(WIDTH):
-                    w[lane + chunk + i] = flat[source + chunk + i]
+def _copy(target, at, source, start, n):
+    if n % WIDTH:
+        for i in range(n):
+            target[at + i] = source[start + i]
+    else:
+        for chunk in range(0, n, WIDTH):
+            for i in range(WIDTH):
+                target[at + chunk + i] = source[start + chunk + i]
 
 
 @njit(**inline)
 @no_type_check
-def _store(w, row, flat, at, stride, basins, n):
-    """A row into where `_load` would find it."""
-    for b in range(basins):
-        target, lane = at + b * stride, row + b * n
-        if n % WIDTH:
-            for i in range(n):
-                flat[target + i] = w[lane + i]
-        else:
-            for chunk in range(0, n, WIDTH):
-                for i in range(WIDTH):
-                    flat[target + chunk + i] = w[lane + chunk + i]
+def _load(w, row, rows, flat, start, between, stride, basins, n):
+    """Components that are adjacent in `flat`, with basins `stride` apart, into a row; several rows
+    are `between` apart."""
+    for k in range(rows):
+        for b in range(basins):
+            _copy(w, row + k * LANES + b * n, flat, start + k * between + b * stride, n)
+
+
+@njit(**inline)
+@no_type_check
+def _store(w, row, rows, flat, start, between, stride, basins, n):
+    """Rows to where `_load` reads them."""
+    for k in range(rows):
+        for b in range(basins):
+            _copy(flat, start + k * between + b * stride, w, row + k * LANES + b * n, n)
 
 
 @njit(**inline, fastmath={"contract", "reassoc"})
@@ -374,8 +376,8 @@ def _add_mean(w, row, out, day, basin, basins, n, weight):
 @no_type_check
 def _load_parameters(w, parameters, which, strides, day, basin, basins, component, n):
     for k in which:
-        at = basin * strides[k, 0] + day * strides[k, 1] + component
-        _load(w, k * LANES, parameters[k], at, strides[k, 0], basins, n)
+        start = basin * strides[k, 0] + day * strides[k, 1] + component
+        _load(w, k * LANES, 1, parameters[k], start, 0, strides[k, 0], basins, n)
 
 
 @njit(**inline)
@@ -395,7 +397,7 @@ def _forward(
     parameters,
     strides,
     state,
-    wanted,
+    outputs,
     out,
     each,
     end,
@@ -403,12 +405,12 @@ def _forward(
     first_basin,
     stop_basin,
 ):
-    """Fills `out` (wanted, basin, time), means, or `each` (wanted, basin, time, component),
-    whichever has a size, `end` as `state` (store, basin, component), and, where it has one, `kept`
-    (stretch, store, basin, component): the stores before each stretch of days. Forcing is (basin,
-    time). `parameters` are 13 flat arrays, the last one empty where its exponent is 1, and
-    `strides` (parameter, 3) how far basins and days are apart in them, and whether days differ.
-    """
+    """Fills the means `out` (output, basin, time) or `each` (output, basin, time, component),
+    whichever is not empty, `end` (store, basin, component) as `state`, and, where it is not empty,
+    `kept` (stretch, store, basin, component): the stores before each stretch of days. Forcing is
+    (basin, time). `parameters` are 13 flat arrays, the last one empty where its exponent is 1;
+    `strides` (parameter, 3) are the distances of basins and of days in them, and whether days
+    differ."""
     real, days, plain = out.dtype.type, prcp.shape[1], parameters[12].size == 0
     _, all_basins, components = state.shape
     weight, lanes = real(1) / real(components), all_basins * components
@@ -417,15 +419,13 @@ def _forward(
     for component in range(0, components, LANES):
         n = min(LANES, components - component)
         for basin in range(first_basin, stop_basin, LANES // n):
-            basins, here = min(LANES // n, stop_basin - basin), basin * components + component
+            basins, origin = min(LANES // n, stop_basin - basin), basin * components + component
             _load_parameters(w, parameters, given, strides, 0, basin, basins, component, n)
-            for k in range(N_STORES):
-                _load(w, SP + k * LANES, state.reshape(-1), k * lanes + here, components, basins, n)
+            _load(w, SP, N_STORES, state.reshape(-1), origin, lanes, components, basins, n)
             for day in range(days):
                 if kept.size and day % STRETCH == 0:
-                    for k in range(N_STORES):
-                        at = (day // STRETCH * N_STORES + k) * lanes + here
-                        _store(w, SP + k * LANES, kept, at, components, basins, n)
+                    start = day // STRETCH * N_STORES * lanes + origin
+                    _store(w, SP, N_STORES, kept, start, lanes, components, basins, n)
                 _load_day(
                     w,
                     prcp,
@@ -441,15 +441,14 @@ def _forward(
                     n,
                 )
                 _day(w, plain, real)
-                for k in range(len(wanted)):
-                    row = SP + wanted[k] * LANES
+                for k in range(len(outputs)):
+                    row = SP + outputs[k] * LANES
                     if each.size:
-                        at = ((k * all_basins + basin) * days + day) * components + component
-                        _store(w, row, each, at, days * components, basins, n)
+                        start = ((k * all_basins + basin) * days + day) * components + component
+                        _store(w, row, 1, each, start, 0, days * components, basins, n)
                     else:
                         _add_mean(w, row, out[k], day, basin, basins, n, weight)
-            for k in range(N_STORES):
-                _store(w, SP + k * LANES, end, k * lanes + here, components, basins, n)
+            _store(w, SP, N_STORES, end, origin, lanes, components, basins, n)
 
 
 @no_type_check
@@ -459,7 +458,7 @@ def _backward(
     pet,
     parameters,
     strides,
-    wanted,
+    outputs,
     d_out,
     d_each,
     d_end,
@@ -470,40 +469,29 @@ def _backward(
     first_basin,
     stop_basin,
 ):
-    """Fills `d_state` and `gradients`, which lie as `to` says, from the gradients of `out` or
+    """Fills `d_state` and `gradients`, whose strides are `to`, from the gradients of `out` or
     `each` and of `end`."""
     real, days, plain = d_out.dtype.type, prcp.shape[1], parameters[12].size == 0
     _, all_basins, components = d_end.shape
     weight, lanes = real(1) / real(components), all_basins * components
     given, varying = np.arange(N_PARAMETERS - plain), np.flatnonzero(strides[:, 2])
-    w, before = (
-        np.ones(ROWS * LANES, d_out.dtype),
-        np.empty((STRETCH, N_STORES * LANES), d_out.dtype),
-    )
+    w = np.ones(ROWS * LANES, d_out.dtype)
+    before = np.empty((STRETCH, N_STORES * LANES), d_out.dtype)
     for component in range(0, components, LANES):
         n = min(LANES, components - component)
         for basin in range(first_basin, stop_basin, LANES // n):
-            basins, here = min(LANES // n, stop_basin - basin), basin * components + component
+            basins, origin = min(LANES // n, stop_basin - basin), basin * components + component
             w[ADJOINT + SP :] = real(0)
             _load_parameters(w, parameters, given, strides, 0, basin, basins, component, n)
-            for k in range(N_STORES):
-                _load(
-                    w,
-                    ADJOINT + SP + k * LANES,
-                    d_end.reshape(-1),
-                    k * lanes + here,
-                    components,
-                    basins,
-                    n,
-                )
-            for start in range((days - 1) // STRETCH * STRETCH, -1, -STRETCH):
-                stop = min(start + STRETCH, days)
-                for k in range(N_STORES):
-                    at = (start // STRETCH * N_STORES + k) * lanes + here
-                    _load(w, SP + k * LANES, kept, at, components, basins, n)
-                for day in range(start, stop):
+            d_stores = ADJOINT + SP
+            _load(w, d_stores, N_STORES, d_end.reshape(-1), origin, lanes, components, basins, n)
+            for first in range((days - 1) // STRETCH * STRETCH, -1, -STRETCH):
+                stop = min(first + STRETCH, days)
+                start = first // STRETCH * N_STORES * lanes + origin
+                _load(w, SP, N_STORES, kept, start, lanes, components, basins, n)
+                for day in range(first, stop):
                     for i in range(N_STORES * LANES):
-                        before[day - start, i] = w[SP + i]
+                        before[day - first, i] = w[SP + i]
                     _load_day(
                         w,
                         prcp,
@@ -520,10 +508,10 @@ def _backward(
                     )
                     if day < stop - 1:
                         _day(w, plain, real)
-                for day in range(stop - 1, start - 1, -1):
+                for day in range(stop - 1, first - 1, -1):
                     if day < stop - 1:
                         for i in range(N_STORES * LANES):
-                            w[SP + i] = before[day - start, i]
+                            w[SP + i] = before[day - first, i]
                         _load_day(
                             w,
                             prcp,
@@ -538,44 +526,37 @@ def _backward(
                             component,
                             n,
                         )
-                    for k in range(len(wanted)):
-                        row = NEWS if wanted[k] < N_STORES else ADJOINT + SP + wanted[k] * LANES
+                    for k in range(len(outputs)):
+                        row = NEWS if outputs[k] < N_STORES else ADJOINT + SP + outputs[k] * LANES
                         if d_each.size:
-                            at = ((k * all_basins + basin) * days + day) * components + component
-                            _load(w, row, d_each, at, days * components, basins, n)
+                            start = ((k * all_basins + basin) * days + day) * components + component
+                            _load(w, row, 1, d_each, start, 0, days * components, basins, n)
                         else:
                             _spread(w, row, d_out[k], day, basin, basins, n)
                             for i in range(LANES):
                                 w[row + i] *= weight
-                        if wanted[k] < N_STORES:
+                        if outputs[k] < N_STORES:
                             for i in range(LANES):
-                                w[ADJOINT + SP + wanted[k] * LANES + i] += w[NEWS + i]
+                                w[ADJOINT + SP + outputs[k] * LANES + i] += w[NEWS + i]
                     _day_back(w, plain, real)
                     for k in varying:
-                        at = basin * to[k, 0] + day * to[k, 1] + component
-                        _store(w, GRADIENT + k * LANES, gradients[k], at, to[k, 0], basins, n)
+                        row, start = (
+                            GRADIENT + k * LANES,
+                            basin * to[k, 0] + day * to[k, 1] + component,
+                        )
+                        _store(w, row, 1, gradients[k], start, 0, to[k, 0], basins, n)
                         for i in range(LANES):
                             w[GRADIENT + k * LANES + i] = real(0)
             for k in given:
                 if not strides[k, 2]:
-                    _store(
-                        w,
-                        GRADIENT + k * LANES,
-                        gradients[k],
-                        basin * to[k, 0] + component,
-                        to[k, 0],
-                        basins,
-                        n,
-                    )
-            for k in range(N_STORES):
-                _store(
-                    w, ADJOINT + SP + k * LANES, d_state, k * lanes + here, components, basins, n
-                )
+                    row, start = GRADIENT + k * LANES, basin * to[k, 0] + component
+                    _store(w, row, 1, gradients[k], start, 0, to[k, 0], basins, n)
+            _store(w, d_stores, N_STORES, d_state, origin, lanes, components, basins, n)
 
 
 @cache
 def _compiled(dtype: torch.dtype) -> tuple[Callable, Callable]:
-    """Forward and backward for a precision, from the disk where they have been compiled before."""
+    """The forward and the backward pass in one precision, from the disk if compiled before."""
     real = {torch.float32: types.float32, torch.float64: types.float64}[dtype]
     flat, series, sums = (
         types.Array(real, 1, "C"),
@@ -583,16 +564,16 @@ def _compiled(dtype: torch.dtype) -> tuple[Callable, Callable]:
         types.Array(real, 3, "A"),
     )
     stores, table = types.Array(real, 3, "C"), types.UniTuple(flat, N_PARAMETERS)
-    places, wanted, basins = (
+    places, outputs, basins = (
         types.Array(types.int64, 2, "C"),
         types.Array(types.int64, 1, "C"),
         (types.int64,) * 2,
     )
     days = (series, series, series, table, places)
     return (
-        _compile(_forward, (*days, stores, wanted, sums, flat, flat, flat, *basins)),
+        _compile(_forward, (*days, stores, outputs, sums, flat, flat, flat, *basins)),
         _compile(
-            _backward, (*days, wanted, sums, flat, stores, flat, flat, table, places, *basins)
+            _backward, (*days, outputs, sums, flat, stores, flat, flat, table, places, *basins)
         ),
     )
 
@@ -606,8 +587,7 @@ def _compile(function: Callable, arguments: tuple) -> Callable:
 
 
 def _over_basins(function: Callable, basins: int, work: int, *arguments) -> None:
-    """`function` for all basins, shared out among torch's number of threads where it is worth
-    it."""
+    """`function` for all basins, divided among torch's number of threads where it is worth it."""
     threads = max(1, min(torch.get_num_threads(), basins, work // WORTH_A_THREAD))
     bounds = [basins * k // threads for k in range(threads + 1)]
     if threads == 1:
@@ -624,21 +604,21 @@ def all_days(
     pet: Float[Tensor, "basin time"],
     parameters: Sequence[Tensor | None],
     state: Float[Tensor, "store basin component"],
-    wanted: Sequence[int],
+    outputs: Sequence[int],
     components: bool,
 ) -> tuple[Tensor, Float[Tensor, "store basin component"]]:
-    """What is `wanted` of each day, and the stores after the last, with gradients to parameters and
-    state.
+    """Stores and fluxes of each day, and the stores after the last one, with gradients to
+    parameters and state.
 
     Parameters
     ----------
     parameters
         (basin, time, component) in the order of `hydronb.models.hbv.PARAMETERS`; with one day where
         they are static, None for an exponent of 1.
-    wanted
-        Places in the list of stores and then fluxes.
+    outputs
+        Positions in the list of stores followed by fluxes.
     components
-        Return (wanted, basin, time, component), not the means (wanted, basin, time).
+        Return (output, basin, time, component) instead of the means (output, basin, time).
     """
     parameters = [
         state.new_empty(0, 0, 0) if p is None else p if p.stride(2) == 1 else p.contiguous()
@@ -646,23 +626,23 @@ def all_days(
     ]
     keep = torch.is_grad_enabled() and any(v.requires_grad for v in (state, *parameters))
     return _Days.apply(
-        keep, tuple(wanted), components, prcp, tmean, pet, state.contiguous(), *parameters
+        keep, tuple(outputs), components, prcp, tmean, pet, state.contiguous(), *parameters
     )
 
 
 class _Days(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, keep, wanted, components, prcp, tmean, pet, state, *parameters):
+    def forward(ctx, keep, outputs, components, prcp, tmean, pet, state, *parameters):
         (basins, days), (_, _, n) = prcp.shape, state.shape
-        out = state.new_zeros(len(wanted), 0 if components else basins, days)
-        each = state.new_empty(len(wanted), basins, days, n if components else 0)
+        out = state.new_zeros(len(outputs), 0 if components else basins, days)
+        each = state.new_empty(len(outputs), basins, days, n if components else 0)
         end, kept = (
             torch.empty_like(state),
             state.new_empty(-(-days // STRETCH) if keep else 0, N_STORES, basins, n),
         )
-        ctx.forcing, ctx.wanted, ctx.components = (
+        ctx.forcing, ctx.outputs, ctx.components = (
             (prcp, tmean, pet),
-            np.array(wanted, np.int64),
+            np.array(outputs, np.int64),
             components,
         )
         _over_basins(
@@ -672,7 +652,7 @@ class _Days(torch.autograd.Function):
             *_arrays(ctx.forcing),
             *_flat(parameters),
             *_arrays((state,)),
-            ctx.wanted,
+            ctx.outputs,
             *_arrays((out, each.view(-1), end.view(-1), kept.view(-1))),
         )
         ctx.save_for_backward(kept, *parameters)
@@ -696,7 +676,7 @@ class _Days(torch.autograd.Function):
             days * basins * n,
             *_arrays(ctx.forcing),
             *_flat(parameters),
-            ctx.wanted,
+            ctx.outputs,
             *_arrays((d_sums, d_each.view(-1), d_end, kept.view(-1), d_state.view(-1))),
             *_flat(gradients),
         )
@@ -708,8 +688,8 @@ def _arrays(tensors: Sequence[Tensor]) -> tuple[np.ndarray, ...]:
 
 
 def _flat(tensors: Sequence[Tensor]) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """The memory that each spans, and where in it things are: between basins, between days, and
-    whether days differ."""
+    """The memory that each tensor spans, and its strides (tensor, 3): the distance between basins
+    and between days, and whether days differ."""
     strides = [(t.stride(0), t.stride(1), int(t.shape[1] > 1)) for t in tensors]
     spans = [
         (

@@ -1,10 +1,10 @@
-"""Matrix products on a CPU by the library that is faster there."""
+"""Matrix products by the library that is faster on the CPU at hand."""
 
 import torch
 from torch import Tensor
 
 LEAST = 2**20
-"""Multiplications from which oneDNN's product repays its 10 microseconds of set-up."""
+"""Multiplications from which a product by oneDNN repays its 10 microseconds of set-up."""
 
 _LINEAR = (
     getattr(torch.ops.mkldnn, "_linear_pointwise", None)
@@ -13,22 +13,22 @@ _LINEAR = (
 )
 
 
-def product(a: Tensor, b: Tensor) -> Tensor:
+def matrix_product(a: Tensor, b: Tensor) -> Tensor:
     """`a @ b` of two matrices, each contiguous or the transpose of a contiguous one.
 
-    PyTorch gives float32 products to MKL, which leaves AVX-512 alone on processors that are not
-    Intel's: 100 Gflop/s on one core of an AMD EPYC, where oneDNN reaches 220. Large ones therefore
-    go to oneDNN, through an operator that PyTorch has for its compiler; where that is missing they
-    go to `torch.mm` like all others.
+    PyTorch computes float32 products with MKL, which does not use AVX-512 on processors other than
+    Intel's: 100 Gflop/s on one core of an AMD EPYC, where oneDNN reaches 220. Large products are
+    therefore computed with oneDNN, through an operator that PyTorch has for its compiler; where it
+    is missing, with `torch.mm` like all others.
     """
     return _LINEAR(a, b.T, None, "none", [], "") if _to_onednn(a, b.shape[1]) else torch.mm(a, b)
 
 
-def add_products(total: Tensor, a: Tensor, b: Tensor) -> None:
-    """Add `a[k] @ b[k].T` of all k to `total`, in place."""
+def add_matrix_products(total: Tensor, a: Tensor, b: Tensor) -> None:
+    """Add the sum over k of `a[k] @ b[k].T` to `total`, in place."""
     if _to_onednn(a[0], b.shape[1]):
         for left, right in zip(a, b, strict=True):
-            total += product(left, right.T)
+            total += matrix_product(left, right.T)
     else:
         total.addbmm_(a, b.mT)
 

@@ -1,10 +1,10 @@
 """The recurrence shared by LSTM and EA-LSTM, with a hand-derived adjoint.
 
-Autograd through an explicit loop keeps about ten arrays of shape (time, batch, hidden); this keeps
-the gates and the cell state and recomputes the rest, a few days at a time so that it stays in the
-cache. Batch is the innermost dimension throughout: every gate of a day is then one contiguous
-block, and the gates of a day are one product. The derivation is the chain rule through equations 5
-and 6 (or 11 and 12) of Kratzert et al. (2019), see docs/recurrence.md.
+Autograd through an explicit loop keeps about ten arrays of shape (time, batch, hidden). Here only
+the gates and the cell state are kept; the rest is recomputed for a few days at a time, so that it
+stays in the cache. Batch is the innermost dimension throughout: every gate of a day is then one
+contiguous block, and the gates of a day are one matrix product. The adjoint follows from the chain
+rule through Eqs. 5 and 6 (or 11 and 12) of Kratzert et al. (2019), see docs/recurrence.md.
 """
 
 import mmap
@@ -15,14 +15,14 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from hydronb.models.kernels.matmul import add_products, product
+from hydronb.models.kernels.matmul import add_matrix_products, matrix_product
 
 CHUNK = 32
 """Days of the backward pass that are held at once, at most."""
 CACHE = 2**17
-"""Elements of (days, batch, hidden) that are held at once, but for a single day."""
+"""Elements of (days, batch, hidden) that are held at once, at most, if more than one day is."""
 HUGE = 2**23
-"""Bytes from which memory is asked for in huge pages."""
+"""Bytes from which memory is allocated in huge pages."""
 
 
 def recurrence(
@@ -41,20 +41,20 @@ def recurrence(
     x
         Dynamic inputs.
     weight, recurrent
-        Rows stacked as output gate, forget gate, (input gate,) cell input: sigmoids first, and all
-        that the cell state's gradient reaches last.
+        Rows stacked as output gate, forget gate, (input gate,) cell input: sigmoids first, and last
+        the rows that the gradient of the cell state reaches.
     offset
-        What is added to every day's gates: the bias, and the share of constant inputs.
+        Added to the gates of every day: the bias, and the contribution of constant inputs.
     input_gate
         The static input gate of an EA-LSTM; where None, `weight` has a fourth block for a dynamic
-        one.
+        input gate.
     state
-        Hidden and cell state before the first day, zeros where None. No gradient flows into it.
+        Hidden and cell state before the first day, zeros where None. It receives no gradient.
 
     Returns
     -------
     h, c
-        Gradients flow through `h`; `c` is for reading.
+        Gradients flow through `h`; `c` has none.
     """
     if state is None:
         zero = x.new_zeros(x.shape[1], recurrent.shape[1])
@@ -69,13 +69,11 @@ def recurrence(
 
 
 def _forward(x, weight, offset, recurrent, input_gate, h0, c0, last, gates=None, cells=None):
-    """Hidden and cell states (last, hidden, batch). Fills `gates` (time, gate, hidden, batch) and
-    `cells`, the cell state before the first day and after every day, where given."""
+    """Hidden and cell states (last, hidden, batch). Fills, where given, `gates` (time, gate,
+    hidden, batch) and `cells`, the cell state before the first day and after every day."""
     (days, batch, _), (rows, hidden) = x.shape, recurrent.shape
-    step, offset = (
-        torch.cat([recurrent, weight], 1),
-        offset.T.clone(memory_format=torch.contiguous_format),
-    )
+    step = torch.cat([recurrent, weight], 1)
+    offset = offset.T.clone(memory_format=torch.contiguous_format)
     step[-hidden:] *= 2  # tanh(z) = 2 sigmoid(2 z) - 1, so that one sigmoid serves all gates
     offset[-hidden:] *= 2
     i = None if input_gate is None else input_gate.T.contiguous()
@@ -88,7 +86,7 @@ def _forward(x, weight, offset, recurrent, input_gate, h0, c0, last, gates=None,
         cells[0] = c
     for t in range(days):
         hx[hidden:] = x_days[t]
-        z = product(step, hx).add_(offset)
+        z = matrix_product(step, hx).add_(offset)
         gate = gate if gates is None else gates[t]
         torch.sigmoid(z.view(gate.shape), out=gate)
         g = gate[-1].mul_(2).sub_(1)
@@ -104,10 +102,8 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, offset, recurrent, input_gate, h0, c0, last):
         (days, batch, _), (rows, hidden) = x.shape, recurrent.shape
-        gates, cells = (
-            _empty(x, days, rows // hidden, hidden, batch),
-            _empty(x, days + 1, hidden, batch),
-        )
+        gates = _empty(x, days, rows // hidden, hidden, batch)
+        cells = _empty(x, days + 1, hidden, batch)
         h, c = _forward(x, weight, offset, recurrent, input_gate, h0, c0, last, gates, cells)
         ctx.save_for_backward(x, weight, recurrent, input_gate, gates, cells, h0)
         ctx.mark_non_differentiable(c)
@@ -127,10 +123,8 @@ class _Recurrence(torch.autograd.Function):
         dh, dc = x.new_zeros(2, hidden, batch)
         most = max(1, min(CHUNK, days, CACHE // (hidden * batch)))
         tanh_c, dz = x.new_empty(most + 1, hidden, batch), x.new_empty(most, n_gates, hidden, batch)
-        of_h, of_c = (
-            x.new_empty(2, most, hidden, batch),
-            x.new_empty(most, n_gates - 1, hidden, batch),
-        )
+        of_h = x.new_empty(2, most, hidden, batch)
+        of_c = x.new_empty(most, n_gates - 1, hidden, batch)
         hx = x.new_empty(most, hidden + x.shape[2], batch)
         _tanh(cells[-1], out=tanh_c[0])
         for start in reversed(range(0, days, most)):
@@ -139,8 +133,8 @@ class _Recurrence(torch.autograd.Function):
             o, f, g = gates[part, 0], gates[part, 1], gates[part, -1]
             tanh_c[n] = tanh_c[0]
             _tanh(cells[part], out=tanh_c[:n])
-            # what the hidden state's gradient does to the output gate's pre-activation and to the
-            # cell state, and what the cell state's does to the pre-activations of the other gates
+            # factors from the gradient of the hidden state to the output gate's pre-activation and
+            # the cell state, and from that of the cell state to the other gates' pre-activations
             z_of_h, c_of_h = of_h[0, :n], of_h[1, :n]
             _sigmoid_backward(tanh_c[1 : n + 1], o, grad_input=z_of_h)
             _tanh_backward(o, tanh_c[1 : n + 1], grad_input=c_of_h)
@@ -157,7 +151,7 @@ class _Recurrence(torch.autograd.Function):
                 if di is not None:
                     di.addcmul_(dc, g[k])
                 dc *= f[k]
-                dhx = product(back, dz[k].view(-1, batch))
+                dhx = matrix_product(back, dz[k].view(-1, batch))
                 dh = dhx[:hidden]
                 if dx is not None:
                     dx[start + k] = dhx[hidden:].T
@@ -167,7 +161,7 @@ class _Recurrence(torch.autograd.Function):
                 gates[start + first - 1 : stop - 1, 0], tanh_c[first:n], out=hx[first:n, :hidden]
             )
             hx[:n, hidden:] = x[part].mT
-            add_products(dstep, dz[:n].flatten(1, 2), hx[:n])
+            add_matrix_products(dstep, dz[:n].flatten(1, 2), hx[:n])
             doffset += dz[:n].sum(0)
         return (
             dx,
@@ -186,14 +180,14 @@ _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
 def _tanh(x: Tensor, *, out: Tensor) -> Tensor:
-    """Hyperbolic tangent to 1e-7 (float32) or 1e-16 (float64), absolutely; torch's takes four times
-    as long on a CPU that is not Intel's."""
+    """Hyperbolic tangent with an absolute error of 1e-7 (float32) or 1e-16 (float64); torch's takes
+    four times as long on CPUs other than Intel's."""
     return torch.mul(x, 2, out=out).sigmoid_().mul_(2).sub_(1)
 
 
 def _empty(like: Tensor, *shape: int) -> Tensor:
-    """Memory for what a backward pass needs. Where it is large and the system can, in huge pages:
-    the first touch of ordinary ones would take a fifth of a training step."""
+    """Memory for the backward pass, in huge pages where it is large and the system has them: the
+    first access to ordinary pages would take a fifth of a training step."""
     size = prod(shape) * like.element_size()
     if like.device.type != "cpu" or size < HUGE or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)

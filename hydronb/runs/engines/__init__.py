@@ -1,1 +1,1 @@
-"""Who executes prepared run directories: one module an engine."""
+"""What executes prepared run directories: one module per engine."""

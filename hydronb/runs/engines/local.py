@@ -1,4 +1,4 @@
-"""Who executes prepared run directories. One engine so far: a process a run on this machine."""
+"""The engine that executes run directories on this machine, one process per run."""
 
 import os
 import signal
@@ -28,23 +28,23 @@ class Job(Protocol):
     def ended(self) -> bool: ...
 
     def last_words(self) -> str:
-        """Why it ended, where run.json cannot say it."""
+        """Why it ended, if run.json does not say so."""
 
     def stop(self) -> None: ...
 
 
 @runtime_checkable
 class Engine(Protocol):
-    """`start` gets one prepared directory executed, as `hydronb.runs.execute` does; `lock` is a
-    descriptor to hold meanwhile. Whether it is complete is read from the disk, never from the
-    engine."""
+    """`start` has one prepared directory executed, as `hydronb.runs.execute` does; `lock` is a file
+    descriptor to hold until it has ended. Whether it is complete is read from the disk, never from
+    the engine."""
 
     def start(self, partial: Path, *, threads: int, lock: int) -> Job: ...
 
 
 @dataclass(frozen=True)
 class LocalJob:
-    """A fresh interpreter; what it and the notebook print goes to `log.txt` in the directory."""
+    """A new interpreter; what it and the notebook print goes to `log.txt` in the directory."""
 
     process: subprocess.Popen[bytes]
 
@@ -63,23 +63,21 @@ class LocalJob:
         return f"its process ended with exit code {code}; see log.txt"
 
     def stop(self) -> None:
-        """At once: what was written so far is whole, and the kernel ends with the process."""
+        """End it at once: files are written whole, and the kernel ends with the process."""
         self.process.kill()
         self.process.wait()
 
 
 class LocalProcesses:
-    """Each run in its own process, which ends with this one, in the caller's working folder."""
+    """One process per run, in the caller's working folder; it ends when this process does."""
 
     def start(self, partial: Path, *, threads: int, lock: int) -> LocalJob:
-        """`threads` is what the numerical libraries may use, so that runs side by side do not
-        fight."""
-        env = (
-            os.environ
-            | dict.fromkeys(THREADS, str(threads))
-            | {PARENT: str(os.getpid())}
-            | _import_path()
-        )
+        """`threads` is the number that numerical libraries may use, so that runs side by side do
+        not slow each other down."""
+        env = os.environ | dict.fromkeys(THREADS, str(threads)) | {PARENT: str(os.getpid())}
+        root = Path(hydronb.__file__).resolve().parent.parent
+        if (root / "pyproject.toml").is_file():  # a checkout, which may not be installed
+            env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), env.get("PYTHONPATH")]))
         with (partial / "log.txt").open("ab") as log:
             return LocalJob(
                 subprocess.Popen(
@@ -92,11 +90,3 @@ class LocalProcesses:
                     start_new_session=True,
                 )
             )
-
-
-def _import_path() -> dict[str, str]:
-    """In a checkout that is not installed the processes find the package as this one did."""
-    root = Path(hydronb.__file__).resolve().parent.parent
-    if not (root / "pyproject.toml").is_file():
-        return {}
-    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))}

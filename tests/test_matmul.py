@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hydronb.models.kernels import matmul as module
-from hydronb.models.kernels.matmul import add_products, product
+from hydronb.models.kernels.matmul import add_matrix_products, matrix_product
 from hydronb.models.kernels.recurrent import recurrence
 
 SHAPES = [
@@ -26,10 +26,10 @@ def test_products_equal_those_in_float64(library, shape, monkeypatch):
     torch.manual_seed(0)
     a, b, c = torch.randn(rows, inner), torch.randn(inner, columns), torch.randn(3, columns, inner)
     torch.testing.assert_close(
-        product(a, b), (a.double() @ b.double()).float(), rtol=1e-4, atol=1e-3
+        matrix_product(a, b), (a.double() @ b.double()).float(), rtol=1e-4, atol=1e-3
     )
     total = torch.ones(columns, columns)
-    add_products(total, c, c)
+    add_matrix_products(total, c, c)
     expected = 1 + torch.einsum("kci,kdi->cd", c.double(), c.double())
     torch.testing.assert_close(total, expected.float(), rtol=1e-4, atol=1e-3)
 

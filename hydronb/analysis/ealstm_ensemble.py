@@ -6,20 +6,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import torch
 import xarray as xr
-from jaxtyping import Bool, Int
-from torch import Tensor
 
 from hydronb.analysis.benchmark import NOT_THE_MODEL
 from hydronb.data import open_catchments
 from hydronb.data.dataset import choose_basins
-from hydronb.data.scaling import select_period
-from hydronb.data.windows import WindowSamples
 from hydronb.errors import DataError, TrainingError
-from hydronb.models.standardised import ScaledModel
+from hydronb.models.standardised import StandardisedLSTM
 from hydronb.models.weights import load, read_description
-from hydronb.parameters import Period, TrainParameters, read_parameters
+from hydronb.parameters import TrainParameters, read_parameters
 
 
 @dataclass(frozen=True)
@@ -28,7 +23,7 @@ class TrainedEALSTM:
 
     path: Path
     parameters: TrainParameters
-    model: ScaledModel
+    model: StandardisedLSTM
     basins: tuple[str, ...]
 
     @property
@@ -94,19 +89,6 @@ def catchments_of(runs: Sequence[TrainedEALSTM]) -> xr.Dataset:
             list(ds["basin"].values), runs[0].basins, where=f"the data of {runs[0].path}"
         )
     )
-
-
-def window_days(
-    samples: WindowSamples, ds: xr.Dataset, period: Period
-) -> tuple[Int[Tensor, "window last"], Bool[Tensor, "window last"]]:
-    """The targets of one basin's windows (`prediction_samples`) as days of `period`, counted from
-    0, and which of them to take: those within it that no later window has, as `predict` does."""
-    days = select_period(ds, period)
-    first = ds.indexes["time"].get_loc(days.indexes["time"][0])
-    end = samples.last[: len(samples) // len(samples.ids)].long()
-    day = end[:, None] - first + torch.arange(1 - samples.predict_last, 1)
-    after = torch.cat([day[1:, 0], torch.tensor([days.sizes["time"]])])
-    return day, (day >= 0) & (day < after[:, None])
 
 
 def _read(path: Path) -> TrainedEALSTM:

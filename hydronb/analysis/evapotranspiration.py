@@ -1,0 +1,169 @@
+"""Simulated evapotranspiration against an observed series, in the 8-day composites of MOD16A2."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from hydronb.data.dataset import bare_id, require_daily
+from hydronb.errors import DataError
+from hydronb.files import read_dataset
+
+COMPOSITE_DAYS = 8
+DAILY = ("mm/d", "mm/day", "mm d-1", "mm day-1")
+EIGHT_DAILY = ("mm/8 d", "mm/8d", "mm/8day", "mm/8 days", "kg/m2/8d", "kg/m^2/8day", "kg/m2/8day")
+"""Units of an observed series, which tell its time step; 1 kg/m2, the unit of MOD16A2, is 1 mm."""
+
+
+def composite_start(time: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """First day of the 8-day composite that each day belongs to; composites restart each 1 January,
+    as MOD16A2's do.
+
+    >>> days = pd.DatetimeIndex(["2001-01-08", "2001-01-09", "2001-12-31"])
+    >>> composite_start(days).strftime("%m-%d").tolist()
+    ['01-01', '01-09', '12-27']
+    """
+    days_since = (time.day_of_year - 1) % COMPOSITE_DAYS
+    return time.normalize() - pd.to_timedelta(days_since, unit="D")
+
+
+def composites(daily: xr.DataArray) -> xr.DataArray:
+    """Sums over the 8-day composites of MOD16A2, the last of each year over 5 days, or 6 in leap
+    years.
+
+    Parameters
+    ----------
+    daily
+        mm/d over `time` and any other dimensions.
+
+    Returns
+    -------
+    xarray.DataArray
+        mm/8 d, `time` the first day of each. Composites that are cut off at the ends are left out,
+        those with a missing value are NaN.
+
+    Raises
+    ------
+    DataError
+        Days are missing or out of order, or none of the composites is whole.
+    """
+    days = daily.indexes["time"]
+    require_daily(days, f"{daily.name or 'the series'} to be composited")
+    start = composite_start(days)
+    sums = (
+        daily.astype(float)
+        .groupby(xr.DataArray(start.to_numpy(), dims="time", name="start"))
+        .sum(skipna=False)
+    )
+    counted = pd.Series(1, start).groupby(level=0).sum()
+    whole = counted.to_numpy() == composite_length(pd.DatetimeIndex(counted.index))
+    if not whole.any():
+        raise DataError(
+            f"{days[0].date()} to {days[-1].date()} holds no whole 8-day composite; give more days"
+        )
+    attrs = daily.attrs | {"units": "mm/8 d"}
+    sums = sums.isel(start=np.flatnonzero(whole)).rename(start="time")
+    return sums.transpose(*daily.dims).rename(daily.name).assign_attrs(attrs)
+
+
+def composite_length(start: pd.DatetimeIndex) -> np.ndarray:
+    """Number of days of the composites that start on these days: 8, or 5 or 6 at the end of the
+    year."""
+    remaining = np.where(start.is_leap_year, 366, 365) - start.day_of_year + 1
+    return np.minimum(np.asarray(remaining), COMPOSITE_DAYS)
+
+
+def read_et(path: str | Path) -> xr.DataArray:
+    """A user's own evapotranspiration, as 8-day composites.
+
+    Parameters
+    ----------
+    path
+        NetCDF with the variable `et` over (basin, time): daily in mm/d, or 8-day sums in mm/8 d
+        (kg/m^2/8day) at the first day of each composite, as in MOD16A2. The attribute `units` says
+        which of the two.
+
+    Returns
+    -------
+    xarray.DataArray
+        `et`, (basin, time), mm/8 d.
+
+    Raises
+    ------
+    DataError
+        No such file, no such variable, unknown units, dates that are not composites' first days.
+    """
+    ds = read_dataset(path, hint="et_path names a NetCDF file with et over (basin, time)")
+    dims = {"basin", "time"}
+    if "et" not in ds or set(ds["et"].dims) != dims or not dims <= set(ds.coords):
+        raise DataError(f"{path} has no variable 'et' over the coordinates basin and time")
+    et = ds["et"].transpose("basin", "time")
+    et = et.assign_coords(basin=[str(b) for b in ds["basin"].values])
+    units = et.attrs.get("units", "none")
+    if units in DAILY:
+        return composites(et)
+    if units not in EIGHT_DAILY:
+        raise DataError(
+            f"{path}: et has units {units!r}; give 'mm/d' (daily) or 'mm/8 d' (8-day sums)"
+        )
+    time = et.indexes["time"]
+    if len(odd := time[time != composite_start(time)]):
+        raise DataError(
+            f"{path}: {odd[0].date()} is not the first day of an 8-day composite; they start each "
+            "1 January and every 8 days from there"
+        )
+    return et.astype(float).assign_attrs(et.attrs | {"units": "mm/8 d"})
+
+
+def compare_et(simulated: xr.DataArray, observed: xr.DataArray) -> pd.DataFrame:
+    """Simulated against observed evapotranspiration in 8-day composites, basin by basin (Feng et
+    al. 2022, Fig. 6).
+
+    Parameters
+    ----------
+    simulated
+        mm/d, (basin, time).
+    observed
+        mm/8 d, (basin, time), from `read_et` or `composites`; basins are joined by the id without
+        its source's prefix.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index `basin`, as simulated; columns `r` (temporal correlation), `rmse` (mm/8 d),
+        `simulated` and `observed` (mean, mm/8 d) and `composites` (how many both have). The spatial
+        correlation of the long-term means is `table["simulated"].corr(table["observed"])`.
+
+    Raises
+    ------
+    DataError
+        No basin or no composite in common.
+    """
+    sim = composites(simulated)
+    ids = {bare_id(str(b)): str(b) for b in sim["basin"].values}
+    obs = observed.assign_coords(
+        basin=[ids.get(bare_id(str(b)), str(b)) for b in observed["basin"].values]
+    )
+    for dim, what in (("basin", "basins"), ("time", "composites")):
+        if not len(sim.indexes[dim].intersection(obs.indexes[dim])):
+            raise DataError(
+                f"the simulated and the observed et have no {what} in common ({_span(sim, dim)} "
+                f"against {_span(obs, dim)})"
+            )
+    sim, obs = xr.align(sim, obs, join="inner")
+    both = sim.notnull() & obs.notnull()
+    sim, obs = sim.where(both), obs.where(both)
+    columns = {
+        "r": xr.corr(sim, obs, "time"),
+        "rmse": np.sqrt(((sim - obs) ** 2).mean("time")),
+        "simulated": sim.mean("time"),
+        "observed": obs.mean("time"),
+        "composites": both.sum("time"),
+    }
+    return pd.DataFrame({n: da.to_series() for n, da in columns.items()}).rename_axis("basin")
+
+
+def _span(da: xr.DataArray, dim: str) -> str:
+    first, last = (str(label)[:10] if dim == "time" else label for label in da[dim].values[[0, -1]])
+    return f"{first} to {last}" if dim == "time" else str(first)

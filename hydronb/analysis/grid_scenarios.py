@@ -1,0 +1,204 @@
+"""The scenarios of Li et al. (2023), gridded basins x models x targets: their scores, in the layout
+of the paper's tables."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from hydronb import metrics
+from hydronb.analysis.benchmark import TrainedRun
+from hydronb.analysis.ensembles import OBSERVED, SIMULATED
+from hydronb.analysis.published import read_published
+from hydronb.analysis.settings import distinctions
+from hydronb.errors import DataError
+from hydronb.vocabulary import model_label
+
+LI_MODELS = ("LSTM", "CNN-LSTM", "LSTM MT", "CNN-LSTM MT")
+"""In the order of Tables 3 and 4; MT learns streamflow and evaporation together."""
+LI_BASINS = ("Yellow", "Yangtze", "Lancang")
+LI_TABLES = {"streamflow": "li2023_table3", "et": "li2023_table4"}
+LI_COLUMNS = {
+    "nse": "nse",
+    "r": "r",
+    "alpha": "alpha_nse",
+    "beta": "beta_nse",
+    "bpv": "bpv",
+    "bmv": "bmv",
+    "blv": "blv",
+}
+"""Metric of each column of Tables 3 and 4."""
+
+
+def scenario_label(parameters: Mapping[str, Any]) -> str:
+    """The model as the paper's tables call it.
+
+    >>> scenario_label({"model": "mean_lstm", "targets": ["streamflow", "et"]})
+    'LSTM MT'
+    """
+    return model_label(parameters) + (" MT" if len(parameters["targets"]) > 1 else "")
+
+
+def basin_label(data: Mapping[str, Any]) -> str:
+    """The name of a gridded catchment: one of the paper's if preset or file is called so, else that
+    of the file or the shape.
+
+    >>> basin_label({"kind": "synthetic", "preset": None, "shape": [16, 20], "seed": 3})
+    '16 x 20, seed 3'
+    """
+    if data.get("kind") == "file":
+        stem = Path(data["path"]).stem
+        return next((name for name in LI_BASINS if name.lower() in stem.lower()), stem)
+    if data.get("preset"):
+        return str(data["preset"]).capitalize()
+    return f"{data['shape'][0]} x {data['shape'][1]}, seed {data['seed']}"
+
+
+def name_scenarios(runs: Sequence[TrainedRun]) -> pd.DataFrame:
+    """Basin, model, targets and seed of each run; the model's label includes what else tells runs
+    apart.
+
+    Raises
+    ------
+    DataError
+        Two runs are alike in all of it.
+    """
+    settings = [{k: v for k, v in r.parameters.items() if k != "data"} for r in runs]
+    frame = pd.DataFrame(
+        {
+            "basin": [basin_label(r.parameters["data"]) for r in runs],
+            "model": [scenario_label(p) for p in settings],
+            "targets": [tuple(p["targets"]) for p in settings],
+            "seed": [p["seed"] for p in settings],
+        }
+    )
+    keys = list(frame.drop(columns="seed").itertuples(index=False, name=None))
+    told = distinctions(keys, settings)
+    frame["model"] = [
+        ", ".join([model, *extra]) for model, extra in zip(frame["model"], told, strict=True)
+    ]
+    if (twice := frame.duplicated()).any():
+        row = frame[twice].iloc[0]
+        raise DataError(
+            f"two runs of {row['model']} in {row['basin']} have the seed {row['seed']}; give each"
+            " run once"
+        )
+    return frame
+
+
+def score_scenarios(runs: Sequence[TrainedRun]) -> pd.DataFrame:
+    """The paper's seven metrics of every run and target in its test period.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `basin`, `model`, `target`, `seed`, `days` (observed), `LI_COLUMNS`, and
+        `undefined`: why there is no score, empty where there is one.
+    """
+    rows = []
+    for run, scenario in zip(runs, name_scenarios(runs).to_dict("records"), strict=True):
+        for target in scenario.pop("targets"):
+            ds = run.simulation(target)
+            sim, obs = ds[SIMULATED], ds[OBSERVED]
+            scores = {
+                column: metrics.METRICS[name](sim=sim, obs=obs).item()
+                for column, name in LI_COLUMNS.items()
+            }
+            why = metrics.why_undefined(sim=sim, obs=obs).item(0)
+            rows.append(
+                scenario
+                | {"target": target, "days": int(obs.count())}
+                | scores
+                | {"undefined": why}
+            )
+    columns = ["basin", "model", "target", "seed", "days", *LI_COLUMNS, "undefined"]
+    return pd.DataFrame(rows)[columns]
+
+
+def scenario_table(scores: pd.DataFrame, target: str) -> pd.DataFrame:
+    """The layout of Table 3 (streamflow) or 4 (evaporation): the mean over seeds of each metric,
+    its deviation (ddof 0) as `_std`, the number of seeds, and the published numbers as `paper_*`
+    where basin and model are the paper's.
+
+    Index (basin, model), in the paper's order.
+    """
+    of_target = scores[scores["target"] == target]
+    grouped = of_target.groupby(["basin", "model"], sort=False)[list(LI_COLUMNS)]
+    deviation = grouped.std(ddof=0).add_suffix("_std")
+    table = grouped.mean().join(deviation).assign(seeds=grouped.size())
+    published = read_published(LI_TABLES[target]).set_index(["basin", "model"])[list(LI_COLUMNS)]
+    return table.join(published.add_prefix("paper_")).sort_index(key=_paper_order)
+
+
+def _paper_order(level: pd.Index) -> pd.Index:
+    published = [*LI_BASINS, *LI_MODELS]
+    order = {name: k for k, name in enumerate([*published, *sorted(set(level) - set(published))])}
+    return level.map(order)
+
+
+def readable_scenarios(table: pd.DataFrame) -> pd.DataFrame:
+    """`scenario_table` as text: our numbers with their deviation over seeds, and the published
+    ones."""
+    text, one_seed = table.map("{:.2f}".format), table["seeds"] == 1
+    here = {
+        ("here", name): text[name].where(one_seed, text[name] + " ± " + text[f"{name}_std"])
+        for name in LI_COLUMNS
+    }
+    paper = {("paper", name): text[f"paper_{name}"].replace("nan", "-") for name in LI_COLUMNS}
+    return pd.DataFrame(here | paper)
+
+
+def scenario_effects(scores: pd.DataFrame) -> pd.DataFrame:
+    """What the grid and what the second target change, seed by seed.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns: `target`; `effect`, `grid` (CNN-LSTM minus LSTM) or `multi-task` (MT minus
+        single-task); `basin`; `of`, the pair of models; the mean difference in NSE, |beta| and
+        |bpv| over the seeds that both have, its deviation `_std`, and `seeds`. An |.| below zero is
+        a smaller bias.
+    """
+    scores = scores.assign(abs_beta=scores["beta"].abs(), abs_bpv=scores["bpv"].abs())
+    names = ["nse", "abs_beta", "abs_bpv"]
+    pairs = {
+        ("CNN-LSTM", "LSTM"): "grid",
+        ("CNN-LSTM MT", "LSTM MT"): "grid",
+        ("LSTM MT", "LSTM"): "multi-task",
+        ("CNN-LSTM MT", "CNN-LSTM"): "multi-task",
+    }
+    rows = []
+    for (target, basin), part in scores.groupby(["target", "basin"], sort=False):
+        by_model = {model: p.set_index("seed")[names] for model, p in part.groupby("model")}
+        for (one, other), effect in pairs.items():
+            if one in by_model and other in by_model:
+                change = (by_model[one] - by_model[other]).dropna(how="all")
+                rows.append(
+                    {
+                        "target": target,
+                        "effect": effect,
+                        "basin": basin,
+                        "of": f"{one} minus {other}",
+                        **change.mean(),
+                        **change.std(ddof=0).add_suffix("_std"),
+                        "seeds": len(change),
+                    }
+                )
+    columns = ["target", "effect", "basin", "of", *names, *(f"{n}_std" for n in names), "seeds"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def mean_over_seeds(runs: Sequence[TrainedRun], target: str) -> dict[str, dict[str, xr.Dataset]]:
+    """By basin and model label, `streamflow` (the target, mean over seeds) and `streamflow_obs`
+    over time."""
+    frame = name_scenarios(runs).assign(run=list(runs))
+    frame = frame[[target in targets for targets in frame["targets"]]]
+    how = {"join": "inner", "coords": "minimal", "compat": "override"}
+    means: dict[str, dict[str, xr.Dataset]] = {}
+    for (basin, model), part in frame.groupby(["basin", "model"], sort=False):
+        members = [run.simulation(target).isel(basin=0, drop=True) for run in part["run"]]
+        mean = xr.concat(members, "seed", **how).mean("seed", keep_attrs=True)
+        means.setdefault(basin, {})[model] = mean
+    return means

@@ -1,0 +1,279 @@
+"""One list of each thing that a user chooses by name: models, losses, sources of data, metrics.
+
+Plans, `hydronb data check`, notebooks, figures and the dashboard take names, labels, units and
+colours from here, and nothing else has to know of a new one. What an entry makes is imported when
+it is called, so that a plan is read without torch. Metrics say all of it where they are defined,
+in `hydronb.metrics`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
+from typing import Any, TypeVar
+
+from hydronb.errors import ParameterError, nearest
+
+Entry = TypeVar("Entry")
+
+
+class Vocabulary(dict[str, Entry]):
+    """Entries by name, in the order of their definition; an unknown name is an error."""
+
+    def __init__(self, what: str, *entries: Entry) -> None:
+        super().__init__()
+        self.what = what
+        for entry in entries:
+            self.add(entry)
+
+    def add(self, entry: Entry) -> Entry:
+        """Raises
+        ------
+        ValueError
+            The name is taken.
+        """
+        if entry.name in self:
+            raise ValueError(f"there are two {self.what}s called {entry.name!r}")
+        self[entry.name] = entry
+        return entry
+
+    def __missing__(self, name: str) -> Entry:
+        raise ParameterError(f"unknown {self.what} {str(name)[:60]!r}{nearest(str(name), self)}")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that can be trained, saved, loaded and compared."""
+
+    name: str
+    label: str
+    """As its paper calls it; see `model_label`."""
+    notebook: str
+    """The notebook that trains it, whose parameters it takes."""
+    training: Callable[[], ModuleType]
+    """Imports the module of `hydronb.training` with its `open_data`, `prepare` and `finish`."""
+    make: Callable[..., Any]
+    """The model from `scaling` and its settings, by keyword."""
+    attributes: bool = True
+    """Whether it sees static attributes."""
+    fluxes: bool = False
+    """Whether its runs hold fluxes, stores and parameters of HBV."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss over a batch of targets."""
+
+    name: str
+    label: str
+    make: Callable[[Any], Callable[..., Any]]
+    """The loss, from the parameters of a training."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of data, the `kind` of a plan's `data`."""
+
+    name: str
+    label: str
+    module: Callable[[], ModuleType]
+    """Imports the module that opens, recognises and describes it; see `hydronb.data.sources`."""
+    needs_path: bool = True
+    grids: bool = False
+    """Whether it also offers gridded catchments."""
+
+
+# Models -----------------------------------------------------------------------------------------
+
+
+def _ealstm(**settings: Any) -> Any:
+    from hydronb.models.ealstm import EALSTM
+    from hydronb.models.standardised import StandardisedLSTM
+
+    return StandardisedLSTM(EALSTM, **settings)
+
+
+def _lstm(**settings: Any) -> Any:
+    from hydronb.models.lstm import LSTM
+    from hydronb.models.standardised import StandardisedLSTM
+
+    return StandardisedLSTM(LSTM, **settings)
+
+
+def _delta_hbv(**settings: Any) -> Any:
+    from hydronb.models.delta_hbv import DeltaHBV
+
+    return DeltaHBV(**settings)
+
+
+def _runoff_lstm(**settings: Any) -> Any:
+    from hydronb.models.runoff_lstm import RunoffLSTM
+
+    return RunoffLSTM(**settings)
+
+
+def _local_hbv(**settings: Any) -> Any:
+    from hydronb.models.local_hbv import LocalHBV
+
+    return LocalHBV(**settings)
+
+
+def _cnn_lstm(**settings: Any) -> Any:
+    from hydronb.models.cnn_lstm import CNNLSTM
+
+    return CNNLSTM(**settings)
+
+
+def _train_ealstm() -> ModuleType:
+    from hydronb.training import ealstm
+
+    return ealstm
+
+
+def _train_delta_hbv() -> ModuleType:
+    from hydronb.training import delta_hbv
+
+    return delta_hbv
+
+
+def _train_runoff_lstm() -> ModuleType:
+    from hydronb.training import runoff_lstm
+
+    return runoff_lstm
+
+
+def _train_local_hbv() -> ModuleType:
+    from hydronb.training import local_hbv
+
+    return local_hbv
+
+
+def _train_cnn_lstm() -> ModuleType:
+    from hydronb.training import cnn_lstm
+
+    return cnn_lstm
+
+
+MODELS = Vocabulary(
+    "model",
+    Model("ealstm", "EA-LSTM", "ealstm_01_train", _train_ealstm, _ealstm),
+    Model("lstm", "LSTM", "ealstm_01_train", _train_ealstm, _lstm),
+    Model(
+        "lstm_no_static",
+        "LSTM (no statics)",
+        "ealstm_01_train",
+        _train_ealstm,
+        _lstm,
+        attributes=False,
+    ),
+    Model(
+        "delta_hbv", "delta-HBV", "delta_hbv_01_train", _train_delta_hbv, _delta_hbv, fluxes=True
+    ),
+    Model("runoff_lstm", "LSTM", "delta_hbv_01_train", _train_runoff_lstm, _runoff_lstm),
+    Model(
+        "local_hbv",
+        "HBV (local)",
+        "delta_hbv_01_train",
+        _train_local_hbv,
+        _local_hbv,
+        attributes=False,
+        fluxes=True,
+    ),
+    Model("cnn_lstm", "CNN-LSTM", "cnn_lstm_01_train", _train_cnn_lstm, _cnn_lstm),
+    Model("mean_lstm", "LSTM", "cnn_lstm_01_train", _train_cnn_lstm, _cnn_lstm, attributes=False),
+)
+
+SYMBOLS = {"BETAET": "gamma", "BETA": "beta"}
+"""Symbols of Feng et al. (2022) for the parameters that they made dynamic, in their order."""
+
+COLOURS = {
+    "observed": "#000000",
+    "EA-LSTM": "#0072B2",
+    "LSTM": "#D55E00",
+    "LSTM (no statics)": "#E69F00",
+    "delta-HBV": "#009E73",
+    "delta_1": "#E69F00",
+    "delta_n": "#56B4E9",
+    "delta_n(NN_r)": "#332288",
+    "delta_n(beta)": "#882255",
+    "delta_n(gamma)": "#999933",
+    "delta_n(gamma, beta)": "#009E73",
+    "HBV (local)": "#7F7F7F",
+    "CNN-LSTM": "#CC79A7",
+    "climatology": "#7F7F7F",
+    "gamma": "#D55E00",
+    "beta": "#0072B2",
+}
+"""Fixed colours by the beginning of a label: `EA-LSTM, NSE*` is an EA-LSTM. Palette of Okabe and
+Ito."""
+
+
+def model_label(parameters: Mapping[str, Any]) -> str:
+    """A trained model as its paper calls it, from the parameters of its run.
+
+    >>> model_label({"model": "ealstm"})
+    'EA-LSTM'
+    >>> parameters = {"model": "delta_hbv", "components": 16, "recharge": "hbv"}
+    >>> model_label(parameters | {"dynamic": ["BETA", "BETAET"]})
+    'delta_n(gamma, beta)'
+    """
+    if parameters["model"] != "delta_hbv":
+        return MODELS[parameters["model"]].label
+    order = {name: place for place, name in enumerate(SYMBOLS)}
+    dynamic = sorted(parameters["dynamic"], key=lambda name: order.get(name, len(order)))
+    parts = ["NN_r"] if parameters["recharge"] == "network" else []
+    parts += [SYMBOLS.get(name, name) for name in dynamic]
+    size = 1 if parameters["components"] == 1 else "n"
+    return f"delta_{size}" + (f"({', '.join(parts)})" if parts else "")
+
+
+# Losses -----------------------------------------------------------------------------------------
+
+
+def _losses() -> ModuleType:
+    from hydronb import losses
+
+    return losses
+
+
+def _feng2022(p: Any) -> Callable[..., Any]:
+    return partial(_losses().feng2022, low_flow_weight=getattr(p, "low_flow_weight", 0.25))
+
+
+LOSSES = Vocabulary(
+    "loss",
+    Loss("nse_star", "NSE*", lambda p: _losses().nse_star),
+    Loss("nse_star_paper", "NSE* (as printed)", lambda p: _losses().nse_star_paper),
+    Loss("mse", "MSE", lambda p: _losses().mse),
+    Loss("feng2022", "RMSE of flow and of log flow", _feng2022),
+)
+
+# Sources of data --------------------------------------------------------------------------------
+
+
+def _sources() -> ModuleType:
+    from hydronb.data import sources
+
+    return sources
+
+
+SOURCES = Vocabulary(
+    "kind of data",
+    Source(
+        "synthetic",
+        "synthetic catchments",
+        lambda: _sources().synthetic,
+        needs_path=False,
+        grids=True,
+    ),
+    Source("caravan", "Caravan", lambda: _sources().caravan),
+    Source("camels_us", "CAMELS-US", lambda: _sources().camels_us),
+    Source("file", "NetCDF or Zarr", lambda: _sources().file, grids=True),
+)
+
+
+def metrics() -> Vocabulary[Any]:
+    """The metrics, collected where they are defined."""
+    from hydronb.metrics import METRICS
+
+    return METRICS
