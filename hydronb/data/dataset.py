@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hydronb.data.problems import Reading, raise_first, shortened
+from hydronb.data.problems import Reading, abridged, raise_first
 from hydronb.errors import DataError, nearest
 from hydronb.files import read_dataset, reading
 
@@ -221,8 +221,8 @@ def value_problems(
     gap = "missing on {day} ({n} days in all); forcing must be complete"
     limits = f"outside {spec.low:g} to {spec.high:g}"
     flag = f"{{value}} on {{day}}, {limits} ({{n}} such days); missing is NaN, never a flag"
-    yield from shortened(lines(missing, gap), f"{where}: {name}")
-    yield from shortened(lines(outside, flag), f"{where}: {name}")
+    yield from abridged(lines(missing, gap), f"{where}: {name}")
+    yield from abridged(lines(outside, flag), f"{where}: {name}")
 
 
 def is_place(da: xr.DataArray) -> bool:

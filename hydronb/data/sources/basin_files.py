@@ -11,7 +11,7 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from hydronb.data.dataset import VARIABLES, variable_attrs
-from hydronb.data.problems import Reading, Report, attempt, counted, shown
+from hydronb.data.problems import Reading, Report, counted, name_list, nested
 from hydronb.errors import DataError
 from hydronb.files import reading
 
@@ -52,14 +52,14 @@ def read_each(
     """
     extents = {}
     for basin, paths in tqdm(files.items(), desc=what, unit="basin", delay=1, leave=False):
-        series = yield from attempt(read, *paths)
+        series = yield from nested(read, *paths)
         if series is not None:
             extents[basin] = Extent(series.index[0], series.index[-1], tuple(series))
             take(basin, series)
     return extents
 
 
-def stacked(
+def stack_series(
     series: Mapping[str, pd.DataFrame], first: pd.Timestamp, last: pd.Timestamp
 ) -> xr.Dataset:
     """The series of all basins on the days from `first` to `last`, `(basin, time)` float32."""
@@ -137,11 +137,11 @@ def read_tables(
     """
     columns, homes = [], {}
     for path in paths:
-        table = yield from attempt(_read_table, path, sep)
+        table = yield from nested(_read_table, path, sep)
         if table is None:
             continue
         if report is not None:
-            gaps = shown(table.columns[table.isna().any()])
+            gaps = name_list(table.columns[table.isna().any()])
             missing = f", missing values in {gaps}" if gaps else ""
             report.append(
                 f"    {path.name}: {len(table)} basins, {table.shape[1]} attributes{missing}"
@@ -192,7 +192,7 @@ def _read_table(path: Path, sep: str) -> pd.DataFrame:
         table = pd.read_csv(path, sep=sep, dtype=dict.fromkeys(TEXT, str))
     if "gauge_id" not in table:
         raise DataError(
-            f"{path}:1: no column gauge_id among {shown(table.columns)}; download it again"
+            f"{path}:1: no column gauge_id among {name_list(table.columns)}; download it again"
         )
     table = table.assign(gauge_id=table["gauge_id"].str.strip()).set_index("gauge_id")
     if table.index.hasnans:

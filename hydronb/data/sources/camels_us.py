@@ -33,13 +33,13 @@ from hydronb.data.dataset import (
     variable_attrs,
 )
 from hydronb.data.pet import choose_pet, latitude_problems
-from hydronb.data.problems import Reading, Report, attempt, counted, raise_first, shown
+from hydronb.data.problems import Reading, Report, counted, name_list, nested, raise_first
 from hydronb.data.sources.basin_files import (
     Extent,
     SeriesSummary,
     read_each,
     read_tables,
-    stacked,
+    stack_series,
 )
 from hydronb.data.sources.camels_us_text import read_forcing, read_streamflow
 from hydronb.errors import DataError, ParameterError, nearest
@@ -342,11 +342,11 @@ def open_camels_attributes(folder: str | Path, basins: Iterable[str] | None = No
         an unknown basin.
     """
     folder = Path(folder).expanduser()
-    ds = raise_first(read_attributes(folder))
+    ds = raise_first(read_camels_attributes(folder))
     return ds.sel(basin=choose_basins(ds["basin"].values.tolist(), basins, where=str(folder)))
 
 
-def read_attributes(folder: Path, report: Report | None = None) -> Reading[xr.Dataset]:
+def read_camels_attributes(folder: Path, report: Report | None = None) -> Reading[xr.Dataset]:
     """`open_camels_attributes` as a reading, of all basins."""
     if not folder.is_dir():
         raise DataError(f"no such folder: {folder}")
@@ -378,12 +378,12 @@ def _read_all(pairs: dict[str, list[Path]], product: str) -> xr.Dataset:
     def take(basin: str, one: pd.DataFrame) -> None:
         series[basin] = one.astype(np.float32)
 
-    extents = raise_first(read_series(pairs, product, take))
-    ds = stacked(series, *extents[next(iter(pairs))][:2])
+    extents = raise_first(read_camels_series(pairs, product, take))
+    ds = stack_series(series, *extents[next(iter(pairs))][:2])
     return ds.assign_coords(area=("basin", [one.attrs["area"] for one in series.values()]))
 
 
-def read_series(
+def read_camels_series(
     pairs: Mapping[str, list[Path]],
     product: str,
     take: Callable[[str, pd.DataFrame], None],
@@ -397,7 +397,7 @@ def read_series(
         odd = [f"{basin} {period}" for basin, period in periods.items() if period != most]
         yield (
             f"{product}: {len(odd)} of {len(periods)} forcing files do not cover {most} like the"
-            f" others ({shown(odd)}); download these files again or leave the basins out"
+            f" others ({name_list(odd)}); download these files again or leave the basins out"
         )
     return extents
 
@@ -405,8 +405,8 @@ def read_series(
 def read_basin(forcing_path: Path, flow_path: Path | None = None) -> Reading[pd.DataFrame]:
     """A basin's forcing and streamflow in mm/d, indexed by day; its `area` (km2) is an attribute of
     the table."""
-    forcing = yield from attempt(read_forcing, forcing_path)
-    flow = None if flow_path is None else (yield from attempt(read_streamflow, flow_path))
+    forcing = yield from nested(read_forcing, forcing_path)
+    flow = None if flow_path is None else (yield from nested(read_streamflow, flow_path))
     if forcing is not None and flow is not None:
         mm = cfs_to_mm(flow.reindex(forcing.index), forcing.attrs["area"])
         basin = [flow_path.name.split("_")[0]]
@@ -451,7 +451,7 @@ def area_problem(ds: xr.Dataset, what: str) -> str:
     areas = pd.DataFrame({name: ds[name].to_series() for name in ("area", "area_gages2")}).dropna()
     off = areas[(areas["area"] / areas["area_gages2"] - 1).abs() > AREA_TOLERANCE]
     texts = [f"{b} ({area:.0f} against {gages2:.0f} km2)" for b, area, gages2 in off.itertuples()]
-    share = f"{len(off)} of {len(areas)} basins: {shown(texts, 10)}"
+    share = f"{len(off)} of {len(areas)} basins: {name_list(texts, 10)}"
     return f"{what} is more than 10 % off area_gages2 in {share}" if texts else ""
 
 
@@ -468,7 +468,7 @@ def describe(root: Path, report: Report) -> None:
     attributes = None
     if tables is not None:
         report.append(f"  attribute tables in {tables}:")
-        attributes = report.take(read_attributes, tables, report)
+        attributes = report.take(read_camels_attributes, tables, report)
     if base is not None:
         flow = report.take(streamflow_files, base) or {}
         if not PRODUCTS.keys() & set(products(base)):
@@ -518,7 +518,7 @@ def _describe_product(
         equal.append(bool((series["tmin"] == series["tmax"]).all()))
 
     pairs = report.take(find_pairs, base, files, flow, chosen)
-    report.take(read_series, pairs, product, take)
+    report.take(read_camels_series, pairs, product, take)
     summary.describe(report)
     if equal and np.mean(equal) > EQUAL_SHARE:
         report.notes.append(

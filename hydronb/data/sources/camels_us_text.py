@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from hydronb.data.dataset import COORDINATES, DAY, VARIABLES
-from hydronb.data.problems import Reading, shortened
+from hydronb.data.problems import Reading, abridged
 from hydronb.errors import DataError
 from hydronb.files import reading
 
@@ -161,7 +161,7 @@ def _read_lines(
         problems += _value_problems(name, table.loc[whole, name])
     advice = "; download the file again or leave the basin out"
     lines = (f"{path}:{line}: {text}{advice}" for line, text in sorted(problems))
-    yield from shortened(lines, str(path))
+    yield from abridged(lines, str(path))
     return None if problems else table[forcings or columns].set_axis(days)
 
 

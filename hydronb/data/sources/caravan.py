@@ -39,7 +39,7 @@ from hydronb.data.sources.basin_files import (
     not_numbers,
     read_each,
     read_tables,
-    stacked,
+    stack_series,
 )
 from hydronb.data.sources.camels_us import area_problem, open_camels_attributes
 from hydronb.errors import DataError, nearest
@@ -137,7 +137,7 @@ def open_caravan(
         )
     else:
         ds = _read_all(chosen)
-    tables = raise_first(read_attributes(folder, ids))
+    tables = raise_first(read_caravan_attributes(folder, ids))
     if "srad" in ds:
         # the convention's is what comes down
         ds["srad"].attrs["long_name"] = "net solar radiation at the surface"
@@ -215,7 +215,7 @@ def series_files(folder: Path) -> dict[str, Path]:
 def _read_all(files: dict[str, Path]) -> xr.Dataset:
     """Series of all basins on the days that they share."""
     series: dict[str, pd.DataFrame] = {}
-    extents = raise_first(read_series(files, series.__setitem__))
+    extents = raise_first(read_caravan_series(files, series.__setitem__))
     start, end = _shared(extents)
     if longer := [b for b, extent in extents.items() if extent[:2] != (start, end)]:
         warnings.warn(
@@ -223,14 +223,14 @@ def _read_all(files: dict[str, Path]) -> xr.Dataset:
             f"({len(longer)} files are longer, {longer[0]} is one)",
             stacklevel=3,
         )
-    return stacked(series, start, end)
+    return stack_series(series, start, end)
 
 
 def _shared(extents: Mapping[str, Extent]) -> tuple[pd.Timestamp, pd.Timestamp]:
     return max(e.first for e in extents.values()), min(e.last for e in extents.values())
 
 
-def read_series(
+def read_caravan_series(
     files: Mapping[str, Path], take: Callable[[str, pd.DataFrame], None]
 ) -> Reading[dict[str, Extent]]:
     """Pass the series of each basin to `take`, and return what each covers. Problems are those of
@@ -300,7 +300,7 @@ def _column_problems(series: pd.DataFrame, path: Path) -> Iterator[str]:
 # ---
 
 
-def read_attributes(
+def read_caravan_attributes(
     folder: Path, ids: list[str], report: Report | None = None
 ) -> Reading[xr.Dataset]:
     """Caravan's attributes of the basins `ids`, whose series lie in `folder`, with `lat`, `lon`,
@@ -379,7 +379,7 @@ def describe(root: Path, report: Report) -> None:
                 f"{folder.parents[2]}: Caravan, sub-source {folder.name} ({folder.parent.name}),"
                 f" {len(files)} basins, {min(files)} to {max(files)}"
             )
-            attributes = report.take(read_attributes, folder, list(files), report)
+            attributes = report.take(read_caravan_attributes, folder, list(files), report)
             has_places = attributes is not None and "lat" in attributes
             _describe_series(files, attributes["lat"].to_series() if has_places else {}, report)
 
@@ -399,7 +399,7 @@ def _describe_series(
                 pet = series[name].clip(lower=0).to_numpy()[None]
                 impossible.extend(value_problems("pet", pet, [basin], series.index, files[basin]))
 
-    extents = report.take(read_series, files, take)
+    extents = report.take(read_caravan_series, files, take)
     summary.describe(report)
     if len({extent.period for extent in extents.values()}) > 1:
         report.notes.append("files cover different days; opening them keeps the days they share")
