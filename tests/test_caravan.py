@@ -199,7 +199,10 @@ def test_moisture_index_by_hand():
 
 def test_camels_attributes_are_joined_by_the_part_after_the_prefix(root, tmp_path):
     write_attributes(tmp_path / "tables")
-    with pytest.warns(UserWarning, match="differ by more than 10 % in 1 basins.*camels_02108000"):
+    with pytest.warns(
+        UserWarning,
+        match="area is more than 10 % off area_gages2 in 1 of 2 basins: camels_02108000",
+    ):
         ds = open_caravan(root, attributes=tmp_path / "tables", basins=[SECOND, FIRST])
     assert list(ds["basin"].values) == [SECOND, FIRST]
     np.testing.assert_array_equal(ds["elev_mean"], [20.5, 250.31])

@@ -24,8 +24,8 @@ from hydronb.data.synthetic import synthetic_grid
 from hydronb.errors import HydronbError
 from hydronb.parameters import DataParameters, GridParameters
 
-ROUNDS = 9
-"""How often each damage is done to each kind of file."""
+ROUNDS = 28
+"""Damaged folders of each kind."""
 
 
 # Folders
@@ -351,7 +351,7 @@ def damages(kind: str, path: Path) -> list:
     return ARRAYS + (FILES if "caravan" in kind or kind == "zarr" else [truncate, empty])
 
 
-CASES = [(kind, number) for kind in WRITE for number in range(ROUNDS * 7)]
+CASES = [(kind, number) for kind in WRITE for number in range(ROUNDS)]
 
 
 @pytest.mark.parametrize(("kind", "number"), CASES)

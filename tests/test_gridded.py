@@ -162,7 +162,7 @@ def put(index: tuple, value: float):
 MISTAKES = {
     "another shape": (
         lambda: grid().drop_vars("mask").assign(mask=(("row", "col"), np.ones((3, 6)))),
-        r"mask is 3 x 6 \(row, col\) of float64, the grid is 5 x 6 \(y, x\)",
+        r"mask is 3 x 6 \(row, col\) of float64; it has to be numbers over the grid, \(y, x\)",
     ),
     "empty mask": (
         lambda: grid().assign(mask=grid()["mask"] * 0),
@@ -170,11 +170,11 @@ MISTAKES = {
     ),
     "missing mask": (
         lambda: grid().assign(mask=grid()["mask"] * np.nan),
-        "mask has values outside 0 to 1",
+        "mask is missing or outside 0 to 1; it is the share",
     ),
     "mask in percent": (
         lambda: grid().assign(mask=grid()["mask"] * 100),
-        "mask has values outside 0 to 1",
+        "mask is missing or outside 0 to 1; it is the share",
     ),
     "kelvin": (
         lambda: changed(tmean=lambda t: t + 273.15),

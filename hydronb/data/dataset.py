@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hydronb.data.problems import Reading, raise_first, shortened
+from hydronb.data.problems import Reading, abridged, raise_first
 from hydronb.errors import DataError, nearest
 from hydronb.files import read_dataset, reading
 
@@ -95,26 +95,23 @@ def checking(ds: xr.Dataset, where: str) -> Reading[xr.Dataset]:
     if not isinstance(ds.indexes["time"], pd.DatetimeIndex):
         require_daily(ds.indexes["time"], where)
     yield from day_problems(ds.indexes["time"], where)
-    out = {}
-    for name, da in ds.data_vars.items():
-        if name in VARIABLES:
-            out[name] = yield from in_convention(da, str(name), ("basin", "time"), where)
-            if out[name] is not None:
-                axes = (ds["basin"].values, ds.indexes["time"])
-                yield from value_problems(str(name), out[name].values, *axes, where)
-        elif not set(da.dims) - {"basin", "time"}:
-            out[name] = da.transpose(*[d for d in ("basin", "time") if d in da.dims])
-    with np.errstate(over="ignore"):  # of a value that is a problem
-        for name, da in out.items():
-            if name in VARIABLES or (da.dims == ("basin", "time") and da.dtype == np.float64):
-                out[name] = None if da is None else da.astype(np.float32)
-    ds = ds.drop_vars([name for name, da in out.items() if da is None])
-    ds = ds.assign({name: da for name, da in out.items() if da is not None})
+    for name in [name for name in VARIABLES if name in ds]:
+        da = yield from in_convention(ds[name], name, ("basin", "time"), where)
+        if da is None:
+            ds = ds.drop_vars(name)
+        else:
+            ds = ds.assign({name: da})
+            yield from value_problems(name, da.values, ds["basin"].values, ds["time"].values, where)
+    others = {
+        name: da.transpose("basin", "time", missing_dims="ignore")
+        for name, da in ds.data_vars.items()
+        if name not in VARIABLES and {"basin", "time"} >= set(da.dims)
+    }
+    doubles = [n for n, da in others.items() if da.ndim == 2 and da.dtype == np.float64]
+    ds = ds.assign(others | {name: others[name].astype(np.float32) for name in doubles})
     yield from coordinate_problems(ds, where)
-    for name in COORDINATES.keys() & ds.coords.keys():
-        spec = COORDINATES[name]
-        ds[name].attrs.update(units=spec.units, long_name=spec.long_name)
-    return ds
+    places = [name for name in COORDINATES if name in ds.coords]
+    return ds.assign_coords({n: ds[n].assign_attrs(variable_attrs(n)) for n in places})
 
 
 def _ids(ids: np.ndarray, where: str) -> np.ndarray:
@@ -156,30 +153,26 @@ def day_problems(time: pd.Index, where: str) -> Iterator[str]:
     elif len(odd := time[time != time.normalize()]):
         yield f"{where}: {odd[0]} is not a day; daily values are stamped at 00:00"
     else:
-        yield from _step_problems(time, where)
-
-
-def _step_problems(days: pd.DatetimeIndex, where: str) -> Iterator[str]:
-    if days.has_duplicates:
-        yield f"{where}: the date {days[days.duplicated()][0].date()} appears twice"
-    if not days.is_monotonic_increasing:
-        first = days[1:][np.diff(days) < 0 * DAY][0]
-        yield f"{where}: dates are not in order at {first.date()}"
-        days = days.sort_values()
-    missing = np.maximum(np.diff(days) // DAY - 1, 0)
-    if missing.any():
-        first = days[:-1][missing > 0][0] + DAY
-        yield (
-            f"{where}: {missing.sum()} dates are missing, the first is {first.date()}; "
-            "forcing must be complete"
-        )
+        if time.has_duplicates:
+            yield f"{where}: the date {time[time.duplicated()][0].date()} appears twice"
+        if not time.is_monotonic_increasing:
+            first = time[1:][np.diff(time) < 0 * DAY][0]
+            yield f"{where}: dates are not in order at {first.date()}"
+            time = time.sort_values()
+        missing = np.maximum(np.diff(time) // DAY - 1, 0)
+        if missing.any():
+            first = time[:-1][missing > 0][0] + DAY
+            yield (
+                f"{where}: {missing.sum()} dates are missing, the first is {first.date()}; "
+                "forcing must be complete"
+            )
 
 
 def in_convention(
     da: xr.DataArray, name: str, dims: tuple[str, ...], where: str
 ) -> Reading[xr.DataArray]:
-    """A variable with the convention's dims, in its order, and its attributes; None after a problem
-    of units, dims or kind of values."""
+    """A variable with the convention's dims, in its order, its attributes and float32; None after
+    a problem of units, dims or kind of values."""
     spec = VARIABLES[name]
     units = str(da.attrs.get("units", da.attrs.get("unit", spec.units)))
     if units not in (spec.units, *SPELLINGS.get(spec.units, ())):
@@ -193,7 +186,14 @@ def in_convention(
     else:
         attrs = {"long_name": spec.long_name} | da.attrs | {"units": spec.units}
         attrs.pop("unit", None)
-        return da.transpose(*dims).assign_attrs(attrs)
+        with np.errstate(over="ignore"):  # infinity is a problem that the range tells
+            return da.transpose(*dims).astype(np.float32, copy=False).assign_attrs(attrs)
+
+
+def variable_attrs(name: str) -> dict[str, str]:
+    """Units and long name of a variable; mm/d of one that the convention does not know."""
+    spec = (VARIABLES | COORDINATES).get(name, Variable("mm/d", name, -np.inf, np.inf))
+    return {"units": spec.units, "long_name": spec.long_name}
 
 
 def shape_text(da: xr.DataArray) -> str:
@@ -202,11 +202,7 @@ def shape_text(da: xr.DataArray) -> str:
 
 
 def value_problems(
-    name: str,
-    values: np.ndarray,
-    basins: Sequence[Any] | np.ndarray,
-    days: pd.Index,
-    where: str | Path,
+    name: str, values: np.ndarray, basins: Any, days: Any, where: str | Path
 ) -> Iterator[str]:
     """Values `(basin, time)` that are missing from a forcing or out of the physical range: a line
     for each basin."""
@@ -225,8 +221,8 @@ def value_problems(
     gap = "missing on {day} ({n} days in all); forcing must be complete"
     limits = f"outside {spec.low:g} to {spec.high:g}"
     flag = f"{{value}} on {{day}}, {limits} ({{n}} such days); missing is NaN, never a flag"
-    yield from shortened(lines(missing, gap), f"{where}: {name}")
-    yield from shortened(lines(outside, flag), f"{where}: {name}")
+    yield from abridged(lines(missing, gap), f"{where}: {name}")
+    yield from abridged(lines(outside, flag), f"{where}: {name}")
 
 
 def is_place(da: xr.DataArray) -> bool:

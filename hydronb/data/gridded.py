@@ -8,6 +8,7 @@ and `lon`, the basin's name in `attrs["basin"]`. The forcing is complete in ever
 the basin; targets may have gaps, or be absent where a model is only to predict."""
 
 from collections.abc import Hashable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hydronb.data.dataset import (
     COORDINATES,
     TARGETS,
     VARIABLES,
+    Variable,
     check,
     day_problems,
     in_convention,
@@ -28,6 +30,11 @@ from hydronb.errors import DataError, nearest
 from hydronb.files import reading
 
 FORCING = ("prcp", "tmean")
+FIELDS = {
+    "mask": Variable("1", "share of the cell in the basin", 0.0, 1.0),
+    "elevation": Variable("m", "elevation", -500.0, 9000.0),
+}
+"""Static fields that have to be complete; others may come along."""
 SMALLEST = 4
 """Fewest rows, and columns, of a grid."""
 LAZY_BYTES = 1_000_000_000
@@ -61,11 +68,15 @@ def reading_grid(path: Path) -> Reading[xr.Dataset]:
     """`open_gridded` as a reading."""
     with reading(path, "NetCDF or Zarr"):
         ds = open_lazily(path)
-        if sum(ds[name].nbytes for name in FORCING if name in ds) > LAZY_BYTES:
-            ds = _with_dask(ds, path)
-        else:
-            with ds:
-                ds = ds.load()
+        large = sum(ds[name].nbytes for name in FORCING if name in ds) > LAZY_BYTES
+        if large and not find_spec("dask"):
+            raise DataError(
+                f"{path} is larger than {LAZY_BYTES / 1e9:g} GB and is opened with dask, which is"
+                " not installed; pip install 'hydronb[grid]'"
+            )
+        ds = ds.chunk({"time": "auto"}) if large else ds.load()
+    if not large:
+        ds.close()
     return (yield from checking_grid(ds, str(path)))
 
 
@@ -78,17 +89,6 @@ def open_lazily(path: Path) -> xr.Dataset:
         if path.is_dir()
         else xr.open_dataset(path)
     )
-
-
-def _with_dask(ds: xr.Dataset, path: Path) -> xr.Dataset:
-    try:
-        import dask  # noqa: F401
-    except ImportError:
-        raise DataError(
-            f"{path} is larger than {LAZY_BYTES / 1e9:g} GB and is opened with dask, which is not "
-            "installed; pip install 'hydronb[grid]'"
-        ) from None
-    return ds.chunk({"time": "auto"})
 
 
 def is_gridded(ds: xr.Dataset) -> bool:
@@ -142,9 +142,10 @@ def checking_grid(ds: xr.Dataset, where: str) -> Reading[xr.Dataset]:
             f"{where}: a grid of {ds.sizes['y']} x {ds.sizes['x']} cells; the smallest is"
             f" {SMALLEST} x {SMALLEST}, take a wider box around the basin"
         )
-    out = {}
-    if "mask" in ds:
-        out["mask"] = yield from _checking_mask(ds, where)
+    out: dict[str, xr.DataArray | None] = {}
+    for name in FIELDS:
+        if name in ds:
+            out[name] = yield from _checking_field(ds[name], name, where)
     for name in (*FORCING, *TARGETS):
         if name in ds:
             dims = ("time", "y", "x") if name in FORCING else ("time",)
@@ -154,12 +155,8 @@ def checking_grid(ds: xr.Dataset, where: str) -> Reading[xr.Dataset]:
     for name in out.keys() & TARGETS.keys():
         out[name] = out[name].load()
         yield from _target_problems(out[name], name, where)
-    if "elevation" in ds:
-        out["elevation"] = yield from _checking_elevation(ds["elevation"], where)
     yield from _place_problems(ds, where)
-    with np.errstate(over="ignore"):  # of a value that is a problem
-        ds = ds.assign({n: da.astype(np.float32, copy=False) for n, da in out.items()})
-    return ds.assign_attrs(basin=str(ds.attrs.get("basin", Path(where).stem)))
+    return ds.assign(out).assign_attrs(basin=str(ds.attrs.get("basin", Path(where).stem)))
 
 
 def _named_dims(ds: xr.Dataset, where: str) -> xr.Dataset:
@@ -182,23 +179,23 @@ def _named_dims(ds: xr.Dataset, where: str) -> xr.Dataset:
     return ds
 
 
-def _checking_mask(ds: xr.Dataset, where: str) -> Reading[xr.DataArray]:
-    mask, shape = ds["mask"], (ds.sizes["y"], ds.sizes["x"])
-    if set(mask.dims) != {"y", "x"} or mask.dtype.kind not in "fiub":
+def _checking_field(da: xr.DataArray, name: str, where: str) -> Reading[xr.DataArray]:
+    spec = FIELDS[name]
+    if set(da.dims) != {"y", "x"} or da.dtype.kind not in "fiub":
         yield (
-            f"{where}: mask is {shape_text(mask)} of {mask.dtype}, the grid is {shape[0]} x"
-            f" {shape[1]} (y, x); mask and grid must be of the same shape, and numbers"
+            f"{where}: {name} is {shape_text(da)} of {da.dtype}; it has to be numbers over the"
+            " grid, (y, x)"
         )
         return None
-    mask = mask.transpose("y", "x").astype(np.float32)
-    if not ((mask >= 0) & (mask <= 1)).all():
+    da = da.transpose("y", "x").astype(np.float32)
+    if not ((da >= spec.low) & (da <= spec.high)).all():
         yield (
-            f"{where}: mask has values outside 0 to 1; it is the share of each cell that lies in"
-            " the basin"
+            f"{where}: {name} is missing or outside {spec.low:g} to {spec.high:g}; it is the"
+            f" {spec.long_name} ({spec.units}), needed in every cell"
         )
-    elif not (mask > 0).any():
+    elif name == "mask" and not (da > 0).any():
         yield f"{where}: mask is empty, no cell lies in the basin; do box and basin overlap?"
-    return mask.assign_attrs(units="1", long_name="share of the cell in the basin")
+    return da.assign_attrs({"long_name": spec.long_name} | da.attrs | {"units": spec.units})
 
 
 def _forcing_problems(
@@ -223,9 +220,12 @@ def _forcing_problems(
             float(facts[f"{name} {what}"]) for what in ("low", "high", "mean", "missing")
         )
         if missing:
+            day = int(np.isnan(da).any(["y", "x"]).argmax("time"))
+            y, x = np.argwhere(np.isnan(da[day]).to_numpy())[0]
             yield (
-                f"{where}: {name} is missing in {_first(da, np.isnan(da))} ({int(missing)} values"
-                " in all); forcing must be complete in every cell of the grid"
+                f"{where}: {name} is missing in cell ({y}, {x}) on"
+                f" {str(da['time'].values[day])[:10]} ({int(missing)} values in all); forcing must"
+                " be complete in every cell of the grid"
             )
         yield from limit_problems(name, low, high, where)
         dry = mean < LEAST_PRCP and high < LEAST_STORM
@@ -255,12 +255,6 @@ def limit_problems(name: str, low: float | int, high: float | int, where: str) -
         )
 
 
-def _first(da: xr.DataArray, wrong: xr.DataArray) -> str:
-    day = int(wrong.any(["y", "x"]).argmax("time"))
-    y, x = np.argwhere(wrong.isel(time=day).to_numpy())[0]
-    return f"cell ({y}, {x}) on {str(da['time'].values[day])[:10]}"
-
-
 def _target_problems(da: xr.DataArray, name: str, where: str) -> Iterator[str]:
     values = da.to_numpy()[~np.isnan(da.to_numpy())]
     if len(values):
@@ -271,19 +265,6 @@ def _target_problems(da: xr.DataArray, name: str, where: str) -> Iterator[str]:
             f" {str(da.time.values[-1])[:10]}, the time of the forcing; the two must overlap, or"
             f" leave {name} out"
         )
-
-
-def _checking_elevation(da: xr.DataArray, where: str) -> Reading[xr.DataArray]:
-    if set(da.dims) != {"y", "x"} or da.dtype.kind not in "fiu":
-        yield f"{where}: elevation is {shape_text(da)} of {da.dtype}, not numbers over (y, x)"
-        return da
-    if not ((da > -500) & (da < 9000)).all():
-        yield (
-            f"{where}: elevation is missing or outside -500 to 9000 m; it is needed in every cell"
-        )
-    return da.transpose("y", "x").assign_attrs(
-        {"long_name": "elevation"} | da.attrs | {"units": "m"}
-    )
 
 
 def _place_problems(ds: xr.Dataset, where: str) -> Iterator[str]:

@@ -36,4 +36,4 @@ def open_grid(data: GridParameters) -> xr.Dataset:
     DataError
         The file cannot be opened.
     """
-    return SOURCES[data.kind].module().open_grid(data)
+    return SOURCES[data.kind].module().open_grid_source(data)

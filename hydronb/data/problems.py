@@ -36,7 +36,7 @@ def raise_first(reading: Reading[Result]) -> Result:
     raise DataError(problem)
 
 
-def attempt(read: Callable[..., Any], *given: Any, **options: Any) -> Reading[Any]:
+def nested(read: Callable[..., Any], *given: Any, **options: Any) -> Reading[Any]:
     """`read(*given, **options)`, a reading or any other function, as a part of a larger reading: a
     `DataError` that it raises becomes a problem like the others, and its result None."""
     try:
@@ -46,7 +46,7 @@ def attempt(read: Callable[..., Any], *given: Any, **options: Any) -> Reading[An
         yield str(error)
 
 
-def shortened(problems: Iterable[str], where: str, most: int = PER_FILE) -> Iterator[str]:
+def abridged(problems: Iterable[str], where: str, most: int = PER_FILE) -> Iterator[str]:
     """The first few problems, and how many more of them `where` has."""
     problems = iter(problems)
     yield from islice(problems, most)
@@ -54,10 +54,10 @@ def shortened(problems: Iterable[str], where: str, most: int = PER_FILE) -> Iter
         yield f"{where}: {more} more like these"
 
 
-def shown(names: Iterable[Any], most: int = PER_LINE) -> str:
+def name_list(names: Iterable[Any], most: int = PER_LINE) -> str:
     """The first few names, in one line.
 
-    >>> shown("abcdefgh")
+    >>> name_list("abcdefgh")
     'a, b, c, d, e, ...'
     """
     names = [str(name) for name in names]
@@ -71,7 +71,7 @@ def counted(basins: Iterable[str]) -> str:
     '1 basin (01022500)'
     """
     ids = list(basins)
-    return f"{len(ids)} basin{'s' if len(ids) > 1 else ''} ({shown(ids)})"
+    return f"{len(ids)} basin{'s' if len(ids) > 1 else ''} ({name_list(ids)})"
 
 
 class Report(list[str]):
@@ -85,7 +85,7 @@ class Report(list[str]):
 
     def take(self, read: Callable[..., Any], *given: Any, **options: Any) -> Any:
         """The result of `read(*given, **options)`, None where it raises; its problems are kept."""
-        reading = attempt(read, *given, **options)
+        reading = nested(read, *given, **options)
         while True:
             try:
                 self.problems.append(next(reading))

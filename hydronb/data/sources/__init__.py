@@ -7,7 +7,7 @@
 - `describe(path, report)`: what such a path holds, and every problem at which opening it would
   stop. Both run the same readings (`hydronb.data.problems`).
 - `LAYOUT`: the files that it looks for, in a few words; empty where it reads none.
-- `open_grid(data)`: the gridded catchment that `data` describes, where it offers any.
+- `open_grid_source(data)`: the gridded catchment that `data` describes, where it offers any.
 """
 
 from hydronb.data.sources import camels_us, caravan, file, synthetic

@@ -18,7 +18,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,17 +26,22 @@ import xarray as xr
 from hydronb.data.attributes import camels_descriptions
 from hydronb.data.cache import cached
 from hydronb.data.dataset import (
-    VARIABLES,
     check,
     choose_basins,
     coordinate_problems,
     value_problems,
+    variable_attrs,
 )
 from hydronb.data.pet import choose_pet, latitude_problems
-from hydronb.data.problems import Reading, Report, attempt, counted, raise_first, shown
-from hydronb.data.series import Extent, SeriesSummary, read_each
-from hydronb.data.sources.camels_us_text import UNITS, read_forcing, read_streamflow
-from hydronb.data.tables import PLACES, read_tables
+from hydronb.data.problems import Reading, Report, counted, name_list, nested, raise_first
+from hydronb.data.sources.basin_files import (
+    Extent,
+    SeriesSummary,
+    read_each,
+    read_tables,
+    stack_series,
+)
+from hydronb.data.sources.camels_us_text import read_forcing, read_streamflow
 from hydronb.errors import DataError, ParameterError, nearest
 from hydronb.parameters import DataParameters, resolve
 
@@ -59,6 +63,7 @@ FT3 = 0.3048**3
 """m3 in a cubic foot, exactly."""
 AREA_TOLERANCE = 0.10
 """Relative difference of two areas above which a warning is given."""
+HEADER_AREA = "the forcing header's area, by which streamflow becomes mm/d,"
 EQUAL_SHARE = 0.5
 """Share of days with Tmin equal to Tmax above which the two are taken as one temperature; it is 0
 or 1."""
@@ -66,15 +71,6 @@ or 1."""
 
 class AreaWarning(UserWarning):
     """Catchment areas of the forcing header and of the attribute table disagree."""
-
-
-class Folders(NamedTuple):
-    """Where the parts of CAMELS-US lie; None for what is not found."""
-
-    base: Path | None
-    """Holds basin_mean_forcing and usgs_streamflow."""
-    attributes: Path | None
-    """Holds camels_*.txt."""
 
 
 def open_source(data: DataParameters) -> xr.Dataset:
@@ -154,7 +150,7 @@ def open_camels_us(
     ds = _without_placeholders(ds, forcing).merge(
         attributes, join="exact", combine_attrs="override"
     )
-    if problem := area_problem(ds):
+    if problem := area_problem(ds, HEADER_AREA):
         warnings.warn(problem, AreaWarning, stacklevel=2)
     return check(choose_pet(ds, pet, where=str(base)), where=str(base))
 
@@ -194,8 +190,9 @@ def available_basins(
 # ---
 
 
-def find_folders(root: Path) -> Folders:
-    """The folders of CAMELS-US at, below and beside `root`."""
+def find_folders(root: Path) -> tuple[Path | None, Path | None]:
+    """The folder that holds `basin_mean_forcing` and `usgs_streamflow`, at or below `root`, and the
+    one that holds the tables `camels_*.txt`, beside them too; None for what is not found."""
     if root.name == "basin_mean_forcing":
         root = root.parent
     forcing = (
@@ -212,10 +209,10 @@ def find_folders(root: Path) -> Folders:
         for folder in (above / "camels_attributes_v2.0", above)
         if any(folder.glob("camels_*.txt"))
     )
-    return Folders(base, next(tables, None))
+    return base, next(tables, None)
 
 
-def require_folders(root: Path) -> Folders:
+def require_folders(root: Path) -> tuple[Path, Path]:
     """`find_folders`, both of them.
 
     Raises
@@ -225,18 +222,18 @@ def require_folders(root: Path) -> Folders:
     """
     if not root.is_dir():
         raise DataError(f"no such folder: {root}")
-    folders = find_folders(root)
-    if folders.base is None:
+    base, tables = find_folders(root)
+    if base is None:
         raise DataError(
             f"{root} is not CAMELS-US: looked for basin_mean_forcing/PRODUCT there and up to two"
             " folders below; give the folder that holds basin_mean_forcing"
         )
-    if folders.attributes is None:
+    if tables is None:
         raise DataError(
             f"no attribute tables: looked for camels_attributes_v2.0/camels_*.txt in {root} and"
-            f" beside {folders.base}; download them with the time series and put them there"
+            f" beside {base}; download them with the time series and put them there"
         )
-    return folders
+    return base, tables
 
 
 def products(base: Path) -> list[str]:
@@ -345,11 +342,11 @@ def open_camels_attributes(folder: str | Path, basins: Iterable[str] | None = No
         an unknown basin.
     """
     folder = Path(folder).expanduser()
-    ds = raise_first(read_attributes(folder))
+    ds = raise_first(read_camels_attributes(folder))
     return ds.sel(basin=choose_basins(ds["basin"].values.tolist(), basins, where=str(folder)))
 
 
-def read_attributes(folder: Path, report: Report | None = None) -> Reading[xr.Dataset]:
+def read_camels_attributes(folder: Path, report: Report | None = None) -> Reading[xr.Dataset]:
     """`open_camels_attributes` as a reading, of all basins."""
     if not folder.is_dir():
         raise DataError(f"no such folder: {folder}")
@@ -358,19 +355,12 @@ def read_attributes(folder: Path, report: Report | None = None) -> Reading[xr.Da
         raise DataError(
             f"{folder} holds no attribute table; looked for camels_*.txt, such as camels_clim.txt"
         )
-    table, homes = yield from read_tables(paths, ";", report, reserved=["area"])
-    ds = xr.Dataset(
-        {name: _attribute(table[name], homes[name].stem[len("camels_") :]) for name in table},
-        coords={"basin": table.index.to_numpy(dtype=object)},
-    )
-    ds = ds.rename({old: new for old, new in PLACES.items() if old in ds})
-    ds = ds.set_coords([name for name in PLACES.values() if name in ds])
-    return ds
+    return (yield from read_tables(paths, ";", _attribute, report, reserved=["area"]))
 
 
-def _attribute(column: pd.Series, group: str) -> xr.DataArray:
+def _attribute(column: pd.Series, path: Path) -> xr.DataArray:
     units, long_name = camels_descriptions().get(str(column.name), ("1", str(column.name)))
-    attrs = {"units": units, "long_name": long_name, "group": group}
+    attrs = {"units": units, "long_name": long_name, "group": path.stem.removeprefix("camels_")}
     if pd.api.types.is_numeric_dtype(column):
         return xr.DataArray(column.to_numpy(np.float64), dims="basin", attrs=attrs)
     text = column.fillna("").astype(str).str.strip()
@@ -382,28 +372,18 @@ def _attribute(column: pd.Series, group: str) -> xr.DataArray:
 
 
 def _read_all(pairs: dict[str, list[Path]], product: str) -> xr.Dataset:
-    """Forcing and streamflow of all basins on the days of the forcing, `(basin, time)` float32."""
-    values: dict[str, list[np.ndarray]] = {name: [] for name in (*UNITS, "streamflow")}
-    areas = []
+    """Forcing and streamflow of all basins on the days of the forcing."""
+    series: dict[str, pd.DataFrame] = {}
 
-    def take(basin: str, series: pd.DataFrame) -> None:
-        areas.append(series.attrs["area"])
-        for name, rows in values.items():
-            rows.append(series[name].to_numpy(np.float32))
+    def take(basin: str, one: pd.DataFrame) -> None:
+        series[basin] = one.astype(np.float32)
 
-    extents = raise_first(read_series(pairs, product, take))
-    first, last, _ = extents[next(iter(pairs))]
-    return xr.Dataset(
-        {name: (("basin", "time"), np.stack(rows), _attrs(name)) for name, rows in values.items()},
-        coords={
-            "basin": np.array(list(pairs), dtype=object),
-            "time": pd.date_range(first, last, freq="D", unit="ns"),
-            "area": ("basin", np.array(areas)),
-        },
-    )
+    extents = raise_first(read_camels_series(pairs, product, take))
+    ds = stack_series(series, *extents[next(iter(pairs))][:2])
+    return ds.assign_coords(area=("basin", [one.attrs["area"] for one in series.values()]))
 
 
-def read_series(
+def read_camels_series(
     pairs: Mapping[str, list[Path]],
     product: str,
     take: Callable[[str, pd.DataFrame], None],
@@ -417,7 +397,7 @@ def read_series(
         odd = [f"{basin} {period}" for basin, period in periods.items() if period != most]
         yield (
             f"{product}: {len(odd)} of {len(periods)} forcing files do not cover {most} like the"
-            f" others ({shown(odd)}); download these files again or leave the basins out"
+            f" others ({name_list(odd)}); download these files again or leave the basins out"
         )
     return extents
 
@@ -425,18 +405,14 @@ def read_series(
 def read_basin(forcing_path: Path, flow_path: Path | None = None) -> Reading[pd.DataFrame]:
     """A basin's forcing and streamflow in mm/d, indexed by day; its `area` (km2) is an attribute of
     the table."""
-    forcing = yield from attempt(read_forcing, forcing_path)
-    flow = None if flow_path is None else (yield from attempt(read_streamflow, flow_path))
+    forcing = yield from nested(read_forcing, forcing_path)
+    flow = None if flow_path is None else (yield from nested(read_streamflow, flow_path))
     if forcing is not None and flow is not None:
         mm = cfs_to_mm(flow.reindex(forcing.index), forcing.attrs["area"])
         basin = [flow_path.name.split("_")[0]]
         yield from value_problems("streamflow", mm.to_numpy()[None], basin, mm.index, flow_path)
         forcing["streamflow"] = mm
     return forcing
-
-
-def _attrs(name: str) -> dict[str, str]:
-    return {"units": VARIABLES[name].units, "long_name": VARIABLES[name].long_name}
 
 
 def _without_placeholders(ds: xr.Dataset, product: str) -> xr.Dataset:
@@ -454,7 +430,9 @@ def _without_placeholders(ds: xr.Dataset, product: str) -> xr.Dataset:
         )
     if not ds["swe"].any():
         notes["swe"] = f"swe is zero throughout in the {product} files"
-    tmean = ((ds["tmin"] + ds["tmax"]) / 2).assign_attrs(_attrs("tmean") | {"method": method})
+    tmean = ((ds["tmin"] + ds["tmax"]) / 2).assign_attrs(
+        variable_attrs("tmean") | {"method": method}
+    )
     ds = ds.assign(tmean=tmean).drop_vars(notes)
     return ds.assign_attrs(
         source="CAMELS-US",
@@ -465,22 +443,16 @@ def _without_placeholders(ds: xr.Dataset, product: str) -> xr.Dataset:
     )
 
 
-def area_problem(ds: xr.Dataset) -> str:
+def area_problem(ds: xr.Dataset, what: str) -> str:
     """Basins whose `area` and `area_gages2` (km2) differ by more than 10 %, in one line; empty for
-    none."""
+    none. `what` says which area the first one is."""
     if "area_gages2" not in ds:
         return ""
-    areas = ds[["area", "area_gages2"]].to_dataframe()[["area", "area_gages2"]].dropna()
+    areas = pd.DataFrame({name: ds[name].to_series() for name in ("area", "area_gages2")}).dropna()
     off = areas[(areas["area"] / areas["area_gages2"] - 1).abs() > AREA_TOLERANCE]
-    if off.empty:
-        return ""
-    texts = [
-        f"{b} ({header:.0f} against {gages2:.0f} km2)" for b, header, gages2 in off.itertuples()
-    ]
-    return (
-        "the forcing header's area, by which streamflow becomes mm/d, is more than 10 % off"
-        f" area_gages2 in {len(off)} of {len(areas)} basins: {shown(texts, 10)}"
-    )
+    texts = [f"{b} ({area:.0f} against {gages2:.0f} km2)" for b, area, gages2 in off.itertuples()]
+    share = f"{len(off)} of {len(areas)} basins: {name_list(texts, 10)}"
+    return f"{what} is more than 10 % off area_gages2 in {share}" if texts else ""
 
 
 # What a folder holds
@@ -496,7 +468,7 @@ def describe(root: Path, report: Report) -> None:
     attributes = None
     if tables is not None:
         report.append(f"  attribute tables in {tables}:")
-        attributes = report.take(read_attributes, tables, report)
+        attributes = report.take(read_camels_attributes, tables, report)
     if base is not None:
         flow = report.take(streamflow_files, base) or {}
         if not PRODUCTS.keys() & set(products(base)):
@@ -546,7 +518,7 @@ def _describe_product(
         equal.append(bool((series["tmin"] == series["tmax"]).all()))
 
     pairs = report.take(find_pairs, base, files, flow, chosen)
-    report.take(read_series, pairs, product, take)
+    report.take(read_camels_series, pairs, product, take)
     summary.describe(report)
     if equal and np.mean(equal) > EQUAL_SHARE:
         report.notes.append(
@@ -554,5 +526,5 @@ def _describe_product(
             " offered"
         )
     area = ("basin", np.array(list(areas.values())))
-    if problem := area_problem(chosen.sel(basin=list(areas)).assign_coords(area=area)):
+    if problem := area_problem(chosen.sel(basin=list(areas)).assign_coords(area=area), HEADER_AREA):
         report.notes.append(problem)

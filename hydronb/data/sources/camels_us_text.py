@@ -7,7 +7,7 @@ month day cfs flag`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from hydronb.data.dataset import COORDINATES, DAY, VARIABLES
-from hydronb.data.problems import Reading, shortened
+from hydronb.data.problems import Reading, abridged
 from hydronb.errors import DataError
 from hydronb.files import reading
 
@@ -33,7 +33,7 @@ UNITS = {
     "vp": "pa",
 }
 """Units in the header line, lower case; all are the convention's own."""
-FLOW_COLUMNS = ("gauge", *DATE, "streamflow")
+FLOW_COLUMNS = ["gauge", *DATE, "streamflow"]
 FLAGS = (-999.0, -9999.0)
 """These mark a missing value in streamflow, and should never occur in forcing."""
 
@@ -132,15 +132,26 @@ def _is_cut_short(names: list[str]) -> bool:
 
 
 def _read_lines(
-    path: Path, columns: Sequence[str], skip: int, most: int, forcings: list[str]
+    path: Path, columns: list[str], skip: int, most: int, forcings: list[str]
 ) -> Reading[pd.DataFrame]:
     """The lines of a file below its header, by day: `forcings`, which have to be complete, or all
-    columns. A line has at most `most` fields."""
+    columns. A line has at most `most` fields; those beyond the columns are not read."""
     damaged: dict[int, str] = {}
     try:
-        table = _parse(path, columns, skip, more=most > len(columns))
+        table = pd.read_csv(
+            path,
+            sep=r"\s+",
+            skiprows=skip,
+            header=None,
+            names=columns,
+            dtype=np.float64,
+            usecols=columns if most > len(columns) else None,
+            na_filter=False,
+            skip_blank_lines=False,
+        )
+        table.index += skip + 1
     except (ValueError, OSError):
-        table, damaged = _parse_each(path, columns, skip, most)
+        table, damaged = _read_each_line(path, columns, skip, most)
     if table.empty:
         raise DataError(f"{path}:{skip + 1}: the file holds no day; download it again")
     days = _days(table)
@@ -150,29 +161,12 @@ def _read_lines(
         problems += _value_problems(name, table.loc[whole, name])
     advice = "; download the file again or leave the basin out"
     lines = (f"{path}:{line}: {text}{advice}" for line, text in sorted(problems))
-    yield from shortened(lines, str(path))
-    return None if problems else table[forcings or list(columns)].set_axis(days)
+    yield from abridged(lines, str(path))
+    return None if problems else table[forcings or columns].set_axis(days)
 
 
-def _parse(path: Path, columns: Sequence[str], skip: int, *, more: bool) -> pd.DataFrame:
-    """The columns as float64 by line, in one go; `ValueError` where a field is not a number. `more`
-    columns may follow, which are not read."""
-    table = pd.read_csv(
-        path,
-        sep=r"\s+",
-        skiprows=skip,
-        header=None,
-        names=list(columns),
-        dtype=np.float64,
-        usecols=list(columns) if more else None,
-        na_filter=False,
-        skip_blank_lines=False,
-    )
-    return table.set_axis(table.index + skip + 1)
-
-
-def _parse_each(
-    path: Path, columns: Sequence[str], skip: int, most: int
+def _read_each_line(
+    path: Path, columns: list[str], skip: int, most: int
 ) -> tuple[pd.DataFrame, dict[int, str]]:
     """The same, one line after another: damaged lines are NaN, and what is wrong with each is told.
     Blank lines are passed over."""
@@ -181,24 +175,19 @@ def _parse_each(
     rows, damaged = {}, {}
     for number, line in enumerate(lines[skip:], start=skip + 1):
         if fields := line.split():
-            row = [_number(field) for field in fields[: len(columns)]]
+            texts = np.array(fields[: len(columns)], object)
+            rows[number] = pd.to_numeric(texts, errors="coerce")
+            bad = np.flatnonzero(
+                np.isnan(rows[number]) & (np.char.lower(texts.astype(str)) != "nan")
+            )
             if not len(columns) <= len(fields) <= most:
                 damaged[number] = (
                     f"{len(fields)} fields instead of {len(columns)}, the line is cut or damaged"
                 )
-            elif None in row:
-                at = row.index(None)
-                damaged[number] = f"{columns[at]} is {fields[at]!r}, not a number"
-            rows[number] = [np.nan] * len(columns) if number in damaged else row
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(columns), dtype=np.float64)
-    return table, damaged
-
-
-def _number(field: str) -> float | None:
-    try:
-        return float(field)
-    except ValueError:
-        return None
+            elif len(bad):
+                damaged[number] = f"{columns[bad[0]]} is {fields[bad[0]]!r}, not a number"
+    rows |= dict.fromkeys(damaged, np.full(len(columns), np.nan))
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float), damaged
 
 
 def _days(table: pd.DataFrame) -> np.ndarray:

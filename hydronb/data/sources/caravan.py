@@ -32,9 +32,16 @@ from hydronb.data.pet import (
     radiation_ratio,
     saturation_vapour_pressure,
 )
-from hydronb.data.problems import Reading, Report, raise_first, shown
-from hydronb.data.series import Extent, SeriesSummary, read_each
-from hydronb.data.tables import PLACES, not_numbers, read_tables
+from hydronb.data.problems import Reading, Report, raise_first
+from hydronb.data.sources.basin_files import (
+    Extent,
+    SeriesSummary,
+    not_numbers,
+    read_each,
+    read_tables,
+    stack_series,
+)
+from hydronb.data.sources.camels_us import area_problem, open_camels_attributes
 from hydronb.errors import DataError, nearest
 from hydronb.files import reading
 from hydronb.parameters import DataParameters, resolve
@@ -130,7 +137,7 @@ def open_caravan(
         )
     else:
         ds = _read_all(chosen)
-    tables = raise_first(read_attributes(folder, ids))
+    tables = raise_first(read_caravan_attributes(folder, ids))
     if "srad" in ds:
         # the convention's is what comes down
         ds["srad"].attrs["long_name"] = "net solar radiation at the surface"
@@ -206,9 +213,9 @@ def series_files(folder: Path) -> dict[str, Path]:
 
 
 def _read_all(files: dict[str, Path]) -> xr.Dataset:
-    """Series of all basins over the days that they share, `(basin, time)` float32."""
+    """Series of all basins on the days that they share."""
     series: dict[str, pd.DataFrame] = {}
-    extents = raise_first(read_series(files, series.__setitem__))
+    extents = raise_first(read_caravan_series(files, series.__setitem__))
     start, end = _shared(extents)
     if longer := [b for b, extent in extents.items() if extent[:2] != (start, end)]:
         warnings.warn(
@@ -216,25 +223,14 @@ def _read_all(files: dict[str, Path]) -> xr.Dataset:
             f"({len(longer)} files are longer, {longer[0]} is one)",
             stacklevel=3,
         )
-    time = pd.date_range(start, end, freq="D")
-    values = {
-        n: np.stack([s[n].loc[start:end].to_numpy(np.float32) for s in series.values()])
-        for n in extents[next(iter(files))].names
-    }
-    return xr.Dataset(
-        {
-            n: (("basin", "time"), v, {"units": VARIABLES[n].units if n in VARIABLES else "mm/d"})
-            for n, v in values.items()
-        },
-        coords={"basin": np.array(list(files), object), "time": time},
-    )
+    return stack_series(series, start, end)
 
 
 def _shared(extents: Mapping[str, Extent]) -> tuple[pd.Timestamp, pd.Timestamp]:
     return max(e.first for e in extents.values()), min(e.last for e in extents.values())
 
 
-def read_series(
+def read_caravan_series(
     files: Mapping[str, Path], take: Callable[[str, pd.DataFrame], None]
 ) -> Reading[dict[str, Extent]]:
     """Pass the series of each basin to `take`, and return what each covers. Problems are those of
@@ -304,7 +300,7 @@ def _column_problems(series: pd.DataFrame, path: Path) -> Iterator[str]:
 # ---
 
 
-def read_attributes(
+def read_caravan_attributes(
     folder: Path, ids: list[str], report: Report | None = None
 ) -> Reading[xr.Dataset]:
     """Caravan's attributes of the basins `ids`, whose series lie in `folder`, with `lat`, `lon`,
@@ -321,22 +317,17 @@ def read_attributes(
             for path in paths
             if path not in present
         ]
-    table, _ = yield from read_tables(present, ",", report, ids=ids, reserved=PETS)
-    ds = xr.Dataset(
-        {
-            name: ("basin", column.to_numpy(float if column.dtype.kind in "fiu" else object))
-            for name, column in table.reindex(ids).items()
-        },
-        coords={"basin": np.array(ids, object)},
-    )
-    ds = ds.rename({old: new for old, new in PLACES.items() if old in ds})
-    ds = ds.set_coords([name for name in PLACES.values() if name in ds])
+    ds = yield from read_tables(present, ",", _attribute, report, ids=ids, reserved=PETS)
     if "lat" in ds:
         yield from coordinate_problems(ds, str(paths[-1]))
         yield from latitude_problems(ds, str(paths[-1]))
     else:
         yield f"no gauge_lat in the attribute tables; {paths[-1]} is missing or damaged"
     return ds
+
+
+def _attribute(column: pd.Series, path: Path) -> tuple[str, np.ndarray]:
+    return "basin", column.to_numpy(float if column.dtype.kind in "fiu" else object)
 
 
 def climate_indices(prcp: xr.DataArray, pet: xr.DataArray) -> xr.Dataset:
@@ -367,20 +358,13 @@ def climate_indices(prcp: xr.DataArray, pet: xr.DataArray) -> xr.Dataset:
 def _join_camels(ds: xr.Dataset, folder: Path) -> xr.Dataset:
     """CAMELS' attributes joined by the id's part after the prefix; they replace Caravan's of the
     same name."""
-    from hydronb.data.sources.camels_us import open_camels_attributes
-
     camels = open_camels_attributes(folder, basins=[bare_id(b) for b in ds["basin"].values])
     camels = camels.drop_vars(camels.coords.keys() - {"basin"})
     camels = camels.assign_coords(basin=ds["basin"].values)
-    if "area_gages2" in camels:
-        off = abs(camels["area_gages2"] / ds["area"] - 1).values > 0.1
-        if off.any():
-            warnings.warn(
-                "Caravan's area and CAMELS' area_gages2 differ by more than 10 % in"
-                f" {off.sum()} basins ({shown(ds['basin'].values[off])})",
-                stacklevel=3,
-            )
-    return ds.drop_vars([n for n in camels.data_vars if n in ds]).merge(camels)
+    ds = ds.drop_vars([n for n in camels.data_vars if n in ds]).merge(camels)
+    if problem := area_problem(ds, "Caravan's area"):
+        warnings.warn(problem, stacklevel=3)
+    return ds
 
 
 # What a folder holds
@@ -395,7 +379,7 @@ def describe(root: Path, report: Report) -> None:
                 f"{folder.parents[2]}: Caravan, sub-source {folder.name} ({folder.parent.name}),"
                 f" {len(files)} basins, {min(files)} to {max(files)}"
             )
-            attributes = report.take(read_attributes, folder, list(files), report)
+            attributes = report.take(read_caravan_attributes, folder, list(files), report)
             has_places = attributes is not None and "lat" in attributes
             _describe_series(files, attributes["lat"].to_series() if has_places else {}, report)
 
@@ -415,7 +399,7 @@ def _describe_series(
                 pet = series[name].clip(lower=0).to_numpy()[None]
                 impossible.extend(value_problems("pet", pet, [basin], series.index, files[basin]))
 
-    extents = report.take(read_series, files, take)
+    extents = report.take(read_caravan_series, files, take)
     summary.describe(report)
     if len({extent.period for extent in extents.values()}) > 1:
         report.notes.append("files cover different days; opening them keeps the days they share")

@@ -15,8 +15,8 @@ from hydronb.data.gridded import (
     reading_grid,
 )
 from hydronb.data.pet import choose_pet
-from hydronb.data.problems import Reading, Report, raise_first, shown
-from hydronb.data.series import SeriesSummary
+from hydronb.data.problems import Reading, Report, name_list, raise_first
+from hydronb.data.sources.basin_files import SeriesSummary
 from hydronb.files import read_dataset, reading
 from hydronb.parameters import DataParameters, GridParameters, resolve
 
@@ -32,7 +32,7 @@ def open_source(data: DataParameters) -> xr.Dataset:
     return raise_first(reading_catchments(resolve(data.path), data.pet))
 
 
-def open_grid(data: GridParameters) -> xr.Dataset:
+def open_grid_source(data: GridParameters) -> xr.Dataset:
     """Open the gridded catchment that a plan's `data` names."""
     return open_gridded(resolve(data.path))
 
@@ -86,7 +86,7 @@ def _describe_catchments(ds: xr.Dataset, report: Report) -> None:
         report.notes.append("no target (streamflow, et): enough to simulate, not to train")
     if attributes := attribute_names(ds):
         gaps = [n for n in attributes if ds[n].dtype.kind == "f" and np.isnan(ds[n]).any()]
-        missing = f", missing values in {shown(gaps)}" if gaps else ""
+        missing = f", missing values in {name_list(gaps)}" if gaps else ""
         report.append(f"  {len(attributes)} attributes{missing}")
 
 

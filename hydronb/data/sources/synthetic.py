@@ -18,7 +18,7 @@ def open_source(data: DataParameters) -> xr.Dataset:
     return synthetic_catchments(data.n_basins, data.years, data.seed, data.truth)
 
 
-def open_grid(data: GridParameters) -> xr.Dataset:
+def open_grid_source(data: GridParameters) -> xr.Dataset:
     """The grid that `preset` or `shape`, `years`, `seed` and `cells` describe."""
     from hydronb.data.synthetic import synthetic_grid
 
