@@ -406,10 +406,11 @@ def test_what_is_wrong_is_said_in_one_line():
 
 
 def test_a_grid_of_another_shape_is_refused(tmp_path):
-    model = small(random_grid())
-    save_model(model, tmp_path)
+    save_model(small(random_grid()), tmp_path)
+    model = load(tmp_path).train()
     with pytest.raises(DataError, match="trained on a grid of 5 x 7 cells and this one has 6 x 7"):
-        predict(load(tmp_path), random_grid((6, 7)), LATE, progress=False)
+        predict(model, random_grid((6, 7)), LATE, progress=False)
+    assert model.training
 
 
 def test_prediction_needs_no_target():

@@ -318,4 +318,4 @@ class CNNLSTM(Standardised):
             (0, days.cpu().numpy(), self.simulate_windows(x))
             for x, days in self.windows(ds, period, progress=progress)
         )
-        return self.assembled(windows, basin, period)
+        return self.windows_dataset(windows, basin, period)

@@ -104,7 +104,7 @@ class ContinuousModel(Standardised):
                 values = self.simulate_basins(*part, first, end, details)
                 parts.append({name: value.cpu() for name, value in values.items()})
         whole = {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
-        return self.described(whole, select_period(ds, period), TARGETS)
+        return self.simulation_dataset(whole, select_period(ds, period), TARGETS)
 
     def reads_from(self, first: int) -> int:
         """The first day of which a simulation from day `first` on holds `width` numbers."""

@@ -62,7 +62,7 @@ class Standardised(nn.Module):
         finally:
             self.train(was_training)
 
-    def described(
+    def simulation_dataset(
         self, values: Mapping[str, np.ndarray], days: xr.Dataset, observed: Iterable[str]
     ) -> xr.Dataset:
         """Simulated arrays as a dataset with units and the catchments' coordinates.
@@ -91,7 +91,7 @@ class Standardised(nn.Module):
             out[name] = (dims[array.ndim], array, {"units": units, "long_name": long_name})
         return out.assign({f"{name}_obs": days[name] for name in observed if name in days})
 
-    def assembled(
+    def windows_dataset(
         self,
         windows: Iterable[tuple[np.ndarray | int, np.ndarray, Tensor]],
         ds: xr.Dataset,
@@ -112,7 +112,9 @@ class Standardised(nn.Module):
                 out[basin, day] = simulated.cpu().numpy()
         days = select_period(ds, period)
         inside = out[:, ds.indexes["time"].get_indexer(days.indexes["time"])]
-        return self.described(dict(zip(names, inside.transpose(2, 0, 1), strict=True)), days, names)
+        return self.simulation_dataset(
+            dict(zip(names, inside.transpose(2, 0, 1), strict=True)), days, names
+        )
 
 
 class StandardisedLSTM(Standardised):
@@ -200,7 +202,7 @@ class StandardisedLSTM(Standardised):
         self, ds: xr.Dataset, period: Period, *, progress: bool = True, details: bool = False
     ) -> xr.Dataset:
         """See `hydronb.training.predict.predict`; there are no `details`."""
-        return self.assembled(self._windows(ds, period, progress), ds, period)
+        return self.windows_dataset(self._windows(ds, period, progress), ds, period)
 
     def _windows(
         self, ds: xr.Dataset, period: Period, progress: bool
