@@ -14,6 +14,7 @@ import app_files
 import holoviews as hv
 import numpy as np
 import pandas as pd
+import panel as pn
 import pytest
 import xarray as xr
 from hypothesis import given, settings
@@ -46,8 +47,6 @@ def outputs(folder: Path) -> Outputs:
 
 def text_of(app: App) -> str:
     """All HTML of an app's page and above it."""
-    import panel as pn
-
     panes = app.problem, *app.place.select(pn.pane.HTML)
     return " ".join(pane.object for pane in panes)
 
@@ -317,6 +316,16 @@ def test_a_row_that_is_half_written_is_left_out(tmp_path):
     run = app_files.run(tmp_path, "n/going.partial", {}, status="prepared")
     (run / "progress.csv").write_text("epoch,epochs,loss,valid\n0.5,2,0.9,\n1.0,2,0.8,0.1\n1.5,")
     assert runs_page.overview(Page(State(), Outputs(tmp_path)))["epoch"].tolist() == ["1 of 2"]
+
+
+def test_a_run_that_comes_while_the_page_is_open_is_shown(tmp_path):
+    app_files.run(tmp_path, "n/first", {})
+    app = App(Outputs(tmp_path), "?page=runs")
+    assert "tiny/n/second" not in text_of(app)
+    app_files.run(tmp_path, "n/second", {})
+    app.pages["runs"][0].changed({"files"})  # as the page does every few seconds
+    assert "tiny/n/second" in text_of(app)
+    assert "tiny/n/second" in app.place.select(pn.widgets.Select)[0].options
 
 
 # Numbers
