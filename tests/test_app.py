@@ -97,7 +97,7 @@ def test_nonsense_is_named_and_the_rest_taken(tmp_path):
         "the link's 'metrik' means nothing here; did you mean 'metric'?",
         (
             "the link's page='simularity': there is no such page; did you mean 'similarity'?;"
-            " similarity, dynamics, benchmarks, probes, runs are there"
+            " the pages are similarity, dynamics, benchmarks, probes, runs"
         ),
     ]
     assert (app.state.k, app.state.colour) == (5, "aridity")
