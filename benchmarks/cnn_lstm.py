@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 from measure import alone, arguments, megabytes, show, take_turns
 
-from hydronb.data.grid_windows import Frames, frame_samples
+from hydronb.data.grid_windows import GridForcing, grid_samples
 from hydronb.data.scaling import Scaling
 from hydronb.losses import Terms, mse
 from hydronb.models.cnn_lstm import CNNLSTM
@@ -31,9 +31,9 @@ def grid(shape: tuple[int, int], years: int) -> xr.Dataset:
     return xr.Dataset(fields | {"streamflow": flow}, {"time": time}, {"basin": "grid"})
 
 
-def frames_of(ds: xr.Dataset) -> Frames:
+def forcing_of(ds: xr.Dataset) -> GridForcing:
     channels = tuple(torch.from_numpy(ds[n].values) for n in ("prcp", "tmean"))
-    return Frames(channels, torch.empty(0, *channels[0].shape[1:]))
+    return GridForcing(channels, torch.empty(0, *channels[0].shape[1:]))
 
 
 def model_of(shape: tuple[int, int], days: int) -> CNNLSTM:
@@ -52,7 +52,7 @@ def model_of(shape: tuple[int, int], days: int) -> CNNLSTM:
 def evaluate(shape: tuple[int, int], chosen) -> None:
     """ms of a simulated day; and that both ways agree."""
     ds = grid(shape, 2)
-    frames, rows = frames_of(ds), []
+    forcing, rows = forcing_of(ds), []
     for days in (60, 90, 120):
         model = model_of(shape, days).eval()
         last = torch.arange(days - 1, days - 1 + chosen.windows)
@@ -60,7 +60,7 @@ def evaluate(shape: tuple[int, int], chosen) -> None:
         back = torch.arange(1 - days, 1)
 
         def encode(model=model, last=last, days=days):
-            return model.features(frames, torch.arange(int(last[0]) - days + 1, int(last[-1]) + 1))
+            return model.features(forcing, torch.arange(int(last[0]) - days + 1, int(last[-1]) + 1))
 
         def recur(known, last, model=model, days=days):
             windows = known.unfold(0, days, 1).transpose(1, 2)
@@ -68,7 +68,7 @@ def evaluate(shape: tuple[int, int], chosen) -> None:
 
         def naive(model=model, few=few, back=back, days=days):
             return torch.cat(
-                [model.simulate_windows(model.features(frames, end + back)[None]) for end in few]
+                [model.simulate_windows(model.features(forcing, end + back)[None]) for end in few]
             )
 
         with torch.inference_mode():
@@ -95,13 +95,13 @@ def evaluate(shape: tuple[int, int], chosen) -> None:
 def train(shape: tuple[int, int], years: int) -> float:
     """MB at most of a process that trains for three steps, the grid among them."""
     ds = grid(shape, years)
-    frames, model = frames_of(ds), model_of(shape, 90)
+    forcing, model = forcing_of(ds), model_of(shape, 90)
     period = Period(start="1984-01-01", end=str(ds.indexes["time"][-1].date()))
-    samples = frame_samples(ds, frames, ["streamflow"], period, 90, 1)
+    samples = grid_samples(ds, forcing, ["streamflow"], period, 90, 1)
     optimiser = torch.optim.Adam(model.parameters())
     for index in torch.randperm(len(samples))[:96].split(32):
         batch = samples.gather(index)
-        sim = model(batch.frames, batch.days)
+        sim = model(batch.forcing, batch.days)
         loss = mse(Terms(sim, batch.target, torch.ones(32, 1), model.targets_std, batch.basin))
         optimiser.zero_grad()
         loss.backward()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hydronb.data.scaling import Scaling
 from hydronb.losses import Terms, feng2022
 from hydronb.models import hbv
-from hydronb.models.delta_hbv import DeltaHBV, total
+from hydronb.models.delta_hbv import DeltaHBV
 
 MODELS = {
     "delta_1": {"components": 1},
@@ -61,32 +61,28 @@ def parts(name: str, chosen) -> dict[str, Callable[[], object]]:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
 
-    def estimate() -> tuple[dict[str, Tensor], tuple[Tensor, Tensor], dict[str, Tensor]]:
+    def estimate() -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         h = model.states(
             weather[:, chosen.days - model.reading_days :], attributes, last=chosen.days + 1
         )
-        return *model.read(h[:, -1]), model.read_daily(h[:, -chosen.days :])
+        return model.read(h[:, -1]), model.read_daily(h[:, -chosen.days :])
 
     def network() -> None:
-        static, routing, daily = estimate()
-        sum(v.sum() for v in (*static.values(), *routing, *daily.values())).backward()
+        static, daily = estimate()
+        sum(v.sum() for v in (*static.values(), *daily.values())).backward()
 
-    static, routing, daily = estimate()
-    static, daily = (
-        {n: v.detach().requires_grad_() for n, v in d.items()} for d in (static, daily)
-    )
-    routing = [v.detach().requires_grad_() for v in routing]
+    static, daily = ({n: v.detach().requires_grad_() for n, v in d.items()} for d in estimate())
 
     def physics() -> None:
         with torch.no_grad():
             _, state = model._run(weather[:, : chosen.days], static)
         runoff, _ = model._run(weather[:, chosen.days :], static, daily, state=state)
-        total(runoff).sum().backward()
+        hbv.outflow(runoff).sum().backward()
 
     runoff = torch.rand(chosen.basins, chosen.days, requires_grad=True)
 
     def routing_and_loss() -> None:
-        loss_of(hbv.route(runoff, *routing)).backward()
+        loss_of(hbv.route(runoff, *(static[name] for name in hbv.ROUTING))).backward()
 
     whole()
     return {

@@ -10,7 +10,8 @@ import typer
 from hydronb.errors import HydronbError
 
 if TYPE_CHECKING:
-    from hydronb.runs import Outcome, Plan
+    from hydronb.runs.plan import Plan
+    from hydronb.runs.schedule import Outcome
 
 STOPPED = 130
 
@@ -94,7 +95,8 @@ def run(
 ) -> None:
     """Run what is missing of a plan; a run that was stopped goes on where it stopped."""
     from hydronb.parameters import resolve
-    from hydronb.runs import read_plan, run_plan
+    from hydronb.runs.plan import read_plan
+    from hydronb.runs.schedule import run_plan
 
     chosen = read_plan(plan)
     if only:
@@ -116,15 +118,13 @@ def run(
 
 
 def _dry(plan: "Plan", outputs: Path, redo_stale: bool) -> list[str]:
-    from hydronb.runs.directory import directory
-    from hydronb.runs.schedule import to_redo
-    from hydronb.runs.status import shown, table
+    from hydronb.runs.schedule import directory, state_of_run, to_redo
+    from hydronb.runs.status import shown, text_table
 
     redo = to_redo(plan, outputs) if redo_stale else {}
     rows, todo = [], 0
     for r in plan.runs:
-        where = directory(outputs, plan.name, r)
-        state, _ = where.state(r, [directory(outputs, plan.name, n) for n in r.needs])
+        state, _ = state_of_run(outputs, plan.name, r)
         runs = state not in ("complete", "stale") or r.id in redo
         todo += runs
         rows.append(
@@ -134,11 +134,11 @@ def _dry(plan: "Plan", outputs: Path, redo_stale: bool) -> list[str]:
                 state,
                 "would run" if runs else "skipped",
                 _counted([n.entry for n in r.needs]),
-                shown(where.path),
+                shown(directory(outputs, plan.name, r).path),
             ]
         )
     return [
-        *table(["run", "notebook", "state", "now", "needs", "where"], rows),
+        *text_table(["run", "notebook", "state", "now", "needs", "where"], rows),
         "",
         f"{todo} of {len(plan.runs)} runs would run; nothing was started or written",
     ]
@@ -196,7 +196,7 @@ def status(
 ) -> None:
     """List runs: complete, running (and how far), failed, stale (and why)."""
     from hydronb.parameters import resolve
-    from hydronb.runs import read_plan
+    from hydronb.runs.plan import read_plan
     from hydronb.runs.status import of_outputs, of_plan
 
     if target.suffix in (".yaml", ".yml"):

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,9 @@ from hydronb.errors import DataError, HydronbError
 
 if TYPE_CHECKING:
     import xarray as xr
+
+MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+"""Bytes of memory of this machine."""
 
 
 @contextmanager
@@ -65,13 +68,22 @@ def reading(
         yield
     except HydronbError:
         raise
-    except FileNotFoundError:
-        raise error(f"no such file: {path}{remedy}") from None
     except UnicodeDecodeError:
         raise error(f"{path} is not {what}: it is not text in UTF-8{remedy}") from None
-    except MemoryError:
-        raise error(f"{path} does not fit into memory{remedy}") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as problem:
+    except MemoryError as problem:
+        reason = first_line(problem)
+        raise error(f"{path} does not fit into memory ({reason}){remedy}") from None
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as problem:
+        if isinstance(problem, FileNotFoundError) and not path.exists():
+            raise error(f"no such file: {path}{remedy}") from None
         reason = getattr(problem, "strerror", None) or first_line(problem)
         raise error(f"{path} cannot be read as {what} ({reason}){remedy}") from None
 
@@ -107,17 +119,63 @@ def read_dataset(
     Raises
     ------
     DataError
-        No such file, or neither NetCDF nor Zarr.
+        No such file, neither NetCDF nor Zarr, or larger than the memory of this machine.
+    """
+    with opening(path, hint=hint, error=error) as ds:
+        return load_at_most(MEMORY, ds)
+
+
+@contextmanager
+def opening(
+    path: str | Path,
+    *,
+    most: int = MEMORY,
+    hint: str = "",
+    error: type[HydronbError] = DataError,
+) -> "Iterator[xr.Dataset]":
+    """A NetCDF file or Zarr folder, open in this block, which takes what it needs by
+    `load_at_most`.
+
+    Raises
+    ------
+    DataError
+        No such file, neither NetCDF nor Zarr, or coordinates, which are always read, of more than
+        `most` bytes; and whatever goes wrong in the block.
     """
     import xarray as xr
+    from xarray.backends import NetCDF4DataStore
 
     path = Path(path).expanduser()
     with reading(path, "NetCDF or Zarr", hint=hint, error=error):
         if not path.exists():
             raise FileNotFoundError
-        engine = "zarr" if path.is_dir() else None
-        with xr.open_dataset(path, engine=engine) as ds:
-            return ds.load()
+        if path.is_dir():
+            with xr.open_dataset(path, engine="zarr", consolidated=False) as ds:
+                yield ds
+            return
+        with closing(NetCDF4DataStore.open(str(path))) as store:
+            file = store.ds
+            coordinates = [v.size for n, v in file.variables.items() if n in file.dimensions]
+            _require_at_most(most, 8 * sum(coordinates))
+            with xr.open_dataset(store, cache=False) as ds:
+                yield ds
+
+
+def load_at_most(most: int, ds: "xr.Dataset") -> "xr.Dataset":
+    """Read a dataset into memory.
+
+    Raises
+    ------
+    MemoryError
+        It claims more than `most` bytes, as a damaged file may.
+    """
+    _require_at_most(most, ds.nbytes)
+    return ds.load()
+
+
+def _require_at_most(most: int, size: int) -> None:
+    if size > most:
+        raise MemoryError(f"it claims {size / 2**30:.1f} GiB of at most {most / 2**30:.1f} GiB")
 
 
 def read_json(

@@ -1,13 +1,13 @@
 """How well a simulated hydrograph matches the observed one.
 
-Every metric takes `sim` and `obs` by keyword, as `xarray.DataArray` that share `dim`, and reduces
-that dimension; all others (basin, seed, ...) are kept, so that all basins and members are scored at
-once. The two are joined by their labels. A day counts where both values are there. A series left
-with too few days scores NaN, as does an observed series that never changes where the metric divides
-by its variability.
+Every metric takes `sim` and `obs` by keyword, as `xarray.DataArray` with a dimension `dim` in
+common, and reduces that dimension; all others (basin, seed, ...) are kept, so that all basins and
+members are scored at once. The two are joined by their labels. A day counts where both have a
+value. The score is NaN where too few days count, and where the observed series is constant and the
+metric divides by its variability.
 
-Conventions and guards are those of the code behind Kratzert et al. (2019,
-doi:10.5194/hess-23-5089-2019) for the metrics it has, whose printed formulas leave the guards out.
+Conventions and guards are those of the code of Kratzert et al. (2019,
+doi:10.5194/hess-23-5089-2019) for the metrics that it has; its printed formulas omit the guards.
 """
 
 import functools
@@ -22,8 +22,8 @@ from hydronb.errors import DataError, nearest
 from hydronb.vocabulary import Vocabulary
 
 GUARD = 1e-6
-"""Added to denominators and inside logarithms, and put in place of exact zeros, as published code
-does."""
+"""Added to denominators and inside logarithms, and taken in place of exact zeros, as in published
+code."""
 
 
 METRICS: Vocabulary[Any] = Vocabulary("metric")
@@ -40,7 +40,7 @@ class Metric:
     units
         `1` for a ratio; `mm/d` for that of the observation.
     on_arrays
-        The same of two numpy arrays (series, day), NaN in both where it is in one.
+        The metric of two numpy arrays (series, day), NaN in both where one is NaN.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ def fms(s: np.ndarray, o: np.ndarray) -> np.ndarray:
     Symbols: S and O are `sim` and `obs` with exact zeros set to 1e-6, each sorted from high to low
     by itself; ranks count from 0; n days; half rounds to even.
     Missing: pairs with a NaN are left out; NaN with one day or none, constant `obs` or negative
-    flow there.
+    flow at these ranks.
     Source: Yilmaz et al. (2008), doi:10.1029/2007WR006716, with the guards of Kratzert et al.
     (2019).
     """
@@ -213,8 +213,8 @@ def flv(s: np.ndarray, o: np.ndarray) -> np.ndarray:
     Symbols: S and O are `sim` and `obs` with exact zeros set to 1e-6, each sorted from high to low
     by itself; ranks count from 0; n days; half rounds to even.
     Missing: pairs with a NaN are left out; NaN where nothing is left, `obs` is constant, or flow is
-    negative. Where the lowest 30 % of `obs` are all alike (zeros), the guard alone is the
-    denominator and values of 1e9 and more come out: report medians over basins, never means.
+    negative. Where the lowest 30 % of `obs` are equal (zeros), the denominator is the guard alone
+    and values of 1e9 and more result: report medians over basins, never means.
     Source: Yilmaz et al. (2008), doi:10.1029/2007WR006716, with the guards of Kratzert et al.
     (2019).
     """
@@ -233,10 +233,10 @@ def bpv(s: np.ndarray, o: np.ndarray) -> np.ndarray:
     """Relative volume bias of the days of peak flow, as a fraction; 0 is perfect.
 
     Equation: sum(sim - obs) / sum(obs) over the days with `obs` at least O[round(0.02 n) - 1].
-    Symbols: O is `obs` from high to low; n days; days are paired, unlike in `fhv`; days that tie
-    are all in.
-    Missing: pairs with a NaN are left out; NaN where no day qualifies, they hold no observed flow
-    or `obs` is constant: its days have no exceedance probability.
+    Symbols: O is `obs` from high to low; n days; days are paired, unlike in `fhv`; all tied days
+    are included.
+    Missing: pairs with a NaN are left out; NaN where no day qualifies, the qualifying days have no
+    observed flow, or `obs` is constant: its days have no exceedance probability.
     Source: Li et al. (2023), exceedance probability 0 to 0.02.
     """
     least = _at(_sorted(o), _rank(0.02, _days(o)) - 1)
@@ -251,8 +251,8 @@ def bmv(s: np.ndarray, o: np.ndarray) -> np.ndarray:
     n)].
     Symbols: O is `obs` from high to low; n days; days are paired; no day is in both `bmv` and
     `blv`.
-    Missing: pairs with a NaN are left out; NaN where no day qualifies, they hold no observed flow
-    or `obs` is constant: its days have no exceedance probability.
+    Missing: pairs with a NaN are left out; NaN where no day qualifies, the qualifying days have no
+    observed flow, or `obs` is constant: its days have no exceedance probability.
     Source: Li et al. (2023), exceedance probability 0.3 to 0.7.
     """
     n, ordered = _days(o), _sorted(o)
@@ -265,10 +265,10 @@ def blv(s: np.ndarray, o: np.ndarray) -> np.ndarray:
     """Relative volume bias of the days of low flow, as a fraction; 0 is perfect.
 
     Equation: sum(sim - obs) / sum(obs) over the days with `obs` at most O[round(0.7 n)].
-    Symbols: O is `obs` from high to low; n days; days are paired, unlike in `flv`; days that tie
-    are all in.
-    Missing: pairs with a NaN are left out; NaN where no day qualifies, they hold no observed flow
-    or `obs` is constant: its days have no exceedance probability.
+    Symbols: O is `obs` from high to low; n days; days are paired, unlike in `flv`; all tied days
+    are included.
+    Missing: pairs with a NaN are left out; NaN where no day qualifies, the qualifying days have no
+    observed flow, or `obs` is constant: its days have no exceedance probability.
     Source: Li et al. (2023), exceedance probability 0.7 to 1.
     """
     most = _at(_sorted(o), _rank(0.7, _days(o)))
@@ -306,12 +306,9 @@ def metric_table(
     return pd.DataFrame(columns, index=pd.Index(sim["basin"].to_numpy().astype(str), name="basin"))
 
 
-table = metric_table
-
-
 def why_undefined(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataArray:
     """Why a series has no score: text, empty where `obs` can be scored. A metric of part of the
-    flow (`bpv`, `blv`) may be NaN all the same, where that part holds no water."""
+    flow (`bpv`, `blv`) may still be NaN, where that part has no water."""
     _, obs = _pair(sim, obs, dim)
     low, high, days = obs.min(dim), obs.max(dim), obs.count(dim)
     reasons = {
@@ -327,7 +324,7 @@ def why_undefined(*, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") ->
 
 
 def _pair(sim: xr.DataArray, obs: xr.DataArray, dim: str) -> tuple[xr.DataArray, xr.DataArray]:
-    """`sim` and `obs` on their common labels, as float64, NaN in both wherever it is in one."""
+    """`sim` and `obs` on their common labels, as float64, NaN in both where one is NaN."""
     for name, da in (("sim", sim), ("obs", obs)):
         if dim not in da.dims:
             raise DataError(f"{name} has no dimension {dim!r}{nearest(dim, map(str, da.dims))}")
@@ -355,8 +352,8 @@ def _std(x: np.ndarray) -> np.ndarray:
 
 
 def _varying(x: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """`out` where the series `x` takes two values or more, else NaN; exact, unlike a standard
-    deviation."""
+    """`out` where the series `x` has at least two different values, else NaN; exact, unlike a
+    standard deviation."""
     return np.where(np.fmax.reduce(x, -1) > np.fmin.reduce(x, -1), out, np.nan)
 
 
@@ -371,7 +368,7 @@ def _rank(fraction: float, n: np.ndarray) -> np.ndarray:
 
 
 def _at(x: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """Element `rank` of each series; NaN where there is none."""
+    """Element `rank` of each series; NaN where the series is too short."""
     inside = (rank >= 0) & (rank < x.shape[-1])
     taken = np.take_along_axis(x, np.where(inside, rank, 0)[..., None], -1)[..., 0]
     return np.where(inside, taken, np.nan)

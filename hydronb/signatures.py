@@ -9,7 +9,6 @@ numbers disagree, the numbers are followed, and the docstring says so.
 
 import numpy as np
 import xarray as xr
-from scipy.signal import lfilter
 
 from hydronb.data.climate import mean_spell, water_year
 from hydronb.data.dataset import require_daily
@@ -224,6 +223,8 @@ def _filter_stretches(q: np.ndarray) -> np.ndarray:
 
 
 def _lyne_hollick(q: np.ndarray) -> np.ndarray:
+    from scipy.signal import lfilter
+
     base = np.pad(q, REFLECTED, mode="reflect")
     half = (1 + FILTER) / 2
     for _ in range(PASSES):

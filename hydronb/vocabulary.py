@@ -79,6 +79,8 @@ class Source:
     module: Callable[[], ModuleType]
     """Imports the module that opens, recognises and describes it; see `hydronb.data.sources`."""
     needs_path: bool = True
+    grids: bool = False
+    """Whether it also offers gridded catchments."""
 
 
 # Models -----------------------------------------------------------------------------------------
@@ -257,10 +259,16 @@ def _sources() -> ModuleType:
 
 SOURCES = Vocabulary(
     "kind of data",
-    Source("synthetic", "synthetic catchments", lambda: _sources().synthetic, needs_path=False),
+    Source(
+        "synthetic",
+        "synthetic catchments",
+        lambda: _sources().synthetic,
+        needs_path=False,
+        grids=True,
+    ),
     Source("caravan", "Caravan", lambda: _sources().caravan),
     Source("camels_us", "CAMELS-US", lambda: _sources().camels_us),
-    Source("file", "NetCDF or Zarr", lambda: _sources().file),
+    Source("file", "NetCDF or Zarr", lambda: _sources().file, grids=True),
 )
 
 

@@ -4,14 +4,17 @@ take new data."""
 import gc
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import weakref
 from pathlib import Path
+from urllib.parse import urlencode
 
 import app_files
 import holoviews as hv
+import netCDF4
 import numpy as np
 import pandas as pd
 import panel as pn
@@ -31,6 +34,8 @@ from hydronb.errors import DataError, ParameterError
 from hydronb.plots.basins import attribute_percentiles
 from hydronb.plots.refill import bokeh_plots, refill, series_structure
 from hydronb.plots.style import render
+from hydronb.runs import status
+from hydronb.runs.directory import PROGRESS, RESERVED, RunDirectory
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +130,19 @@ def test_runs_are_found_whatever_their_depth_and_nothing_else(tmp_path):
         "plan/notebook/run",
         "plan/notebook/run/runs/own",
     ]
+
+
+def test_runs_whose_names_begin_like_reserved_folders_are_shown(tmp_path):
+    for name in ("superseded_2", "checkpoints-1", ".hidden"):
+        app_files.run(tmp_path, f"notebook/{name}", {})
+    for reserved in RESERVED:
+        app_files.run(tmp_path, f"{reserved}/notebook", {})
+        app_files.run(tmp_path, f"notebook/run/{reserved}", {})
+    shown = {"tiny/notebook/.hidden", "tiny/notebook/checkpoints-1", "tiny/notebook/superseded_2"}
+    assert set(Outputs(tmp_path).names()) == shown
+    assert {"superseded_2", "checkpoints-1"} <= {
+        line.split()[1] for line in status.of_outputs(tmp_path)
+    }
 
 
 def test_a_problem_that_one_part_is_rid_of_is_still_said_by_the_other(outputs):
@@ -250,6 +268,65 @@ def test_half_written_files_are_said_on_every_page(name, tmp_path):
     )
 
 
+@pytest.mark.parametrize("text", ["x" * 300, "a/" * 200, "a\0b", "tiny/\0", "../" * 40])
+def test_a_name_that_no_folder_can_have_is_no_run(text, outputs):
+    for ask in (outputs.folder, lambda name: outputs.table(name, "metrics.csv")):
+        with pytest.raises(DataError, match=r"there is no run .*; choose one from the list"):
+            ask(text)
+    assert outputs.parameters(text) == outputs.record(text) == {}
+
+
+@pytest.mark.parametrize("text", ["x" * 300, "a\0b"])
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    {
+        "similarity": ("embedding", "basin"),
+        "dynamics": ("model", "basin"),
+        "benchmarks": ("runs", "table", "basin"),
+        "probes": ("probes", "series"),
+        "runs": ("run",),
+    }.items(),
+)
+def test_a_link_with_such_a_name_is_a_message(name, parameters, text, outputs, caplog):
+    for parameter in parameters:
+        app = App(outputs, f"?page={name}&{urlencode({parameter: text})}")
+        assert 'class="message"' in text_of(app)
+    assert caplog.records == []
+
+
+def claims_45_gib(path: Path, *, coordinate: bool) -> None:
+    """A small NetCDF file that is as large as 45 GiB once it is read: nothing but fill values."""
+    with netCDF4.Dataset(path, "w") as file:
+        days = 45 * 2**30 // 8
+        file.createDimension("basin", 1)
+        file.createDimension("time", days)
+        file.createVariable("basin", str, ("basin",))[0] = "01013500"
+        if coordinate:
+            file.createVariable("time", "i8", ("time",), zlib=True)
+        for name in ("streamflow", "streamflow_obs"):
+            file.createVariable(name, "f8", ("basin", "time"), zlib=True)
+        file.createVariable("still", "f8", ("basin", "time"), zlib=True)
+
+
+@pytest.mark.parametrize("coordinate", [False, True])
+@pytest.mark.parametrize("name", ["benchmarks", "dynamics", "similarity"])
+def test_a_file_that_claims_45_gib_is_a_message(name, coordinate, tmp_path, caplog):
+    app_files.write(tmp_path, basins=4, years=1, components=2, cells=4)
+    for path in tmp_path.rglob("*.nc"):
+        path.unlink()
+        claims_45_gib(path, coordinate=coordinate)
+    outputs = Outputs(tmp_path)
+    text = text_of(App(outputs, f"?page={name}&basin=01013500"))
+    claims = re.search(r"does not fit into memory \(it claims [49][50]\.0 GiB of at most", text)
+    assert claims or (name != "benchmarks" and "has no" in text)
+    assert caplog.records == []
+    run = "tiny/delta_hbv_01_train/dynamic"
+    with pytest.raises(DataError, match=f"^{run}/simulation.nc does not fit into memory"):
+        outputs.read(run, "simulation.nc", ["streamflow"], basin="01013500")
+    with pytest.raises(DataError, match=r"simulation.nc does not fit into memory \(it claims"):
+        RunDirectory(tmp_path / run).dataset("simulation.nc")
+
+
 @pytest.mark.parametrize("name", list(PAGES))
 def test_every_page_draws_without_a_message(name, outputs):
     app = App(outputs, f"?page={name}&basin=01013500")
@@ -306,7 +383,7 @@ def test_states_of_runs(tmp_path):
         "tiny/n/good": "complete",
         "tiny/n/left.partial": "unfinished",
         "tiny/n/old": "stale",
-        "tiny/n/older": "other version",
+        "tiny/n/older": "unreadable",
     }
     assert table.loc["tiny/n/bad.partial", "about"] == "TrainingError: the loss is not finite"
     assert table.loc["tiny/n/old", "about"].startswith("made by hydronb 0.0.1")
@@ -314,7 +391,8 @@ def test_states_of_runs(tmp_path):
 
 def test_a_row_that_is_half_written_is_left_out(tmp_path):
     run = app_files.run(tmp_path, "n/going.partial", {}, status="prepared")
-    (run / "progress.csv").write_text("epoch,epochs,loss,valid\n0.5,2,0.9,\n1.0,2,0.8,0.1\n1.5,")
+    rows = "0.5,2,0.9,,0.1,3,3\n1.0,2,0.8,0.1,0.1,5,5\n1.5,"
+    (run / "progress.csv").write_text(f"{','.join(PROGRESS)}\n{rows}")
     assert runs_page.overview(Page(State(), Outputs(tmp_path)))["epoch"].tolist() == ["1 of 2"]
 
 

@@ -145,7 +145,7 @@ PARAMETERS = {
 DATA = {
     "a missing folder": ({"path": "/nowhere/Caravan"}, ["no such folder: /nowhere/Caravan"]),
     "a folder of another kind": ({"kind": "camels_us"}, ["Caravan", "basin_mean_forcing"]),
-    "a file that is a folder": ({"kind": "file"}, ["Caravan is neither NetCDF nor Zarr"]),
+    "a file that is a folder": ({"kind": "file"}, ["Caravan cannot be read as NetCDF or Zarr"]),
     "unknown source": ({"source": "camel"}, ["no sub-source 'camel'; did you mean 'camels'?"]),
     "unknown basin": (
         {"basins": ["camels_02108001"]},
@@ -159,7 +159,7 @@ DATA = {
     "a basin twice": ({"basins": [FIRST, FIRST]}, ["data.basins = ", f"it lists '{FIRST}' twice"]),
     "a list of basins that is not there": (
         {"basins": "/nowhere/basins.txt"},
-        ["no such basin list: /nowhere"],
+        ["no such file: /nowhere"],
     ),
     "unknown PET": (
         {"pet": "odin"},
@@ -246,7 +246,7 @@ def test_a_disk_that_is_full(root, tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "write_bytes", full)
     words = ["run cannot be written: No space left on device", "free space"]
     ends_in_one_line(words, attempt, root, tmp_path / "run", {}, {})
-    assert sorted(f.name for f in (tmp_path / "run").iterdir()) == ["params.yaml", "progress.csv"]
+    assert sorted(f.name for f in (tmp_path / "run").iterdir()) == ["params.yaml"]
 
 
 def test_a_truncated_weights_file(root, tmp_path):

@@ -21,6 +21,7 @@ from hydronb.analysis import (
 )
 from hydronb.errors import DataError, TrainingError
 from hydronb.metrics import nse
+from hydronb.runs.directory import TrainedRun, read_run
 from hydronb.runs.plan import read_plan
 
 PARAMS = Path(__file__).parent.parent / "params"
@@ -62,7 +63,7 @@ def write_run(folder, *, seed, error, basins=IDS, time=TIME, **parameters):
         "epoch,epochs,loss,valid,learning_rate,seconds,cpu_seconds\n"
         f"0.5,2,1.0,,0.001,30,30\n2,2,0.5,,0.001,{60 * seed},120\n"
     )
-    return benchmark.read_run(folder)
+    return read_run(folder)
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_a_run_given_twice(runs):
 
 def test_a_directory_that_is_no_run(tmp_path):
     with pytest.raises(TrainingError, match=r"holds no params\.yaml: not a complete training run"):
-        benchmark.read_run(tmp_path)
+        read_run(tmp_path)
 
 
 def test_members_of_a_group(runs):
@@ -178,12 +179,10 @@ def test_the_plan_of_a_paper_differs_from_it_in_nothing(plan, monkeypatch, tmp_p
     monkeypatch.setenv("CAMELS_US", str(tmp_path))
     plans = read_plan(PARAMS / f"paper/{plan}.yaml").runs
     needs = next(run for run in plans if run.id == "benchmark").needs
-    runs = [
-        benchmark.TrainedRun(
-            Path(run.id), run.notebook.schema.validate_parameters(run.everything).plain()
-        )
-        for run in needs
-    ]
+    runs = [TrainedRun(tmp_path / run.id) for run in needs]
+    for run, trained in zip(needs, runs, strict=True):
+        trained.path.mkdir()
+        (trained.path / "params.yaml").write_text(yaml.safe_dump(run.everything))
     paper = PAPERS[plan]
     lines = published.differences_from_paper(benchmark.group_runs(runs), paper.basins, paper)
     assert lines == {

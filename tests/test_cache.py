@@ -4,12 +4,14 @@ import json
 import os
 import shutil
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 
+from hydronb import files
 from hydronb.data import cache
 from hydronb.data.cache import CacheWarning, cached
 
@@ -84,6 +86,15 @@ def test_a_change_of_key_or_source_makes_anew(folder, source, tmp_path):
     assert make.calls == 4
 
 
+def renaming_raises(error):
+    """Stands for `os` in `hydronb.files`; Zarr, which renames files too, keeps its own."""
+
+    def replace(*_):
+        raise error
+
+    return SimpleNamespace(replace=replace, getpid=os.getpid, fsync=os.fsync)
+
+
 def _truncate(path):
     path.write_bytes(path.read_bytes()[:-1])
 
@@ -106,12 +117,11 @@ def test_a_damaged_entry_is_made_anew(folder, source, file, damage):
 
 
 def test_a_killed_writer_leaves_nothing_that_is_read(folder, source, monkeypatch):
-    """The rename is the last thing that happens; before it there is only the partial folder."""
-    monkeypatch.setattr(cache.os, "rename", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        cached(Maker(), key={}, sources=[source], name="test")
-    monkeypatch.undo()
-    monkeypatch.setenv("HYDRONB_CACHE", str(folder))
+    """The renaming comes last; before it there is only the partial folder."""
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "os", renaming_raises(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            cached(Maker(), key={}, sources=[source], name="test")
     make = Maker()
     cached(make, key={}, sources=[source], name="test")
     assert make.calls == 1
@@ -147,11 +157,9 @@ def test_a_folder_that_cannot_be_written_warns_in_one_line(tmp_path, monkeypatch
 
 
 def test_a_full_disk_warns_and_leaves_nothing(folder, source, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
+    full = OSError(28, "No space left on device")
     with monkeypatch.context() as patched:
-        patched.setattr(cache.os, "rename", full)
+        patched.setattr(files, "os", renaming_raises(full))
         with pytest.warns(CacheWarning, match="No space left on device"):
             cached(dataset, key={}, sources=[source], name="test")
     assert list(folder.iterdir()) == []

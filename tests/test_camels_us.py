@@ -19,6 +19,7 @@ from camels_us_files import (
     write_camels_us,
 )
 
+from hydronb.data.problems import raise_first
 from hydronb.data.sources import camels_us
 from hydronb.data.sources.camels_us import (
     AreaWarning,
@@ -26,7 +27,7 @@ from hydronb.data.sources.camels_us import (
     open_camels_attributes,
     open_camels_us,
 )
-from hydronb.data.sources.camels_us_text import forcing_problems, read_forcing, streamflow_problems
+from hydronb.data.sources.camels_us_text import read_forcing, read_streamflow
 from hydronb.errors import HydronbError
 
 
@@ -177,30 +178,28 @@ def test_second_opening_parses_nothing(root, monkeypatch):
 )
 def test_a_header_cut_short_is_read_by_position(root, header):
     path = forcing_file(root, "daymet", "02108000")
-    whole = read_forcing(path)
+    whole = raise_first(read_forcing(path))
     edit(path, 4, lambda line: header)
-    cut = read_forcing(path)
-    for name, values in whole.series.items():
-        np.testing.assert_array_equal(cut.series[name], values)
+    pd.testing.assert_frame_equal(raise_first(read_forcing(path)), whole)
 
 
 def test_columns_in_another_order_are_read_by_name(root):
     path = forcing_file(root, "daymet", "02108000")
-    whole = read_forcing(path)
+    whole = raise_first(read_forcing(path))
     lines = path.read_text().split("\n")
     swapped = [line.split() for line in lines[3:]]
     path.write_text(
         "\n".join([*lines[:3], *(" ".join([*f[:4], *reversed(f[4:])]) for f in swapped)])
     )
-    np.testing.assert_array_equal(read_forcing(path).series["prcp"], whole.series["prcp"])
+    pd.testing.assert_series_equal(raise_first(read_forcing(path))["prcp"], whole["prcp"])
 
 
 def test_another_unit_or_column_in_the_header_is_refused(root):
     path = forcing_file(root, "daymet", "02108000")
     edit(path, 4, lambda line: line.replace("tmax(C)", "tmax(F)"))
-    assert f"{path}:4: tmax is in f, not in c" in refused(lambda: read_forcing(path))
+    assert f"{path}:4: tmax is in f, not in c" in refused(lambda: raise_first(read_forcing(path)))
     edit(path, 4, lambda line: line.replace("tmax(F)", "wind(m/s)"))
-    assert f"{path}:4: unexpected column 'wind'" in refused(lambda: read_forcing(path))
+    assert f"{path}:4: unexpected column 'wind'" in refused(lambda: raise_first(read_forcing(path)))
 
 
 # Folders and names
@@ -378,10 +377,16 @@ def test_streamflow_without_flags_is_read(root):
     xr.testing.assert_identical(open_camels_us(root, forcing="daymet"), before)
 
 
-def test_line_by_line_finds_nothing_in_whole_files(root):
+def test_blank_lines_are_passed_over(root):
+    """Such a file is read line by line, and the others in one go."""
     for basin in BASINS:
-        assert list(forcing_problems(forcing_file(root, "daymet", basin))) == []
-        assert list(streamflow_problems(flow_file(root, basin))) == []
+        for read, path in (
+            (read_forcing, forcing_file(root, "daymet", basin)),
+            (read_streamflow, flow_file(root, basin)),
+        ):
+            whole = raise_first(read(path))
+            edit(path, 60, lambda line: f"{line}\n")
+            xr.testing.assert_identical(raise_first(read(path)).to_xarray(), whole.to_xarray())
 
 
 def test_attribute_tables_that_cannot_be_joined(tmp_path):
@@ -393,7 +398,7 @@ def test_attribute_tables_that_cannot_be_joined(tmp_path):
     table.write_text(whole.replace(";", ","))
     assert f"{table}:1: no column gauge_id" in refused(lambda: open_camels_attributes(tmp_path))
     table.write_text(whole + "01013500;1;2;3;4\n")
-    assert f"{table}: basin 01013500 is there twice" in refused(
+    assert f"{table} has basin 01013500 2 times" in refused(
         lambda: open_camels_attributes(tmp_path)
     )
     table.write_text(whole.replace("elev_mean", "root_depth_50"))

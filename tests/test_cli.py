@@ -10,9 +10,10 @@ import pytest
 
 import hydronb
 from hydronb.cli import main
-from hydronb.runs import execute, read_plan
-from hydronb.runs.directory import RunDirectory, directory, read_record, write_record
-from hydronb.runs.schedule import cannot_write
+from hydronb.runs import execute
+from hydronb.runs.directory import RunDirectory, read_record, write_record
+from hydronb.runs.plan import read_plan
+from hydronb.runs.schedule import cannot_write, directory, prepare
 from hydronb.runs.status import took
 
 ROOT = Path(hydronb.__file__).parent.parent
@@ -40,7 +41,7 @@ def complete(plan: Path, figure: bool = True) -> Path:
     """Complete the plan's run without a kernel."""
     chosen = read_plan(plan)
     where = directory(plan.parent / "outputs", chosen.name, chosen.runs[0])
-    where.prepare(chosen.runs[0], plan=chosen.name, needs=[], fresh=False)
+    prepare(where, chosen.runs[0], plan=chosen.name, needs=[], fresh=False)
     done = {"status": "complete", "finished": "2026-11-21T10:00:00+00:00", "seconds": 3.0}
     write_record(where.partial, read_record(where.partial) | done)
     if figure:

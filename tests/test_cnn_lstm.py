@@ -9,7 +9,7 @@ import pytest
 import torch
 from grids import random_grid
 
-from hydronb.data.grid_windows import fit_frame_scaling, frame_samples, open_frames
+from hydronb.data.grid_windows import fit_grid_scaling, grid_forcing, grid_samples
 from hydronb.errors import DataError, ParameterError
 from hydronb.models import cnn_lstm
 from hydronb.models.cnn_lstm import CNNLSTM, Encoder, StackedLSTM, layer_sizes, stack_for
@@ -39,7 +39,7 @@ def small(
     **more,
 ):
     means = model == "mean_lstm"
-    scaling = fit_frame_scaling(ds, list(targets), list(static), WHOLE, means=means)
+    scaling = fit_grid_scaling(ds, list(targets), list(static), WHOLE, means=means)
     torch.manual_seed(3)
     shape = None if means else [ds.sizes["y"], ds.sizes["x"]]
     return CNNLSTM(
@@ -139,11 +139,11 @@ def test_gradients_are_pytorchs():
 # ---
 
 
-def test_frames_are_the_datasets_own_memory():
+def test_the_forcing_is_the_datasets_own_memory():
     ds = random_grid()
     model = small(ds)
-    frames = model.open(ds)
-    assert [c.data_ptr() for c in frames.channels] == [
+    forcing = model.open(ds)
+    assert [c.data_ptr() for c in forcing.channels] == [
         ds[n].values.ctypes.data for n in ("prcp", "tmean")
     ]
 
@@ -189,9 +189,9 @@ def test_each_day_is_encoded_once_whatever_the_sequence(monkeypatch):
         monkeypatch.setattr(
             model,
             "_encode",
-            lambda frames, days, encode=encode, seen=seen: (
+            lambda forcing, days, encode=encode, seen=seen: (
                 seen.extend(days.tolist()),
-                encode(frames, days),
+                encode(forcing, days),
             )[1],
         )
         predict(model, ds, LATE, progress=False)
@@ -205,13 +205,13 @@ def test_each_day_is_encoded_once_whatever_the_sequence(monkeypatch):
 def test_recomputed_activations_change_no_gradient(monkeypatch):
     ds = random_grid()
     model = small(ds)
-    samples = frame_samples(ds, model.open(ds), list(model.scaling.targets), WHOLE, 12, 1)
+    samples = grid_samples(ds, model.open(ds), list(model.scaling.targets), WHOLE, 12, 1)
     batch = samples.gather(torch.tensor([0, 1, 2, 40, 41, 41]))
     grads = []
     for cells in (2**20, 8 * 35):
         monkeypatch.setattr(cnn_lstm, "CELLS", cells)
         grads.append(
-            torch.autograd.grad(model(batch.frames, batch.days).sum(), list(model.parameters()))
+            torch.autograd.grad(model(batch.forcing, batch.days).sum(), list(model.parameters()))
         )
     for one, other in zip(*grads, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
@@ -221,7 +221,7 @@ def test_samples_end_on_observed_days_of_the_period():
     ds = random_grid()
     ds["streamflow"][70:200] = np.nan
     model = small(ds, targets=["streamflow"])
-    samples = frame_samples(ds, model.open(ds), ["streamflow"], WHOLE, 12, 1)
+    samples = grid_samples(ds, model.open(ds), ["streamflow"], WHOLE, 12, 1)
     observed = ds["streamflow"].sel(time=slice("2000-03-01", "2000-12-31")).dropna("time")
     assert (
         samples.last.tolist() == ds.indexes["time"].get_indexer(observed.indexes["time"]).tolist()
@@ -237,12 +237,12 @@ def test_a_period_as_long_as_predict_last_is_one_sample():
     ds = random_grid().assign(streamflow=("time", np.arange(400, dtype=np.float32)))
     model = small(ds, targets=["streamflow"], predict_last=5)
     march = Period(start=dt.date(2000, 3, 1), end=dt.date(2000, 3, 5))
-    samples = frame_samples(ds, model.open(ds), ["streamflow"], march, 12, 5)
+    samples = grid_samples(ds, model.open(ds), ["streamflow"], march, 12, 5)
     batch = samples.gather(torch.arange(len(samples)))
     assert batch.target[:, :, 0].tolist() == [[60, 61, 62, 63, 64]]  # 1 March is day 60
     assert batch.days.tolist() == [list(range(53, 65))]
     with pytest.raises(DataError, match="is shorter than predict_last"):
-        frame_samples(ds, model.open(ds), ["streamflow"], march, 12, 6)
+        grid_samples(ds, model.open(ds), ["streamflow"], march, 12, 6)
 
 
 def test_a_period_may_end_on_the_last_day_of_the_data():
@@ -255,7 +255,7 @@ def test_a_period_may_end_on_the_last_day_of_the_data():
     assert short["time"].values[-1] == ds["time"].values[-1] and short.notnull().all()
     np.testing.assert_allclose(short, whole, rtol=1e-5, atol=1e-6)
     ds["streamflow"][-1] = 4.5
-    samples = frame_samples(ds, model.open(ds), ["streamflow"], late, 12, 1)
+    samples = grid_samples(ds, model.open(ds), ["streamflow"], late, 12, 1)
     batch = samples.gather(torch.tensor([len(samples) - 1]))
     assert batch.target.item() == 4.5 and batch.days[0, -1] == 385
     with pytest.raises(DataError, match="not within the data"):
@@ -273,7 +273,7 @@ def test_means_see_the_basin_alone():
 
 def test_scaling_by_hand():
     ds = random_grid()
-    scaling = fit_frame_scaling(ds, ["et"], ["elevation"], WHOLE, means=False)
+    scaling = fit_grid_scaling(ds, ["et"], ["elevation"], WHOLE, means=False)
     inside = ds.sel(time=slice("2000-03-01", "2000-12-31"))
     pairs = [
         (scaling.forcings["prcp"], inside["prcp"]),
@@ -437,10 +437,10 @@ def test_published_settings_are_the_defaults():
     ]
 
 
-def test_open_frames_of_means_has_no_cells():
+def test_the_forcing_of_means_has_no_cells():
     ds = random_grid()
-    scaling = fit_frame_scaling(ds, ["et"], [], WHOLE, means=True)
-    frames = open_frames(ds, scaling, means=True)
-    assert frames.channels[0].shape == (400,) and frames.static.shape == (0,)
+    scaling = fit_grid_scaling(ds, ["et"], [], WHOLE, means=True)
+    forcing = grid_forcing(ds, scaling, means=True)
+    assert forcing.channels[0].shape == (400,) and forcing.static.shape == (0,)
     inside = ds["prcp"].values[:, 1:-1, 1:-1].mean((1, 2))
-    np.testing.assert_allclose(frames.channels[0], inside, rtol=1e-5)
+    np.testing.assert_allclose(forcing.channels[0], inside, rtol=1e-5)

@@ -11,12 +11,13 @@ from hydronb.analysis import benchmark, choices, flux_scores, published, twin
 from hydronb.analysis.dynamic_parameters import dynamics
 from hydronb.analysis.evapotranspiration import composites
 from hydronb.analysis.flux_scores import Reference
-from hydronb.analysis.settings import model_label
-from hydronb.analysis.water_balance import STORES
+from hydronb.data.hbv_parameters import STORES
 from hydronb.data.synthetic.catchments import synthetic_catchments
-from hydronb.errors import DataError, TrainingError
+from hydronb.errors import DataError
 from hydronb.parameters import DeltaHBVTrainParameters
+from hydronb.runs.directory import read_run
 from hydronb.signatures import baseflow_index
+from hydronb.vocabulary import model_label
 
 PERIOD = ("1990-10-01", "1991-09-30")
 
@@ -45,7 +46,7 @@ def write_run(folder, ds, *, factor=1.0, seed=1, model="delta_hbv", fluxes=True,
         made.assign(
             {n: xr.zeros_like(made["et"]) for n in (*STORES, "q0", "q1") if n not in made}
         ).to_netcdf(folder / "fluxes.nc")
-    return benchmark.read_run(folder)
+    return read_run(folder)
 
 
 @pytest.fixture
@@ -131,9 +132,9 @@ def test_the_mean_of_seeds_is_scored_as_one_run(ds, observed, tmp_path):
 
 def test_a_run_without_its_fluxes_is_named(ds, observed, tmp_path):
     run = write_run(tmp_path / "a", ds, fluxes=False)
-    with pytest.raises(TrainingError, match=r"holds no fluxes\.nc: not a complete run"):
+    with pytest.raises(DataError, match=r"holds no fluxes\.nc; its notebook makes it anew"):
         flux_scores.score_fluxes([run], Reference(observed, baseflow_index(observed)))
-    assert flux_scores.read_fluxes(write_run(tmp_path / "b", ds, model="runoff_lstm")) is None
+    assert write_run(tmp_path / "b", ds, model="runoff_lstm").fluxes() is None
 
 
 def test_the_reference_index_is_camels_own_where_the_data_have_it(ds, observed):
@@ -269,8 +270,8 @@ def test_a_twin_experiment_needs_a_truth(ds, tmp_path):
     run = write_run(tmp_path / "a", ds)
     with pytest.raises(DataError, match="carry no truth"):
         twin.hidden_reference(run, ds.drop_vars("true_et"))
-    real = benchmark.TrainedRun(
-        run.path, {**run.parameters, "data": {**run.parameters["data"], "kind": "caravan"}}
-    )
+    data = {"kind": "caravan", "path": "here"}
+    (run.path / "params.yaml").write_text(yaml.safe_dump(run.parameters | {"data": data}))
+    real = read_run(run.path)
     with pytest.raises(DataError, match="was trained on data of kind 'caravan'"):
         twin.by_truth([real])

@@ -6,8 +6,18 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from hydronb import files
 from hydronb.errors import DataError, TrainingError
-from hydronb.files import read_dataset, read_json, reading, replacing, write, writing
+from hydronb.files import (
+    load_at_most,
+    opening,
+    read_dataset,
+    read_json,
+    reading,
+    replacing,
+    write,
+    writing,
+)
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path):
@@ -80,3 +90,29 @@ def test_what_cannot_be_written_is_one_line(tmp_path):
     with pytest.raises(TrainingError, match=r"disk is full at .*free some space"):
         with writing(tmp_path, error=TrainingError):
             raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_dataset_larger_than_the_memory_is_one_line(tmp_path, monkeypatch):
+    path = tmp_path / "a.nc"
+    ds = xr.Dataset({"v": (("x", "y"), np.zeros((100, 50)))}, {"x": np.arange(100.0)})
+    ds.to_netcdf(path)
+    with opening(path, most=20_000) as whole:
+        xr.testing.assert_identical(
+            load_at_most(20_000, whole.isel(x=slice(10))), ds.isel(x=slice(10))
+        )
+        with pytest.raises(MemoryError):
+            load_at_most(20_000, whole)
+    words = r"a\.nc does not fit into memory \(it claims 0\.0 GiB of at most 0\.0 GiB\); again$"
+    for most in (20_000, 100):  # the second is less than its coordinate
+        monkeypatch.setattr(files, "MEMORY", most)
+        with pytest.raises(DataError, match=words), opening(path, most=most, hint="again") as whole:
+            load_at_most(most, whole)
+        with pytest.raises(DataError, match=words):
+            read_dataset(path, hint="again")
+
+
+@pytest.mark.parametrize("problem", [AttributeError, ZeroDivisionError, IndexError, RecursionError])
+def test_whatever_reading_stumbles_over_is_one_line(tmp_path, problem):
+    with pytest.raises(DataError, match=f"cannot be read as this \\({problem.__name__}\\)$"):
+        with reading(tmp_path, "this"):
+            raise problem

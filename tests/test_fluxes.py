@@ -14,8 +14,6 @@ from hydronb.analysis.evapotranspiration import (
     read_et,
 )
 from hydronb.analysis.water_balance import (
-    RUNOFF,
-    STORES,
     balance_residual,
     simulated_balance,
 )
@@ -168,11 +166,6 @@ def test_the_water_balance_of_the_model_closes(simulated):
         table["P"], ds["prcp"][:, 1:].sum("time", dtype=float) / 364 * 365.25
     )
     np.testing.assert_allclose(table.drop(columns="P").sum(axis=1), table["P"])
-
-
-def test_stores_and_outflows_have_hbvs_names(simulated):
-    assert hbv.STORES == STORES and set(RUNOFF) < set(hbv.FLUXES)
-    assert set(STORES) | set(RUNOFF) < set(simulated[1].data_vars)
 
 
 def test_a_leak_is_seen_where_it_is(simulated):

@@ -12,6 +12,7 @@ from hydronb.data.synthetic import synthetic_catchments
 from hydronb.errors import DataError, ParameterError
 from hydronb.models.weights import read_description
 from hydronb.parameters import TrainParameters, run_folder
+from hydronb.runs.directory import read_run
 from hydronb.training import ealstm
 from hydronb.training.train import train
 
@@ -65,7 +66,7 @@ def runs(tmp_path_factory):
             p = parameters(folds=2, fold=fold, seed=seed, run_dir=str(root / f"{seed}-{fold}"))
             folder = run_folder(p, "x")
             ealstm.finish(train(ds, p, folder), ds, p, folder)
-    return [benchmark.read_run(path) for path in sorted(root.iterdir())]
+    return [read_run(path) for path in sorted(root.iterdir())]
 
 
 def test_nothing_is_simulated_that_was_trained_on(runs):

@@ -12,7 +12,8 @@ MODULES = {
 }
 INTERFACES = {
     "hydronb.training": {"open_data", "prepare", "finish"},
-    "hydronb.data.sources": {"open_source", "recognises", "describe"},
+    "hydronb.data.sources": {"open_source", "open_grid", "recognises", "describe"},
+    "hydronb.cli": {"run", "train"},
     "hydronb.app": {"build"},
     "hydronb.runs": {"main"},
 }

@@ -14,6 +14,7 @@ from hydronb.analysis import benchmark
 from hydronb.errors import ParameterError
 from hydronb.losses import Terms
 from hydronb.parameters import BenchmarkParameters, TrainParameters
+from hydronb.runs.directory import read_run
 from hydronb.training import ealstm
 from hydronb.training.predict import predict
 from hydronb.training.task import validator
@@ -85,7 +86,7 @@ def test_validation_is_the_mean_over_targets(trained):
 
 def test_a_benchmark_scores_the_target_it_is_asked_for(trained):
     folder, *_ = trained
-    groups = benchmark.group_runs([benchmark.read_run(folder)])
+    groups = benchmark.group_runs([read_run(folder)])
     simulation = xr.load_dataset(folder / "simulation.nc")
     for name in ("streamflow", "et"):
         (members,) = benchmark.read_members(groups, name).values()

@@ -15,6 +15,7 @@ from hydronb.data.pet import (
     hargreaves,
     oudin,
     radiation_ratio,
+    saturation_vapour_pressure,
 )
 from hydronb.errors import DataError, ParameterError
 
@@ -26,6 +27,13 @@ def catchments(**variables: float) -> xr.Dataset:
     lat = xr.DataArray([30.0, 38.0, 45.0], dims="basin", coords={"basin": ["a_01", "a_02", "a_03"]})
     full = xr.ones_like(lat) * xr.DataArray(np.ones(len(TIME)), dims="time", coords={"time": TIME})
     return xr.Dataset({n: v * full for n, v in variables.items()}, coords={"lat": lat})
+
+
+def test_vapour_pressure_of_fao56():
+    """FAO-56, Table 2.3: 2.338 kPa at 20 degC, 0.611 at 0."""
+    np.testing.assert_allclose(
+        saturation_vapour_pressure(pd.Series([0.0, 20.0])), [610.8, 2338], rtol=3e-4
+    )
 
 
 def test_radiation_of_fao56_example_8():
@@ -100,7 +108,7 @@ def test_auto_replaces_an_impossible_source_for_all_basins_at_once():
     ds = catchments(tmin=5.0, tmax=19.0)
     own = catchments(pet=14.0)["pet"]
     own[0] = 2.8  # plausible in one basin alone
-    with pytest.warns(PetWarning, match="hargreaves stands in for it") as caught:
+    with pytest.warns(PetWarning, match="hargreaves is used instead") as caught:
         out = choose_pet(ds, own=own, own_name="pot_evap", where="caravan")
     assert len(caught) == 1
     assert "\n" not in str(caught[0].message)
@@ -117,7 +125,7 @@ def test_era5_land_is_refused_by_name():
     """A few of its basins alone look plausible (ratios from 0.34 in Caravan)."""
     ds = catchments(tmean=12.0)
     own = catchments(pet=4.0)["pet"]
-    with pytest.warns(PetWarning, match="oudin stands in for it"):
+    with pytest.warns(PetWarning, match="oudin is used instead"):
         choose_pet(ds, own=own, own_name="potential_evaporation_sum")
 
 

@@ -15,14 +15,14 @@ from grids import random_grid
 
 from hydronb import plots
 from hydronb.analysis import probes
-from hydronb.analysis.benchmark import read_run
 from hydronb.data import open_catchments
-from hydronb.data.grid_windows import fit_frame_scaling
+from hydronb.data.grid_windows import fit_grid_scaling
 from hydronb.data.scaling import fit_scaling
 from hydronb.errors import DataError, ParameterError
 from hydronb.models.cnn_lstm import CNNLSTM
 from hydronb.models.weights import save
 from hydronb.parameters import CNNLSTMTrainParameters, TrainParameters
+from hydronb.runs.directory import TrainedRun, read_run
 from hydronb.training import cnn_lstm
 from hydronb.training.predict import predict, save_results
 from hydronb.vocabulary import MODELS
@@ -40,7 +40,7 @@ def series(values, seed=0, basins=("a", "b")):
 
 def grid_model(ds, model="cnn_lstm", predict_last=1, targets=("streamflow",)):
     means = model == "mean_lstm"
-    scaling = fit_frame_scaling(ds, list(targets), [], TRAIN, means=means)
+    scaling = fit_grid_scaling(ds, list(targets), [], TRAIN, means=means)
     torch.manual_seed(3)
     shape = None if means else [ds.sizes["y"], ds.sizes["x"]]
     made = CNNLSTM(
@@ -375,7 +375,7 @@ def test_figure_has_a_panel_a_run_and_a_key(probed):
     assert len(drawn) == len(set(probed[0]["label"])) + 1
 
 
-def test_a_model_without_cell_states(runs, tmp_path):
+def test_a_model_without_cell_states(tmp_path):
     from hydronb.parameters import DeltaHBVTrainParameters
 
     p = DeltaHBVTrainParameters(
@@ -383,6 +383,6 @@ def test_a_model_without_cell_states(runs, tmp_path):
         train_period=[dt.date(1990, 3, 1), dt.date(1990, 9, 30)],
         test_period=[dt.date(1990, 10, 1), dt.date(1991, 3, 31)],
     )
-    run = runs[0].__class__(tmp_path / "hbv", p.plain())
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(p.plain()))
     with pytest.raises(ParameterError, match="local_hbv has no cell states to probe"):
-        probes.open_run(run)
+        probes.open_run(TrainedRun(tmp_path))

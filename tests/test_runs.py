@@ -22,13 +22,13 @@ from hydronb.app.outputs import open_outputs
 from hydronb.errors import HydronbError, ParameterError
 from hydronb.parameters import NOTEBOOKS
 from hydronb.runs import notebook as notebooks
-from hydronb.runs import progress, read_plan, run_plan, status
-from hydronb.runs.directory import RunDirectory, directory, read_record, write_record
+from hydronb.runs import progress, status
+from hydronb.runs.directory import RunDirectory, read_record, write_record
 from hydronb.runs.identity import fingerprint
 from hydronb.runs.notebook import find_notebook
-from hydronb.runs.plan import Plan
-from hydronb.runs.progress import Bars, Lines, last_row
-from hydronb.runs.schedule import to_redo
+from hydronb.runs.plan import Plan, read_plan
+from hydronb.runs.progress import Bars, Lines
+from hydronb.runs.schedule import directory, run_plan, state_of_run, to_redo
 
 COUNT = "seed = 1\nrate = 0.1\nbasins = None\nwords = ''\nthreads = 1\nrun_dir = ''\n"
 TOTAL = "runs = []\nrun_dir = ''\n"
@@ -123,11 +123,7 @@ def started(plan: Plan, outputs: Path, *broken: str, **options) -> list[str]:
 
 
 def states(plan: Plan, outputs: Path) -> dict[str, str]:
-    found = {}
-    for run in plan.runs:
-        needs = [directory(outputs, plan.name, n) for n in run.needs]
-        found[run.id] = directory(outputs, plan.name, run).state(run, needs)[0]
-    return found
+    return {run.id: state_of_run(outputs, plan.name, run)[0] for run in plan.runs}
 
 
 # plans
@@ -770,9 +766,10 @@ ROWS = "epoch,epochs,loss,valid\n0.5,4,0.9,\n1.0,4,0.51239,0.25\n1.5,4,0.4"
 
 
 def test_the_newest_whole_row_of_progress_counts(tmp_path):
-    assert last_row(tmp_path) == {}
+    run = RunDirectory(tmp_path)
+    assert run.latest_progress() == {}
     (tmp_path / "progress.csv").write_text(ROWS)
-    assert last_row(tmp_path) == {"epoch": "1.0", "epochs": "4", "loss": "0.51239", "valid": "0.25"}
+    assert run.latest_progress() == {"epoch": 1.0, "epochs": 4.0, "loss": 0.51239, "valid": 0.25}
 
 
 def test_plain_lines_now_and_then(tmp_path, capsys, monkeypatch):

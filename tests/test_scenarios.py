@@ -12,8 +12,9 @@ import yaml
 from hydronb import plots
 from hydronb.analysis import grid_scenarios as cnn_lstm
 from hydronb.analysis import search
-from hydronb.analysis.benchmark import group_runs, read_run
+from hydronb.analysis.benchmark import group_runs
 from hydronb.errors import DataError
+from hydronb.runs.directory import PROGRESS, read_run
 from hydronb.runs.plan import read_plan
 
 TIME = pd.date_range("2011-01-01", "2012-12-31")
@@ -152,9 +153,8 @@ def test_a_search_ranks_settings_by_the_validation_period(tmp_path):
     runs = []
     for hidden, days, valid in ((16, 30, 0.6), (16, 90, 0.8), (32, 30, 0.7)):
         run = write_run(tmp_path / f"{hidden}-{days}", hidden=hidden, sequence_length=days)
-        pd.DataFrame({"epoch": [1, 2], "valid": [0.9, valid], "seconds": [1, 2]}).to_csv(
-            run.path / "progress.csv"
-        )
+        log = pd.DataFrame({name: [1, 2] for name in PROGRESS}).assign(valid=[0.9, valid])
+        log.to_csv(run.path / "progress.csv", index=False)
         runs.append(run)
     groups = group_runs(runs)
     table = search.rank_settings(groups)

@@ -8,6 +8,7 @@ from test_benchmark import IDS, observed, write_run
 from hydronb.analysis import benchmark, search
 from hydronb.errors import DataError, ParameterError
 from hydronb.metrics import nse
+from hydronb.runs.directory import PROGRESS
 
 CALIBRATION = {
     "train_period": {"start": "2001-01-01", "end": "2002-12-31"},
@@ -61,9 +62,9 @@ def test_without_folds_the_validation_score_counts(tmp_path):
             dropout=dropout,
             validation_period={"start": "2000-01-01", "end": "2000-12-31"},
         )
-        pd.DataFrame({"epoch": [1, 2], "valid": [0.9, 0.3 + k / 10], "seconds": [30, 60]}).to_csv(
-            run.path / "progress.csv", index=False
-        )
+        log = pd.DataFrame({name: [1, 2] for name in PROGRESS})
+        log = log.assign(valid=[0.9, 0.3 + k / 10], seconds=[30, 60])
+        log.to_csv(run.path / "progress.csv", index=False)
         runs.append(run)
     table = search.rank_settings(benchmark.group_runs(runs))
     assert table["dropout"].tolist() == [0.4, 0.0] and table["score"].tolist() == pytest.approx(

@@ -10,58 +10,12 @@ import xarray as xr
 import yaml
 
 from hydronb.analysis.ensembles import OBSERVED, SIMULATED, as_members
-from hydronb.analysis.settings import LOSS_LABELS, NOT_THE_MODEL, distinctions, model_label
+from hydronb.analysis.settings import NOT_THE_MODEL, distinctions
 from hydronb.data.dataset import bare_id
-from hydronb.data.sources.benchmark_models import open_benchmark_models
-from hydronb.errors import DataError, TrainingError, nearest
-from hydronb.parameters import read_parameters, training_class
-
-
-@dataclass(frozen=True)
-class TrainedRun:
-    """A run directory: its parameters, and its simulation, read when it is asked for."""
-
-    path: Path
-    parameters: Mapping[str, Any]
-
-    def simulation(self, target: str = SIMULATED) -> xr.Dataset:
-        """`streamflow` and `streamflow_obs`, (basin, time), mm/d; another target bears their names,
-        so that one set of tables serves all."""
-        names = {target: SIMULATED, f"{target}_obs": OBSERVED}
-        with xr.open_dataset(self.path / "simulation.nc") as ds:
-            for name in names:
-                if name not in ds:
-                    raise DataError(
-                        f"{self.path / 'simulation.nc'} has no {name!r}, so it cannot be scored"
-                        f"{nearest(name, map(str, ds.data_vars))}"
-                    )
-            return (
-                ds.drop_vars(set(names.values()) - set(names), errors="ignore").rename(names).load()
-            )
-
-    def progress(self) -> pd.DataFrame:
-        """`progress.csv`; the last row says what the training cost."""
-        return pd.read_csv(self.path / "progress.csv")
-
-
-def read_run(path: str | Path) -> TrainedRun:
-    """A complete run directory.
-
-    Raises
-    ------
-    TrainingError
-        No such directory, or one without `params.yaml` or `simulation.nc`.
-    """
-    path = Path(path)
-    for name in ("params.yaml", "simulation.nc"):
-        if not (path / name).is_file():
-            raise TrainingError(
-                f"{path} holds no {name}: not a complete training run; give run directories of "
-                "trained models"
-            )
-    given = read_parameters(path / "params.yaml")
-    kind = training_class(given.get("model"))
-    return TrainedRun(path, kind.validate_parameters(given, where=str(path)).plain())
+from hydronb.data.sources.published import open_benchmark_models
+from hydronb.errors import DataError
+from hydronb.runs.directory import TrainedRun
+from hydronb.vocabulary import LOSSES, model_label
 
 
 @dataclass(frozen=True)
@@ -143,8 +97,7 @@ def _labels(parameters: Sequence[Mapping[str, Any]]) -> list[str]:
     """Model, loss if there are several, and what else tells a group from all others like it."""
     several = len({p["loss"] for p in parameters}) > 1
     labels = [
-        model_label(p) + (f", {LOSS_LABELS.get(p['loss'], p['loss'])}" if several else "")
-        for p in parameters
+        model_label(p) + (f", {LOSSES[p['loss']].label}" if several else "") for p in parameters
     ]
     told = distinctions(labels, parameters)
     return [", ".join([label, *extra]) for label, extra in zip(labels, told, strict=True)]
@@ -175,7 +128,7 @@ def _aligned(read: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
 def with_benchmark_models(
     members: Mapping[str, xr.Dataset], folder: str | Path
 ) -> dict[str, xr.Dataset]:
-    """`members` and the benchmark models of `folder` (`hydronb.data.sources.benchmark_models`), on
+    """`members` and the benchmark models of `folder` (`hydronb.data.sources.published`), on
     the basins and days of all.
 
     Raises

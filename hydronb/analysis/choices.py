@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import pandas as pd
 import xarray as xr
 
-from hydronb.analysis.benchmark import Group, TrainedRun
+from hydronb.analysis.benchmark import Group
 from hydronb.analysis.ensembles import OBSERVED, SIMULATED
-from hydronb.analysis.settings import SYMBOLS
 from hydronb.errors import DataError
 from hydronb.metrics import nse
 from hydronb.parameters import Period
+from hydronb.runs.directory import TrainedRun
+from hydronb.vocabulary import SYMBOLS
 
 
 def best_median_worst(scored: pd.Series) -> dict[str, str]:

@@ -2,7 +2,6 @@
 catchments."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,26 +11,11 @@ from hydronb.analysis.benchmark import NOT_THE_MODEL
 from hydronb.data import open_catchments
 from hydronb.data.dataset import choose_basins
 from hydronb.errors import DataError, TrainingError
-from hydronb.models.standardised import ScaledModel
-from hydronb.models.weights import load, read_description
-from hydronb.parameters import TrainParameters, read_parameters
+from hydronb.parameters import TrainParameters
+from hydronb.runs.directory import TrainedRun
 
 
-@dataclass(frozen=True)
-class TrainedEALSTM:
-    """A run directory's model and what it was trained on."""
-
-    path: Path
-    parameters: TrainParameters
-    model: ScaledModel
-    basins: tuple[str, ...]
-
-    @property
-    def seed(self) -> int:
-        return self.parameters.seed
-
-
-def read_ealstms(paths: Sequence[Path]) -> list[TrainedEALSTM]:
+def read_ealstms(paths: Sequence[Path]) -> list[TrainedRun]:
     """The EA-LSTMs of run directories, by seed.
 
     Raises
@@ -44,7 +28,14 @@ def read_ealstms(paths: Sequence[Path]) -> list[TrainedEALSTM]:
     """
     if not paths:
         raise DataError("no runs are given; name run directories of ealstm_01_train")
-    runs = sorted((_read(path) for path in paths), key=lambda run: run.seed)
+    runs = [TrainedRun(Path(path)) for path in paths]
+    for run in runs:
+        if (name := run.model.settings["model"]) != "ealstm":
+            raise TrainingError(
+                f"{run.path} holds a model {name!r}, which has no static input gate; give runs"
+                " trained with model: ealstm"
+            )
+    runs.sort(key=lambda run: run.seed)
     for one, run in pairwise(runs):
         if run.seed == one.seed:
             raise DataError(
@@ -55,9 +46,9 @@ def read_ealstms(paths: Sequence[Path]) -> list[TrainedEALSTM]:
     return runs
 
 
-def _require_alike(one: TrainedEALSTM, other: TrainedEALSTM) -> None:
+def _require_alike(one: TrainedRun, other: TrainedRun) -> None:
     for name in TrainParameters.model_fields:
-        a, b = (getattr(run.parameters, name) for run in (one, other))
+        a, b = (getattr(run.fit_parameters, name) for run in (one, other))
         if name not in (*NOT_THE_MODEL, "data", "attributes") and a != b:
             raise DataError(
                 f"{one.path} has {name} {a}, {other.path} {b}; the runs of one analysis differ in"
@@ -75,7 +66,7 @@ def _require_alike(one: TrainedEALSTM, other: TrainedEALSTM) -> None:
         )
 
 
-def catchments_of(runs: Sequence[TrainedEALSTM]) -> xr.Dataset:
+def catchments_of(runs: Sequence[TrainedRun]) -> xr.Dataset:
     """The basins that the runs were trained on, from the data of the first.
 
     Raises
@@ -83,23 +74,9 @@ def catchments_of(runs: Sequence[TrainedEALSTM]) -> xr.Dataset:
     DataError
         The data lack one of the basins.
     """
-    ds = open_catchments(runs[0].parameters.data)
+    ds = open_catchments(runs[0].fit_parameters.data)
     return ds.sel(
         basin=choose_basins(
             list(ds["basin"].values), runs[0].basins, where=f"the data of {runs[0].path}"
         )
     )
-
-
-def _read(path: Path) -> TrainedEALSTM:
-    description = read_description(path)
-    name = description.get("settings", {}).get("model")
-    if name != "ealstm":
-        raise TrainingError(
-            f"{path} holds a model {name!r}, which has no static input gate; give runs trained with"
-            " model: ealstm"
-        )
-    p = TrainParameters.validate_parameters(
-        read_parameters(path / "params.yaml"), where=str(path / "params.yaml")
-    )
-    return TrainedEALSTM(path, p, load(path), tuple(description["basins"]))

@@ -1,4 +1,4 @@
-"""Seeds and configurations as dimensions: ensembles, and the tables over them.
+"""Seeds and models as dimensions: ensembles, and the tables over them.
 
 Scores are held in one Dataset, one variable per metric over (model, member, basin): `model` is a
 configuration, `member` a seed as text, or `ensemble` for the score of the members' mean simulation.
@@ -6,23 +6,19 @@ They are NaN where a model lacks a member.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hydronb.analysis.settings import setting_key
 from hydronb.analysis.significance import DRAWS, bootstrap_years, interval
-from hydronb.errors import DataError, ParameterError, nearest
+from hydronb.errors import DataError
 from hydronb.metrics import METRICS
 
 ENSEMBLE = "ensemble"
 SIMULATED, OBSERVED = "streamflow", "streamflow_obs"
 TABLE2 = {"nse": ("mean", "median", "failures")}
 """Statistics over basins in Table 2 of Kratzert et al. (2019)."""
-TABLE3 = TABLE2 | dict.fromkeys([name for name in METRICS if name != "nse"], ("median",))
-"""Those of its Table 3."""
 OVER_BASINS = {
     "mean": lambda score: score.mean("basin"),
     "median": lambda score: score.median("basin"),
@@ -39,47 +35,6 @@ def as_members(simulation: xr.DataArray, obs: xr.DataArray) -> xr.Dataset:
     return xr.Dataset({SIMULATED: simulation.expand_dims(seed=["single"]), OBSERVED: obs})
 
 
-def stack_members(members: Mapping[str, xr.Dataset]) -> xr.Dataset:
-    """One Dataset of several models' members: `streamflow` (model, seed, basin, time),
-    `streamflow_obs` (basin, time).
-
-    Parameters
-    ----------
-    members
-        By label, `streamflow` (seed, basin, time) and `streamflow_obs` on the same basins and days.
-
-    Raises
-    ------
-    DataError
-        No model, one without a seed, models on other basins or days, or with other observations.
-    """
-    _require_models(members)
-    for label, ds in members.items():
-        if ds.sizes.get("seed", 0) == 0:
-            raise DataError(f"{label}: an ensemble without members; give it one run or more")
-    (first, whole), *others = members.items()
-    for label, ds in others:
-        for dim in ("basin", "time"):
-            if not whole.indexes[dim].equals(ds.indexes[dim]):
-                raise DataError(
-                    f"{first} and {label} are not on the same"
-                    f" {'basins' if dim == 'basin' else 'days'}; take what they have in common"
-                    " first (hydronb.analysis.benchmark.read_members)"
-                )
-        if not np.allclose(whole[OBSERVED], ds[OBSERVED], rtol=1e-4, atol=1e-4, equal_nan=True):
-            raise DataError(
-                f"{first} and {label} were scored against other observations; train both on the"
-                " same data"
-            )
-    sims = _join({label: ds[SIMULATED] for label, ds in members.items()}, "model")
-    return xr.Dataset({SIMULATED: sims, OBSERVED: whole[OBSERVED]})
-
-
-def _require_models(models: Mapping[str, Any]) -> None:
-    if not models:
-        raise DataError("no model to compare; give the run directories of trained models")
-
-
 def _join(parts: Mapping[str, xr.Dataset | xr.DataArray], dim: str) -> xr.Dataset | xr.DataArray:
     """The parts along the new dimension `dim`, by label; NaN where one lacks what others have."""
     joined = xr.concat(list(parts.values()), dim, join="outer", coords="minimal", compat="override")
@@ -89,22 +44,6 @@ def _join(parts: Mapping[str, xr.Dataset | xr.DataArray], dim: str) -> xr.Datase
 def mean_simulation(members: xr.Dataset) -> xr.DataArray:
     """The mean simulation over `seed`, day by day, without the seeds that a model lacks."""
     return members[SIMULATED].mean("seed", keep_attrs=True)
-
-
-def spread(members: xr.Dataset) -> xr.DataArray:
-    """Standard deviation of the simulations over `seed` (ddof 0), day by day, in their unit.
-
-    Raises
-    ------
-    DataError
-        Fewer than two seeds: one has no spread.
-    """
-    if (n := members.sizes.get("seed", 0)) < 2:
-        raise DataError(
-            f"an ensemble of {n} {'seed' if n == 1 else 'seeds'} has no spread; train two seeds or"
-            " more"
-        )
-    return members[SIMULATED].std("seed", keep_attrs=True)
 
 
 def _with_mean(members: xr.Dataset, score: Callable[[xr.DataArray], xr.Dataset]) -> xr.Dataset:
@@ -138,9 +77,6 @@ def score_members(members: xr.Dataset, metrics: Sequence[str]) -> xr.Dataset:
     ParameterError
         An unknown metric.
     """
-    for name in metrics:
-        if name not in METRICS:
-            raise ParameterError(f"unknown metric {name!r}{nearest(name, METRICS)}")
     obs = members[OBSERVED]
     return _with_mean(
         members, lambda sim: xr.Dataset({n: METRICS[n](sim=sim, obs=obs) for n in metrics})
@@ -161,7 +97,8 @@ def join_models(scores: Mapping[str, xr.Dataset]) -> xr.Dataset:
     DataError
         No model.
     """
-    _require_models(scores)
+    if not scores:
+        raise DataError("no model to compare; give the run directories of trained models")
     return _join(scores, "model")
 
 
@@ -182,8 +119,8 @@ def summary(
         Over (model, member, basin); without `model`, one model; without `member`, a model with one
         row (kind `single`).
     statistics
-        `TABLE2` or `TABLE3`, or for each metric which of mean, median, failures. Metrics that are
-        not in `scores` are passed over.
+        `TABLE2` or `table3_statistics()`, or for each metric which of mean, median, failures.
+        Metrics that are not in `scores` are passed over.
     draws
         The same scores in draws of water years, over `draw` as well (`bootstrap_members`): each
         statistic of a metric that is in it gets its interval.
@@ -263,6 +200,12 @@ def _kinds(table: xr.Dataset, n_seeds: xr.DataArray) -> xr.Dataset:
     return _join(kinds, "kind")
 
 
+def table3_statistics() -> dict[str, Sequence[str]]:
+    """Statistics over basins in its Table 3: those of Table 2, and the median of every other
+    metric."""
+    return TABLE2 | {name: ("median",) for name in METRICS if name != "nse"}
+
+
 def common_basins(scores: xr.Dataset, metric: str = "nse") -> list[str]:
     """The basins in which every model has a score, by any member: the subset on which models are
     compared.
@@ -293,13 +236,15 @@ HEADINGS = {
 
 
 def readable_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """`summary` as text: `0.712 \u00b1 0.005 (0.68 to 0.74)`, with the deviation over seeds and the
-    interval over years."""
+    """`summary` as text: `0.712 \u00b1 0.005 (0.68 to 0.74)`, with the deviation over seeds and
+    the interval over years."""
     names = [c for c in table if c not in COUNTS and not c.endswith(("_std", "_low", "_high"))]
     text = {}
     for name in names:
-        heading = HEADINGS.get(name, name.removesuffix("_median").upper())
-        digits = 1 if name in ("failures", "fhv_median", "fms_median", "flv_median") else 3
+        metric = METRICS[name.rpartition("_")[0] or "nse"]
+        of_mean = " mean" if name.endswith("_mean") else ""
+        heading = HEADINGS.get(name, metric.label + of_mean)
+        digits = 1 if name == "failures" or metric.units == "%" else 3
         none = pd.Series(np.nan, table.index)
         std, low, high = (table.get(f"{name}_{part}", none) for part in ("std", "low", "high"))
         text[heading] = [
@@ -316,39 +261,3 @@ def _cell(value: float, std: float, low: float, high: float, digits: int) -> str
     return text + (
         "" if pd.isna(low) else f" ({low:.{max(digits - 1, 0)}f} to {high:.{max(digits - 1, 0)}f})"
     )
-
-
-def by_settings(
-    scores: xr.Dataset, settings: Mapping[str, Mapping[str, Any]], names: Sequence[str]
-) -> xr.Dataset:
-    """`model` unfolded into one dimension per setting: scores over (hidden, dropout, ..., member,
-    basin).
-
-    Parameters
-    ----------
-    scores
-        Over `model` and other dimensions.
-    settings
-        The parameters of each model, by label.
-    names
-        The settings to unfold, which have to tell the models apart.
-
-    Raises
-    ------
-    DataError
-        A setting that a model lacks, or two models that are alike in all of them.
-    """
-    labels = [str(m) for m in scores["model"].values]
-    for name in names:
-        for label in labels:
-            if name not in settings[label]:
-                raise DataError(f"{label} has no setting {name!r}{nearest(name, settings[label])}")
-    keys = [tuple(setting_key(settings[label][n]) for n in names) for label in labels]
-    if len(set(keys)) < len(keys):
-        alike = [label for label, key in zip(labels, keys, strict=True) if keys.count(key) > 1]
-        raise DataError(
-            f"{alike[0]} and {alike[1]} are alike in {', '.join(names)}; name another setting"
-        )
-    index = pd.MultiIndex.from_tuples(keys, names=list(names))
-    coords = xr.Coordinates.from_pandas_multiindex(index, "model")
-    return scores.drop_vars("model").assign_coords(coords).unstack("model")  # noqa: PD010 (xarray's)

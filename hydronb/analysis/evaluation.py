@@ -8,8 +8,8 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from hydronb.data.scaling import select_period
-from hydronb.data.windows import Samples, prediction_samples
-from hydronb.models.standardised import ScaledModel
+from hydronb.data.windows import WindowSamples, prediction_samples
+from hydronb.models.standardised import StandardisedLSTM
 from hydronb.parameters import Period
 
 Evaluation = Literal["continuous", "windowed"]
@@ -19,11 +19,11 @@ day to day after a warm-up as long as that of a window; `sequence_length` times 
 model was trained on one day per window."""
 
 
-Windows = tuple[Samples, Int[Tensor, "window last"], Bool[Tensor, "window last"]]
+Windows = tuple[WindowSamples, Int[Tensor, "window last"], Bool[Tensor, "window last"]]
 
 
 def evaluation_windows(
-    model: ScaledModel, ds: xr.Dataset, period: Period, evaluation: Evaluation
+    model: StandardisedLSTM, ds: xr.Dataset, period: Period, evaluation: Evaluation
 ) -> Windows:
     """Cover `period` with windows of the model's length, or with one long window per basin.
 

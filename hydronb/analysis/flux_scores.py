@@ -8,56 +8,20 @@ import pandas as pd
 import xarray as xr
 
 from hydronb import metrics
-from hydronb.analysis.benchmark import Group, TrainedRun
+from hydronb.analysis.benchmark import Group
 from hydronb.analysis.ensembles import ENSEMBLE, SIMULATED
 from hydronb.analysis.evapotranspiration import compare_et, composites, read_et
 from hydronb.analysis.published import read_published
 from hydronb.data import open_catchments
-from hydronb.errors import TrainingError
 from hydronb.parameters import DataParameters, resolve
+from hydronb.runs.directory import TrainedRun
 from hydronb.signatures import baseflow_index
 
-WITHOUT_FLUXES = ("runoff_lstm",)
-"""Models that know streamflow alone."""
 FENG_COLUMNS = ("nse", "kge", "bfi_correlation", "et_r", "et_rmse")
 """Statistics of Table 2 of Feng et al. (2022)."""
 SCORED = ("q2", "et", "snowpack", "meltwater", "soil_moisture")
 SNOWY = 20.0
 """Mean yearly maximum of snow, in mm, from which the snow of a catchment is scored."""
-
-
-def read_fluxes(run: TrainedRun) -> xr.Dataset | None:
-    """`fluxes.nc` of a run: fluxes (mm/d) and stores (mm), means over components, (basin, time);
-    None for an LSTM.
-
-    Raises
-    ------
-    TrainingError
-        A run of HBV without the file.
-    """
-    return None if run.parameters["model"] in WITHOUT_FLUXES else _read(run, "fluxes.nc")
-
-
-def read_hbv_parameters(run: TrainedRun) -> xr.Dataset | None:
-    """`parameters.nc` of a run: (basin, component), with `time` where dynamic, routing's (basin);
-    None for an LSTM.
-
-    Raises
-    ------
-    TrainingError
-        A run of HBV without the file.
-    """
-    return None if run.parameters["model"] in WITHOUT_FLUXES else _read(run, "parameters.nc")
-
-
-def _read(run: TrainedRun, name: str) -> xr.Dataset:
-    try:
-        with xr.open_dataset(run.path / name) as ds:
-            return ds.load()
-    except FileNotFoundError:
-        raise TrainingError(
-            f"{run.path} holds no {name}: not a complete run of delta_hbv_01_train"
-        ) from None
 
 
 @dataclass(frozen=True)
@@ -132,8 +96,8 @@ def score_fluxes(runs: Sequence[TrainedRun], reference: Reference) -> pd.DataFra
     """
     observed = reference.streamflow
     sim = _mean([run.simulation()[[SIMULATED]] for run in runs], observed)[SIMULATED]
-    scores = metrics.table(sim, observed, reference.metrics)
-    of_runs = [read_fluxes(run) for run in runs]
+    scores = metrics.metric_table(sim, observed, reference.metrics)
+    of_runs = [run.fluxes() for run in runs]
     if any(ds is None for ds in of_runs):
         if reference.filtered_bfi:
             scores["bfi"] = baseflow_index(sim).to_series()

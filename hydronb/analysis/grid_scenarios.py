@@ -9,11 +9,12 @@ import pandas as pd
 import xarray as xr
 
 from hydronb import metrics
-from hydronb.analysis.benchmark import TrainedRun
 from hydronb.analysis.ensembles import OBSERVED, SIMULATED
 from hydronb.analysis.published import read_published
-from hydronb.analysis.settings import distinctions, model_label
+from hydronb.analysis.settings import distinctions
 from hydronb.errors import DataError
+from hydronb.runs.directory import TrainedRun
+from hydronb.vocabulary import model_label
 
 LI_MODELS = ("LSTM", "CNN-LSTM", "LSTM MT", "CNN-LSTM MT")
 """In the order of Tables 3 and 4; MT learns streamflow and evaporation together."""

@@ -18,7 +18,6 @@ import xarray as xr
 from torch import nn
 
 from hydronb import metrics
-from hydronb.analysis.benchmark import TrainedRun
 from hydronb.analysis.grid_scenarios import basin_label, scenario_label
 from hydronb.data.gridded import FORCING, as_catchment
 from hydronb.data.opening import open_catchments, open_grid
@@ -26,9 +25,9 @@ from hydronb.data.scaling import select_period
 from hydronb.data.windows import prediction_samples
 from hydronb.errors import DataError, ParameterError, nearest
 from hydronb.models.cnn_lstm import CNNLSTM
-from hydronb.models.standardised import ScaledModel
-from hydronb.models.weights import load
-from hydronb.parameters import FitParameters, GridParameters, Period, training_class
+from hydronb.models.standardised import StandardisedLSTM
+from hydronb.parameters import GridParameters, Period
+from hydronb.runs.directory import TrainedRun
 from hydronb.vocabulary import MODELS
 
 FEATURES, ALL_CELLS = "features", "cells"
@@ -63,38 +62,25 @@ PROBE_COLUMNS = [
 ]
 
 
-class Opened(NamedTuple):
-    """A trained run with what it was trained on."""
-
-    model: nn.Module
-    ds: xr.Dataset
-    """As the network takes it: a grid, or catchments."""
-    parameters: FitParameters
-    label: str
-
-
-def open_run(run: TrainedRun, ds: xr.Dataset | None = None) -> Opened:
-    """The model and data of a CNN-LSTM, LSTM or EA-LSTM run; `ds` where its data are open already.
+def open_run(run: TrainedRun, ds: xr.Dataset | None = None) -> tuple[xr.Dataset, str]:
+    """The data of a CNN-LSTM, LSTM or EA-LSTM run as its network takes them (a grid, or
+    catchments), and its label; `ds` if its data are open already.
 
     Raises
     ------
     ParameterError
         A model without cell states.
     """
-    kind = training_class(run.parameters["model"])
-    if kind.notebook not in ("cnn_lstm_01_train", "ealstm_01_train"):
+    p = run.fit_parameters
+    if p.notebook not in ("cnn_lstm_01_train", "ealstm_01_train"):
         raise ParameterError(
-            f"{run.path}: {run.parameters['model']} has no cell states to probe; give runs of "
-            "cnn_lstm_01_train or ealstm_01_train"
+            f"{run.path}: {p.model} has no cell states to probe; give runs of cnn_lstm_01_train or"
+            " ealstm_01_train"
         )
-    p = kind.validate_parameters(run.parameters, where=str(run.path))
+    place = f"{basin_label(run.parameters['data'])}, " if p.notebook == "cnn_lstm_01_train" else ""
     if ds is None:
         ds = (open_grid if isinstance(p.data, GridParameters) else open_catchments)(p.data)
-    place = (
-        f"{basin_label(run.parameters['data'])}, " if kind.notebook == "cnn_lstm_01_train" else ""
-    )
-    named = " + ".join(p.targets)
-    return Opened(load(run.path), ds, p, f"{place}{scenario_label(run.parameters)} ({named})")
+    return ds, f"{place}{scenario_label(run.parameters)} ({' + '.join(p.targets)})"
 
 
 # What a network holds
@@ -153,7 +139,7 @@ def _of_grid(model: CNNLSTM, ds: xr.Dataset, period: Period) -> Pieces:
         yield np.zeros(len(x), int), days.cpu().numpy(), layers
 
 
-def _of_catchments(model: ScaledModel, ds: xr.Dataset, period: Period) -> Pieces:
+def _of_catchments(model: StandardisedLSTM, ds: xr.Dataset, period: Period) -> Pieces:
     samples = prediction_samples(
         ds,
         model.scaling,
@@ -252,11 +238,12 @@ def shuffle_days(y: xr.DataArray, seed: int) -> xr.DataArray:
     """Each basin's values on other days of the same period: the values are kept, their relation to
     the forcing is lost."""
     rng = np.random.default_rng(seed)
-    shuffled = y.transpose("basin", "time").copy()
-    for row in shuffled.values:
+    y = y.transpose("basin", "time")
+    values = y.to_numpy().copy()
+    for row in values:
         known = np.isfinite(row)
         row[known] = rng.permutation(row[known])
-    return shuffled
+    return y.copy(data=values)
 
 
 def score_probe(fitted: xr.DataArray, y: xr.DataArray) -> dict[str, float]:
@@ -385,10 +372,11 @@ def probe_runs(
     tables, first, ds, data = [], {}, None, None
     for run in sorted(runs, key=lambda r: str(r.parameters["data"])):
         ds = ds if run.parameters["data"] == data else None
-        data, (model, ds, p, label) = run.parameters["data"], open_run(run, ds)
+        data, p = run.parameters["data"], run.fit_parameters
+        ds, label = open_run(run, ds)
         basins = ds["basin"].values.tolist() if "basin" in ds.dims else []
         probed = probe(
-            model,
+            run.model,
             ds,
             p.train_period,
             p.test_period,

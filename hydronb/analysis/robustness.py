@@ -24,7 +24,7 @@ from hydronb.data.scaling import select_period
 from hydronb.errors import DataError
 from hydronb.files import replacing
 from hydronb.models.ealstm import EALSTM
-from hydronb.models.standardised import ScaledModel
+from hydronb.models.standardised import StandardisedLSTM
 from hydronb.parameters import Period
 
 SIGMAS = tuple(round(0.1 * k, 1) for k in range(11))
@@ -35,7 +35,7 @@ CHUNK_DAYS = 32
 
 
 def noise_experiment(
-    model: ScaledModel,
+    model: StandardisedLSTM,
     ds: xr.Dataset,
     period: Period,
     *,
@@ -108,7 +108,7 @@ def noise_experiment(
 
 
 def _vectors(
-    model: ScaledModel, ds: xr.Dataset, sigmas: Sequence[float], repetitions: int, seed: int
+    model: StandardisedLSTM, ds: xr.Dataset, sigmas: Sequence[float], repetitions: int, seed: int
 ) -> tuple[np.ndarray, Tensor, np.ndarray]:
     """Every evaluation as a row: its basin's position, its standardised attributes, its level and
     repetition."""
@@ -141,7 +141,7 @@ Simulated = Iterator[tuple[np.ndarray, Tensor]]
 
 
 def _continuous(
-    model: ScaledModel, windows: Windows, basin: np.ndarray, static: Tensor, rows: int
+    model: StandardisedLSTM, windows: Windows, basin: np.ndarray, static: Tensor, rows: int
 ) -> Simulated:
     samples, _, _ = windows
     for part in np.split(np.arange(len(basin)), range(rows, len(basin), rows)):
@@ -176,7 +176,7 @@ def carried(
 
 
 def _windowed(
-    model: ScaledModel, windows: Windows, basin: np.ndarray, static: Tensor, rows: int
+    model: StandardisedLSTM, windows: Windows, basin: np.ndarray, static: Tensor, rows: int
 ) -> Simulated:
     samples, day, new = windows
     for row in range(len(basin)):

@@ -17,18 +17,18 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from hydronb.analysis.ealstm_ensemble import TrainedEALSTM
 from hydronb.analysis.evaluation import Evaluation, evaluation_windows
 from hydronb.errors import DataError
 from hydronb.files import reading
 from hydronb.models.ealstm import EALSTM
 from hydronb.models.kernels.forward_gradient import attribute_gradients
-from hydronb.models.standardised import ScaledModel
+from hydronb.models.standardised import StandardisedLSTM
 from hydronb.parameters import Period
+from hydronb.runs.directory import TrainedRun
 
 
 def sensitivities(
-    model: ScaledModel,
+    model: StandardisedLSTM,
     ds: xr.Dataset,
     period: Period,
     *,
@@ -108,11 +108,11 @@ def _slopes(
 
 
 def sensitivities_of_seeds(
-    runs: Sequence[TrainedEALSTM], ds: xr.Dataset, *, evaluation: Evaluation = "continuous"
+    runs: Sequence[TrainedRun], ds: xr.Dataset, *, evaluation: Evaluation = "continuous"
 ) -> xr.DataArray:
     """`sensitivities` of each run over its own test period: (seed, basin, attribute)."""
     each = [
-        sensitivities(run.model, ds, run.parameters.test_period, evaluation=evaluation)
+        sensitivities(run.model, ds, run.fit_parameters.test_period, evaluation=evaluation)
         for run in runs
     ]
     return xr.concat(each, pd.Index([run.seed for run in runs], name="seed"))

@@ -1,44 +1,12 @@
-"""Labels of models and settings, and what tells runs with different settings apart."""
+"""Settings as text, and what tells runs with different settings apart."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
-
-# until the vocabulary has them: the one place of these labels
-MODEL_LABELS = {
-    "ealstm": "EA-LSTM",
-    "lstm": "LSTM",
-    "lstm_no_static": "LSTM (no statics)",
-    "runoff_lstm": "LSTM",
-    "local_hbv": "HBV (local)",
-    "cnn_lstm": "CNN-LSTM",
-    "mean_lstm": "LSTM",
-}
-LOSS_LABELS = {"nse_star": "NSE*", "nse_star_paper": "NSE* (as printed)", "mse": "MSE"}
-SYMBOLS = {"BETAET": "gamma", "BETA": "beta"}
-"""Symbols of Feng et al. (2022) for the parameters that they made dynamic, in their order."""
 
 NOT_THE_MODEL = ("seed", "fold", "run_dir", "threads", "device")
 """Parameters that may differ between the members of an ensemble."""
 PREFERRED = ("dropout", "hidden", "predict_last")
 """Settings that a label names first."""
-
-
-def model_label(parameters: Mapping[str, Any]) -> str:
-    """A model as its paper calls it.
-
-    >>> parameters = {"model": "delta_hbv", "components": 16, "recharge": "hbv"}
-    >>> model_label(parameters | {"dynamic": ["BETA", "BETAET"]})
-    'delta_n(gamma, beta)'
-    """
-    if parameters["model"] != "delta_hbv":
-        return MODEL_LABELS.get(parameters["model"], parameters["model"])
-    dynamic = parameters["dynamic"]
-    parts = ["NN_r"] if parameters["recharge"] == "network" else []
-    parts += [symbol for name, symbol in SYMBOLS.items() if name in dynamic]
-    parts += [name for name in dynamic if name not in SYMBOLS]
-    return f"delta_{1 if parameters['components'] == 1 else 'n'}" + (
-        f"({', '.join(parts)})" if parts else ""
-    )
 
 
 def setting_key(value: Any) -> Hashable:

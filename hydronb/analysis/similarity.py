@@ -16,12 +16,12 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from hydronb.analysis.ealstm_ensemble import TrainedEALSTM
 from hydronb.data.attributes import attribute_matrix, categories
 from hydronb.data.dataset import bare_id
 from hydronb.data.scaling import require
 from hydronb.errors import DataError
 from hydronb.files import read_dataset, replacing
+from hydronb.runs.directory import TrainedRun
 from hydronb.signatures import SIGNATURES, signatures
 
 KS = tuple(range(3, 15))
@@ -31,7 +31,7 @@ Space = tuple[str, int | None]
 """`embedding` with its seed, or `attributes` with None."""
 
 
-def gates_of_runs(runs: Sequence[TrainedEALSTM], ds: xr.Dataset) -> xr.DataArray:
+def gates_of_runs(runs: Sequence[TrainedRun], ds: xr.Dataset) -> xr.DataArray:
     """Input gates of each run for the basins of `ds`: (seed, basin, cell), 0 to 1 (Eq. 7)."""
     gates = []
     for run in runs:

@@ -12,11 +12,12 @@ import pandas as pd
 import xarray as xr
 
 from hydronb import metrics
-from hydronb.analysis.benchmark import Group, TrainedRun, group_runs
+from hydronb.analysis.benchmark import Group, group_runs
 from hydronb.analysis.ensembles import SIMULATED
 from hydronb.analysis.evapotranspiration import composites
-from hydronb.analysis.flux_scores import Reference, read_hbv_parameters, score_et
+from hydronb.analysis.flux_scores import Reference, score_et
 from hydronb.errors import DataError
+from hydronb.runs.directory import TrainedRun
 from hydronb.signatures import baseflow_index
 
 TRUE_NAMES = {"routing_a": "ROUTE_A", "routing_b": "ROUTE_B"}
@@ -121,7 +122,7 @@ def parameter_recovery(run: TrainedRun, ds: xr.Dataset) -> pd.DataFrame:
         an LSTM.
     """
     truth, rows = _truth(ds), {}
-    for name, values in (read_hbv_parameters(run) or {}).items():
+    for name, values in (run.hbv_parameters() or {}).items():
         true = f"true_{TRUE_NAMES.get(name, name)}"
         if true not in truth:
             continue

@@ -8,12 +8,10 @@ import pandas as pd
 import xarray as xr
 
 from hydronb.data.dataset import VARIABLES, attribute_names
+from hydronb.data.hbv_parameters import OUTFLOW, STORES
 from hydronb.errors import DataError
 
 DAYS_PER_YEAR = 365.25
-STORES = ("snowpack", "meltwater", "soil_moisture", "upper_zone", "lower_zone")
-RUNOFF = ("q0", "q1", "q2")
-"""Stores and outflows as `hydronb.models.hbv` names them, which takes a second to import."""
 
 
 def variables_table(ds: xr.Dataset) -> pd.DataFrame:
@@ -109,7 +107,7 @@ def simulated_balance(prcp: xr.DataArray, fluxes: xr.Dataset) -> pd.DataFrame:
         See `balance_residual`.
     """
     residual = balance_residual(prcp, fluxes)
-    sums = {"P": _at(fluxes, prcp), "ET": fluxes["et"], **{name: fluxes[name] for name in RUNOFF}}
+    sums = {"P": _at(fluxes, prcp), "ET": fluxes["et"], **{name: fluxes[name] for name in OUTFLOW}}
     table = _per_year(sums, total_storage(fluxes[[*STORES]].astype(float)))
     years = residual.sizes["time"] / DAYS_PER_YEAR
     table["residual"] = residual.sum("time").to_series() / years
@@ -147,13 +145,13 @@ def balance_residual(prcp: xr.DataArray, fluxes: xr.Dataset) -> xr.DataArray:
     DataError
         A flux or a store is missing, or precipitation of a basin or day of `fluxes`.
     """
-    if missing := [n for n in (*STORES, *RUNOFF, "et") if n not in fluxes]:
+    if missing := [n for n in (*STORES, *OUTFLOW, "et") if n not in fluxes]:
         raise DataError(
             f"the fluxes have no {missing[0]!r}; a water balance needs et,"
-            f" {', '.join((*RUNOFF, *STORES))}"
+            f" {', '.join((*OUTFLOW, *STORES))}"
         )
     prcp, storage = _at(fluxes, prcp), total_storage(fluxes[[*STORES]].astype(float))
-    leaving = fluxes["et"].astype(float) + sum(fluxes[name].astype(float) for name in RUNOFF)
+    leaving = fluxes["et"].astype(float) + sum(fluxes[name].astype(float) for name in OUTFLOW)
     residual = (prcp - leaving).isel(time=slice(1, None)) - storage.diff("time")
     return residual.rename("residual").assign_attrs(
         units="mm/d", long_name="water balance, residual"

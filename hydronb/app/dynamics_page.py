@@ -9,10 +9,11 @@ import xarray as xr
 
 from hydronb import plots
 from hydronb.analysis.seasons import mean_year
-from hydronb.analysis.water_balance import STORES, simulated_balance
+from hydronb.analysis.water_balance import simulated_balance
 from hydronb.app import catchment
 from hydronb.app.outputs import find_basin
 from hydronb.app.view import LinkedPlots, Page, column, heading, html_table, note, row
+from hydronb.data.hbv_parameters import STORES
 from hydronb.errors import DataError
 from hydronb.plots import fluxes as figures
 from hydronb.plots.style import COLOURS, OBSERVED

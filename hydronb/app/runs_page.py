@@ -1,6 +1,7 @@
 """The page of runs: what has been made and with what, what is running and how far, what failed and
 why."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import yaml
 from hydronb import plots
 from hydronb.app import catchment
 from hydronb.app.outputs import PARTIAL
-from hydronb.app.view import Page, attempt, heading, html_table, message, note, row
+from hydronb.app.view import Page, heading, html_table, message, note, row, value_or
 from hydronb.errors import DataError
-from hydronb.runs.directory import RunDirectory, stale, versions_today
-from hydronb.runs.status import took
+from hydronb.runs.directory import RunDirectory
+from hydronb.runs.status import state_of_folder, took
 
 EVERY = 3000
 """Milliseconds between two looks at a run that is running."""
@@ -40,7 +41,7 @@ def build(page: Page) -> pn.Column:
                 ["run", "files"],
                 width=620,
                 grow=2,
-                table=lambda: _progress(page, chosen_run(page)),
+                table=lambda: page.outputs.progress(chosen_run(page)),
                 name="progress",
             ),
             page.part(lambda: _about(page, chosen_run(page)), ["run", "files"], width=380),
@@ -97,10 +98,10 @@ def overview(page: Page) -> pd.DataFrame:
             {
                 "run": name,
                 "state": state,
-                "epoch": attempt(lambda name=name: _epoch(_progress(page, name)), ""),
+                "epoch": value_or(lambda name=name: _epoch(page.outputs.progress(name)), ""),
                 "finished": str(record.get("finished", ""))[:16].replace("T", " "),
                 "time": took(float(seconds)) if isinstance(seconds, int | float) else "",
-                "hydronb": str(_versions(record).get("hydronb", "")),
+                "hydronb": record.get("versions", {}).get("hydronb", ""),
                 "about": about,
             }
         )
@@ -119,41 +120,17 @@ def _overview(page: Page) -> str:
 
 
 def _state(page: Page, name: str) -> tuple[str, str]:
-    """State of a run directory, and why."""
-    folder = page.outputs.root / name
-    record = page.outputs.record(name)
-    if name.endswith(PARTIAL):
-        writer = RunDirectory(folder.with_name(folder.name.removesuffix(PARTIAL))).writer()
-        if writer:
-            return "running", writer
-        if record.get("status") == "failed":
-            return "failed", str(record.get("error", ""))[:400]
-        return "unfinished", "stopped; the same `hydronb run` goes on from there"
-    if not (folder / "run.json").is_file():
-        return "notebook", "made outside a plan"
-    if not {"status", "versions", "needs", "notebook_file"} <= record.keys():
-        return "other version", "its run.json is of another version of hydronb, or not whole"
-    needs = {n["id"]: page.outputs.record(_below(page, n["path"])) or None for n in record["needs"]}
-    why = stale(record, versions_today(record), needs)
-    return ("stale", why) if why else ("complete", "")
+    """State of a run directory, and what to say about it."""
+    folder, root = page.outputs.folder(name), page.outputs.root
+    where = RunDirectory(folder.with_name(folder.name.removesuffix(PARTIAL)))
+    if folder == where.partial and (writer := where.writer()):
+        return "running", writer
 
+    def record(path: Path) -> dict[str, Any] | None:
+        return page.outputs.record(os.path.relpath(path, root)) or None
 
-def _below(page: Page, path: str) -> str:
-    """Name of a run directory by its path, wherever the outputs folder has been moved to."""
-    full = Path(path)
-    inside = full.is_relative_to(page.outputs.root)
-    return full.relative_to(page.outputs.root).as_posix() if inside else "/".join(full.parts[-3:])
-
-
-def _versions(record: dict[str, Any]) -> dict[str, Any]:
-    versions = record.get("versions")
-    return versions if isinstance(versions, dict) else {}
-
-
-def _progress(page: Page, name: str) -> pd.DataFrame:
-    """`progress.csv`, without a row that is only half written."""
-    table = page.outputs.table(name, "progress.csv", ["epoch", "epochs", "loss", "valid"])
-    return table.apply(pd.to_numeric, errors="coerce").dropna(subset=["epoch", "epochs"])
+    state, about = state_of_folder(folder, record)
+    return state, about.replace(f"{root}/", "")[:400]
 
 
 def _epoch(progress: pd.DataFrame) -> str:
@@ -166,7 +143,7 @@ def _loss(page: Page, name: str) -> plots.Figure | str:
         return note(
             f"{name} trained no model of its own, or has not begun: there is no loss curve."
         )
-    table = _progress(page, name)
+    table = page.outputs.progress(name)
     if table.empty:
         return note(f"{name} has begun, and no epoch has been written yet; this page looks again.")
     return plots.loss_curve(table, width=700)
@@ -175,7 +152,7 @@ def _loss(page: Page, name: str) -> plots.Figure | str:
 def _about(page: Page, name: str) -> str:
     record = page.outputs.record(name)
     lines = {"state": ": ".join(filter(None, _state(page, name)))}
-    lines |= {f"version of {n}": str(v)[:12] for n, v in _versions(record).items()}
+    lines |= {f"version of {n}": str(v)[:12] for n, v in record.get("versions", {}).items()}
     lines |= {
         n: str(v)
         for n, v in record.items()

@@ -6,7 +6,7 @@ import panel as pn
 
 from hydronb.app import benchmarks_page, dynamics_page, probes_page, runs_page, similarity_page
 from hydronb.app.outputs import Outputs
-from hydronb.app.state import State, shortened
+from hydronb.app.state import State, abbreviated
 from hydronb.app.view import WIDE, Page, message
 from hydronb.errors import nearest
 
@@ -30,7 +30,7 @@ class App:
         self.problems = self.state.read(query)
         if self.state.page and self.state.page not in PAGES:
             self.problems.append(
-                f"the link's page={shortened(self.state.page)!r}: there is no such page"
+                f"the link's page={abbreviated(self.state.page)!r}: there is no such page"
                 f"{nearest(self.state.page, PAGES)}; the pages are {', '.join(PAGES)}"
             )
             self.state.page = ""

@@ -10,7 +10,7 @@ import xarray as xr
 from hydronb import plots
 from hydronb.app import catchment
 from hydronb.app.outputs import find_basin
-from hydronb.app.view import LinkedPlots, Page, attempt, column, heading, html_table, note, row
+from hydronb.app.view import LinkedPlots, Page, column, heading, html_table, note, row, value_or
 from hydronb.data.dataset import bare_id
 from hydronb.errors import DataError
 from hydronb.plots import similarity as figures
@@ -160,7 +160,7 @@ class Embedding:
         return int(k.min()), int(k.max())
 
     def colours(self) -> dict[str, str]:
-        return {n: n for n in ["cluster", *attempt(lambda: list(self.over_basin()), [])]}
+        return {n: n for n in ["cluster", *value_or(lambda: list(self.over_basin()), [])]}
 
     def over_basin(self) -> xr.Dataset:
         """Attributes and signatures."""

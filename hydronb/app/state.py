@@ -70,19 +70,19 @@ class State(param.Parameterized):
     def _value(self, name: str, text: str) -> object:
         if name not in self.linked():
             hint = nearest(name, self.linked())
-            raise ValueError(f"{shortened(name)!r} means nothing here{hint}")
+            raise ValueError(f"{abbreviated(name)!r} means nothing here{hint}")
         kind = self.param[name]
         if isinstance(kind, param.Integer):
             low, high = kind.bounds
             digits = text.isascii() and text.isdigit() and len(text) < 9
             if not (digits and low <= int(text) <= high):
                 raise ValueError(
-                    f"{name}={shortened(text)!r}: give a whole number from {low} to {high}"
+                    f"{name}={abbreviated(text)!r}: give a whole number from {low} to {high}"
                 )
             return int(text)
         return [p for p in text.split(",") if p] if isinstance(kind, param.List) else text
 
 
-def shortened(text: str) -> str:
+def abbreviated(text: str) -> str:
     """At most 40 characters of a text."""
     return text if len(text) <= 40 else text[:37] + "..."

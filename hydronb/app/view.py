@@ -157,9 +157,9 @@ class Page:
         """
 
         def contents() -> dict[str, Any]:
-            choices = attempt(options, {})
+            choices = value_or(options, {})
             own = getattr(self.state, name)
-            chosen = attempt(value, own) if value else own
+            chosen = value_or(value, own) if value else own
             if many:  # its labels are shown as markup
                 choices = {html.escape(text): value for text, value in choices.items()}
                 chosen = [v for v in chosen if v in choices.values()]
@@ -184,7 +184,7 @@ class Page:
 
         def contents() -> dict[str, Any]:
             value = getattr(self.state, name)
-            low, high = attempt(ends, (value, value))
+            low, high = value_or(ends, (value, value))
             high = max(high, low + 1)
             return {"start": low, "end": high, "value": min(max(value, low), high)}
 
@@ -256,7 +256,7 @@ class Page:
             self._draw(1)
 
 
-def attempt(make: Callable[[], Result], otherwise: Result) -> Result:
+def value_or(make: Callable[[], Result], otherwise: Result) -> Result:
     """What `make` returns, or `otherwise` where the files do not allow it."""
     try:
         return make()

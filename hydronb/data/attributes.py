@@ -1,8 +1,11 @@
 """Static attributes as numbers: named lists, categories as codes, missing ones refused or
 filled."""
 
+import csv
 import warnings
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -53,6 +56,14 @@ FENG2022 = KRATZERT2019 + (
     "geol_porostiy",
 )
 """The 35 of Feng et al. (2022), Table A1, by CAMELS' column names."""
+
+
+@cache
+def camels_descriptions() -> dict[str, tuple[str, str]]:
+    """Units and long name of each attribute of CAMELS-US, after Addor et al. (2017)."""
+    path = Path(__file__).with_name("camels_us_attributes.csv")
+    with path.open(encoding="utf-8", newline="") as lines:
+        return {row["name"]: (row["units"], row["long_name"]) for row in csv.DictReader(lines)}
 
 
 def attribute_list(ds: xr.Dataset, wanted: Sequence[str] | str) -> list[str]:

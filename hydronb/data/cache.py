@@ -1,9 +1,9 @@
-"""Datasets read from text, kept as Zarr so that the second opening takes seconds.
+"""Datasets read from text, kept as Zarr so that opening them again takes seconds.
 
-An entry is named by what it was made from: the reader's version and parameters, and path, size and
-time of change of every source file. Any of them changes: another entry. A list of the entry's files
-with sizes and checksums is written last and compared before anything is read, because Zarr fills in
-for a missing chunk.
+An entry is named by what it was made from: the reader's version and parameters, and the path, size
+and time of change of every source file. A change in any of them gives another entry. The list of
+the entry's files, with sizes and checksums, is compared before anything is read, because Zarr fills
+in for a missing chunk.
 """
 
 import hashlib
@@ -18,14 +18,15 @@ from typing import Any
 
 import xarray as xr
 
+from hydronb.files import replacing
+
 MANIFEST = "manifest.json"
 CHUNK_BASINS = 32
-"""Basins a chunk; each chunk spans all days."""
+"""Basins in a chunk; each chunk spans all days."""
 
 
 class CacheWarning(UserWarning):
-    """The cache could not be written; the data are right, the next opening is as slow as this
-    one."""
+    """The cache could not be written. The data are right, but opening them again is as slow."""
 
 
 def cache_folder() -> Path:
@@ -39,12 +40,12 @@ def cache_folder() -> Path:
 def cached(
     make: Callable[[], xr.Dataset], *, key: Mapping[str, Any], sources: Iterable[Path], name: str
 ) -> xr.Dataset:
-    """`make()`, or what it returned when it was last called for the same key and unchanged sources.
+    """`make()`, or what it returned when it was last called with the same key and sources.
 
     Parameters
     ----------
     make
-        Reads the sources. Not called when there is a whole entry.
+        Reads the sources; not called when the cache holds an undamaged entry.
     key
         What else the result depends on, such as the reader's version and its parameters; JSON
         values.
@@ -55,7 +56,8 @@ def cached(
 
     Returns
     -------
-    Dataset in memory, with the dtypes `make` gave it; text comes back as objects.
+    xarray.Dataset
+        In memory, with the dtypes that `make` gave it; text is of dtype object.
 
     Warns
     -----
@@ -63,18 +65,21 @@ def cached(
         The folder cannot be written or the disk is full.
     """
     entry = cache_folder() / f"{name}-{_digest(key, sources)}"
-    if (ds := _read(entry)) is not None:
-        return ds
+    if _whole(entry):
+        with xr.open_zarr(entry / "data.zarr", consolidated=True, chunks=None) as ds:
+            return _plain_text(ds.load())
     ds = make()
     try:
         _write(ds, entry)
     except OSError as error:
-        warnings.warn(
-            f"cannot keep {name} in {entry.parent} ({error.strerror or error}); it is read from its"
-            " source files again next time, set HYDRONB_CACHE to a folder that can be written",
-            CacheWarning,
-            stacklevel=2,
-        )
+        if not _whole(entry):  # else another process was faster, and its entry stays
+            warnings.warn(
+                f"cannot keep {name} in {entry.parent} ({error.strerror or error}); it is read from"
+                " its source files again next time, set HYDRONB_CACHE to a folder that can be"
+                " written",
+                CacheWarning,
+                stacklevel=2,
+            )
     return ds
 
 
@@ -88,37 +93,25 @@ def _digest(key: Mapping[str, Any], sources: Iterable[Path]) -> str:
 
 
 def _write(ds: xr.Dataset, entry: Path) -> None:
-    """Write beside the entry, list what was written, then rename: an entry is whole or not
-    there."""
-    partial = entry.with_name(f"{entry.name}.{os.getpid()}.partial")
-    try:
-        partial.mkdir(parents=True)
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(entry) as partial:
+        partial.mkdir()
         _plain_text(ds).to_zarr(
             partial / "data.zarr", zarr_format=2, consolidated=True, encoding=_chunks(ds)
         )
-        manifest = json.dumps(_manifest(partial))
-        (partial / MANIFEST).write_text(manifest)
-        if _whole(entry):  # another process was faster, and may be read by a third at this moment
-            return
-        shutil.rmtree(entry, ignore_errors=True)
-        os.rename(partial, entry)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        (partial / MANIFEST).write_text(json.dumps(_manifest(partial)))
+        if not _whole(entry):
+            shutil.rmtree(entry, ignore_errors=True)
 
 
 def _plain_text(ds: xr.Dataset) -> xr.Dataset:
-    """Text as objects, which Zarr 2 stores at any length; no encoding left over from a file."""
+    """Text as objects, which Zarr 2 stores at any length; without the encoding of a file."""
     text = {
         n: (v.dims, v.to_numpy().astype(object), v.attrs)
         for n, v in ds.variables.items()
         if v.dtype.kind in "UT"
     }
-    coords = {n: v for n, v in text.items() if n in ds.coords}
-    return (
-        ds.drop_encoding()
-        .assign({n: v for n, v in text.items() if n not in coords})
-        .assign_coords(coords)
-    )
+    return ds.drop_encoding().assign(text)
 
 
 def _chunks(ds: xr.Dataset) -> dict[str, dict[str, tuple[int, ...]]]:
@@ -144,16 +137,8 @@ def _manifest(folder: Path) -> dict[str, list[int]]:
 
 
 def _whole(entry: Path) -> bool:
+    """Whether the entry exists and no byte of it differs from what was written."""
     try:
         return json.loads((entry / MANIFEST).read_text()) == _manifest(entry)
     except (OSError, ValueError):
         return False
-
-
-def _read(entry: Path) -> xr.Dataset | None:
-    """The entry's dataset, or None where there is none or any byte of it differs from what was
-    written."""
-    if not _whole(entry):
-        return None
-    with xr.open_zarr(entry / "data.zarr", consolidated=True, chunks=None) as ds:
-        return _plain_text(ds.load())

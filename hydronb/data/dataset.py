@@ -1,20 +1,22 @@
-"""The catchment dataset: one `xarray.Dataset` convention for every source, checked once on the way
-in.
+"""The catchment dataset: one `xarray.Dataset` convention for every source, checked once when it is
+opened.
 
 Dimensions `basin` (string ids, leading zeros kept) and `time` (daily, no gaps). Forcing and targets
 are `(basin, time)`, static attributes `(basin)`. Missing is NaN; only targets and attributes may be
 missing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hydronb.data.problems import Reading, raise_first, shortened
 from hydronb.errors import DataError, nearest
+from hydronb.files import read_dataset, reading
 
 
 class Variable(NamedTuple):
@@ -47,16 +49,23 @@ COORDINATES = {
     "lon": Variable("degrees_east", "longitude of the gauge", -180.0, 180.0),
     "area": Variable("km2", "catchment area", 0.0, 1e7),
 }
+SPELLINGS = {
+    "mm/d": ("mm/day", "mm d-1", "mm day-1", "mm d^-1", "mm.day-1"),
+    "degC": ("C", "deg C", "celsius", "Celsius", "degree_Celsius", "degrees_Celsius", "°C"),
+    "W/m2": ("W m-2", "W/m^2", "w/m2"),
+    "s": ("seconds",),
+}
+"""Other ways to write the same unit."""
+DAY = np.timedelta64(1, "D")
 
 
 def check(ds: xr.Dataset, *, where: str = "dataset") -> xr.Dataset:
-    """Return `ds` in the convention's order, dtypes and attributes, or raise what is wrong with it.
+    """`ds` in the convention's order, dtypes and attributes.
 
     Parameters
     ----------
     ds
-        Dataset to check. Variables the convention does not know are kept if their dimensions are
-        `(basin)` (attributes) or `(basin, time)`, such as `true_*`.
+        Dataset to check. Variables that the convention does not know, such as `true_*`, are kept.
     where
         Named in messages: the folder or file the data came from.
 
@@ -66,120 +75,180 @@ def check(ds: xr.Dataset, *, where: str = "dataset") -> xr.Dataset:
         Missing dimension, ids that are not unique strings, days that repeat or are missing, a
         forcing with NaN, values out of physical range, units other than the convention's.
     """
+    return raise_first(checking(ds, where))
+
+
+def checking(ds: xr.Dataset, where: str) -> Reading[xr.Dataset]:
+    """`check` as a reading; the dataset it returns lacks the variables that cannot be used."""
     for dim in ("basin", "time"):
         if dim not in ds.dims:
             raise DataError(
                 f"{where} has no dimension {dim!r}; a catchment dataset has dims basin and time"
             )
-        if dim not in ds.coords:
+        if dim not in ds.indexes:
             raise DataError(
                 f"{where} has no coordinate {dim!r}; ids and dates are what everything is joined by"
             )
-    if ds.sizes["basin"] == 0 or ds.sizes["time"] == 0:
-        raise DataError(f"{where} holds no {'basin' if ds.sizes['basin'] == 0 else 'day'}")
+        if not ds.sizes[dim]:
+            raise DataError(f"{where} holds no {'basin' if dim == 'basin' else 'day'}")
     ds = ds.assign_coords(basin=_ids(ds["basin"].values, where))
-    _check_days(ds, where)
+    if not isinstance(ds.indexes["time"], pd.DatetimeIndex):
+        require_daily(ds.indexes["time"], where)
+    yield from day_problems(ds.indexes["time"], where)
     out = {}
     for name, da in ds.data_vars.items():
-        if set(da.dims) - {"basin", "time"}:
-            out[name] = da
-            continue
-        da = da.transpose(*[d for d in ("basin", "time") if d in da.dims])
         if name in VARIABLES:
-            da = _check_variable(da, name, where)
-        elif da.dims == ("basin", "time") and da.dtype == np.float64:
-            da = da.astype(np.float32)
-        out[name] = da
-    ds = ds.assign(out)
-    for name, spec in COORDINATES.items():
-        if name not in ds.coords:
-            continue
-        if (bad := ~((ds[name] >= spec.low) & (ds[name] <= spec.high)) & ds[name].notnull()).any():
-            first = ds["basin"].values[bad.values][0]
-            raise DataError(
-                f"{where}: {name} of basin {first} is {float(ds[name].sel(basin=first)):g}, "
-                f"outside {spec.low:g} to {spec.high:g} {spec.units}"
-            )
+            out[name] = yield from in_convention(da, str(name), ("basin", "time"), where)
+            if out[name] is not None:
+                axes = (ds["basin"].values, ds.indexes["time"])
+                yield from value_problems(str(name), out[name].values, *axes, where)
+        elif not set(da.dims) - {"basin", "time"}:
+            out[name] = da.transpose(*[d for d in ("basin", "time") if d in da.dims])
+    with np.errstate(over="ignore"):  # of a value that is a problem
+        for name, da in out.items():
+            if name in VARIABLES or (da.dims == ("basin", "time") and da.dtype == np.float64):
+                out[name] = None if da is None else da.astype(np.float32)
+    ds = ds.drop_vars([name for name, da in out.items() if da is None])
+    ds = ds.assign({name: da for name, da in out.items() if da is not None})
+    yield from coordinate_problems(ds, where)
+    for name in COORDINATES.keys() & ds.coords.keys():
+        spec = COORDINATES[name]
         ds[name].attrs.update(units=spec.units, long_name=spec.long_name)
     return ds
 
 
 def _ids(ids: np.ndarray, where: str) -> np.ndarray:
-    if ids.dtype.kind not in "UOT":
+    if ids.dtype.kind not in "UOTS":
         raise DataError(
             f"{where}: basin ids are numbers, so leading zeros are lost; store them as strings"
         )
-    # also from numpy's StringDType, which has no astype(str)
-    ids = np.array([str(i) for i in ids], dtype=object)
-    values, counts = np.unique(ids.astype(str), return_counts=True)
+    # one by one: numpy's StringDType has no astype(str), and other programs write text as bytes
+    texts = [i.decode("utf-8", "replace") if isinstance(i, bytes) else str(i) for i in ids]
+    values, counts = np.unique(texts, return_counts=True)
     if (counts > 1).any():
         raise DataError(f"{where}: basin {values[counts > 1][0]} appears {counts.max()} times")
-    return ids
+    return np.array(texts, dtype=object)
 
 
-def _check_days(ds: xr.Dataset, where: str) -> None:
-    time = ds.indexes["time"]
-    if not isinstance(time, pd.DatetimeIndex):
-        raise DataError(
-            f"{where}: time is not in the standard calendar ({type(time).__name__}); "
-            "convert it, for example with xarray's convert_calendar('standard')"
+def require_daily(time: pd.Index, where: str) -> None:
+    """Raise `DataError` if `time` has a problem; see `day_problems`."""
+    raise_first(day_problems(time, where))
+
+
+def day_problems(time: pd.Index, where: str) -> Iterator[str]:
+    """Dates that are none, repeat, are missing, are out of order or have a time of day; `where`
+    opens the message."""
+    if isinstance(time, xr.CFTimeIndex):
+        yield (
+            f"{where}: time is not in the standard calendar ({time.calendar}); convert it, for "
+            "example with xarray's convert_calendar('standard')"
         )
-    require_daily(time, where)
-
-
-def require_daily(time: pd.DatetimeIndex, where: str) -> None:
-    """Raise if a date repeats, is missing, is out of order or has a time of day; `where` opens the
-    message."""
-    if len(odd := time[time != time.normalize()]):
-        raise DataError(f"{where}: {odd[0]} is not a day; daily values are stamped at 00:00")
-    if time.has_duplicates:
-        raise DataError(f"{where}: the date {time[time.duplicated()][0].date()} appears twice")
-    if not time.is_monotonic_increasing:
-        raise DataError(
-            f"{where}: dates are not in order at"
-            f" {time[1:][np.diff(time) < pd.Timedelta(0)][0].date()}"
+    elif not isinstance(time, pd.DatetimeIndex):
+        yield (
+            f"{where}: time holds {time.dtype} values such as {time[0]}, not dates; turn them "
+            "into dates, for example with pandas.to_datetime"
         )
-    full = pd.date_range(time[0], time[-1], freq="D")
-    if len(missing := full.difference(time)):
-        raise DataError(
-            f"{where}: {len(missing)} dates are missing, the first is {missing[0].date()}; "
+    elif time.tz is not None:
+        yield (
+            f"{where}: dates are in the time zone {time.tz}; write them without one, daily values "
+            "belong to a calendar day"
+        )
+    elif len(odd := time[time != time.normalize()]):
+        yield f"{where}: {odd[0]} is not a day; daily values are stamped at 00:00"
+    else:
+        yield from _step_problems(time, where)
+
+
+def _step_problems(days: pd.DatetimeIndex, where: str) -> Iterator[str]:
+    if days.has_duplicates:
+        yield f"{where}: the date {days[days.duplicated()][0].date()} appears twice"
+    if not days.is_monotonic_increasing:
+        first = days[1:][np.diff(days) < 0 * DAY][0]
+        yield f"{where}: dates are not in order at {first.date()}"
+        days = days.sort_values()
+    missing = np.maximum(np.diff(days) // DAY - 1, 0)
+    if missing.any():
+        first = days[:-1][missing > 0][0] + DAY
+        yield (
+            f"{where}: {missing.sum()} dates are missing, the first is {first.date()}; "
             "forcing must be complete"
         )
 
 
-def _check_variable(da: xr.DataArray, name: str, where: str) -> xr.DataArray:
+def in_convention(
+    da: xr.DataArray, name: str, dims: tuple[str, ...], where: str
+) -> Reading[xr.DataArray]:
+    """A variable with the convention's dims, in its order, and its attributes; None after a problem
+    of units, dims or kind of values."""
     spec = VARIABLES[name]
-    units = da.attrs.get("units", da.attrs.get("unit", spec.units))
-    if units != spec.units:
-        raise DataError(
+    units = str(da.attrs.get("units", da.attrs.get("unit", spec.units)))
+    if units not in (spec.units, *SPELLINGS.get(spec.units, ())):
+        yield (
             f"{where}: {name} is in {units!r}, the convention is {spec.units!r}; convert it first"
         )
-    if da.dims != ("basin", "time"):
-        raise DataError(f"{where}: {name} has dims {da.dims}, not ('basin', 'time')")
-    if da.dtype.kind not in "fiu":
-        raise DataError(f"{where}: {name} holds {da.dtype} values, not numbers")
-    values = da.values
-    if name in FORCINGS and np.isnan(values).any():
-        b, t = np.argwhere(np.isnan(values))[0]
-        raise DataError(
-            f"{where}: {name} of basin {da.basin.values[b]} is missing on {_day(da, t)} "
-            f"({int(np.isnan(values).sum())} values in all); forcing must be complete"
-        )
+    elif set(da.dims) != set(dims):
+        yield f"{where}: {name} is {shape_text(da)}, not over {dims}"
+    elif da.dtype.kind not in "fiu":
+        yield f"{where}: {name} holds {da.dtype} values, not numbers"
+    else:
+        attrs = {"long_name": spec.long_name} | da.attrs | {"units": spec.units}
+        attrs.pop("unit", None)
+        return da.transpose(*dims).assign_attrs(attrs)
+
+
+def shape_text(da: xr.DataArray) -> str:
+    """Sizes and names of dimensions, for messages: `3 x 6 (row, col)`."""
+    return f"{' x '.join(map(str, da.shape)) or 'one value'} ({', '.join(map(str, da.dims))})"
+
+
+def value_problems(
+    name: str,
+    values: np.ndarray,
+    basins: Sequence[Any] | np.ndarray,
+    days: pd.Index,
+    where: str | Path,
+) -> Iterator[str]:
+    """Values `(basin, time)` that are missing from a forcing or out of the physical range: a line
+    for each basin."""
+    spec = VARIABLES[name]
+    missing = np.isnan(values) if name in FORCINGS else np.zeros((1, 1), bool)
     with np.errstate(invalid="ignore"):
-        wrong = (values < spec.low) | (values > spec.high)
-    if wrong.any():
-        b, t = np.argwhere(wrong)[0]
-        raise DataError(
-            f"{where}: {name} of basin {da.basin.values[b]} is {values[b, t]:g} {spec.units} on "
-            f"{_day(da, t)}, outside {spec.low:g} to {spec.high:g}; missing is NaN, never a flag"
-        )
-    attrs = {"long_name": spec.long_name} | da.attrs | {"units": spec.units}
-    attrs.pop("unit", None)
-    return da.astype(np.float32).assign_attrs(attrs)
+        outside = (values < spec.low) | (values > spec.high)
+
+    def lines(wrong: np.ndarray, text: str) -> Iterator[str]:
+        for b in np.flatnonzero(wrong.any(axis=1)):
+            t = int(wrong[b].argmax())
+            value = f"{values[b, t]:g} {spec.units}"
+            facts = {"value": value, "day": str(days[t])[:10], "n": int(wrong[b].sum())}
+            yield f"{where}: {name} of basin {basins[b]} is {text.format(**facts)}"
+
+    gap = "missing on {day} ({n} days in all); forcing must be complete"
+    limits = f"outside {spec.low:g} to {spec.high:g}"
+    flag = f"{{value}} on {{day}}, {limits} ({{n}} such days); missing is NaN, never a flag"
+    yield from shortened(lines(missing, gap), f"{where}: {name}")
+    yield from shortened(lines(outside, flag), f"{where}: {name}")
 
 
-def _day(da: xr.DataArray, t: int | np.integer) -> str:
-    return str(da["time"].values[t])[:10]
+def is_place(da: xr.DataArray) -> bool:
+    """Whether a coordinate such as `lat` is a number for each basin, or one for all."""
+    return da.dims in ((), ("basin",)) and da.dtype.kind in "fiu"
+
+
+def coordinate_problems(ds: xr.Dataset, where: str) -> Iterator[str]:
+    """What is wrong with latitude, longitude and area of the basins; they may be missing."""
+    for name, spec in COORDINATES.items():
+        if name in ds.coords:
+            da = ds[name]
+            if not is_place(da):
+                yield f"{where}: {name} is {shape_text(da)} of {da.dtype}, not a number per basin"
+                continue
+            values = np.broadcast_to(da.values, ds.sizes["basin"])
+            wrong = (values < spec.low) | (values > spec.high)
+            for basin, value in zip(ds["basin"].values[wrong], values[wrong], strict=True):
+                yield (
+                    f"{where}: {name} of basin {basin} is {value:g}, "
+                    f"outside {spec.low:g} to {spec.high:g} {spec.units}"
+                )
 
 
 def open_dataset(path: str | Path) -> xr.Dataset:
@@ -188,49 +257,45 @@ def open_dataset(path: str | Path) -> xr.Dataset:
     Raises
     ------
     DataError
-        No such path, a file that is neither, or data that breaks the convention (see `check`).
+        No such path, a file that is neither, or data that break the convention (see `check`).
     """
-    path = Path(path).expanduser()
-    if not path.exists():
-        raise DataError(f"no such file or folder: {path}")
-    try:
-        ds = xr.open_zarr(path) if path.is_dir() else xr.open_dataset(path)
-        ds = ds.load()
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(
-            f"{path} is neither NetCDF nor Zarr that xarray can read ({str(error).splitlines()[0]})"
-        ) from None
-    return check(ds, where=str(path))
+    return check(read_dataset(path), where=str(path))
 
 
 def choose_basins(
-    available: Sequence[str], wanted: Iterable[str] | None, *, where: str
+    available: Sequence[str], asked: Iterable[str] | None, *, where: str
 ) -> list[str]:
-    """The ids of `wanted` among `available`, in the order wanted; all of them, sorted, for None.
+    """The basins that are asked for among the available ones, in the order of the question; all of
+    them, sorted, for None.
 
     An id may be given with or without its source's prefix (`01022500` finds `camels_01022500`).
 
     Raises
     ------
     DataError
-        An id that is not there; the message proposes the id with its leading zeros.
+        An id that is not available (the message proposes the one with leading zeros), that two
+        sources have, or that is asked for twice.
     """
-    if wanted is None:
+    if asked is None:
         return sorted(available)
-    if isinstance(wanted, str):
-        raise DataError(f"basins is a list of ids, not the string {wanted!r}")
-    by_suffix = {bare_id(b): b for b in available}
-    known = set(available)
+    if isinstance(asked, str):
+        raise DataError(f"basins is a list of ids, not the string {asked!r}")
+    whole = set(available)
+    by_bare_id: dict[str, list[str]] = {}
+    for basin in available:
+        by_bare_id.setdefault(bare_id(basin), []).append(basin)
     chosen = []
-    for basin in wanted:
+    for basin in asked:
         if not isinstance(basin, str):
             raise DataError(
                 f"basin {basin!r} is a {type(basin).__name__}; quote gauge ids, "
                 "as a number they lose their leading zeros"
             )
-        found = basin if basin in known else by_suffix.get(basin)
-        if found is None:
-            stripped = {b.lstrip("0"): b for b in by_suffix}
+        matches = [basin] if basin in whole else by_bare_id.get(basin, [])
+        if len(matches) > 1:
+            raise DataError(f"{where} has several basins {basin!r}: {', '.join(matches)}; name one")
+        if not matches:
+            stripped = {b.lstrip("0"): b for b in by_bare_id}
             zero = stripped.get(bare_id(basin).lstrip("0"))
             hint = (
                 f"; did you mean {zero!r}, with its leading zero?"
@@ -238,7 +303,7 @@ def choose_basins(
                 else nearest(basin, available)
             )
             raise DataError(f"{where} has no basin {basin!r}{hint}")
-        chosen.append(found)
+        chosen += matches
     if len(set(chosen)) < len(chosen):
         twice = next(b for b in chosen if chosen.count(b) > 1)
         raise DataError(f"basin {twice!r} is asked for twice")
@@ -257,8 +322,8 @@ def bare_id(basin: str) -> str:
 
 
 def attribute_names(ds: xr.Dataset) -> list[str]:
-    """Names of the static attributes: variables over `basin` alone, numeric or text, `true_*` left
-    out."""
+    """Names of the static attributes: variables over `basin` alone, numeric or text, without
+    `true_*`."""
     return [
         str(n)
         for n, v in ds.data_vars.items()
@@ -267,7 +332,7 @@ def attribute_names(ds: xr.Dataset) -> list[str]:
 
 
 def read_basin_list(path: str | Path) -> list[str]:
-    """Basin ids from a text file, one a line, blank lines and `#` comments passed over.
+    """Basin ids from a text file, one per line; blank lines and `#` comments are passed over.
 
     Raises
     ------
@@ -275,10 +340,9 @@ def read_basin_list(path: str | Path) -> list[str]:
         No such file, or no id in it.
     """
     path = Path(path).expanduser()
-    if not path.is_file():
-        raise DataError(f"no such basin list: {path}")
-    lines = (line.split("#")[0].strip() for line in path.read_text().splitlines())
-    ids = [line for line in lines if line]
+    with reading(path, "a list of basins", hint="give a text file with one id per line"):
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    ids = [id_ for line in lines if (id_ := line.split("#")[0].strip())]
     if not ids:
         raise DataError(f"{path} lists no basin")
     return ids

@@ -1,8 +1,7 @@
-"""A gridded catchment's forcing as frames, one a day, in ONE copy; samples are index ranges into
-it.
+"""Samples of one gridded catchment, as ranges of days into a single copy of its forcing.
 
-No window of frames is stored: a sample is its last day, a batch a table of days, and each distinct
-day of a batch is cut out of the grid once, when it is encoded.
+No window is stored: a sample is its last day, and a batch is a table of days. The grid of each
+distinct day of a batch is cut out once, when it is encoded.
 """
 
 from dataclasses import dataclass
@@ -16,14 +15,14 @@ from torch import Tensor
 from hydronb.data.dataset import TARGETS
 from hydronb.data.gridded import FORCING, basin_mean
 from hydronb.data.scaling import Scaling, select_period
-from hydronb.data.windows import prediction_days, training_days
+from hydronb.data.windows import training_days
 from hydronb.errors import DataError, nearest
 from hydronb.parameters import Period
 
 
 @dataclass(frozen=True)
-class Frames:
-    """Raw forcing of every day, and what never changes.
+class GridForcing:
+    """Raw forcing of every day, and the static fields.
 
     A channel is `(time, y, x)` for a network that sees the grid and `(time)` for one that sees the
     basin's means; on the CPU it shares the dataset's memory.
@@ -31,31 +30,31 @@ class Frames:
 
     channels: tuple[Tensor, ...]
     static: Tensor
-    """`(channel, y, x)`, standardised; no channel for means."""
+    """`(channel, y, x)`, standardised; without a channel for a network that sees means."""
 
     def __len__(self) -> int:
         return len(self.channels[0])
 
     def days(self, days: Int[Tensor, " day"]) -> Float[Tensor, "day channel *cells"]:
-        """The frames of `days`, a copy, without the static channels."""
+        """A copy of the forcing of `days`, without the static channels."""
         return torch.stack([channel[days] for channel in self.channels], 1)
 
 
 @dataclass(frozen=True)
-class FrameBatch:
-    """Days that enter each sample, and the targets of its last days in raw units."""
+class GridBatch:
+    """The days that enter each sample, and the targets of its last days in raw units."""
 
-    frames: Frames
+    forcing: GridForcing
     days: Int[Tensor, "batch time"]
     target: Float[Tensor, "batch last target"]
     basin: Int[Tensor, " batch"]
 
 
 @dataclass(frozen=True)
-class FrameSamples:
-    """The frames and targets of one basin on one device, and the samples drawn from them."""
+class GridSamples:
+    """The forcing and targets of one basin on one device, and the samples drawn from them."""
 
-    frames: Frames
+    forcing: GridForcing
     target: Float[Tensor, "time target"]
     last: Int[Tensor, " sample"]
     sequence_length: int
@@ -65,29 +64,29 @@ class FrameSamples:
     def __len__(self) -> int:
         return len(self.last)
 
-    def gather(self, index: Int[Tensor, " batch"]) -> FrameBatch:
+    def gather(self, index: Int[Tensor, " batch"]) -> GridBatch:
         """The samples numbered `index`."""
         days = self.last[index][:, None] + torch.arange(
             1 - self.sequence_length, 1, device=self.last.device
         )
-        return FrameBatch(
-            self.frames,
+        return GridBatch(
+            self.forcing,
             days,
             self.target[days[:, -self.predict_last :]],
             torch.zeros_like(days[:, 0]),
         )
 
 
-def open_frames(
+def grid_forcing(
     ds: xr.Dataset, scaling: Scaling, *, means: bool, device: str | torch.device = "cpu"
-) -> Frames:
+) -> GridForcing:
     """The forcing of the gridded catchment `ds` as a network takes it: the grid, or the basin's
     means.
 
     Raises
     ------
     DataError
-        A static field that `scaling` names is not there, or is missing in a cell.
+        A static field that `scaling` names does not exist, or is missing in a cell.
     """
     channels = tuple(_tensor(ds, name, means).to(device) for name in scaling.forcings)
     static = [
@@ -95,7 +94,7 @@ def open_frames(
         for name, (mean, std) in scaling.attributes.items()
     ]
     shape = (0, *channels[0].shape[1:])
-    return Frames(channels, (torch.stack(static) if static else torch.empty(shape)).to(device))
+    return GridForcing(channels, (torch.stack(static) if static else torch.empty(shape)).to(device))
 
 
 def _tensor(ds: xr.Dataset, name: str, means: bool) -> Tensor:
@@ -105,12 +104,12 @@ def _tensor(ds: xr.Dataset, name: str, means: bool) -> Tensor:
 
 
 def static_field(ds: xr.Dataset, name: str) -> np.ndarray:
-    """A field that never changes, such as `elevation`, float32 `(y, x)`.
+    """A static field such as `elevation`, float32 `(y, x)`.
 
     Raises
     ------
     DataError
-        It is not there, or missing in a cell.
+        The grid has no such field, or it is missing in a cell.
     """
     fields = [str(n) for n, da in ds.data_vars.items() if set(da.dims) == {"y", "x"}]
     if name not in fields:
@@ -124,7 +123,7 @@ def static_field(ds: xr.Dataset, name: str) -> np.ndarray:
     return field
 
 
-def fit_frame_scaling(
+def fit_grid_scaling(
     ds: xr.Dataset, targets: list[str], static: list[str], period: Period, *, means: bool
 ) -> Scaling:
     """Mean and standard deviation (ddof 0) of each forcing over all cells of the grid (or of its
@@ -134,8 +133,8 @@ def fit_frame_scaling(
     Raises
     ------
     DataError
-        A target or field that is not there, a period outside the data or without an observation, a
-        forcing that never changes.
+        A target or field that does not exist, a period outside the data or without an observation,
+        a forcing that never changes.
     """
     inside = select_period(ds, period)
     forcings = {name: _mean_std(_tensor(inside, name, means).numpy()) for name in FORCING}
@@ -146,16 +145,16 @@ def fit_frame_scaling(
                 " learns nothing from it"
             )
     fields = {} if means else {name: _mean_std(static_field(ds, name)) for name in static}
-    observed = {name: _observed(ds, name) for name in targets}
-    scaled = {}
-    for name, series in observed.items():
-        values = series.sel(time=inside["time"]).to_numpy()
-        if not np.isfinite(values).any():
+    observed = {}
+    for name in targets:
+        values = _observed(inside, name).to_numpy()
+        values = values[np.isfinite(values)]
+        if not len(values):
             raise DataError(
                 f"{ds.attrs['basin']} has no {name} in {period}; choose another period or target"
             )
-        scaled[name] = _mean_std(values[np.isfinite(values)])
-    return Scaling(forcings, fields, scaled, {})
+        observed[name] = _mean_std(values)
+    return Scaling(forcings, fields, observed, {})
 
 
 def _observed(ds: xr.Dataset, name: str) -> xr.DataArray:
@@ -169,7 +168,7 @@ def _observed(ds: xr.Dataset, name: str) -> xr.DataArray:
 
 
 def _mean_std(values: np.ndarray) -> tuple[float, float]:
-    """In float64, a year at a time: the grid is never copied whole."""
+    """In float64, one year at a time: the grid is never copied whole."""
     n, total, squares = values.size, 0.0, 0.0
     shift = float(values.flat[0])
     for start in range(0, len(values), 366):
@@ -180,14 +179,14 @@ def _mean_std(values: np.ndarray) -> tuple[float, float]:
     return shift + float(mean), std if std > 1e-12 * abs(shift + mean) else 0.0
 
 
-def frame_samples(
+def grid_samples(
     ds: xr.Dataset,
-    frames: Frames,
+    forcing: GridForcing,
     targets: list[str],
     period: Period,
     sequence_length: int,
     predict_last: int,
-) -> FrameSamples:
+) -> GridSamples:
     """Every sample whose targets lie in `period` and hold an observation.
 
     Raises
@@ -200,20 +199,12 @@ def frame_samples(
     last = training_days(
         ds, np.isfinite(target).any(1)[None], period, sequence_length, predict_last
     )[1]
-    device = frames.static.device
-    return FrameSamples(
-        frames,
+    device = forcing.static.device
+    return GridSamples(
+        forcing,
         torch.from_numpy(target).to(device),
         torch.from_numpy(last).to(device),
         sequence_length,
         predict_last,
         (str(ds.attrs["basin"]),),
     )
-
-
-def frame_days(
-    ds: xr.Dataset, period: Period, sequence_length: int, predict_last: int
-) -> Int[Tensor, " sample"]:
-    """The last days of the samples whose targets cover `period`; see
-    `windows.prediction_samples`."""
-    return torch.from_numpy(prediction_days(ds, period, sequence_length, predict_last))

@@ -1,6 +1,7 @@
 """HBV's parameters: names, bounds and units, for the model that is trained (`hydronb.models.hbv`)
 and for the hidden one behind synthetic data (`hydronb.data.synthetic.truth_hbv`), which share
-nothing else."""
+nothing else; and the names of the stores and outflows of the first, for tables and pages that need
+no model."""
 
 import math
 from typing import Any, NamedTuple
@@ -48,3 +49,9 @@ ROUTING = {
     "routing_b": Parameter(0.0, 6.5, "d", 0.5),
 }
 """The two parameters of the unit hydrograph, one pair per basin."""
+
+STORES = ("snowpack", "meltwater", "soil_moisture", "upper_zone", "lower_zone")
+"""In mm, at the end of the day; the first dimension of a state of `hydronb.models.hbv`."""
+
+OUTFLOW = ("q0", "q1", "q2")
+"""The fluxes that leave the stores towards the gauge, mm/d."""

@@ -1,11 +1,15 @@
-"""Potential evapotranspiration (PET): Hargreaves and Oudin, and which one a source gets."""
+"""Potential evapotranspiration (PET): Hargreaves and Oudin, and which one a source gets; and the
+vapour pressure of air."""
 
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hydronb.data.dataset import is_place
+from hydronb.data.problems import raise_first
 from hydronb.errors import DataError, ParameterError, nearest
 
 METHODS = ("auto", "source", "hargreaves", "oudin", "none")
@@ -25,13 +29,16 @@ Caravan's ERA5-Land PET has a median of 1.19 over 402 basins, and 2.3 in one."""
 LOWEST_RATIO = 0.02
 """Lowest plausible ratio. Below it the sign is turned, or the unit is not mm/d."""
 
+FAO = "FAO_PENMAN_MONTEITH"
+"""How Caravan's name of its Penman-Monteith PET ends."""
+
 IMPOSSIBLE_NAMES = ("potential_evaporation_sum", "potential_evaporation_sum_ERA5_LAND")
-"""Caravan's names, up to version 1.4 and since, of ERA5-Land PET: refused by name, because a few of
-its basins alone may look plausible."""
+"""Caravan's names of ERA5-Land PET, up to version 1.4 and since. It is refused by name, because it
+may look plausible in a few basins."""
 
 
 class PetWarning(UserWarning):
-    """A source's own PET is impossible and another one stands in for it."""
+    """A source's own PET is impossible and is replaced."""
 
 
 def extraterrestrial_radiation(
@@ -60,7 +67,7 @@ def extraterrestrial_radiation(
     # Eq. 21
     radiation = (24 * 60 / np.pi * 0.0820 * distance * sun).clip(min=0)
     return (
-        _basin_first(radiation)
+        radiation.transpose(..., "time")
         .rename("ra")
         .assign_attrs(units="MJ m-2 d-1", long_name="extraterrestrial radiation")
     )
@@ -71,7 +78,8 @@ def day_length(lat: xr.DataArray | float, time: xr.DataArray | pd.DatetimeIndex)
     `extraterrestrial_radiation`."""
     *_, sunset = _sun(lat, time)
     return (
-        _basin_first(86400 / np.pi * sunset)
+        (86400 / np.pi * sunset)
+        .transpose(..., "time")
         .rename("dayl")
         .assign_attrs(units="s", long_name="day length")
     )
@@ -122,6 +130,13 @@ def oudin(tmean: xr.DataArray, lat: xr.DataArray | float) -> xr.DataArray:
     return _named(radiation * (tmean + 5) / 100, "oudin")
 
 
+def saturation_vapour_pressure(temperature: np.ndarray | pd.Series) -> np.ndarray | pd.Series:
+    """Pa, at a temperature in degC (FAO-56, Eq. 11); at the dew point it is the actual vapour
+    pressure (Eq. 14)."""
+    with np.errstate(over="ignore"):
+        return 610.8 * np.exp(17.27 * temperature / (temperature + 237.3))
+
+
 def radiation_ratio(pet: xr.DataArray, lat: xr.DataArray) -> float:
     """Mean PET over the mean radiation's equivalent `0.408 Ra` of the same days, median over the
     basins.
@@ -140,15 +155,15 @@ def choose_pet(
     own_name: str = "",
     where: str = "dataset",
 ) -> xr.Dataset:
-    """`ds` with its variable `pet`; which PET it is stands in the attribute `method`.
+    """`ds` with the variable `pet`, whose attribute `method` says which PET it is.
 
-    Decided once for the whole source, never basin by basin.
+    The choice is made once for the whole source, never basin by basin.
 
     Parameters
     ----------
     ds
-        Catchments with the coordinate `lat` and what there is of `tmean`, `tmin`, `tmax`. `tmean`
-        is taken as the mean of the other two where absent.
+        Catchments with the coordinate `lat` and any of `tmean`, `tmin`, `tmax`. Where `tmean` is
+        absent, it is the mean of the other two.
     pet
         `auto`: the source's own where plausible, else Hargreaves where `tmin` and `tmax` exist and
         differ, else Oudin, else (no temperature) none. `source`: the source's own, even when
@@ -163,60 +178,60 @@ def choose_pet(
     Warns
     -----
     PetWarning
-        The source's own is impossible and is left aside; the attribute `note` says so as well.
+        The source's own is impossible and is replaced; the attribute `note` says so as well.
 
     Raises
     ------
     ParameterError
         Unknown `pet`.
     DataError
-        The PET asked for cannot be had from this source.
+        This source does not allow the PET asked for.
     """
     if pet not in METHODS:
         raise ParameterError(f"unknown pet {pet!r}{nearest(pet, METHODS)}")
-    if own is None and "pet" in ds:
-        own = ds["pet"]
+    own = ds.get("pet") if own is None else own
     ds = ds.drop_vars("pet", errors="ignore")
-    if pet == "none":
-        return ds
-    if pet == "source":
-        if own is None:
-            raise DataError(
-                f"{where} has no PET of its own; choose pet 'auto', 'hargreaves' or 'oudin'"
-            )
-        return ds.assign(pet=_from_source(own, own_name))
-    if pet == "hargreaves":
-        return ds.assign(pet=_hargreaves(ds, where))
-    if pet == "oudin":
-        return ds.assign(pet=_oudin(ds, where))
-    refusal = "" if own is None else _refusal(own, own_name, ds)
-    if own is not None and not refusal:
-        return ds.assign(pet=_from_source(own, own_name))
-    if _ranges(ds):
-        chosen = _hargreaves(ds, where)
-    elif _tmean(ds) is not None:
-        chosen = _oudin(ds, where)
-    else:
-        chosen = None
-    if refusal:
-        instead = (
-            "no PET is left" if chosen is None else f"{chosen.attrs['method']} stands in for it"
+    refusal = ""
+    if pet == "auto" and own is not None:
+        ratio = radiation_ratio(own, ds["lat"]) if "lat" in ds.coords else np.nan
+        refusal = own_pet_refusal(own_name, ratio, float(own.mean("time").median()))
+    if pet == "auto":
+        pet = "source" if own is not None and not refusal else _computable(ds)
+    if pet == "source" and own is None:
+        raise DataError(
+            f"{where} has no PET of its own; choose pet 'auto', 'hargreaves' or 'oudin'"
         )
+    name = "FAO Penman-Monteith" if own_name.upper().endswith(FAO) else own_name
+    if pet == "source":
+        chosen = _named(own, f"{name} (source)" if name else own.attrs.get("method", "source"))
+    else:
+        chosen = None if pet == "none" else _computed(ds, pet, where)
+    if refusal:
+        instead = "no PET is left" if chosen is None else f"{pet} is used instead"
         warnings.warn(
             f"{where}: {refusal}; {instead} (pet 'source' takes it all the same)",
             PetWarning,
             stacklevel=2,
         )
-        chosen = chosen if chosen is None else chosen.assign_attrs(note=refusal)
-    return ds if chosen is None else ds.assign(pet=chosen)
+    if chosen is None:
+        return ds
+    return ds.assign(pet=chosen.assign_attrs(note=refusal) if refusal else chosen)
 
 
-def _refusal(own: xr.DataArray, name: str, ds: xr.Dataset) -> str:
-    """Why the source's own PET cannot be right; empty where it can."""
+def own_pet_refusal(name: str, ratio: float, mean: float) -> str:
+    """Why a source's own PET cannot be right; empty where it can.
+
+    Parameters
+    ----------
+    name
+        Its name in the source.
+    ratio
+        Its `radiation_ratio`; NaN where it is not known.
+    mean
+        Its mean, mm/d; median over the basins.
+    """
     shown = f"its own PET{f' ({name})' if name else ''}"
-    ratio = radiation_ratio(own, ds["lat"]) if "lat" in ds.coords else np.nan
     if name in IMPOSSIBLE_NAMES or ratio > HIGHEST_RATIO:
-        mean = float(own.mean("time").median())
         measured = (
             "" if np.isnan(ratio) else f", {ratio:.2f} times what the sun's radiation evaporates"
         )
@@ -229,9 +244,14 @@ def _refusal(own: xr.DataArray, name: str, ds: xr.Dataset) -> str:
     return ""
 
 
+def _computable(ds: xr.Dataset) -> str:
+    """The best method for data whose own PET is absent or refused."""
+    return "hargreaves" if _ranges(ds) else "oudin" if _tmean(ds) is not None else "none"
+
+
 def _ranges(ds: xr.Dataset) -> bool:
-    """Whether tmin and tmax exist and differ; stock Maurer and NLDAS store the mean under both
-    names."""
+    """Whether tmin and tmax exist and differ; the archive's Maurer and NLDAS store the mean under
+    both names."""
     return "tmin" in ds and "tmax" in ds and float((ds["tmax"] > ds["tmin"]).mean()) > 0.5
 
 
@@ -241,49 +261,34 @@ def _tmean(ds: xr.Dataset) -> xr.DataArray | None:
     return (ds["tmin"] + ds["tmax"]) / 2 if "tmin" in ds and "tmax" in ds else None
 
 
-def _hargreaves(ds: xr.Dataset, where: str) -> xr.DataArray:
-    if "tmin" not in ds or "tmax" not in ds:
+def _computed(ds: xr.Dataset, method: str, where: str) -> xr.DataArray:
+    tmean = _tmean(ds)
+    if method == "oudin" and tmean is None:
+        raise DataError(f"{where}: Oudin's PET needs tmean, or tmin and tmax")
+    if method == "hargreaves" and not _ranges(ds):
+        lacking = "but tmin and tmax are equal" if "tmin" in ds and "tmax" in ds else "and has none"
         raise DataError(
-            f"{where}: Hargreaves needs tmin and tmax; choose pet 'oudin', which takes tmean"
-        )
-    if not _ranges(ds):
-        raise DataError(
-            f"{where}: Hargreaves needs the day's range, but tmin and tmax are equal; "
+            f"{where}: Hargreaves needs tmin and tmax, the day's range of temperature, {lacking}; "
             "choose pet 'oudin', which takes tmean"
         )
-    return hargreaves(ds["tmin"], ds["tmax"], _latitude(ds, where), ds.get("tmean"))
+    raise_first(latitude_problems(ds, where))
+    if method == "oudin":
+        return oudin(tmean, ds["lat"])
+    return hargreaves(ds["tmin"], ds["tmax"], ds["lat"], ds.get("tmean"))
 
 
-def _oudin(ds: xr.Dataset, where: str) -> xr.DataArray:
-    tmean = _tmean(ds)
-    if tmean is None:
-        raise DataError(f"{where}: Oudin's PET needs tmean, or tmin and tmax")
-    return oudin(tmean, _latitude(ds, where))
-
-
-def _latitude(ds: xr.Dataset, where: str) -> xr.DataArray:
-    if "lat" not in ds.coords:
-        raise DataError(f"{where}: PET needs the coordinate lat over basin, degrees north")
-    missing = np.isnan(ds["lat"].to_numpy())
-    if missing.any():
-        raise DataError(
+def latitude_problems(ds: xr.Dataset, where: str) -> Iterator[str]:
+    """What keeps PET from being computed: no latitude at all, or none of a basin."""
+    if "lat" not in ds.coords or not is_place(ds["lat"]):
+        yield f"{where}: PET needs the coordinate lat over basin, degrees north"
+    elif (missing := np.broadcast_to(np.isnan(ds["lat"]), ds.sizes["basin"])).any():
+        yield (
             f"{where}: the latitude of basin {ds['basin'].to_numpy()[missing][0]} is missing; "
             "PET needs it"
         )
-    return ds["lat"]
-
-
-def _from_source(own: xr.DataArray, name: str) -> xr.DataArray:
-    spoken = "FAO Penman-Monteith" if name.upper().endswith("FAO_PENMAN_MONTEITH") else name
-    method = f"{spoken} (source)" if spoken else own.attrs.get("method", "source")
-    return _named(own, method)
 
 
 def _named(pet: xr.DataArray, method: str) -> xr.DataArray:
-    pet = _basin_first(pet.clip(min=0)).astype(np.float32).rename("pet")
+    pet = pet.clip(min=0).transpose(..., "time").astype(np.float32).rename("pet")
     pet.attrs = {"units": "mm/d", "long_name": "potential evapotranspiration", "method": method}
     return pet
-
-
-def _basin_first(da: xr.DataArray) -> xr.DataArray:
-    return da.transpose(..., "time")

@@ -29,7 +29,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Samples:
+class WindowSamples:
     """All series of a dataset on one device, and the samples drawn from them.
 
     `sequence_length` days enter a sample, and its last `predict_last` are targets.
@@ -99,7 +99,7 @@ def training_samples(
     predict_last: int,
     *,
     device: str | torch.device = "cpu",
-) -> Samples:
+) -> WindowSamples:
     """Every sample whose targets lie in `period` and hold an observation.
 
     Raises
@@ -138,7 +138,7 @@ def prediction_samples(
     predict_last: int,
     *,
     device: str | torch.device = "cpu",
-) -> Samples:
+) -> WindowSamples:
     """The samples whose targets cover each day of `period`, basin by basin in order of time; the
     last one of a basin overlaps the one before where `predict_last` does not divide the period.
     Needs no target.
@@ -205,9 +205,9 @@ def _samples(
     sequence_length: int,
     predict_last: int,
     device: str | torch.device,
-) -> Samples:
+) -> WindowSamples:
     require(ds, list(scaling.forcings), "forcing")
-    return Samples(
+    return WindowSamples(
         torch.from_numpy(_stack(ds, list(scaling.forcings))).to(device),
         torch.from_numpy(scaling.static(ds).astype(np.float32)).to(device),
         torch.from_numpy(target).to(device),

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from tqdm.auto import tqdm
 
-from hydronb.data.grid_windows import Frames, frame_days, open_frames
+from hydronb.data.grid_windows import GridForcing, grid_forcing
 from hydronb.data.gridded import SMALLEST, cell_weights
 from hydronb.data.scaling import Scaling
+from hydronb.data.windows import prediction_days
 from hydronb.errors import DataError, ParameterError
 from hydronb.models.kernels.recurrent import recurrence
 from hydronb.models.standardised import Standardised
@@ -226,29 +227,31 @@ class CNNLSTM(Standardised):
         self.head = nn.Linear(hidden, len(scaling.targets))
 
     def forward(
-        self, frames: Frames, days: Int[Tensor, "batch time"]
+        self, forcing: GridForcing, days: Int[Tensor, "batch time"]
     ) -> Float[Tensor, "batch last target"]:
         """Targets of the last `predict_last` of the `days`, in their units and not clipped."""
         distinct, position = days.unique(return_inverse=True)
-        return self.simulate_windows(self.features(frames, distinct)[position])
+        return self.simulate_windows(self.features(forcing, distinct)[position])
 
-    def features(self, frames: Frames, days: Int[Tensor, " day"]) -> Float[Tensor, "day feature"]:
+    def features(
+        self, forcing: GridForcing, days: Int[Tensor, " day"]
+    ) -> Float[Tensor, "day feature"]:
         """The inputs of the LSTM on each of the `days`: the encoder's 64 outputs, or the
         standardised means."""
-        parts = days.split(max(1, CELLS // frames.channels[0][0].numel()))
+        parts = days.split(max(1, CELLS // forcing.channels[0][0].numel()))
         encode = self._encode
         if torch.is_grad_enabled() and len(parts) > 1:
             encode = partial(checkpoint, encode, use_reentrant=False)
-        return torch.cat([encode(frames, part) for part in parts])
+        return torch.cat([encode(forcing, part) for part in parts])
 
-    def _encode(self, frames: Frames, days: Tensor) -> Tensor:
-        x = frames.days(days)
+    def _encode(self, forcing: GridForcing, days: Tensor) -> Tensor:
+        x = forcing.days(days)
         each = (-1, *[1] * (x.dim() - 2))
         x.sub_(self.forcings_mean.view(each)).div_(self.forcings_std.view(each))
         if self.encoder is None:
             return x
-        if len(frames.static):
-            x = torch.cat([x, frames.static.expand(len(x), *frames.static.shape)], 1)
+        if len(forcing.static):
+            x = torch.cat([x, forcing.static.expand(len(x), *forcing.static.shape)], 1)
         return self.encoder(x)
 
     def simulate_windows(
@@ -258,21 +261,21 @@ class CNNLSTM(Standardised):
         h = self.recurrent(x, self.predict_last)
         return self.head(h) * self.targets_std + self.targets_mean
 
-    def open(self, ds: xr.Dataset) -> Frames:
-        """The frames of `ds` as this model takes them.
+    def open(self, ds: xr.Dataset) -> GridForcing:
+        """The forcing of `ds` as this model takes it.
 
         Raises
         ------
         DataError
             The grid is of another shape than the model was trained on.
         """
-        shape, here = self.settings["shape"], [ds.sizes["y"], ds.sizes["x"]]
-        if shape and here != shape:
+        shape, own = self.settings["shape"], [ds.sizes["y"], ds.sizes["x"]]
+        if shape and own != shape:
             raise DataError(
                 f"the model was trained on a grid of {shape[0]} x {shape[1]} cells and this one has"
-                f" {here[0]} x {here[1]}; give it the grid that it was trained on"
+                f" {own[0]} x {own[1]}; give it the grid that it was trained on"
             )
-        return open_frames(ds, self.scaling, means=shape is None, device=self.head.weight.device)
+        return grid_forcing(ds, self.scaling, means=shape is None, device=self.head.weight.device)
 
     def windows(
         self, ds: xr.Dataset, period: Period, *, progress: bool = False
@@ -285,10 +288,11 @@ class CNNLSTM(Standardised):
         DataError
             The grid is of another shape, or does not hold the period and the days before it.
         """
-        frames, device = self.open(ds), self.head.weight.device
-        last = frame_days(ds, period, self.sequence_length, self.predict_last).to(device)
+        forcing, device = self.open(ds), self.head.weight.device
+        days = prediction_days(ds, period, self.sequence_length, self.predict_last)
+        last = torch.from_numpy(days).to(device)
         first = int(last[0]) - self.sequence_length + 1
-        features = self.features(frames, torch.arange(first, int(last[-1]) + 1, device=device))
+        features = self.features(forcing, torch.arange(first, int(last[-1]) + 1, device=device))
         windows = features.unfold(0, self.sequence_length, 1).transpose(1, 2)
         targets = torch.arange(1 - self.predict_last, 1, device=device)
         with tqdm(total=len(last), desc="predict", unit="window", disable=not progress) as bar:

@@ -14,13 +14,13 @@ from hydronb.models.standardised import Standardised
 from hydronb.parameters import Period
 
 ELEMENTS = 2**24
-"""Numbers in the largest array of a simulation, at most: so many basins are simulated at once."""
+"""Numbers in the largest array of a simulation, at most; it limits how many basins are simulated at
+once."""
 
 
-def log_sqrt(x: Tensor, epsilon: float = 0.0) -> Tensor:
-    """log10(sqrt(x + epsilon) + 0.1): precipitation as the networks see it, and Eq. 2 of Feng et
-    al. (2022) for streamflow."""
-    return torch.log10(torch.sqrt(x + epsilon) + 0.1)
+def log_sqrt(x: Tensor) -> Tensor:
+    """log10(sqrt(x) + 0.1): precipitation, and the target of `RunoffLSTM`, as networks see them."""
+    return torch.log10(torch.sqrt(x) + 0.1)
 
 
 class ContinuousModel(Standardised):
@@ -29,6 +29,8 @@ class ContinuousModel(Standardised):
 
     warmup_days: int
     """Days before a period that a simulation needs at least."""
+    width: int
+    """Numbers that a simulation holds of each day and basin."""
 
     def standardise(self, dynamic: Tensor, static: Tensor) -> tuple[Tensor, Tensor]:
         """As the networks take them: `prcp` of log10(sqrt(prcp) + 0.1), then all z-scored."""
@@ -94,7 +96,7 @@ class ContinuousModel(Standardised):
             `warmup_days`, or a basin that a local HBV was not calibrated on.
         """
         dynamic, static, first, end = self.inputs(ds, period)
-        size, parts = max(1, ELEMENTS // self.numbers_per_basin(first, end)), []
+        size, parts = max(1, ELEMENTS // ((end - self.reads_from(first)) * self.width)), []
         bar = trange(0, len(dynamic), size, desc="simulate", unit="part", disable=not progress)
         with self.evaluating():
             for k in bar:
@@ -104,10 +106,9 @@ class ContinuousModel(Standardised):
         whole = {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
         return self.described(whole, select_period(ds, period), TARGETS)
 
-    def numbers_per_basin(self, first: int, end: int) -> int:
-        """Numbers in the largest array that the simulation of a basin from day `first` to `end`
-        makes."""
-        raise NotImplementedError
+    def reads_from(self, first: int) -> int:
+        """The first day of which a simulation from day `first` on holds `width` numbers."""
+        return first
 
     def simulate_basins(
         self, dynamic: Tensor, static: Tensor, first: int, end: int, details: bool

@@ -203,7 +203,7 @@ class DeltaHBV(ContinuousModel):
             "reading_days": reading_days,
         }
         self.components, self.dynamic = components, tuple(dynamic)
-        self.dynamic_dropout = dynamic_dropout
+        self.dynamic_dropout, self.width = dynamic_dropout, components * max(1, len(dynamic))
         self.warmup_days, self.target_days = warmup_days, target_days
         self.reading_days = min(reading_days, warmup_days) if dynamic else 0
         self.names = tuple(n for n in hbv.PARAMETERS if n != "BETAET" or n in dynamic)
@@ -311,10 +311,6 @@ class DeltaHBV(ContinuousModel):
         static = {n: static[n].contiguous() for n in self.names if n not in daily}
         forcing = hbv.split_forcing(dynamic, self.scaling.forcings)
         return hbv.run(*forcing, static, daily, state=state, recharge=self.recharge, want=want)
-
-    def numbers_per_basin(self, first: int, end: int) -> int:
-        """Parameters of all components on all days."""
-        return (end - first) * self.components * max(1, len(self.dynamic))
 
     def simulate_basins(
         self, dynamic: Tensor, static: Tensor, first: int, end: int, details: bool

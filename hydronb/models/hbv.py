@@ -25,17 +25,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hydronb.data.dataset import check
-from hydronb.data.hbv_parameters import PARAMETERS, ROUTING
+from hydronb.data.hbv_parameters import OUTFLOW, PARAMETERS, ROUTING, STORES
 from hydronb.data.scaling import require
 from hydronb.errors import DataError, ParameterError, nearest
 
 FORCING = ("prcp", "tmean", "pet")
 """Precipitation (mm/d), mean temperature (degC) and potential evapotranspiration (mm/d): what HBV
 takes, in this order."""
-
-
-STORES = ("snowpack", "meltwater", "soil_moisture", "upper_zone", "lower_zone")
-"""In mm, at the end of the day; the first dimension of a state."""
 
 FLUXES = dict.fromkeys(
     (
@@ -55,11 +51,11 @@ FLUXES = dict.fromkeys(
 )
 """Names and units of what `step` returns. `recharge` and `excess` both go to the upper zone."""
 
-UNITS = FLUXES | dict.fromkeys(STORES, "mm")
-UNITS |= {name: parameter.unit for name, parameter in (PARAMETERS | ROUTING).items()}
-
-OUTFLOW = ("q0", "q1", "q2")
-"""The fluxes that leave the stores towards the gauge."""
+UNITS = (
+    FLUXES
+    | dict.fromkeys(STORES, "mm")
+    | {name: parameter.unit for name, parameter in (PARAMETERS | ROUTING).items()}
+)
 
 LONG_NAMES = {
     "et": "actual evapotranspiration",
@@ -260,7 +256,7 @@ def _obstacle(
 
 
 def _check_parameters(names: tuple[str, ...]) -> None:
-    """Raise unless each of `PARAMETERS`, but for BETAET, is given once and no other name is."""
+    """Raise unless each of `PARAMETERS` except BETAET is given, none twice, and no other name."""
     _refuse_unknown(names, PARAMETERS, "parameter")
     if twice := sorted(n for n in set(names) if names.count(n) > 1):
         raise ParameterError(f"HBV's {twice[0]} is given both static and dynamic; give it once")
@@ -385,9 +381,9 @@ def simulate(
     sizes = {"basin": len(basins), "time": len(time), "component": (*components, 1)[0]}
 
     def tensors(names: Iterable[str], ds: xr.Dataset, *dims: str) -> dict[str, Tensor]:
-        """Over all of `dims`, what a variable lacks of them repeated."""
-        missing = {n: {d: sizes[d] for d in dims if d not in ds[n].dims} for n in names}
-        full = {n: ds[n].expand_dims(sizes).transpose(*dims) for n, sizes in missing.items()}
+        """Over all of `dims`; a variable without one of them is repeated along it."""
+        lacking = {n: {d: sizes[d] for d in dims if d not in ds[n].dims} for n in names}
+        full = {n: ds[n].expand_dims(more).transpose(*dims) for n, more in lacking.items()}
         return {n: torch.tensor(da.values, dtype=torch.float64) for n, da in full.items()}
 
     given = [name for name in PARAMETERS if name in values]

@@ -49,7 +49,7 @@ class LocalHBV(ContinuousModel):
             "starts": starts,
             "warmup_days": warmup_days,
         }
-        self.warmup_days = warmup_days
+        self.warmup_days, self.width = warmup_days, 1
         raw = torch.logit(0.05 + 0.9 * torch.rand(len(CALIBRATED), len(basins), starts))
         raw[:, :, 0] = torch.tensor([[p.usual_raw] for p in CALIBRATED.values()])
         self.raw = nn.Parameter(raw)
@@ -103,10 +103,6 @@ class LocalHBV(ContinuousModel):
         rows = torch.tensor([place[basin] for basin in basins], device=self.raw.device)
         best = self.raw.detach()[:, rows, self.loss[rows].argmin(1)]
         return dynamic, best.T, first, end
-
-    def numbers_per_basin(self, first: int, end: int) -> int:
-        """Days."""
-        return end
 
     def simulate_basins(
         self, dynamic: Tensor, static: Tensor, first: int, end: int, details: bool

@@ -56,7 +56,7 @@ class RunoffLSTM(ContinuousModel):
             "warmup_days": warmup_days,
             "target_days": target_days,
         }
-        self.warmup_days, self.target_days = warmup_days, target_days
+        self.warmup_days, self.target_days, self.width = warmup_days, target_days, hidden
         self.p_mean = list(scaling.attributes).index("p_mean")
         self.network = ForcingLSTM(
             len(scaling.forcings), len(scaling.attributes), hidden, dropout, forget_bias
@@ -92,17 +92,13 @@ class RunoffLSTM(ContinuousModel):
         root = (10 ** (z * self.targets_std + self.targets_mean) - 0.1).clamp(min=0)
         return root**2 * static[:, self.p_mean, None]
 
-    def numbers_per_basin(self, first: int, end: int) -> int:
-        """Hidden states of the days that the network reads."""
-        return (end - self._reads_from(first)) * self.network.enter.out_features
-
     def simulate_basins(
         self, dynamic: Tensor, static: Tensor, first: int, end: int, details: bool
     ) -> dict[str, Tensor]:
-        """The network reads as many days before the period as a training sample has (fewer where
-        there are fewer); there are no `details`."""
-        z = self(dynamic[:, self._reads_from(first) :], static, end - first)
+        """See `ContinuousModel.simulate`; there are no `details`."""
+        z = self(dynamic[:, self.reads_from(first) :], static, end - first)
         return {"streamflow": self.decode(z, static)}
 
-    def _reads_from(self, first: int) -> int:
+    def reads_from(self, first: int) -> int:
+        """As many days before day `first` as a training sample has, fewer where there are fewer."""
         return max(0, first - self.warmup_days - self.target_days)

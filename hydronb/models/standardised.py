@@ -27,8 +27,9 @@ class Standardised(nn.Module):
     """A model with its scaling: means and standard deviations of its inputs and targets, on its
     device.
 
-    A subclass has `settings`, the arguments that it is made with, and `simulate(ds, period, *,
-    progress, details)`.
+    A subclass has `settings`, its arguments other than `scaling`, and a method `simulate(ds,
+    period, *, progress, details)`, see `hydronb.training.predict.predict`; with `details` it also
+    returns the fluxes, stores and parameters of an HBV.
     """
 
     settings: dict[str, Any]
@@ -120,7 +121,7 @@ class StandardisedLSTM(Standardised):
     Parameters
     ----------
     network
-        Class of the network, such as `EALSTM` or `LSTM`, called with the arguments of theirs.
+        Class of the network: `EALSTM`, `LSTM` or another with their arguments.
     model
         Its name in `hydronb.vocabulary.MODELS`.
     scaling
@@ -219,6 +220,3 @@ class StandardisedLSTM(Standardised):
                 basin, day = batch.basin.cpu().numpy()[:, None], last.cpu()[:, None] + days
                 yield basin, day.numpy(), self(batch.dynamic, batch.static)
                 bar.update(len(basin))
-
-
-ScaledModel = StandardisedLSTM

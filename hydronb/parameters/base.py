@@ -177,6 +177,7 @@ Share = Annotated[float, BeforeValidator(number), Field(ge=0, lt=1)]
 NotNegative = Annotated[float, BeforeValidator(number), Field(ge=0)]
 Seed = Annotated[int, BeforeValidator(number), Field(ge=0)]
 SourceName = Annotated[str, choice(lambda: SOURCES)]
+GridSourceName = Annotated[str, choice(lambda: {n: s for n, s in SOURCES.items() if s.grids})]
 LossName = Annotated[str, choice(lambda: LOSSES)]
 MetricName = Annotated[str, choice(metrics)]
 

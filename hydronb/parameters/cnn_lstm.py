@@ -9,6 +9,7 @@ from hydronb.parameters.base import (
     AnalysisParameters,
     Count,
     FitParameters,
+    GridSourceName,
     InputPath,
     LossName,
     Parameters,
@@ -18,13 +19,14 @@ from hydronb.parameters.base import (
     Seed,
     Share,
 )
+from hydronb.vocabulary import SOURCES
 
 
 class GridParameters(Parameters):
     """Where the gridded catchment comes from; the `data:` of the cnn_lstm notebooks. See
     `hydronb.data.open_grid`."""
 
-    kind: Literal["synthetic", "file"] = "synthetic"
+    kind: GridSourceName = "synthetic"
     path: InputPath | None = None
     """NetCDF or Zarr in the convention of `hydronb.data.gridded`."""
     preset: Literal["yellow", "yangtze", "lancang"] | None = None
@@ -39,8 +41,8 @@ class GridParameters(Parameters):
 
     @model_validator(mode="after")
     def _consistent(self) -> "GridParameters":
-        if self.kind == "file" and not self.path:
-            raise ValueError("data of kind 'file' needs a path")
+        if SOURCES[self.kind].needs_path and not self.path:
+            raise ValueError(f"data of kind {self.kind!r} needs a path")
         if self.preset and "shape" in self.model_fields_set and self.shape != (16, 16):
             raise ValueError(f"preset {self.preset!r} has a shape of its own; give preset or shape")
         if min(self.shape) < 4:

@@ -88,7 +88,7 @@ class BenchmarkParameters(AnalysisParameters):
     """What is scored; all runs simulate it."""
     metrics: list[MetricName] = ["nse", "kge", "alpha_nse", "beta_nse", "fhv", "fms", "flv"]
     benchmark_models: InputPath = InputPath("")
-    """Folder of the released benchmark models (`hydronb.data.sources.benchmark_models`), if any."""
+    """Folder of the released benchmark models (`hydronb.data.sources.published`), if any."""
     draws: Count = 1000
     """Number of draws of water years for the intervals."""
 

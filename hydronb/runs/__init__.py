@@ -1,10 +1,6 @@
-"""From a plan to run directories: `read_plan`, `run_plan`, and the tables of `hydronb status`.
+"""From a plan to run directories, and what `hydronb status` says of them.
 
-plan -> notebook (its parameters) -> identity -> directory (locked, complete by one rename) ->
-engine (one process per run) -> schedule (what runs when) -> status.
+plan -> notebook (what it takes) -> identity -> directory (locked, complete by one rename) -> engine
+(one process per run) -> schedule (what runs when) -> status. Nothing is imported here, so that
+`hydronb.runs.directory` is light.
 """
-
-from hydronb.runs.plan import Plan, Run, read_plan
-from hydronb.runs.schedule import Outcome, run_plan
-
-__all__ = ["Outcome", "Plan", "Run", "read_plan", "run_plan"]

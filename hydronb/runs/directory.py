@@ -1,44 +1,221 @@
-"""A run's directory, outputs/PLAN/NOTEBOOK/RUN_ID: RUN_ID.partial while being written, complete by
-a rename."""
+"""Run directories, OUTPUTS/PLAN/NOTEBOOK/RUN: the one place that reads and writes them.
+
+A directory is called RUN.partial while it is written and becomes RUN by one rename. It holds
+`run.json` (see `RunRecord`), `params.yaml`, and what its notebook wrote. Each reader ends in one
+line when a file is missing, damaged or of another version. Importing this module imports neither
+torch, xarray nor pandas.
+"""
 
 import contextlib
 import datetime as dt
 import fcntl
 import json
+import math
 import os
 import platform
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
+from pydantic import StrictFloat
 
-import hydronb
-from hydronb.runs.notebook import Notebook
-from hydronb.runs.plan import Run
+from hydronb.errors import DataError, HydronbError, TrainingError, nearest
+from hydronb.files import read_dataset, read_json, reading, write
+from hydronb.parameters import FitParameters, Parameters, read_parameters, training_class
+from hydronb.vocabulary import MODELS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from torch import nn
 
 State = Literal["new", "unfinished", "failed", "changed", "complete", "stale"]
 """Of a directory, seen from a plan. `changed`: complete, but with other parameters, data or needs.
-`stale`: complete, but made by another version of the package or notebook, or before what it needs
-was made again."""
+`stale`: complete, but made by another version of the package or notebook, or before a run that it
+needs was made again."""
+PARTIAL = ".partial"
+RESERVED = ("superseded", ".locks", ".ipynb_checkpoints")
+"""Folders among run directories that hold no current run."""
+PROGRESS = ("epoch", "epochs", "loss", "valid", "learning_rate", "seconds", "cpu_seconds")
+"""Columns of `progress.csv`; `valid` is empty except at the end of an epoch with a validation."""
 
 
 class Busy(Exception):
     """Another process is writing the directory."""
 
 
+class RunRecord(Parameters):
+    """What the package reads of `run.json`, which holds more."""
+
+    status: Literal["prepared", "running", "failed", "complete"]
+    identity: str
+    needs: list[dict[str, str | None]]
+    """Of each run that this one was made from: id, path, identity, finished."""
+    versions: dict[str, str]
+    """Of `hydronb` and of the code of the `notebook`."""
+    notebook_file: str
+    error: str = ""
+    finished: str = ""
+    """Date and time in ISO 8601."""
+    seconds: StrictFloat = 0.0
+
+
 @dataclass(frozen=True)
 class RunDirectory:
-    """Where a run's files are; `path` once complete, `partial` until then."""
+    """A run directory: `path` once it is complete, `partial` until then. The readers read `path`,
+    which may itself end in `.partial`."""
 
     path: Path
 
+    # Reading -------------------------------------------------------------------------------------
+
+    @property
+    def remedy(self) -> str:
+        """What makes the files of the run anew."""
+        if self.path.name.endswith(PARTIAL):
+            return "if the run is going on, wait; else the same `hydronb run` continues it"
+        if (self.path / "run.json").is_file():
+            return (
+                "delete the folder of the run, then `hydronb run PLAN` (the plan"
+                f" {self.path.parent.parent.name}) makes it anew"
+            )
+        return "its notebook makes it anew"
+
+    def file(self, name: str) -> Path:
+        """The path of a file of the run.
+
+        Raises
+        ------
+        DataError
+            There is none.
+        """
+        path = self.path / name
+        if not path.is_file():
+            raise DataError(f"{self.path} holds no {name}; {self.remedy}")
+        return path
+
+    def require(self, file: str, names: Iterable[str], present: Container[str]) -> None:
+        """Raise DataError if a column or variable of a file is not among those `present`."""
+        for name in names:
+            if name not in present:
+                raise DataError(
+                    f"{self.path / file} has no {name!r}; if another version of hydronb wrote it,"
+                    f" {self.remedy}"
+                )
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """`run.json`.
+
+        Raises
+        ------
+        DataError, ParameterError
+            There is none, or not what `RunRecord` says.
+        """
+        path, remedy = self.path / "run.json", "`hydronb run PLAN` makes the run anew"
+        record = read_json(path, hint=remedy)
+        known = {name: value for name, value in record.items() if name in RunRecord.model_fields}
+        RunRecord.validate_parameters(known, where=f"{path} is not whole ({remedy})")
+        return record
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """`params.yaml`, not validated.
+
+        Raises
+        ------
+        ParameterError
+            There is none, or it holds no names and values.
+        """
+        return read_parameters(self.path / "params.yaml")
+
+    def table(self, file: str, columns: Sequence[str] = ()) -> "pd.DataFrame":
+        """A CSV file of the run, in which `basin` is text.
+
+        Raises
+        ------
+        DataError
+            There is none, it is no table, or it lacks one of `columns`.
+        """
+        import pandas as pd
+
+        path = self.file(file)
+        with reading(path, "a CSV table", hint=self.remedy):
+            frame = pd.read_csv(path, dtype={"basin": str})
+        self.require(file, columns, frame.columns)
+        return frame
+
+    def dataset(self, file: str, variables: Sequence[str] = ()) -> "xr.Dataset":
+        """A NetCDF file of the run, in memory.
+
+        Raises
+        ------
+        DataError
+            There is none, it is damaged, or it lacks one of `variables`.
+        """
+        ds = read_dataset(self.file(file), hint=self.remedy)
+        self.require(file, variables, ds.variables)
+        return ds
+
+    def progress_rows(self, columns: Sequence[str] = PROGRESS) -> list[dict[str, float]]:
+        """The rows of `progress.csv`, NaN where a value is empty; a row that is only half written
+        is left out.
+
+        Raises
+        ------
+        DataError
+            There is none, it lacks one of `columns`, or a row is not whole.
+        """
+        path = self.file("progress.csv")
+        with reading(path, "progress", hint="delete it and train the run again"):
+            text = path.read_text(encoding="utf-8")
+            head, *lines = text[: text.rfind("\n") + 1].splitlines()
+            names, rows = head.split(","), []
+            self.require(path.name, columns, names)
+            for line in lines:
+                values = [float(value or "nan") for value in line.split(",")]
+                row = dict(zip(names, values, strict=True))
+                finite = all(math.isfinite(row[name]) for name in columns if name != "valid")
+                if not finite or not 0 <= row["epoch"] <= row["epochs"] > 0:
+                    raise ValueError(f"row {len(rows) + 1} is not whole")
+                rows.append(row)
+        return rows
+
+    def latest_progress(self) -> dict[str, float]:
+        """What the last row of `progress.csv` holds; nothing if there is no such row. For the
+        runner: without pandas, and with the first columns alone, which other notebooks may write
+        too."""
+        try:
+            *_, row = self.progress_rows(PROGRESS[:4])
+        except (HydronbError, ValueError):
+            return {}
+        return {name: value for name, value in row.items() if not math.isnan(value)}
+
+    def progress(self) -> "pd.DataFrame":
+        """`progress_rows` as a table.
+
+        Raises
+        ------
+        DataError
+            See there; or there is no row yet.
+        """
+        import pandas as pd
+
+        rows = self.progress_rows()
+        if not rows:
+            raise DataError(f"{self.path / 'progress.csv'} has no row yet; {self.remedy}")
+        return pd.DataFrame(rows)
+
+    # Writing -------------------------------------------------------------------------------------
+
     @property
     def partial(self) -> Path:
-        return self.path.with_name(self.path.name + ".partial")
+        return self.path.with_name(self.path.name + PARTIAL)
 
     @property
     def _lock_file(self) -> Path:
@@ -55,62 +232,46 @@ class RunDirectory:
             Saying who holds it.
         """
         self._lock_file.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            if not _try_lock(lock):
-                raise Busy(_holder(lock))
+        with self._lock_file.open("a+", encoding="utf-8") as lock:
+            for _ in range(5):  # `writer` of another process holds it for a moment
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(0.05)
+            else:
+                raise Busy(self._holder)
+            lock.truncate(0)
             now = dt.datetime.now().isoformat(" ", "seconds")
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, f"process {os.getpid()} on {platform.node()} since {now}".encode(), 0)
-            yield lock
-        finally:
-            os.close(lock)
+            print(f"process {os.getpid()} on {platform.node()} since {now}", file=lock, flush=True)
+            yield lock.fileno()
 
     def writer(self) -> str | None:
-        """Who is writing the directory just now."""
-        if not self._lock_file.is_file():
-            return None
-        lock = os.open(self._lock_file, os.O_RDONLY)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return _holder(lock)
-        finally:
-            os.close(lock)
+        """Who is writing the directory now."""
+        with contextlib.suppress(FileNotFoundError), self._lock_file.open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return self._holder
         return None
 
-    def prepare(self, run: Run, *, plan: str, needs: list["RunDirectory"], fresh: bool) -> None:
-        """Make `partial` ready to be executed; one left by the same run is kept, so that it
-        resumes."""
+    @property
+    def _holder(self) -> str:
+        return self._lock_file.read_text(errors="replace")[:500].strip() or "another process"
+
+    def prepare(self, record: dict[str, Any], parameters: dict[str, Any], *, fresh: bool) -> None:
+        """Make `partial` ready to be executed. What the same run left there is kept, so that it
+        resumes; with `fresh` only if the same versions left it."""
         left = read_record(self.partial)
         if (
             left is None
-            or left["identity"] != run.identity
-            or (fresh and left["versions"] != versions(run))
+            or left["identity"] != record["identity"]
+            or (fresh and left["versions"] != record["versions"])
         ):
             shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True, exist_ok=True)
-        _write(
-            self.partial / "params.yaml", yaml.safe_dump(_parameters(run, needs), sort_keys=False)
-        )
-        write_record(
-            self.partial,
-            {
-                "id": run.id,
-                "plan": plan,
-                "notebook": run.notebook.name,
-                "status": "prepared",
-                "identity": run.identity,
-                "parameters": run.parameters,
-                "data": run.data,
-                "needs": [_made(needed) for needed in needs],
-                "seed": run.everything.get("seed"),
-                "threads": run.threads,
-                "versions": versions(run),
-                "notebook_file": str(run.notebook.path),
-                "takes_run_dir": "run_dir" in run.notebook.takes,
-            },
-        )
+        write(self.partial / "params.yaml", yaml.safe_dump(parameters, sort_keys=False))
+        write_record(self.partial, record)
 
     def publish(self) -> None:
         """`partial` becomes `path`; what was there is kept in `superseded/`."""
@@ -125,124 +286,190 @@ class RunDirectory:
         finally:
             os.close(folder)
 
-    def finish_publishing(self, run: Run) -> bool:
-        """Where a stop fell between the last word of run.json and the rename: rename now."""
+    def finish_publishing(self, identity: str) -> bool:
+        """Rename now, where a stop fell between the last word of `run.json` and the rename."""
         left = read_record(self.partial)
-        if left is None or left["status"] != "complete" or left["identity"] != run.identity:
+        if left is None or left["status"] != "complete" or left["identity"] != identity:
             return False
         self.publish()
         return True
 
-    def state(self, run: Run, needs: list["RunDirectory"]) -> tuple[State, str]:
-        """Of the directory for this run, with the reason or error where there is one."""
+    def state(self, identity: str, versions: dict[str, str]) -> tuple[State, str]:
+        """State of the directory for a run with this identity, with the reason or error if there
+        is one."""
         made, left = read_record(self.path), read_record(self.partial)
         complete = made is not None and made["status"] == "complete"
-        if complete and made["identity"] == run.identity:
-            why = stale(made, versions(run), {n.path.name: read_record(n.path) for n in needs})
+        if complete and made["identity"] == identity:
+            why = why_stale(self.path, made, versions)
             return ("stale", why) if why else ("complete", "")
-        if left is not None and left["identity"] == run.identity:
-            return (
-                ("failed", left.get("error", ""))
-                if left["status"] == "failed"
-                else ("unfinished", "")
+        if left is not None and left["identity"] == identity:
+            failed = left["status"] == "failed"
+            return ("failed", left.get("error", "")) if failed else ("unfinished", "")
+        if complete:
+            return "changed", "parameters, data or needs differ from the plan's"
+        return "new", ""
+
+
+@dataclass(frozen=True)
+class TrainedRun(RunDirectory):
+    """The run directory of a training: its parameters, model and simulation, each read when it is
+    first asked for."""
+
+    @cached_property
+    def fit_parameters(self) -> FitParameters:
+        """`params.yaml`, validated by the class of its model.
+
+        Raises
+        ------
+        ParameterError
+            There is none, or not of a training.
+        """
+        given = self.given
+        kind = training_class(given.get("model"))
+        return kind.validate_parameters(given, where=str(self.path / "params.yaml"))
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """`fit_parameters` in plain form."""
+        return self.fit_parameters.plain()
+
+    @property
+    def seed(self) -> int:
+        return self.fit_parameters.seed
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """`model.json`.
+
+        Raises
+        ------
+        TrainingError
+            There is none, or not of a model.
+        """
+        from hydronb.models.weights import read_description
+
+        return read_description(self.path)
+
+    @property
+    def basins(self) -> tuple[str, ...]:
+        """Ids of the basins that the model was trained on."""
+        with reading(self.path / "model.json", "a model's description", hint=self.remedy):
+            return tuple(self.description["basins"])
+
+    @cached_property
+    def model(self) -> "nn.Module":
+        """The trained model, in evaluation mode.
+
+        Raises
+        ------
+        TrainingError
+            There is none, or its files are damaged.
+        """
+        from hydronb.models.weights import load
+
+        return load(self.path)
+
+    def simulation(self, target: str = "streamflow") -> "xr.Dataset":
+        """`streamflow` and `streamflow_obs`, (basin, time), mm/d; another target bears their names,
+        so that one set of tables serves all.
+
+        Raises
+        ------
+        DataError
+            There is none, or not of this target.
+        """
+        names = {target: "streamflow", f"{target}_obs": "streamflow_obs"}
+        ds = self.dataset("simulation.nc")
+        for name in names:
+            if name not in ds or set(ds[name].dims) != {"basin", "time"}:
+                raise DataError(
+                    f"{self.path / 'simulation.nc'} has no {name!r} of basin and time, so it cannot"
+                    f" be scored{nearest(name, map(str, ds.data_vars))}"
+                )
+        return ds.drop_vars(set(names.values()) - set(names), errors="ignore").rename(names)
+
+    def fluxes(self) -> "xr.Dataset | None":
+        """`fluxes.nc`: fluxes (mm/d) and stores (mm), means over components, (basin, time); None
+        for a model that has none.
+
+        Raises
+        ------
+        DataError
+            A run of HBV without the file.
+        """
+        return self._of_hbv("fluxes.nc")
+
+    def hbv_parameters(self) -> "xr.Dataset | None":
+        """`parameters.nc`: (basin, component), with `time` where dynamic, routing's (basin); None
+        for a model that has none.
+
+        Raises
+        ------
+        DataError
+            A run of HBV without the file.
+        """
+        return self._of_hbv("parameters.nc")
+
+    def _of_hbv(self, file: str) -> "xr.Dataset | None":
+        return self.dataset(file) if MODELS[self.fit_parameters.model].fluxes else None
+
+
+def read_run(path: str | Path) -> TrainedRun:
+    """A complete run directory of a training.
+
+    Raises
+    ------
+    TrainingError
+        No such directory, or one without `params.yaml` or `simulation.nc`.
+    """
+    run = TrainedRun(Path(path))
+    for name in ("params.yaml", "simulation.nc"):
+        if not (run.path / name).is_file():
+            raise TrainingError(
+                f"{path} holds no {name}: not a complete training run; give run directories of "
+                "trained models"
             )
-        return (
-            ("changed", "parameters, data or needs differ from the plan's")
-            if complete
-            else ("new", "")
-        )
-
-
-def directory(outputs: Path, plan: str, run: Run) -> RunDirectory:
-    return RunDirectory(outputs / plan / run.notebook.name / run.id)
-
-
-def versions(run: Run) -> dict[str, str]:
-    """Of the package and of the notebook's code."""
-    return {"hydronb": hydronb.__version__, "notebook": run.notebook.code_hash}
-
-
-def versions_today(made: dict[str, Any]) -> dict[str, str]:
-    """As `versions`, for a record without its plan; a notebook that is gone counts as unchanged."""
-    notebook = Notebook(Path(made["notebook_file"]))
-    code = notebook.code_hash if notebook.path.is_file() else made["versions"]["notebook"]
-    return {"hydronb": hydronb.__version__, "notebook": code}
-
-
-def stale(
-    made: dict[str, Any], now: dict[str, str], needs: dict[str, dict[str, Any] | None]
-) -> str:
-    """Why a complete run would come out differently today; empty where it would not."""
-    then = made["versions"]
-    if then["hydronb"] != now["hydronb"]:
-        return f"made by hydronb {then['hydronb']}, now {now['hydronb']}"
-    if then["notebook"] != now["notebook"]:
-        return "the notebook's code has changed since"
-    for needed in made["needs"]:
-        record = needs.get(needed["id"])
-        if record is None or record.get("finished") != needed["finished"]:
-            return (
-                f"{needed['id']} has been made again since" if record else f"{needed['id']} is gone"
-            )
-    return ""
+    return run
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """run.json, or None where there is none or it is not whole."""
+    """`run.json`, or None if there is none that can be used."""
     try:
-        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return RunDirectory(folder).record
+    except HydronbError:
         return None
-    whole = (
-        isinstance(record, dict) and {"status", "identity", "versions", "needs"} <= record.keys()
-    )
-    return record if whole else None
 
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:
-    _write(folder / "run.json", json.dumps(record, indent=1, ensure_ascii=False))
+    write(folder / "run.json", json.dumps(record, indent=1, ensure_ascii=False))
 
 
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all, and on the disk when this returns."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+def why_stale(
+    path: Path,
+    made: dict[str, Any],
+    versions: dict[str, str],
+    read: Callable[[Path], dict[str, Any] | None] = read_record,
+) -> str:
+    """Why a complete run would come out differently today; empty if it would not.
 
-
-def _parameters(run: Run, needs: list[RunDirectory]) -> dict[str, Any]:
-    """All of the run's parameters; not run_dir, whose name changes when the run is complete."""
-    everything = {name: value for name, value in run.everything.items() if name != "run_dir"}
-    return everything | ({"runs": [str(n.path) for n in needs]} if needs else {})
-
-
-def _made(needed: RunDirectory) -> dict[str, Any]:
-    record = read_record(needed.path) or {}
-    return {
-        "id": needed.path.name,
-        "path": str(needed.path),
-        "identity": record.get("identity"),
-        "finished": record.get("finished"),
-    }
-
-
-def _try_lock(lock: int) -> bool:
-    """Ask a few times: `writer` of another process holds it for a moment."""
-    for _ in range(5):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.05)
-        else:
-            return True
-    return False
-
-
-def _holder(lock: int) -> str:
-    return os.pread(lock, 500, 0).decode(errors="replace") or "another process"
+    Parameters
+    ----------
+    path, made
+        Its directory and record. What it needs is looked for in the same outputs folder, wherever
+        that has been moved to.
+    versions
+        Of today.
+    """
+    then = made["versions"]
+    if then.get("hydronb") != versions["hydronb"]:
+        return f"made by hydronb {then.get('hydronb')}, now {versions['hydronb']}"
+    if then.get("notebook") != versions["notebook"]:
+        return "the notebook's code has changed since"
+    for needed in made["needs"]:
+        parts = Path(needed.get("path") or "").parts
+        record = read(path.parents[2].joinpath(*parts[-3:]))
+        if record is None:
+            return f"{needed.get('id')} is gone"
+        if record.get("finished") != needed.get("finished"):
+            return f"{needed.get('id')} has been made again since"
+    return ""

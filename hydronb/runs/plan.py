@@ -30,6 +30,7 @@ from pydantic import AfterValidator, Field
 
 from hydronb.errors import ParameterError, located, nearest
 from hydronb.parameters import Parameters, once, read_parameters, resolve
+from hydronb.runs.directory import read_record
 from hydronb.runs.identity import digest, fingerprint
 from hydronb.runs.notebook import Notebook, find_notebook
 
@@ -272,8 +273,6 @@ def _crossed(entry: Entry) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _identity(path: str) -> str:
     """The identity of a run directory that the plan names by its path."""
-    from hydronb.runs.directory import read_record
-
     record = read_record(resolve(path))
     if record is None or record["status"] != "complete":
         raise ParameterError(

@@ -1,52 +1,14 @@
-"""How far a plan is: bars in a terminal, plain lines now and then elsewhere."""
+"""How far a plan is: bars in a terminal, elsewhere plain lines now and then."""
 
-import csv
 import sys
 import time
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any
+
+from hydronb.runs.directory import RunDirectory
 
 EVERY = 60.0
 """Seconds between two plain lines of a run."""
-
-
-@runtime_checkable
-class Progress(Protocol):
-    def started(self, run_id: str, partial: Path) -> None: ...
-
-    def refresh(self) -> None:
-        """Called a few times a second."""
-
-    def ended(self, run_id: str, line: str) -> None: ...
-
-    def close(self) -> None: ...
-
-
-def progress(total: int) -> Progress:
-    return Bars(total) if sys.stderr.isatty() else Lines(total)
-
-
-def last_row(partial: Path) -> dict[str, str]:
-    """The newest whole row of progress.csv; empty where there is none yet."""
-    try:
-        text = (partial / "progress.csv").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
-    whole = text[: text.rfind("\n") + 1]  # a row may be half written
-    rows = [row for row in csv.DictReader(whole.splitlines()) if row.get("epochs")]
-    return rows[-1] if rows else {}
-
-
-def _epoch(row: dict[str, str]) -> float:
-    try:
-        return float(row["epoch"])
-    except (KeyError, ValueError):
-        return 0.0
-
-
-def _scores(row: dict[str, str]) -> dict[str, str]:
-    shown = {"loss": row.get("loss"), "valid": row.get("valid")}
-    return {name: f"{float(value):.3f}" for name, value in shown.items() if value}
 
 
 class Lines:
@@ -54,23 +16,25 @@ class Lines:
 
     def __init__(self, total: int) -> None:
         self.total, self.done = total, 0
-        self.running: dict[str, tuple[Path, float]] = {}
+        self.running: dict[str, RunDirectory] = {}
+        self.printed: dict[str, float] = {}
 
     def started(self, run_id: str, partial: Path) -> None:
-        self.running[run_id] = (partial, time.monotonic())
+        self.running[run_id] = RunDirectory(partial)
+        self.printed[run_id] = time.monotonic()
         print(f"{run_id}: started", flush=True)
 
     def refresh(self) -> None:
+        """Called a few times a second."""
         now = time.monotonic()
-        for run_id, (partial, since) in self.running.items():
-            if now - since >= EVERY:
-                self.running[run_id] = (partial, now)
-                self._line(run_id, last_row(partial))
-
-    def _line(self, run_id: str, row: dict[str, str]) -> None:
-        if row:
-            scores = "".join(f", {name} {value}" for name, value in _scores(row).items())
-            print(f"{run_id}: epoch {_epoch(row):.2f} of {row['epochs']}{scores}", flush=True)
+        for run_id, directory in self.running.items():
+            if now - self.printed[run_id] < EVERY:
+                continue
+            self.printed[run_id] = now
+            if row := directory.latest_progress():
+                scores = "".join(f", {name} {value}" for name, value in _scores(row).items())
+                epochs = f"epoch {row['epoch']:.2f} of {row['epochs']:g}"
+                print(f"{run_id}: {epochs}{scores}", flush=True)
 
     def ended(self, run_id: str, line: str) -> None:
         self.running.pop(run_id, None)
@@ -82,59 +46,66 @@ class Lines:
 
 
 class Bars:
-    """One for the plan, one below it for each notebook that trains."""
+    """One for the plan, below it one for each notebook that trains."""
 
     def __init__(self, total: int) -> None:
         from tqdm import tqdm
 
         self.tqdm = tqdm
         self.plan = tqdm(total=total, unit="run", desc="plan", position=0)
-        self.running: dict[str, Path] = {}
-        self.bars: dict[str, tqdm] = {}
-        self.looked = 0.0
+        self.running: dict[str, RunDirectory] = {}
+        self.bars: dict[str, Any] = {}
+        self.refreshed = 0.0
 
     def started(self, run_id: str, partial: Path) -> None:
-        self.running[run_id] = partial
-        self._show()
+        self.running[run_id] = RunDirectory(partial)
+        self.plan.set_postfix_str(", ".join(self.running))
 
     def refresh(self) -> None:
-        if time.monotonic() - self.looked < 1:
+        """Called a few times a second."""
+        if time.monotonic() - self.refreshed < 1:
             return
-        self.looked = time.monotonic()
-        for run_id, partial in self.running.items():
-            if row := last_row(partial):
-                self._move(run_id, row)
+        self.refreshed = time.monotonic()
+        for run_id, directory in self.running.items():
+            if row := directory.latest_progress():
+                bar = self.bars.get(run_id) or self._add(run_id, row["epochs"])
+                bar.n = row["epoch"]
+                bar.set_postfix(_scores(row))
         self.plan.refresh()
 
-    def _move(self, run_id: str, row: dict[str, str]) -> None:
-        if run_id not in self.bars:
-            taken = {-abs(bar.pos) for bar in self.bars.values()}
-            place = next(n for n in range(1, len(taken) + 2) if -n not in taken)
-            self.bars[run_id] = self.tqdm(
-                total=float(row["epochs"]),
-                desc=run_id,
-                position=place,
-                leave=False,
-                bar_format=(
-                    "{desc}: {percentage:3.0f}%|{bar}| epoch {n:.1f}/{total:g} [{elapsed}{postfix}]"
-                ),
-            )
-        bar = self.bars[run_id]
-        bar.n = min(_epoch(row), bar.total)
-        bar.set_postfix(_scores(row))
+    def _add(self, run_id: str, epochs: float) -> Any:
+        taken = {abs(bar.pos) for bar in self.bars.values()}
+        self.bars[run_id] = self.tqdm(
+            total=epochs,
+            desc=run_id,
+            position=min(set(range(1, len(taken) + 2)) - taken),
+            leave=False,
+            bar_format=(
+                "{desc}: {percentage:3.0f}%|{bar}| epoch {n:.1f}/{total:g} [{elapsed}{postfix}]"
+            ),
+        )
+        return self.bars[run_id]
 
     def ended(self, run_id: str, line: str) -> None:
         self.running.pop(run_id, None)
-        if bar := self.bars.pop(run_id, None):
-            bar.close()
+        if run_id in self.bars:
+            self.bars.pop(run_id).close()
         self.tqdm.write(f"{run_id}: {line}")
         self.plan.update()
-        self._show()
-
-    def _show(self) -> None:
         self.plan.set_postfix_str(", ".join(self.running))
 
     def close(self) -> None:
-        for bar in self.bars.values():
+        for bar in (*self.bars.values(), self.plan):
             bar.close()
-        self.plan.close()
+
+
+Progress = Lines | Bars
+
+
+def progress(total: int) -> Progress:
+    """Shows how far a plan of so many runs is."""
+    return Bars(total) if sys.stderr.isatty() else Lines(total)
+
+
+def _scores(row: dict[str, float]) -> dict[str, str]:
+    return {name: f"{row[name]:.3f}" for name in ("loss", "valid") if name in row}

@@ -8,10 +8,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import hydronb
 from hydronb.errors import ParameterError
-from hydronb.runs.directory import Busy, directory, read_record, write_record
+from hydronb.runs.directory import Busy, RunDirectory, State, read_record, write_record
 from hydronb.runs.engines.local import Engine, Job, LocalProcesses
 from hydronb.runs.plan import Plan, Run, needed_first
 from hydronb.runs.progress import Progress, progress
@@ -74,6 +75,56 @@ def run_plan(
     return [schedule.outcomes[run.id] for run in plan.runs]
 
 
+def directory(outputs: Path, plan: str, run: Run) -> RunDirectory:
+    """The directory of a run of the plan named `plan`."""
+    return RunDirectory(outputs / plan / run.notebook.name / run.id)
+
+
+def state_of_run(outputs: Path, plan: str, run: Run) -> tuple[State, str]:
+    """State of a run's directory, with the reason or error if there is one."""
+    return directory(outputs, plan, run).state(run.identity, versions(run))
+
+
+def versions(run: Run) -> dict[str, str]:
+    """Of the package and of the notebook's code."""
+    return {"hydronb": hydronb.__version__, "notebook": run.notebook.code_hash}
+
+
+def prepare(
+    where: RunDirectory, run: Run, *, plan: str, needs: list[RunDirectory], fresh: bool
+) -> None:
+    """Make a directory ready to be executed: its parameters, without `run_dir`, whose name changes
+    when the run is complete, and its record."""
+    parameters = {name: value for name, value in run.everything.items() if name != "run_dir"}
+    record = {
+        "id": run.id,
+        "plan": plan,
+        "notebook": run.notebook.name,
+        "status": "prepared",
+        "identity": run.identity,
+        "parameters": run.parameters,
+        "data": run.data,
+        "needs": [_made(needed) for needed in needs],
+        "seed": run.everything.get("seed"),
+        "threads": run.threads,
+        "versions": versions(run),
+        "notebook_file": str(run.notebook.path),
+        "takes_run_dir": "run_dir" in run.notebook.takes,
+    }
+    runs = {"runs": [str(needed.path) for needed in needs]} if needs else {}
+    where.prepare(record, parameters | runs, fresh=fresh)
+
+
+def _made(needed: RunDirectory) -> dict[str, Any]:
+    record = read_record(needed.path) or {}
+    return {
+        "id": needed.path.name,
+        "path": str(needed.path),
+        "identity": record.get("identity"),
+        "finished": record.get("finished"),
+    }
+
+
 def default_jobs(runs: list[Run]) -> int:
     """Cores divided by the most threads of a run, at most the number of runs."""
     cores = (
@@ -86,8 +137,7 @@ def to_redo(plan: Plan, outputs: Path) -> dict[str, str]:
     """The stale runs of a plan and those that need them, with the reason."""
     redo: dict[str, str] = {}
     for run in needed_first(plan.runs):
-        needs = [directory(outputs, plan.name, n) for n in run.needs]
-        state, why = directory(outputs, plan.name, run).state(run, needs)
+        state, why = state_of_run(outputs, plan.name, run)
         stale = next((f"{n.id} is stale" for n in run.needs if n.id in redo), "")
         if state == "stale" or (stale and state == "complete"):
             redo[run.id] = why or stale
@@ -160,11 +210,12 @@ class _Schedule:
             with contextlib.ExitStack() as undo:
                 held = undo.enter_context(where.locked())
                 if run.id not in self.redo and (
-                    self._complete(run) or where.finish_publishing(run)
+                    self._complete(run) or where.finish_publishing(run.identity)
                 ):
                     self._end(run, "made", "finished meanwhile", 0.0, show)
                     return
-                where.prepare(
+                prepare(
+                    where,
                     run,
                     plan=self.plan.name,
                     needs=[self.where[n.id] for n in run.needs],

@@ -1,18 +1,20 @@
-"""What is there, said in tables: of a plan, of an outputs folder, of what a run has made."""
+"""What `hydronb run` and `hydronb status` print: the runs of a plan, of an outputs folder, and what
+a plan has made."""
 
-import datetime as dt
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydronb.errors import ParameterError
-from hydronb.runs.directory import RunDirectory, directory, read_record, stale, versions_today
+import hydronb
+from hydronb.errors import HydronbError, ParameterError
+from hydronb.runs.directory import PARTIAL, RunDirectory, read_record, why_stale
+from hydronb.runs.notebook import Notebook
 from hydronb.runs.plan import Plan
-from hydronb.runs.progress import last_row
-from hydronb.runs.schedule import Outcome
+from hydronb.runs.schedule import Outcome, directory, state_of_run
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines with aligned columns."""
     widths = [max(len(row[n]) for row in (head, *rows)) for n in range(len(head))]
     return [
@@ -32,29 +34,28 @@ def took(seconds: float) -> str:
 
 
 def of_outcomes(outcomes: Sequence[Outcome]) -> list[str]:
-    """The table at the end of `hydronb run`, with the errors' own words below it."""
+    """The table at the end of `hydronb run`, with the words of the errors below it."""
     words = {"complete": "complete already", "made": "complete"}
     rows = [
         [o.run.id, words.get(o.state, o.state), took(o.seconds) if o.seconds else "", shown(o.path)]
         for o in outcomes
     ]
-    lines = table(["run", "state", "time", "where"], rows)
+    lines = text_table(["run", "state", "time", "where"], rows)
     bad = [f"{o.run.id} {o.state}: {o.message}" for o in outcomes if not o.good]
     return lines + (["", *bad] if bad else [])
 
 
 def of_plan(plan: Plan, outputs: Path) -> list[str]:
     """The state of each run of a plan."""
-    rows = []
-    for run in plan.runs:
-        where = directory(outputs, plan.name, run)
-        state, why = where.state(run, [directory(outputs, plan.name, n) for n in run.needs])
-        rows.append(_row(run.id, run.notebook.name, where, state, why))
-    return table(["run", "notebook", "state", "finished", "time", "about"], rows)
+    rows = [
+        _row(directory(outputs, plan.name, run), *state_of_run(outputs, plan.name, run))
+        for run in plan.runs
+    ]
+    return text_table(["run", "notebook", "state", "finished", "time", "about"], rows)
 
 
 def of_outputs(outputs: Path) -> list[str]:
-    """The state of every run directory in an outputs folder.
+    """The state of every run directory in an outputs folder, and how many another version made.
 
     Raises
     ------
@@ -67,57 +68,71 @@ def of_outputs(outputs: Path) -> list[str]:
             "`hydronb status OUTPUTS`"
         )
     folders = {
-        path.parent.with_name(path.parent.name.removesuffix(".partial"))
-        for path in outputs.glob("*/*/*/run.json")
+        file.parent.with_name(file.parent.name.removesuffix(PARTIAL))
+        for file in outputs.glob("*/*/*/run.json")
     }
-    rows = [
-        [
-            path.parent.parent.name,
-            *_row(path.name, path.parent.name, RunDirectory(path), *_alone(path)),
-        ]
-        for path in sorted(folders)
-    ]
-    if not rows:
+    if not folders:
         return [f"no runs in {shown(outputs)} yet; `hydronb run params/demo.yaml` makes some"]
-    return table(["plan", "run", "notebook", "state", "finished", "time", "about"], rows)
+    rows, others = [], Counter[str]()
+    for path in sorted(folders):
+        where = RunDirectory(path)
+        folder = path if (path / "run.json").exists() else where.partial
+        rows.append([path.parent.parent.name, *_row(where, *state_of_folder(folder))])
+        made = (read_record(path) or {}).get("versions", {}).get("hydronb", hydronb.__version__)
+        others[made] += made != hydronb.__version__
+    return [
+        *text_table(["plan", "run", "notebook", "state", "finished", "time", "about"], rows),
+        *(
+            f"{n} run{'s' * (n != 1)} of hydronb {version}: stale; `hydronb run PLAN --redo-stale`"
+            " makes them again"
+            for version, n in sorted(others.items())
+            if n
+        ),
+    ]
 
 
-def _alone(path: Path) -> tuple[str, str]:
-    """State and reason of a directory without its plan."""
-    where = RunDirectory(path)
-    made, left = read_record(where.path), read_record(where.partial)
-    if made is None or made["status"] != "complete":
-        failed = left is not None and left["status"] == "failed"
-        return ("failed", left.get("error", "")) if failed else ("unfinished", "")
-    needs = {n["id"]: read_record(Path(n["path"])) for n in made["needs"]}
-    why = stale(made, versions_today(made), needs)
+def state_of_folder(
+    folder: Path, read: Callable[[Path], dict[str, Any] | None] = read_record
+) -> tuple[str, str]:
+    """State of a run directory without its plan, and what to say about it.
+
+    Parameters
+    ----------
+    folder
+        A complete directory, or one that ends in `.partial` and is not being written.
+    read
+        Reads the records of the runs that it needs.
+    """
+    if not (folder / "run.json").exists():
+        return "notebook", "made outside a plan"
+    try:
+        record = RunDirectory(folder).record
+        if record["status"] == "failed":
+            return "failed", record.get("error", "")
+        if record["status"] != "complete" or folder.name.endswith(PARTIAL):
+            return "unfinished", "stopped; the same `hydronb run` continues it"
+        notebook = Notebook(Path(record["notebook_file"]))
+        # a notebook that is gone counts as unchanged
+        code = notebook.code_hash if notebook.path.is_file() else record["versions"].get("notebook")
+        why = why_stale(folder, record, {"hydronb": hydronb.__version__, "notebook": code}, read)
+    except (HydronbError, OSError, ValueError) as error:
+        return "unreadable", str(error)
     return ("stale", why) if why else ("complete", "")
 
 
-def _row(run_id: str, notebook: str, where: RunDirectory, state: str, why: str) -> list[str]:
-    record: dict[str, Any] = read_record(where.path) or {}
+def _row(where: RunDirectory, state: str, about: str) -> list[str]:
+    record = read_record(where.path) or {}
+    run = [where.path.name, where.path.parent.name]
     if writer := where.writer():
-        about = "; ".join(filter(None, [_how_far(where.partial), writer]))
-        return [run_id, notebook, "running", "", "", about]
-    finished = record.get("finished", "")
-    when = f"{dt.datetime.fromisoformat(finished):%Y-%m-%d %H:%M}" if finished else ""
-    return [
-        run_id,
-        notebook,
-        state,
-        when,
-        took(record["seconds"]) if record.get("seconds") else "",
-        why,
-    ]
-
-
-def _how_far(partial: Path) -> str:
-    row = last_row(partial)
-    return f"epoch {row['epoch']} of {row['epochs']}" if row else ""
+        row = RunDirectory(where.partial).latest_progress()
+        epoch = [f"epoch {row['epoch']:g} of {row['epochs']:g}"] if row else []
+        return [*run, "running", "", "", "; ".join([*epoch, writer])]
+    finished = record.get("finished", "")[:16].replace("T", " ")
+    return [*run, state, finished, took(record["seconds"]) if record.get("seconds") else "", about]
 
 
 def shown(path: Path) -> str:
-    """Short where it lies below the working folder."""
+    """A path, short if it lies below the working folder."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
@@ -127,22 +142,18 @@ def made_and_next(outcomes: Sequence[Outcome], outputs: Path) -> list[str]:
     kept = len(outcomes) - made
     first = f"{made} run{'s' * (made != 1)} made" + (f", {kept} complete already" if kept else "")
     lines = [f"{first}: notebooks, parameters, results and figures in {shown(outputs)}"]
+    # the hydrograph first: it is what a hydrologist looks at first
     pages = [page for o in reversed(outcomes) for page in sorted(o.path.glob("*.html"))]
+    pages.sort(key=lambda page: not page.name.startswith("hydrograph"))
     if pages:
-        # what a hydrologist looks at first
-        pages.sort(key=lambda page: not page.name.startswith("hydrograph"))
         more = f"; {len(pages) - 1} more beside it and in the other runs" if len(pages) > 1 else ""
         lines.append(f"Look: open {shown(pages[0])} in a browser{more}")
     else:
-        last = outcomes[-1]
-        lines.append(
-            f"Look: open {shown(last.path / (last.run.notebook.name + '.ipynb'))} in JupyterLab"
-        )
+        notebook = outcomes[-1].path / f"{outcomes[-1].run.notebook.name}.ipynb"
+        lines.append(f"Look: open {shown(notebook)} in JupyterLab")
     every = shown(outputs.parent)
     return [
         *lines,
-        (
-            f"Next: `hydronb app {every}` shows them side by side, `hydronb status {every}` says"
-            " what is stale"
-        ),
+        f"Next: `hydronb app {every}` shows them side by side, `hydronb status {every}` says what"
+        " is stale",
     ]

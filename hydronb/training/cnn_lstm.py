@@ -4,13 +4,8 @@ import torch
 import xarray as xr
 
 from hydronb.data import open_grid
-from hydronb.data.grid_windows import (
-    FrameBatch,
-    fit_frame_scaling,
-    frame_days,
-    frame_samples,
-    open_frames,
-)
+from hydronb.data.grid_windows import GridBatch, fit_grid_scaling, grid_forcing, grid_samples
+from hydronb.data.windows import prediction_days
 from hydronb.models.cnn_lstm import CNNLSTM
 from hydronb.parameters import CNNLSTMTrainParameters
 from hydronb.training import task
@@ -30,22 +25,22 @@ def prepare(ds: xr.Dataset, p: CNNLSTMTrainParameters, device: str) -> Task:
     Raises
     ------
     DataError
-        The data lack what `p` asks for; see `fit_frame_scaling` and `frame_samples`.
+        The data lack what `p` asks for; see `fit_grid_scaling` and `grid_samples`.
     """
     means = p.model == "mean_lstm"
-    scaling = fit_frame_scaling(ds, p.targets, p.static, p.train_period, means=means)
+    scaling = fit_grid_scaling(ds, p.targets, p.static, p.train_period, means=means)
     # raises here if a period cannot be predicted
     for period in filter(None, (p.validation_period, p.test_period)):
-        frame_days(ds, period, p.sequence_length, p.predict_last)
-    frames = open_frames(ds, scaling, means=means, device=device)
-    samples = frame_samples(
-        ds, frames, p.targets, p.train_period, p.sequence_length, p.predict_last
+        prediction_days(ds, period, p.sequence_length, p.predict_last)
+    forcing = grid_forcing(ds, scaling, means=means, device=device)
+    samples = grid_samples(
+        ds, forcing, p.targets, p.train_period, p.sequence_length, p.predict_last
     )
     settings = ("hidden", "layers", "sequence_length", "predict_last")
     shape = None if means else [ds.sizes["y"], ds.sizes["x"]]
 
-    def simulate(model: CNNLSTM, batch: FrameBatch) -> torch.Tensor:
-        return model(batch.frames, batch.days)
+    def simulate(model: CNNLSTM, batch: GridBatch) -> torch.Tensor:
+        return model(batch.forcing, batch.days)
 
     std = torch.tensor([list(scaling.targets.values())], dtype=torch.float32, device=device)
     return Task(
@@ -53,5 +48,5 @@ def prepare(ds: xr.Dataset, p: CNNLSTMTrainParameters, device: str) -> Task:
         samples,
         target_loss(p, std[:, :, 1], simulate),
         validator(ds, p),
-        (*frames.channels, frames.static, samples.target, samples.last),
+        (*forcing.channels, forcing.static, samples.target, samples.last),
     )

@@ -1,7 +1,6 @@
 """Local calibration: one HBV per basin, all basins and all starts at once, by gradient."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 import xarray as xr
@@ -9,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hydronb.data.scaling import select_period
+from hydronb.losses import observed_errors
 from hydronb.models.local_hbv import LocalHBV
 from hydronb.parameters import DeltaHBVTrainParameters
 from hydronb.training import ealstm, task
@@ -22,27 +22,22 @@ open_data = ealstm.open_data
 finish = task.finish
 
 
-class Record(NamedTuple):
-    """The whole training period of all basins, and the days before it that warm the stores up."""
+@dataclass(frozen=True)
+class WholeRecord:
+    """The training period of all basins, and the days before it that warm the stores up. It is each
+    of its own samples: a calibration is judged on all of it."""
 
     dynamic: Float[Tensor, "basin time forcing"]
     target: Float[Tensor, "basin day"]
     """mm/d, NaN where missing; the last days of `dynamic`."""
     basin: Tensor
-
-
-@dataclass(frozen=True)
-class WholeRecord:
-    """Samples that are all the same, the whole record: a calibration is judged on all of it."""
-
-    record: Record
     ids: tuple[str, ...]
 
     def __len__(self) -> int:
         return 2**31
 
-    def gather(self, index: Tensor) -> Record:
-        return self.record
+    def gather(self, index: Tensor) -> "WholeRecord":
+        return self
 
 
 def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Task:
@@ -61,27 +56,22 @@ def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Task:
     dynamic, _, first, _ = model.inputs(ds, p.train_period)
     require_periods(model, ds, p)
     streamflow = select_period(ds, p.train_period)["streamflow"].values.astype("float32")
-    record = Record(
-        dynamic[:, first - p.warmup_days :].to(device),
-        torch.from_numpy(streamflow).to(device),
-        torch.arange(len(ids)),
-    )
-    drawn = STEPS * p.batch_size
-    return Task(build, WholeRecord(record, ids), loss_of, validator(ds, p), record[:2], drawn)
+    dynamic = dynamic[:, first - p.warmup_days :].to(device)
+    target = torch.from_numpy(streamflow).to(device)
+    record, drawn = WholeRecord(dynamic, target, torch.arange(len(ids)), ids), STEPS * p.batch_size
+    return Task(build, record, loss_of, validator(ds, p), (dynamic, target), drawn)
 
 
 def nse_losses(
     sim: Float[Tensor, "basin day start"], obs: Float[Tensor, "basin day"]
 ) -> Float[Tensor, "basin start"]:
     """1 - NSE of each calibration, missing observations masked."""
-    observed = ~obs.isnan()
-    mean = torch.nanmean(obs, 1, keepdim=True)
-    variance = torch.where(observed, obs - mean, 0.0).square().sum(1)
-    error = torch.where(observed[:, :, None], sim - obs.nan_to_num()[:, :, None], 0.0)
-    return error.square().sum(1) / variance.clamp(min=1e-6)[:, None]
+    error, _ = observed_errors(sim, obs[:, :, None])
+    anomaly, _ = observed_errors(torch.nanmean(obs, 1, keepdim=True), obs)
+    return error.square().sum(1) / anomaly.square().sum(1).clamp(min=1e-6)[:, None]
 
 
-def loss_of(model: LocalHBV, batch: Record) -> Float[Tensor, ""]:
+def loss_of(model: LocalHBV, batch: WholeRecord) -> Float[Tensor, ""]:
     """The sum over basins and starts, so that calibrations do not affect each other; `model` keeps
     the loss of each."""
     sim = model(batch.dynamic)[:, -batch.target.shape[1] :]

@@ -1,8 +1,9 @@
-"""The one training loop: shows progress, never loses more than minutes, and resumes to the same
-bits."""
+"""The training loop of all models: shows progress, never loses more than minutes, and resumes to
+the same bits."""
 
 import csv
 import json
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,30 +11,45 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from hydronb.errors import TrainingError
-from hydronb.models.weights import write_tensors
+from hydronb.files import reading, write
+from hydronb.models.weights import read_tensors, write_tensors
 from hydronb.parameters import FitParameters
+from hydronb.runs.directory import PROGRESS, RunDirectory
 
 CHECKPOINT_SECONDS = 120
 """At most so much of a long epoch is lost when a run is killed."""
 PROGRESS_SECONDS = 5
 """How often `progress.csv` grows within an epoch."""
-COLUMNS = ("epoch", "epochs", "loss", "valid", "learning_rate", "seconds", "cpu_seconds")
-
-
 OPTIMISERS = {"adam": torch.optim.AdamW, "adadelta": torch.optim.Adadelta}
+STATES = {
+    torch.optim.AdamW: ("exp_avg", "exp_avg_sq"),
+    torch.optim.Adadelta: ("square_avg", "acc_delta"),
+}
+"""What an optimiser keeps of each weight, in its shape, beside the number `step`."""
+START = {
+    "epoch": 1,
+    "step": 0,
+    "loss_sum": 0.0,
+    "best_epoch": 0,
+    "best_score": None,
+    "rows": 0,
+    "seconds": 0.0,
+    "cpu_seconds": 0.0,
+}
+"""Where a training begins: the next epoch, the next step in it, the sum of its losses so far, the
+epoch with the best validation and its score, the rows of the log, the time spent."""
 
 
 @runtime_checkable
 class TrainingSet(Protocol):
-    """What the loop draws its batches from."""
+    """The samples that the loop draws its batches from."""
 
     ids: tuple[str, ...]
-    """The basins' names; a batch's `basin` counts in them."""
+    """The basins' names; the `basin` of a batch holds positions in them."""
 
     def __len__(self) -> int: ...
 
@@ -58,10 +74,10 @@ def fit(
     loss_of
         The loss of the model on a batch of `samples`.
     fingerprint
-        Of parameters and data; a checkpoint with another one is passed over.
+        Of parameters and data; a checkpoint with another one is ignored.
     validate
-        Gives the score after each epoch, higher is better; the weights of the best epoch are kept
-        if `p.patience` is set, those of the last one otherwise.
+        The score after each epoch, higher is better; the weights of the best epoch are kept if
+        `p.patience` is set, those of the last epoch otherwise.
 
     Raises
     ------
@@ -71,10 +87,10 @@ def fit(
     parameters = list(model.parameters())
     optimiser = OPTIMISERS[p.optimiser](parameters, lr=1.0, weight_decay=p.weight_decay)
     checkpoint = Checkpoint(run_dir / "checkpoint.safetensors", model, optimiser, fingerprint)
-    at = checkpoint.restore()
-    log = ProgressLog(run_dir / "progress.csv", p.epochs, at)
     n_drawn = min(p.samples_per_epoch or len(samples), len(samples))
     n_steps = -(-n_drawn // p.batch_size)
+    at = checkpoint.restore(p.epochs, n_steps)
+    log = ProgressLog(run_dir / "progress.csv", p.epochs, at)
     saved = time.monotonic()
     for epoch in range(at["epoch"], p.epochs + 1):
         if p.patience and epoch - 1 - at["best_epoch"] >= p.patience and at["best_epoch"]:
@@ -140,8 +156,8 @@ def rate(learning_rate: float | dict[int, float], epoch: int) -> float:
 
 
 def epoch_order(n_samples: int, n_drawn: int, seed: int, epoch: int) -> Tensor:
-    """Which samples an epoch sees and in which order; depends on nothing but its arguments, so that
-    a resumed epoch goes on with the same batches."""
+    """The samples of an epoch in their order, which depends on the arguments alone, so that a
+    resumed epoch continues with the same batches."""
     rng = np.random.default_rng((seed % 2**32, epoch))
     if n_drawn < n_samples // 8:
         return torch.from_numpy(rng.choice(n_samples, n_drawn, replace=False, shuffle=True))
@@ -159,20 +175,16 @@ def non_finite(epoch: int, step: int, basin: Tensor, samples: TrainingSet, value
 
 
 class Checkpoint:
-    """Everything that a training needs to go on, in one file that is replaced whole."""
+    """Everything that a training needs to continue, in one file that is replaced whole."""
 
     def __init__(
         self, path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str
     ):
-        self.path, self.model, self.optimiser, self.fingerprint = (
-            path,
-            model,
-            optimiser,
-            fingerprint,
-        )
+        self.path, self.model, self.optimiser = path, model, optimiser
+        self.fingerprint = fingerprint
         self.best: dict[str, Tensor] = {}
 
-    def save(self, at: dict) -> None:
+    def save(self, at: dict[str, Any]) -> None:
         tensors = {f"model.{n}": t for n, t in self.model.state_dict().items()}
         tensors |= {f"best.{n}": t for n, t in self.best.items()}
         for n, state in self.optimiser.state_dict()["state"].items():
@@ -182,43 +194,52 @@ class Checkpoint:
             tensors["rng.cuda"] = torch.cuda.get_rng_state()
         write_tensors(self.path, tensors, {"at": json.dumps(at), "fingerprint": self.fingerprint})
 
-    def restore(self) -> dict:
-        """Put model, optimiser and random numbers back; returns where the training stands."""
-        start = {
-            "epoch": 1,
-            "step": 0,
-            "loss_sum": 0.0,
-            "best_epoch": 0,
-            "best_score": None,
-            "rows": 0,
-            "seconds": 0.0,
-            "cpu_seconds": 0.0,
-        }
+    def restore(self, epochs: int, n_steps: int) -> dict[str, Any]:
+        """Put model, optimiser and random numbers back; returns where the training stands.
+
+        Parameters
+        ----------
+        epochs, n_steps
+            Of the training, and of an epoch.
+
+        Raises
+        ------
+        TrainingError
+            The checkpoint is damaged, or not of such a training.
+        """
         if not self.path.exists():
-            return start
-        try:
-            with safe_open(self.path, "pt") as file:
-                about = file.metadata() or {}
-                if about.get("fingerprint") != self.fingerprint:
-                    return start
-                parts = {name: file.get_tensor(name) for name in file.keys()}
-        except SafetensorError:
-            raise TrainingError(
-                f"{self.path} cannot be read, so the training cannot go on; delete it to start anew"
-            ) from None
-        self.model.load_state_dict(_below(parts, "model"))
-        self.best = _below(parts, "best")
-        states = {}
-        for name, value in _below(parts, "optimiser").items():
-            number, key = name.split(".")
-            states.setdefault(int(number), {})[key] = value
-        self.optimiser.load_state_dict(
-            {"state": states, "param_groups": self.optimiser.state_dict()["param_groups"]}
-        )
-        torch.set_rng_state(parts["rng.cpu"])
-        if "rng.cuda" in parts and torch.cuda.is_available():
-            torch.cuda.set_rng_state(parts["rng.cuda"])
-        return json.loads(about["at"])
+            return dict(START)
+        hint = "delete it to start anew"
+        with reading(self.path, "a checkpoint of this training", hint=hint, error=TrainingError):
+            parts, metadata = read_tensors(self.path)
+            if metadata["fingerprint"] != self.fingerprint:
+                return dict(START)
+            at = json.loads(metadata["at"])
+            _require_position(at, epochs, n_steps)
+            shapes = {name: t.shape for name, t in parts.items() if not name.startswith("rng.")}
+            if wrong := shapes.items() ^ self._shapes(best=at["best_epoch"] > 0).items():
+                raise ValueError(f"the tensor {min(wrong)[0]} is missing or of another shape")
+            self.model.load_state_dict(_below(parts, "model"))
+            self.best = _below(parts, "best")
+            keys = ("step", *STATES[type(self.optimiser)])
+            numbers = range(len(list(self.model.parameters())))
+            states = {n: {key: parts[f"optimiser.{n}.{key}"] for key in keys} for n in numbers}
+            groups = self.optimiser.state_dict()["param_groups"]
+            self.optimiser.load_state_dict({"state": states, "param_groups": groups})
+            torch.set_rng_state(parts["rng.cpu"])
+            if "rng.cuda" in parts and torch.cuda.is_available():
+                torch.cuda.set_rng_state(parts["rng.cuda"])
+        return at
+
+    def _shapes(self, *, best: bool) -> dict[str, torch.Size]:
+        """Of the tensors of this training's checkpoints, with the best weights once there are."""
+        weights = self.model.state_dict().items()
+        shapes = {f"model.{name}": t.shape for name, t in weights}
+        shapes |= {f"best.{name}": t.shape for name, t in weights if best}
+        for n, weight in enumerate(self.model.parameters()):
+            kept = {f"optimiser.{n}.{key}": weight.shape for key in STATES[type(self.optimiser)]}
+            shapes |= kept | {f"optimiser.{n}.step": torch.Size()}
+        return shapes
 
     def remember_best(self) -> None:
         self.best = {n: t.clone() for n, t in self.model.state_dict().items()}
@@ -232,18 +253,29 @@ def _below(parts: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {n.removeprefix(f"{prefix}."): t for n, t in parts.items() if n.startswith(f"{prefix}.")}
 
 
+def _require_position(at: dict[str, Any], epochs: int, n_steps: int) -> None:
+    """Raise ValueError where a training of so many epochs and steps cannot stand."""
+    most = {"epoch": epochs + 1, "step": n_steps - 1, "best_epoch": at["epoch"], "rows": math.inf}
+    for name, limit in most.items():
+        if type(at[name]) is not int or not START[name] <= at[name] <= limit:
+            raise ValueError(f"{name} is {at[name]!r}")
+    numbers = [at["loss_sum"], at["seconds"], at["cpu_seconds"]]
+    numbers += [] if at["best_score"] is None else [at["best_score"]]
+    if not all(map(math.isfinite, numbers)) or (len(numbers) > 3) != (at["best_epoch"] > 0):
+        raise ValueError("a number is missing or not finite")
+
+
 class ProgressLog:
     """`progress.csv`: a row each epoch and every few seconds within one. Rows that a killed run
-    wrote after its last checkpoint are dropped when it goes on."""
+    wrote after its last checkpoint are dropped when it continues."""
 
-    def __init__(self, path: Path, epochs: int, at: dict):
+    def __init__(self, path: Path, epochs: int, at: dict[str, Any]):
         self.path, self.epochs = path, epochs
-        rows = (
-            path.read_text().splitlines()[: at["rows"] + 1]
-            if at["rows"] and path.exists()
-            else [",".join(COLUMNS)]
-        )
-        path.write_text("\n".join(rows) + "\n")
+        rows = [",".join(PROGRESS)]
+        if at["rows"] and path.exists():
+            RunDirectory(path.parent).progress_rows()  # refuses what is not a log
+            rows = path.read_text(encoding="utf-8").splitlines()[: at["rows"] + 1]
+        write(path, "\n".join(rows) + "\n")
         self.rows = len(rows) - 1
         self.seconds_before, self.cpu_before = at["seconds"], at["cpu_seconds"]
         self.start, self.cpu_start = time.monotonic(), time.process_time()

@@ -1,11 +1,11 @@
 """Training of the LSTM that Feng et al. (2022) compare their models with."""
 
-import torch
 import xarray as xr
 from torch import Tensor
 
 from hydronb.data.attributes import attribute_list
 from hydronb.data.windows import Batch
+from hydronb.losses import rmse_observed
 from hydronb.models.runoff_lstm import RunoffLSTM
 from hydronb.parameters import DeltaHBVTrainParameters
 from hydronb.training import ealstm, task
@@ -37,7 +37,4 @@ def prepare(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -> Task:
 def standardised_rmse(model: RunoffLSTM, batch: Batch) -> Tensor:
     """RMSE of the standardised target, missing observations masked."""
     target = model.encode(batch.target[:, :, 0], batch.static)
-    observed = ~target.isnan()
-    simulated = model(batch.dynamic, batch.static)
-    error = torch.where(observed, simulated - target.nan_to_num(), 0.0)
-    return torch.sqrt((error**2).sum() / observed.sum())
+    return rmse_observed(model(batch.dynamic, batch.static), target)

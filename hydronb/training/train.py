@@ -44,7 +44,7 @@ def train(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) -> nn.Module:
             run_dir.mkdir(parents=True, exist_ok=True)
             if is_complete(run_dir, fingerprint):
                 return load(run_dir, device=device)
-            # of other parameters; it is the last file that is written
+            # of other parameters; model.json is written last, when a training is complete
             (run_dir / "model.json").unlink(missing_ok=True)
             torch.manual_seed(p.seed)
             model = task.build()

@@ -10,29 +10,38 @@ one or two folders further down, as the archive unpacks:
     camels_attributes_v2.0/camels_*.txt         (here, or beside any of the folders above)
 
 Days are real calendar days. Products label them differently: Daymet's precipitation falls about a
-day later than that of Maurer and NLDAS, so scores on different products are not comparable day by
-day.
+day later than that of Maurer and NLDAS, so that scores on different products are not comparable day
+by day.
 """
 
-import csv
 import warnings
 from collections import Counter
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from tqdm.auto import tqdm
 
+from hydronb.data.attributes import camels_descriptions
 from hydronb.data.cache import cached
-from hydronb.data.dataset import VARIABLES, check, choose_basins
-from hydronb.data.pet import choose_pet
+from hydronb.data.dataset import (
+    VARIABLES,
+    check,
+    choose_basins,
+    coordinate_problems,
+    value_problems,
+)
+from hydronb.data.pet import choose_pet, latitude_problems
+from hydronb.data.problems import Reading, Report, attempt, counted, raise_first, shown
+from hydronb.data.series import Extent, SeriesSummary, read_each
 from hydronb.data.sources.camels_us_text import UNITS, read_forcing, read_streamflow
+from hydronb.data.tables import PLACES, read_tables
 from hydronb.errors import DataError, ParameterError, nearest
+from hydronb.parameters import DataParameters, resolve
 
+LAYOUT = "basin_mean_forcing/ (CAMELS-US), camels_*.txt (its attributes)"
 READER = 1
 """Version of what the cache holds; raised with every change of the reader that changes the data."""
 
@@ -43,15 +52,15 @@ PRODUCTS = {
     "maurer_extended": "HydroShare 17c896843cf940339c3c3496d0c1c077",
     "nldas_extended": "HydroShare 0a68bfd7ddf642a8be9041d60f40868c",
 }
-"""Forcing products by their folder, and where they are. The extended ones have real Tmin and
+"""Forcing products by their folder, and where to get them. The extended ones have real Tmin and
 Tmax."""
 
 FT3 = 0.3048**3
 """m3 in a cubic foot, exactly."""
 AREA_TOLERANCE = 0.10
-"""Areas that differ by more are warned about."""
+"""Relative difference of two areas above which a warning is given."""
 EQUAL_SHARE = 0.5
-"""Share of days with Tmin equal to Tmax from which the two are taken for one temperature; it is 0
+"""Share of days with Tmin equal to Tmax above which the two are taken as one temperature; it is 0
 or 1."""
 
 
@@ -59,13 +68,25 @@ class AreaWarning(UserWarning):
     """Catchment areas of the forcing header and of the attribute table disagree."""
 
 
-class Source(NamedTuple):
-    """Where the parts of a CAMELS-US folder lie."""
+class Folders(NamedTuple):
+    """Where the parts of CAMELS-US lie; None for what is not found."""
 
-    base: Path
+    base: Path | None
     """Holds basin_mean_forcing and usgs_streamflow."""
-    attributes: Path
+    attributes: Path | None
     """Holds camels_*.txt."""
+
+
+def open_source(data: DataParameters) -> xr.Dataset:
+    """Open the CAMELS-US folder that a plan's `data` names."""
+    return open_camels_us(
+        resolve(data.path), forcing=data.forcing, basins=data.basins, pet=data.pet
+    )
+
+
+def recognises(path: Path) -> bool:
+    """Whether `path` is a CAMELS-US folder, one that holds it, or one of attribute tables."""
+    return any(find_folders(path))
 
 
 def cfs_to_mm(cfs: pd.Series | float, area_km2: float) -> pd.Series | float:
@@ -98,12 +119,14 @@ def open_camels_us(
         See `hydronb.data.pet.choose_pet`; CAMELS-US has no PET of its own among the forcings.
 
     Returns
-    ------- Dataset over basin and time: `prcp`, `srad`, `vp`, `dayl`, `tmean`; `tmin` and `tmax`
-    where the product has real ones; `swe` where it is not zero throughout; `pet`; `streamflow` in
-    mm/d, by the area in the header of the forcing file as in Kratzert et al. (2019), NaN where it
-    is negative or has no value; all attributes; the coordinates `lat`, `lon`, `area` (the header's)
-    and `gauge_name`. What a product only pretends to have is explained in the dataset's attributes
-    `note_tmin`, `note_tmax`, `note_swe`.
+    -------
+    xarray.Dataset
+        Over basin and time: `prcp`, `srad`, `vp`, `dayl`, `tmean`; `tmin` and `tmax` where the
+        product has real ones; `swe` where it is not zero throughout; `pet`; `streamflow` in mm/d,
+        by the area in the header of the forcing file as in Kratzert et al. (2019), NaN where it is
+        negative or has no value; all attributes; the coordinates `lat`, `lon`, `area` (the
+        header's) and `gauge_name`. The attributes `note_tmin`, `note_tmax` and `note_swe` explain
+        why a variable is left out.
 
     Raises
     ------
@@ -115,13 +138,13 @@ def open_camels_us(
     Warns
     -----
     AreaWarning
-        Header and attribute table disagree by more than 10 % about a basin's area.
+        Header and attribute table differ by more than 10 % in a basin's area.
     """
-    source = find_camels_us(root)
-    files = forcing_files(source.base, forcing)
-    attributes = open_camels_attributes(source.attributes)
-    attributes = attributes.sel(basin=_available(files, attributes, basins, source, forcing))
-    pairs = _pairs(source.base, files, attributes)
+    base, tables = require_folders(Path(root).expanduser())
+    files = forcing_files(base, forcing)
+    attributes = open_camels_attributes(tables)
+    attributes = attributes.sel(basin=available_basins(base, forcing, files, attributes, basins))
+    pairs = raise_first(find_pairs(base, files, streamflow_files(base), attributes))
     ds = cached(
         lambda: _read_all(pairs, forcing),
         name=f"camels_us-{forcing}",
@@ -133,76 +156,87 @@ def open_camels_us(
     )
     if problem := area_problem(ds):
         warnings.warn(problem, AreaWarning, stacklevel=2)
-    return check(choose_pet(ds, pet, where=str(source.base)), where=str(source.base))
+    return check(choose_pet(ds, pet, where=str(base)), where=str(base))
 
 
-def _available(
-    files: dict[str, list[Path]],
-    attributes: xr.Dataset,
-    basins: Iterable[str] | None,
-    source: Source,
+def available_basins(
+    base: Path,
     forcing: str,
+    files: Mapping[str, list[Path]],
+    attributes: xr.Dataset,
+    basins: Iterable[str] | None = None,
 ) -> list[str]:
-    """The basins asked for, or all that have both attributes and a forcing file."""
-    known = {str(basin) for basin in attributes["basin"].to_numpy()}
-    where = source.base / "basin_mean_forcing" / forcing
-    if not known & set(files):
+    """The basins asked for, or all that have both attributes and a forcing file.
+
+    Raises
+    ------
+    DataError
+        There is none, or a basin asked for is not among them.
+    """
+    listed = set(attributes["basin"].values)
+    where = base / "basin_mean_forcing" / forcing
+    if not listed & set(files):
         raise DataError(
-            f"no gauge in {where} is in the attribute tables of {source.attributes}; ids have eight"
-            " digits, leading zeros kept"
+            f"no gauge in {where} is in the attribute tables; ids have eight digits, leading zeros"
+            " kept"
         )
-    if basins is not None and not isinstance(basins, str):
-        basins = list(basins)
-        for basin in basins:
-            if basin in known - set(files):
-                raise DataError(
-                    f"{where} has no forcing file of basin {basin}, only the attribute tables know"
-                    " it; download the file or leave the basin out"
-                )
-    return choose_basins(sorted(known & set(files)), basins, where=str(where))
+    basins = list(basins) if basins is not None and not isinstance(basins, str) else basins
+    for basin in basins if isinstance(basins, list) else ():
+        if basin in listed - set(files):
+            raise DataError(
+                f"{where} has no forcing file of basin {basin}, only the attribute tables have"
+                " it; download the file or leave the basin out"
+            )
+    return choose_basins(sorted(listed & set(files)), basins, where=str(where))
 
 
 # Folders and files
 # ---
 
 
-def camels_us_base(root: Path) -> Path | None:
-    """The folder at or below `root` that holds basin_mean_forcing, None where there is none."""
+def find_folders(root: Path) -> Folders:
+    """The folders of CAMELS-US at, below and beside `root`."""
     if root.name == "basin_mean_forcing":
-        return root.parent
-    for pattern in ("", "*/", "*/*/"):
-        if found := [
-            path for path in sorted(root.glob(f"{pattern}basin_mean_forcing")) if path.is_dir()
-        ]:
-            return found[0].parent
-    return None
+        root = root.parent
+    forcing = (
+        path
+        for pattern in ("", "*/", "*/*/")
+        for path in sorted(root.glob(f"{pattern}basin_mean_forcing"))
+        if path.is_dir()
+    )
+    base = next((path.parent for path in forcing), None)
+    around = [root] if base is None else [root, base, base.parent, base.parent.parent]
+    tables = (
+        folder
+        for above in around
+        for folder in (above / "camels_attributes_v2.0", above)
+        if any(folder.glob("camels_*.txt"))
+    )
+    return Folders(base, next(tables, None))
 
 
-def find_camels_us(root: str | Path) -> Source:
-    """The folders at, below and beside `root`.
+def require_folders(root: Path) -> Folders:
+    """`find_folders`, both of them.
 
     Raises
     ------
     DataError
         No such folder, or one of another layout; names what was looked for.
     """
-    root = Path(root).expanduser()
     if not root.is_dir():
         raise DataError(f"no such folder: {root}")
-    base = camels_us_base(root)
-    if base is None:
+    folders = find_folders(root)
+    if folders.base is None:
         raise DataError(
             f"{root} is not CAMELS-US: looked for basin_mean_forcing/PRODUCT there and up to two"
             " folders below; give the folder that holds basin_mean_forcing"
         )
-    for folder in (root, base, base.parent, base.parent.parent):
-        for candidate in (folder / "camels_attributes_v2.0", folder):
-            if any(candidate.glob("camels_*.txt")):
-                return Source(base, candidate)
-    raise DataError(
-        f"no attribute tables: looked for camels_attributes_v2.0/camels_*.txt in {root} and beside"
-        f" {base}; download them with the time series and put them there"
-    )
+    if folders.attributes is None:
+        raise DataError(
+            f"no attribute tables: looked for camels_attributes_v2.0/camels_*.txt in {root} and"
+            f" beside {folders.base}; download them with the time series and put them there"
+        )
+    return folders
 
 
 def products(base: Path) -> list[str]:
@@ -219,7 +253,7 @@ def forcing_files(base: Path, product: str) -> dict[str, list[Path]]:
     ParameterError
         Unknown product.
     DataError
-        The product is not there, or has no file.
+        The product does not exist in this folder, or has no file.
     """
     if product not in PRODUCTS:
         raise ParameterError(f"unknown forcing {product!r}{nearest(product, PRODUCTS)}")
@@ -230,55 +264,57 @@ def forcing_files(base: Path, product: str) -> dict[str, list[Path]]:
             f" {', '.join(products(base)) or 'none'}; choose one of these or download it"
             f" ({PRODUCTS[product]})"
         )
-    if not (files := _by_gauge(folder, "forcing_leap.txt")):
-        raise DataError(
-            f"{folder} holds no file GAUGE_lump_TAG_forcing_leap.txt; unpack the archive again"
-        )
-    return files
+    return _by_gauge(folder, "lump_TAG_forcing_leap.txt")
 
 
 def streamflow_files(base: Path) -> dict[str, list[Path]]:
-    """USGS streamflow files by gauge id."""
+    """USGS streamflow files by gauge id.
+
+    Raises
+    ------
+    DataError
+        There is none.
+    """
     return _by_gauge(base / "usgs_streamflow", "streamflow_qc.txt")
 
 
 def _by_gauge(folder: Path, ending: str) -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob(f"*_{ending}")):
+    for path in sorted(folder.rglob(f"[!.]*_{ending.replace('TAG', '*')}")):
         files.setdefault(path.name.split("_")[0], []).append(path)
+    if not files:
+        raise DataError(f"{folder} holds no file GAUGE_{ending}; download and unpack it again")
     return files
 
 
-def one_file(files: dict[str, list[Path]], basin: str, huc: str, *, where: Path) -> Path:
-    """The file of a basin: of several, the one in the folder of the basin's own HUC region.
-
-    Raises
-    ------
-    DataError
-        There is none, or several and not one of them in that folder.
-    """
-    found = files.get(basin, [])
-    if len(found) > 1:
-        found = [path for path in found if path.parent.name == huc] or found
-    if not found:
-        raise DataError(f"{where} has no file of basin {basin}; download it or leave the basin out")
-    if len(found) > 1:
-        raise DataError(f"{found[0]} and {found[1]} are both of basin {basin}; remove one of them")
-    return found[0]
-
-
-def _pairs(
-    base: Path, files: dict[str, list[Path]], attributes: xr.Dataset
-) -> dict[str, tuple[Path, Path]]:
-    """Forcing file and streamflow file of each basin."""
-    flow = streamflow_files(base)
-    folder = base / "usgs_streamflow"
-    ids = [str(basin) for basin in attributes["basin"].to_numpy()]
-    hucs = attributes["huc_02"].to_numpy() if "huc_02" in attributes else [""] * len(ids)
-    return {
-        basin: (one_file(files, basin, huc, where=base), one_file(flow, basin, huc, where=folder))
-        for basin, huc in zip(ids, hucs, strict=True)
-    }
+def find_pairs(
+    base: Path,
+    forcing: Mapping[str, list[Path]],
+    flow: Mapping[str, list[Path]],
+    attributes: xr.Dataset,
+) -> Reading[dict[str, list[Path]]]:
+    """Forcing file and streamflow file of each basin with `attributes`; of several, the ones in the
+    folder of the basin's own HUC region."""
+    pairs = {}
+    hucs = attributes.get("huc_02", xr.full_like(attributes["basin"], "")).to_series()
+    for basin, huc in hucs.items():
+        pair = []
+        for files, folder in ((forcing, "basin_mean_forcing"), (flow, "usgs_streamflow")):
+            paths = files.get(basin, [])
+            paths = [path for path in paths if path.parent.name == huc] or paths
+            if len(paths) > 1:
+                yield f"{paths[0]} and {paths[1]} are both of basin {basin}; remove one of them"
+                break
+            if paths:
+                pair += paths
+            elif files:
+                yield (
+                    f"{base / folder} has no file of basin {basin}; download it or leave the basin"
+                    " out"
+                )
+        if pair:
+            pairs[basin] = pair
+    return pairs
 
 
 # Attributes
@@ -296,9 +332,11 @@ def open_camels_attributes(folder: str | Path, basins: Iterable[str] | None = No
         Gauge ids; all, sorted, where None.
 
     Returns
-    ------- Dataset over basin: numbers as float64 with NaN for missing, categories as stripped text
-    with "" for missing, each with `units`, `long_name` and `group` (its table); coordinates `lat`,
-    `lon`, `gauge_name`.
+    -------
+    xarray.Dataset
+        Over basin: numbers as float64 with NaN for missing, categories as stripped text with "" for
+        missing, each with `units`, `long_name` and `group` (its table); coordinates `lat`, `lon`,
+        `gauge_name`.
 
     Raises
     ------
@@ -307,6 +345,12 @@ def open_camels_attributes(folder: str | Path, basins: Iterable[str] | None = No
         an unknown basin.
     """
     folder = Path(folder).expanduser()
+    ds = raise_first(read_attributes(folder))
+    return ds.sel(basin=choose_basins(ds["basin"].values.tolist(), basins, where=str(folder)))
+
+
+def read_attributes(folder: Path, report: Report | None = None) -> Reading[xr.Dataset]:
+    """`open_camels_attributes` as a reading, of all basins."""
     if not folder.is_dir():
         raise DataError(f"no such folder: {folder}")
     paths = sorted(folder.glob("camels_*.txt"))
@@ -314,63 +358,18 @@ def open_camels_attributes(folder: str | Path, basins: Iterable[str] | None = No
         raise DataError(
             f"{folder} holds no attribute table; looked for camels_*.txt, such as camels_clim.txt"
         )
-    tables = {path.stem.removeprefix("camels_"): attribute_table(path) for path in paths}
-    groups = _groups(tables, folder)
-    joined = pd.concat(tables.values(), axis=1)
-    joined = joined.loc[choose_basins(list(joined.index), basins, where=str(folder))]
+    table, homes = yield from read_tables(paths, ";", report, reserved=["area"])
     ds = xr.Dataset(
-        {name: _attribute(joined[name], groups[name]) for name in joined.columns},
-        coords={"basin": joined.index.to_numpy(dtype=object)},
+        {name: _attribute(table[name], homes[name].stem[len("camels_") :]) for name in table},
+        coords={"basin": table.index.to_numpy(dtype=object)},
     )
-    ds = ds.rename(
-        {old: new for old, new in (("gauge_lat", "lat"), ("gauge_lon", "lon")) if old in ds}
-    )
-    return ds.set_coords([name for name in ("lat", "lon", "gauge_name") if name in ds])
-
-
-def attribute_table(path: Path) -> pd.DataFrame:
-    """One attribute table, indexed by gauge id.
-
-    Raises
-    ------
-    DataError
-        Not a table with `;` between columns and a column `gauge_id`, or an id that is there twice.
-    """
-    try:
-        table = pd.read_csv(path, sep=";", dtype={"gauge_id": str, "huc_02": str})
-    except (ValueError, OSError) as error:
-        raise DataError(
-            f"{path} is no table with ';' between columns ({error}); download it again"
-        ) from None
-    if "gauge_id" not in table.columns:
-        raise DataError(
-            f"{path}:1: no column gauge_id among {', '.join(table.columns[:5])}; download it again"
-        )
-    table = table.assign(gauge_id=table["gauge_id"].str.strip()).set_index("gauge_id")
-    if table.index.has_duplicates:
-        raise DataError(
-            f"{path}: basin {table.index[table.index.duplicated()][0]} is there twice; remove a"
-            " line"
-        )
-    return table
-
-
-def _groups(tables: dict[str, pd.DataFrame], folder: Path) -> dict[str, str]:
-    """The table each attribute is from."""
-    groups: dict[str, str] = {}
-    for group, table in tables.items():
-        for name in table.columns:
-            if name in groups:
-                raise DataError(
-                    f"attribute {name!r} is in camels_{groups[name]}.txt and camels_{group}.txt of"
-                    f" {folder}; remove one of them"
-                )
-            groups[name] = group
-    return groups
+    ds = ds.rename({old: new for old, new in PLACES.items() if old in ds})
+    ds = ds.set_coords([name for name in PLACES.values() if name in ds])
+    return ds
 
 
 def _attribute(column: pd.Series, group: str) -> xr.DataArray:
-    units, long_name = described().get(str(column.name), ("1", str(column.name)))
+    units, long_name = camels_descriptions().get(str(column.name), ("1", str(column.name)))
     attrs = {"units": units, "long_name": long_name, "group": group}
     if pd.api.types.is_numeric_dtype(column):
         return xr.DataArray(column.to_numpy(np.float64), dims="basin", attrs=attrs)
@@ -378,78 +377,72 @@ def _attribute(column: pd.Series, group: str) -> xr.DataArray:
     return xr.DataArray(text.to_numpy(dtype=object), dims="basin", attrs=attrs)
 
 
-@cache
-def described() -> dict[str, tuple[str, str]]:
-    """Units and long name of each attribute, after Addor et al. (2017)."""
-    with (
-        Path(__file__)
-        .with_name("camels_us_attributes.csv")
-        .open(encoding="utf-8", newline="") as lines
-    ):
-        return {row["name"]: (row["units"], row["long_name"]) for row in csv.DictReader(lines)}
-
-
 # Series
 # ---
 
 
-def _read_all(pairs: dict[str, tuple[Path, Path]], product: str) -> xr.Dataset:
-    """Forcing and streamflow of all basins over the days of the forcing, as `(basin, time)`
-    float32.
+def _read_all(pairs: dict[str, list[Path]], product: str) -> xr.Dataset:
+    """Forcing and streamflow of all basins on the days of the forcing, `(basin, time)` float32."""
+    values: dict[str, list[np.ndarray]] = {name: [] for name in (*UNITS, "streamflow")}
+    areas = []
 
-    In one thread: the parser holds the interpreter, two threads were measured to be no faster.
-    """
-    spans, areas = {}, []
-    series: dict[str, list[np.ndarray]] = {name: [] for name in (*UNITS, "streamflow")}
-    days = np.array([], dtype="datetime64[D]")
-    for basin, (forcing_path, flow_path) in tqdm(
-        pairs.items(), desc=f"reading CAMELS-US {product}", unit="basin", delay=1
-    ):
-        forcing = read_forcing(forcing_path)
-        days = forcing.days
-        spans[basin] = (days[0], days[-1])
-        areas.append(forcing.area_km2)
-        for name in UNITS:
-            series[name].append(forcing.series[name].astype(np.float32))
-        days_of_flow, cfs = read_streamflow(flow_path)
-        flow = cfs_to_mm(pd.Series(cfs, index=days_of_flow).reindex(days), forcing.area_km2)
-        series["streamflow"].append(flow.to_numpy(np.float32))
-    if problem := span_problem(spans):
-        raise DataError(f"{product}: {problem}; download these files again or leave the basins out")
+    def take(basin: str, series: pd.DataFrame) -> None:
+        areas.append(series.attrs["area"])
+        for name, rows in values.items():
+            rows.append(series[name].to_numpy(np.float32))
+
+    extents = raise_first(read_series(pairs, product, take))
+    first, last, _ = extents[next(iter(pairs))]
     return xr.Dataset(
-        {name: (("basin", "time"), np.stack(rows), _attrs(name)) for name, rows in series.items()},
+        {name: (("basin", "time"), np.stack(rows), _attrs(name)) for name, rows in values.items()},
         coords={
             "basin": np.array(list(pairs), dtype=object),
-            "time": days.astype("datetime64[ns]"),
+            "time": pd.date_range(first, last, freq="D", unit="ns"),
             "area": ("basin", np.array(areas)),
         },
     )
+
+
+def read_series(
+    pairs: Mapping[str, list[Path]],
+    product: str,
+    take: Callable[[str, pd.DataFrame], None],
+) -> Reading[dict[str, Extent]]:
+    """Pass the series of each basin to `take`, and return what each covers. Problems are those of
+    each file, and then of all together."""
+    extents = yield from read_each(pairs, read_basin, take, f"reading CAMELS-US {product}")
+    periods = {basin: extent.period for basin, extent in extents.items()}
+    if len(set(periods.values())) > 1:
+        most = Counter(periods.values()).most_common(1)[0][0]
+        odd = [f"{basin} {period}" for basin, period in periods.items() if period != most]
+        yield (
+            f"{product}: {len(odd)} of {len(periods)} forcing files do not cover {most} like the"
+            f" others ({shown(odd)}); download these files again or leave the basins out"
+        )
+    return extents
+
+
+def read_basin(forcing_path: Path, flow_path: Path | None = None) -> Reading[pd.DataFrame]:
+    """A basin's forcing and streamflow in mm/d, indexed by day; its `area` (km2) is an attribute of
+    the table."""
+    forcing = yield from attempt(read_forcing, forcing_path)
+    flow = None if flow_path is None else (yield from attempt(read_streamflow, flow_path))
+    if forcing is not None and flow is not None:
+        mm = cfs_to_mm(flow.reindex(forcing.index), forcing.attrs["area"])
+        basin = [flow_path.name.split("_")[0]]
+        yield from value_problems("streamflow", mm.to_numpy()[None], basin, mm.index, flow_path)
+        forcing["streamflow"] = mm
+    return forcing
 
 
 def _attrs(name: str) -> dict[str, str]:
     return {"units": VARIABLES[name].units, "long_name": VARIABLES[name].long_name}
 
 
-def span_problem(spans: dict[str, tuple[np.datetime64, np.datetime64]]) -> str:
-    """Basins whose forcing covers other days than most, in one line; empty where all agree."""
-    (first, last), agree = Counter(spans.values()).most_common(1)[0]
-    odd = [
-        f"{b} {start} to {end}"
-        for b, (start, end) in spans.items()
-        if (start, end) != (first, last)
-    ]
-    if agree == len(spans):
-        return ""
-    return (
-        f"{len(odd)} of {len(spans)} forcing files do not cover {first} to {last} like the others "
-        f"({', '.join(odd[:5])}{', ...' if len(odd) > 5 else ''})"
-    )
-
-
 def _without_placeholders(ds: xr.Dataset, product: str) -> xr.Dataset:
-    """With `tmean`, and without variables that only stand in: Tmin and Tmax that are one
-    temperature, as in stock Maurer and NLDAS, and snow that is zero throughout. Decided for the
-    product, never basin by basin.
+    """With `tmean`, and without variables that are placeholders: Tmin and Tmax that are one
+    temperature, as in the archive's Maurer and NLDAS, and snow that is zero throughout. Decided for
+    the product, never basin by basin.
     """
     notes = {}
     method = "mean of tmin and tmax"
@@ -477,17 +470,89 @@ def area_problem(ds: xr.Dataset) -> str:
     none."""
     if "area_gages2" not in ds:
         return ""
-    areas = pd.DataFrame(
-        {"header": ds["area"].to_series(), "gages2": ds["area_gages2"].to_series()}
-    ).dropna()
-    off = areas[(areas["header"] / areas["gages2"] - 1).abs() > AREA_TOLERANCE]
+    areas = ds[["area", "area_gages2"]].to_dataframe()[["area", "area_gages2"]].dropna()
+    off = areas[(areas["area"] / areas["area_gages2"] - 1).abs() > AREA_TOLERANCE]
     if off.empty:
         return ""
-    shown = [
+    texts = [
         f"{b} ({header:.0f} against {gages2:.0f} km2)" for b, header, gages2 in off.itertuples()
     ]
     return (
         "the forcing header's area, by which streamflow becomes mm/d, is more than 10 % off"
-        f" area_gages2 in {len(off)} of {len(areas)} basins:"
-        f" {', '.join(shown[:10])}{', ...' if len(shown) > 10 else ''}"
+        f" area_gages2 in {len(off)} of {len(areas)} basins: {shown(texts, 10)}"
     )
+
+
+# What a folder holds
+# ---
+
+
+def describe(root: Path, report: Report) -> None:
+    """Report a CAMELS-US folder, or attribute tables, with everything that opening would refuse."""
+    base, tables = find_folders(root)
+    if base is not None:
+        report.append(f"{base}: CAMELS-US")
+        report.take(require_folders, root)
+    attributes = None
+    if tables is not None:
+        report.append(f"  attribute tables in {tables}:")
+        attributes = report.take(read_attributes, tables, report)
+    if base is not None:
+        flow = report.take(streamflow_files, base) or {}
+        if not PRODUCTS.keys() & set(products(base)):
+            looked = f"looked for {', '.join(PRODUCTS)}"
+            report.problems.append(f"{base}: basin_mean_forcing holds no forcing product; {looked}")
+        for product in products(base):
+            if product in PRODUCTS:
+                _describe_product(base, product, flow, attributes, report)
+            else:
+                report.notes.append(
+                    f"{base / 'basin_mean_forcing' / product} is no forcing product known here; it"
+                    " is passed over"
+                )
+
+
+def _describe_product(
+    base: Path,
+    product: str,
+    flow: Mapping[str, list[Path]],
+    attributes: xr.Dataset | None,
+    report: Report,
+) -> None:
+    if not (files := report.take(forcing_files, base, product)):
+        return
+    report.append(f"forcing {product}: {len(files)} basins, {min(files)} to {max(files)}")
+    chosen = xr.Dataset(coords={"basin": np.array(sorted(files), object)})
+    if attributes is not None:
+        ids = report.take(available_basins, base, product, files, attributes) or []
+        chosen, listed = attributes.sel(basin=ids), attributes.sizes["basin"]
+        report.take(coordinate_problems, chosen, str(base))
+        report.take(latitude_problems, chosen, str(base))
+        if lacking := sorted(set(files) - set(ids)):
+            report.notes.append(
+                f"{product}: no attributes of {counted(lacking)}; they are left out, check the ids'"
+                " leading zeros"
+            )
+        if listed > len(ids):
+            report.notes.append(
+                f"{product}: {listed - len(ids)} of the {listed} basins with attributes have no"
+                " forcing file"
+            )
+    summary, areas, equal = SeriesSummary(), {}, []
+
+    def take(basin: str, series: pd.DataFrame) -> None:
+        summary.add(basin, series)
+        areas[basin] = series.attrs["area"]
+        equal.append(bool((series["tmin"] == series["tmax"]).all()))
+
+    pairs = report.take(find_pairs, base, files, flow, chosen)
+    report.take(read_series, pairs, product, take)
+    summary.describe(report)
+    if equal and np.mean(equal) > EQUAL_SHARE:
+        report.notes.append(
+            f"{product}: tmin equals tmax in {sum(equal)} of {len(equal)} files; only tmean is"
+            " offered"
+        )
+    area = ("basin", np.array(list(areas.values())))
+    if problem := area_problem(chosen.sel(basin=list(areas)).assign_coords(area=area)):
+        report.notes.append(problem)

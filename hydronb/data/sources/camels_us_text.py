@@ -1,27 +1,28 @@
 """The two kinds of text file in which CAMELS-US keeps its series, and what can be wrong with a line
 of them.
 
-Forcing: three lines of latitude, elevation (m) and area (m2), one of column names, then a line a
-day; spaces between the first fields, tabs or spaces after. Streamflow: no header, `gauge year month
-day cfs flag`.
+Forcing: three lines of latitude, elevation (m) and area (m2), one of column names, then one line
+per day; spaces between the first fields, tabs or spaces after. Streamflow: no header, `gauge year
+month day cfs flag`.
 """
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from hydronb.data.dataset import VARIABLES
+from hydronb.data.dataset import COORDINATES, DAY, VARIABLES
+from hydronb.data.problems import Reading, shortened
 from hydronb.errors import DataError
+from hydronb.files import reading
 
 HEADER_LINES = 4
 DATE = ("year", "mnth", "day")
 COLUMNS = (*DATE, "hr", "dayl", "prcp", "srad", "swe", "tmax", "tmin", "vp")
-"""Columns of a forcing file, by lower-case name without the unit, in the order all products
-share."""
+"""Columns of a forcing file, by lower-case name without the unit, in the order of all products."""
 UNITS = {
     "dayl": "s",
     "prcp": "mm/day",
@@ -34,130 +35,44 @@ UNITS = {
 """Units in the header line, lower case; all are the convention's own."""
 FLOW_COLUMNS = ("gauge", *DATE, "streamflow")
 FLAGS = (-999.0, -9999.0)
-"""What stands for a missing value in streamflow, and should never stand in forcing."""
+"""These mark a missing value in streamflow, and should never occur in forcing."""
 
 
-class Forcing(NamedTuple):
-    """One forcing file."""
+def read_forcing(path: Path) -> Reading[pd.DataFrame]:
+    """A forcing file: a column for each variable in the convention's units, indexed by day, none
+    missing; the catchment's `area` (km2) is an attribute of the table.
 
-    days: np.ndarray
-    """datetime64[D], none missing."""
-    series: dict[str, np.ndarray]
-    """Values of each day, in the convention's names and units."""
-    area_km2: float
-
-
-def read_forcing(path: Path) -> Forcing:
-    """A forcing file, parsed in one go; only where something is off is it searched line by line to
-    say where.
-
-    Raises
-    ------
-    DataError
-        The first problem, with its line: the header, a field missing or not a number, a day that
-        repeats or is missing, a value out of physical range.
+    Problems, each as `path:line: what`: the header, a field that is missing or not a number, a day
+    that repeats or is missing, a value out of physical range.
     """
     header = _header(path)
     area, columns = _area(path, header), _columns(path, header)
-    table = _parse(path, columns, HEADER_LINES)
-    days = _days(table) if table else None
-    if days is None or not _complete(days) or not _plausible(table):
-        raise _refusal(path, forcing_problems(path))
-    return Forcing(days, {name: table[name] for name in UNITS}, area)
+    table = yield from _read_lines(path, columns, HEADER_LINES, len(columns), list(UNITS))
+    if table is not None:
+        table.attrs["area"] = area
+    return table
 
 
-def read_streamflow(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Days (datetime64[D], increasing, with gaps) and streamflow in cubic feet per second of a USGS
-    file.
+def read_streamflow(path: Path) -> Reading[pd.Series]:
+    """Streamflow of a USGS file in cubic feet per second, by increasing day, with gaps.
 
     Missing is NaN: -999 in the file, and whatever else is negative, as Kratzert et al. (2019) read
-    it.
-
-    Raises
-    ------
-    DataError
-        The first problem, with its line.
+    it. Problems as in `read_forcing`, but for missing days.
     """
-    table = _parse(path, FLOW_COLUMNS, 0, more=True)
-    days = _days(table) if table else None
-    if days is None or not len(days) or (np.diff(days) <= np.timedelta64(0, "D")).any():
-        raise _refusal(path, streamflow_problems(path))
-    cfs = table["streamflow"]
-    return days, np.where(cfs < 0, np.nan, cfs)
-
-
-def _refusal(path: Path, problems: Iterator[str]) -> DataError:
-    problem = next(problems, f"{path} is no table of numbers")
-    return DataError(f"{problem}; download the file again or leave the basin out")
-
-
-# The whole file at once
-# ---
-
-
-def _parse(
-    path: Path, columns: Sequence[str], skip: int, *, more: bool = False
-) -> dict[str, np.ndarray] | None:
-    """The columns as float64, None where a field is not a number. `more`: others may follow and are
-    left."""
-    which = range(len(columns))
-    try:
-        table = pd.read_csv(
-            path,
-            sep=r"\s+",
-            skiprows=skip,
-            header=None,
-            names=which,
-            dtype=np.float64,
-            usecols=which if more else None,
-            na_filter=False,
-        )
-    except (ValueError, OSError):
-        return None
-    return {name: table[i].to_numpy() for i, name in enumerate(columns)}
-
-
-def _days(table: dict[str, np.ndarray]) -> np.ndarray | None:
-    """The dates of the rows, None where one of them is not in the calendar."""
-    date = np.stack([table[name] for name in DATE])
-    if not (np.isfinite(date) & (date == np.floor(date))).all():
-        return None
-    year, month, day = date.astype(np.int64)
-    if ((month < 1) | (month > 12) | (day < 1) | (day > 31) | (year < 1000) | (year > 3000)).any():
-        return None
-    first = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
-    days = first.astype("datetime64[D]") + (day - 1)
-    return days if (days.astype("datetime64[M]") == first).all() else None
-
-
-def _complete(days: np.ndarray) -> bool:
-    return len(days) > 0 and bool((np.diff(days) == np.timedelta64(1, "D")).all())
-
-
-def _plausible(table: dict[str, np.ndarray]) -> bool:
-    """Whether all values are within physical bounds; NaN is not."""
-    return all(
-        VARIABLES[n].low <= table[n].min() and table[n].max() <= VARIABLES[n].high for n in UNITS
-    )
+    table = yield from _read_lines(path, FLOW_COLUMNS, 0, len(FLOW_COLUMNS) + 1, [])
+    return None if table is None else table["streamflow"].mask(table["streamflow"] < 0)
 
 
 # The header
 # ---
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error})") from None
-
-
 def _header(path: Path) -> list[str]:
-    try:
-        with path.open(encoding="ascii", errors="replace") as lines:
-            header = [line.strip() for _, line in zip(range(HEADER_LINES), lines, strict=False)]
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error})") from None
+    with (
+        reading(path, "a text file of CAMELS-US"),
+        path.open(encoding="ascii", errors="replace") as lines,
+    ):
+        header = [line.strip() for line in islice(lines, HEADER_LINES)]
     if len(header) < HEADER_LINES:
         raise DataError(f"{path}:{len(header) + 1}: the file ends in its header; download it again")
     return header
@@ -169,7 +84,7 @@ def _area(path: Path, header: list[str]) -> float:
         area = float(header[2]) / 1e6
     except ValueError:
         area = np.nan
-    if not 0 < area < np.inf:
+    if not 0 < area <= COORDINATES["area"].high:
         raise DataError(
             f"{path}:3: {header[2]!r} is not a catchment area in m2; download the file again"
         )
@@ -177,7 +92,7 @@ def _area(path: Path, header: list[str]) -> float:
 
 
 def _columns(path: Path, header: list[str]) -> list[str]:
-    """Names of the columns in the file's order: by line 4, or by position where that line is cut
+    """Names of the columns in the file's order: from line 4, or by position where that line is cut
     short."""
     fields = header[HEADER_LINES - 1].lower().split()
     names = [field.split("(")[0] for field in fields]
@@ -199,8 +114,9 @@ def _columns(path: Path, header: list[str]) -> list[str]:
 
 
 def _is_cut_short(names: list[str]) -> bool:
-    """Whether the names are the beginning of `COLUMNS`, the last of them perhaps cut. Four stock
-    Maurer files (02108000, 05120500, 07067000, 09492400) have such a header above whole data."""
+    """Whether the names are the beginning of `COLUMNS`, the last of them perhaps cut. Four of the
+    archive's Maurer files (02108000, 05120500, 07067000, 09492400) have such a header above whole
+    data."""
     if not names:
         return True
     *whole, last = names
@@ -211,105 +127,121 @@ def _is_cut_short(names: list[str]) -> bool:
     )
 
 
-# Line by line
+# The lines
 # ---
 
 
-def forcing_problems(path: Path) -> Iterator[str]:
-    """Everything wrong with a forcing file, each as `path:line: what`."""
+def _read_lines(
+    path: Path, columns: Sequence[str], skip: int, most: int, forcings: list[str]
+) -> Reading[pd.DataFrame]:
+    """The lines of a file below its header, by day: `forcings`, which have to be complete, or all
+    columns. A line has at most `most` fields."""
+    damaged: dict[int, str] = {}
     try:
-        header = _header(path)
-        _area(path, header)
-        columns = _columns(path, header)
-        lines = _lines(path)
-    except DataError as error:
-        yield str(error)
-        return
-    last = None
-    for at, row, day, problem in _rows(path, lines, columns, HEADER_LINES, most=len(columns)):
-        if problem := problem or _step_problem(last, day):
-            yield f"{at} {problem}"
-        last = day
-        yield from (
-            f"{at} {out}"
-            for name in UNITS
-            if name in row and (out := _value_problem(name, row[name]))
-        )
+        table = _parse(path, columns, skip, more=most > len(columns))
+    except (ValueError, OSError):
+        table, damaged = _parse_each(path, columns, skip, most)
+    if table.empty:
+        raise DataError(f"{path}:{skip + 1}: the file holds no day; download it again")
+    days = _days(table)
+    whole = ~table.index.isin(list(damaged))
+    problems = [*damaged.items(), *_date_problems(table, days, whole, gaps=not forcings)]
+    for name in forcings:
+        problems += _value_problems(name, table.loc[whole, name])
+    advice = "; download the file again or leave the basin out"
+    lines = (f"{path}:{line}: {text}{advice}" for line, text in sorted(problems))
+    yield from shortened(lines, str(path))
+    return None if problems else table[forcings or list(columns)].set_axis(days)
 
 
-def streamflow_problems(path: Path) -> Iterator[str]:
-    """Everything wrong with a streamflow file, each as `path:line: what`; missing days are no
-    problem."""
-    try:
-        lines = _lines(path)
-    except DataError as error:
-        yield str(error)
-        return
-    last = None
-    for at, _, day, problem in _rows(path, lines, FLOW_COLUMNS, 0, most=len(FLOW_COLUMNS) + 1):
-        if problem := problem or _step_problem(last, day, gaps=True):
-            yield f"{at} {problem}"
-        last = day
-
-
-def _rows(
-    path: Path, lines: list[str], columns: Sequence[str], skip: int, *, most: int
-) -> Iterator[tuple[str, dict[str, float], np.datetime64 | None, str]]:
-    """Of each line where it is, its numbers, its day, and what is wrong with it (empty where
-    nothing is)."""
-    found = False
-    for number, line in enumerate(lines[skip:], start=skip + 1):
-        if not (fields := line.split()):
-            continue
-        found = True
-        at = f"{path}:{number}:"
-        row, problem = _numbers(columns, fields, most)
-        days = None if problem else _days({name: np.array([row[name]]) for name in DATE})
-        if not problem and days is None:
-            problem = f"{' '.join(f'{row[name]:g}' for name in DATE)} is no date"
-        yield at, row, None if days is None else days[0], problem
-    if not found:
-        yield f"{path}:{len(lines) + 1}:", {}, None, "the file holds no day"
-
-
-def _numbers(
-    columns: Sequence[str], fields: Sequence[str], most: int
-) -> tuple[dict[str, float], str]:
-    if not len(columns) <= len(fields) <= most:
-        return {}, f"{len(fields)} fields instead of {len(columns)}, the line is cut or damaged"
-    row = {}
-    for name, field in zip(columns, fields, strict=False):
-        try:
-            row[name] = float(field)
-        except ValueError:
-            return {}, f"{name} is {field!r}, not a number"
-    return row, ""
-
-
-def _step_problem(
-    last: np.datetime64 | None, day: np.datetime64 | None, *, gaps: bool = False
-) -> str:
-    """What is wrong with `day` after `last`; nothing where one of them could not be read."""
-    step = 1 if last is None or day is None else int((day - last) / np.timedelta64(1, "D"))
-    if step == 1 or (step > 1 and gaps):
-        return ""
-    if step == 0:
-        return f"the date {day} appears twice"
-    if step < 0:
-        return f"the date {day} comes after {last}, dates are out of order"
-    missing = f"{step - 1} dates are" if step > 2 else "1 date is"
-    return f"{missing} missing between {last} and {day}, forcing must be complete"
-
-
-def _value_problem(name: str, value: float) -> str:
-    spec = VARIABLES[name]
-    if spec.low <= value <= spec.high:
-        return ""
-    if np.isnan(value) or value in FLAGS:
-        return f"{spec.long_name} ({name}) is missing ({value:g}), forcing must be complete"
-    if value < 0 == spec.low:
-        return f"negative {spec.long_name} ({name}): {value:g} {spec.units}"
-    return (
-        f"{spec.long_name} ({name}) is {value:g} {spec.units}, outside {spec.low:g} to"
-        f" {spec.high:g}"
+def _parse(path: Path, columns: Sequence[str], skip: int, *, more: bool) -> pd.DataFrame:
+    """The columns as float64 by line, in one go; `ValueError` where a field is not a number. `more`
+    columns may follow, which are not read."""
+    table = pd.read_csv(
+        path,
+        sep=r"\s+",
+        skiprows=skip,
+        header=None,
+        names=list(columns),
+        dtype=np.float64,
+        usecols=list(columns) if more else None,
+        na_filter=False,
+        skip_blank_lines=False,
     )
+    return table.set_axis(table.index + skip + 1)
+
+
+def _parse_each(
+    path: Path, columns: Sequence[str], skip: int, most: int
+) -> tuple[pd.DataFrame, dict[int, str]]:
+    """The same, one line after another: damaged lines are NaN, and what is wrong with each is told.
+    Blank lines are passed over."""
+    with reading(path, "a text file of CAMELS-US"):
+        lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+    rows, damaged = {}, {}
+    for number, line in enumerate(lines[skip:], start=skip + 1):
+        if fields := line.split():
+            row = [_number(field) for field in fields[: len(columns)]]
+            if not len(columns) <= len(fields) <= most:
+                damaged[number] = (
+                    f"{len(fields)} fields instead of {len(columns)}, the line is cut or damaged"
+                )
+            elif None in row:
+                at = row.index(None)
+                damaged[number] = f"{columns[at]} is {fields[at]!r}, not a number"
+            rows[number] = [np.nan] * len(columns) if number in damaged else row
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(columns), dtype=np.float64)
+    return table, damaged
+
+
+def _number(field: str) -> float | None:
+    try:
+        return float(field)
+    except ValueError:
+        return None
+
+
+def _days(table: pd.DataFrame) -> np.ndarray:
+    """The date of each line, datetime64[D]; NaT where it is not in the calendar."""
+    date = table[list(DATE)].to_numpy()
+    sane = ((date == np.floor(date)) & (date >= (1000, 1, 1)) & (date <= (3000, 12, 31))).all(1)
+    year, month, day = np.where(sane[:, None], date, (1970, 1, 1)).astype(np.int64).T
+    first = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
+    days = first.astype("datetime64[D]") + (day - 1)
+    return np.where(sane & (days.astype("datetime64[M]") == first), days, np.datetime64("NaT", "D"))
+
+
+def _date_problems(
+    table: pd.DataFrame, days: np.ndarray, whole: np.ndarray, *, gaps: bool
+) -> Iterator[tuple[int, str]]:
+    """Dates that are none, repeat, are out of order or, where `gaps` are not allowed, missing: the
+    line of each, and what is wrong. A step from or to a damaged line is not judged."""
+    for line, row in table[np.isnat(days) & whole].iterrows():
+        yield line, f"{' '.join(f'{row[name]:g}' for name in DATE)} is no date"
+    steps = np.diff(days) / DAY
+    wrong = np.isfinite(steps) & (steps < 1 if gaps else steps != 1)
+    for k in np.flatnonzero(wrong):
+        last, day = days[k : k + 2]
+        text = f"the date {day} comes after {last}, dates are out of order"
+        if steps[k] == 0:
+            text = f"the date {day} appears twice"
+        elif steps[k] > 0:
+            missing = f"{steps[k] - 1:g} dates are" if steps[k] > 2 else "1 date is"
+            text = f"{missing} missing between {last} and {day}, forcing must be complete"
+        yield table.index[k + 1], text
+
+
+def _value_problems(name: str, values: pd.Series) -> Iterator[tuple[int, str]]:
+    """Values that are missing or out of the physical range: the line of each, and what is wrong."""
+    spec = VARIABLES[name]
+    for line, value in values[~values.between(spec.low, spec.high)].items():
+        if np.isnan(value) or value in FLAGS:
+            text = f"{spec.long_name} ({name}) is missing ({value:g}), forcing must be complete"
+        elif value < 0 == spec.low:
+            text = f"negative {spec.long_name} ({name}): {value:g} {spec.units}"
+        else:
+            text = (
+                f"{spec.long_name} ({name}) is {value:g} {spec.units}, outside {spec.low:g} to"
+                f" {spec.high:g}"
+            )
+        yield line, text

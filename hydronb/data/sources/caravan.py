@@ -6,18 +6,40 @@ Layout: `timeseries/netcdf/SOURCE/ID.nc` or `timeseries/csv/SOURCE/ID.csv`, and
 """
 
 import warnings
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from tqdm.auto import tqdm
 
 from hydronb.data.cache import cached
-from hydronb.data.dataset import FORCINGS, VARIABLES, bare_id, check, choose_basins, require_daily
-from hydronb.data.pet import choose_pet
+from hydronb.data.dataset import (
+    VARIABLES,
+    bare_id,
+    check,
+    choose_basins,
+    coordinate_problems,
+    day_problems,
+    value_problems,
+)
+from hydronb.data.pet import (
+    HIGHEST_RATIO,
+    IMPOSSIBLE_NAMES,
+    choose_pet,
+    latitude_problems,
+    own_pet_refusal,
+    radiation_ratio,
+    saturation_vapour_pressure,
+)
+from hydronb.data.problems import Reading, Report, raise_first, shown
+from hydronb.data.series import Extent, SeriesSummary, read_each
+from hydronb.data.tables import PLACES, not_numbers, read_tables
 from hydronb.errors import DataError, nearest
+from hydronb.files import reading
+from hydronb.parameters import DataParameters, resolve
 
+LAYOUT = "timeseries/netcdf/ or timeseries/csv/ (Caravan)"
 NAMES = {
     "total_precipitation_sum": "prcp",
     "temperature_2m_mean": "tmean",
@@ -27,7 +49,7 @@ NAMES = {
     "snow_depth_water_equivalent_mean": "swe",
     "streamflow": "streamflow",
 }
-"""Caravan's names of what the convention knows; its srad is the net radiation at the surface."""
+"""Caravan's names of the convention's variables; its srad is the net radiation at the surface."""
 DEWPOINT = "dewpoint_temperature_2m_mean"
 PETS = (
     "potential_evaporation_sum_FAO_PENMAN_MONTEITH",
@@ -36,12 +58,27 @@ PETS = (
 )
 """Caravan's own PET, the better first."""
 MADE_FROM_PET = ("pet_mean", "aridity", "moisture_index", "seasonality")
-"""Attributes of Caravan's that come from its PET; later versions name the PET after an
-underscore."""
+"""Attributes that Caravan computes from its PET; later versions append the PET's name."""
 TINY = 0.01
 """mm/d; reanalysis precipitation this little below zero is packing noise and becomes 0, more is an
 error."""
 TABLES = ("caravan", "hydroatlas", "other")
+
+
+def open_source(data: DataParameters) -> xr.Dataset:
+    """Open the Caravan folder that a plan's `data` names."""
+    return open_caravan(
+        resolve(data.path),
+        source=data.source,
+        basins=data.basins,
+        pet=data.pet,
+        attributes=resolve(data.attributes) if data.attributes else None,
+    )
+
+
+def recognises(path: Path) -> bool:
+    """Whether `path` is a Caravan folder, or one that holds it."""
+    return bool(sub_sources(path))
 
 
 def open_caravan(
@@ -68,7 +105,7 @@ def open_caravan(
     pet
         See `hydronb.data.pet.choose_pet`. Caravan's ERA5-Land PET is impossible (5 to 20 mm/d) and
         is replaced with a warning. `pet_mean`, `aridity`, `moisture_index` and `seasonality` are
-        always made anew from the PET chosen.
+        always computed from the PET chosen.
 
     Returns
     -------
@@ -80,13 +117,11 @@ def open_caravan(
     DataError
         Not a Caravan folder, an unknown source or basin, a file or table that cannot be used.
     """
-    folder, suffix = find_timeseries(Path(root).expanduser(), source)
-    files = {f.stem: f for f in sorted(folder.glob(f"*.{suffix}"))}
-    if not files:
-        raise DataError(f"{folder} holds no .{suffix} file")
+    folder = find_timeseries(Path(root).expanduser(), source)
+    files = series_files(folder)
     ids = choose_basins(list(files), basins, where=str(folder))
     chosen = {b: files[b] for b in ids}
-    if suffix == "csv":
+    if folder.parent.name == "csv":
         ds = cached(
             lambda: _read_all(chosen),
             key={"reader": "caravan csv", "version": 1, "basins": ids},
@@ -95,7 +130,7 @@ def open_caravan(
         )
     else:
         ds = _read_all(chosen)
-    tables = read_attributes(folder.parents[2] / "attributes" / source, ids)
+    tables = raise_first(read_attributes(folder, ids))
     if "srad" in ds:
         # the convention's is what comes down
         ds["srad"].attrs["long_name"] = "net solar radiation at the surface"
@@ -115,8 +150,24 @@ def open_caravan(
     return check(ds, where=str(root))
 
 
-def find_timeseries(root: Path, source: str) -> tuple[Path, str]:
-    """The folder of a sub-source's files and their suffix, `nc` or `csv`.
+# Folders and files
+# ---
+
+
+def sub_sources(root: Path) -> dict[str, Path]:
+    """The folder with the files of each sub-source, at `root` or one folder below; NetCDF where
+    there is both NetCDF and CSV."""
+    folders: dict[str, Path] = {}
+    for above in [root, *sorted(f.parent for f in root.glob("*/timeseries"))]:
+        for kind in ("netcdf", "csv"):
+            for folder in sorted(above.glob(f"timeseries/{kind}/*")):
+                if folder.is_dir() and not folder.name.startswith("."):
+                    folders.setdefault(folder.name, folder)
+    return folders
+
+
+def find_timeseries(root: Path, source: str) -> Path:
+    """The folder with the files of a sub-source.
 
     Raises
     ------
@@ -125,208 +176,167 @@ def find_timeseries(root: Path, source: str) -> tuple[Path, str]:
     """
     if not root.is_dir():
         raise DataError(f"no such folder: {root}")
-    inner = [root, *(f.parent for f in root.glob("*/timeseries"))]
-    layouts = [
-        (f / "timeseries" / kind, suffix)
-        for f in inner
-        for kind, suffix in (("netcdf", "nc"), ("csv", "csv"))
-    ]
-    there = [(f, suffix) for f, suffix in layouts if f.is_dir()]
-    if not there:
+    if not (folders := sub_sources(root)):
         raise DataError(
-            f"{root} is not a Caravan folder: it has neither timeseries/netcdf nor timeseries/csv; "
-            "`hydronb data check` says what it holds"
+            f"{root} is not a Caravan folder: it has neither timeseries/netcdf/SOURCE nor"
+            " timeseries/csv/SOURCE; `hydronb data check` says what it holds"
         )
-    for folder, suffix in there:
-        if (folder / source).is_dir():
-            return folder / source, suffix
-    known = sorted({d.name for f, _ in there for d in f.iterdir() if d.is_dir()})
-    raise DataError(f"{there[0][0]} has no sub-source {source!r}{nearest(source, known)}")
+    if source not in folders:
+        raise DataError(f"{root} has no sub-source {source!r}{nearest(source, folders)}")
+    return folders[source]
 
 
-def _read_all(files: dict[str, Path]) -> xr.Dataset:
-    series = [
-        read_timeseries(f)
-        for f in tqdm(files.values(), desc="Caravan", unit="basin", disable=len(files) < 20)
-    ]
-    start = max(s.index[0] for s in series)
-    end = min(s.index[-1] for s in series)
-    if end < start:
-        raise DataError(
-            f"the basins' files share no day: one starts on {start.date()}, another ends on"
-            f" {end.date()}; choose basins that overlap"
-        )
-    if shorter := [
-        b for b, s in zip(files, series, strict=True) if (s.index[0], s.index[-1]) != (start, end)
-    ]:
-        warnings.warn(
-            f"the basins' files differ in their dates; only {start.date()} to {end.date()} is kept "
-            f"({len(shorter)} files are longer, {shorter[0]} is one)",
-            stacklevel=3,
-        )
-    names = [n for n in dict.fromkeys(c for s in series for c in s.columns)]
-    for name in names:
-        if lacking := [b for b, s in zip(files, series, strict=True) if name not in s]:
-            raise DataError(f"{files[lacking[0]]} has no variable {name}, other files have")
-    time = pd.date_range(start, end, freq="D")
-    values = {
-        n: np.stack([s[n].loc[start:end].to_numpy(np.float32) for s in series]) for n in names
-    }
-    variables = {
-        n: (
-            ("basin", "time"),
-            v,
-            {"units": VARIABLES[n].units} if n in VARIABLES else {"units": "mm/d"},
-        )
-        for n, v in values.items()
-    }
-    return xr.Dataset(variables, coords={"basin": np.array(list(files), object), "time": time})
-
-
-def read_timeseries(path: Path) -> pd.DataFrame:
-    """One basin's file: a column a variable of the convention and Caravan's own PET, indexed by
-    date.
+def series_files(folder: Path) -> dict[str, Path]:
+    """The file of each basin of a sub-source.
 
     Raises
     ------
     DataError
-        Unreadable, without precipitation or streamflow columns, letters, dates that repeat or are
-        missing.
+        There is none.
     """
-    frame = _read_netcdf(path) if path.suffix == ".nc" else _read_csv(path)
-    if not len(frame):
-        raise DataError(f"{path} holds no day; download it again or leave the basin out")
-    require_daily(frame.index, str(path))
-    if "total_precipitation_sum" not in frame:
-        raise DataError(
-            f"{path} has no variable 'total_precipitation_sum'"
-            f"{nearest('total_precipitation_sum', map(str, frame.columns))}"
+    suffix = {"netcdf": "nc", "csv": "csv"}[folder.parent.name]
+    paths = [f for f in sorted(folder.glob(f"*.{suffix}")) if not f.name.startswith(".")]
+    if not paths:
+        raise DataError(f"{folder} holds no .{suffix} file; download it again")
+    return {path.stem: path for path in paths}
+
+
+# Series
+# ---
+
+
+def _read_all(files: dict[str, Path]) -> xr.Dataset:
+    """Series of all basins over the days that they share, `(basin, time)` float32."""
+    series: dict[str, pd.DataFrame] = {}
+    extents = raise_first(read_series(files, series.__setitem__))
+    start, end = _shared(extents)
+    if longer := [b for b, extent in extents.items() if extent[:2] != (start, end)]:
+        warnings.warn(
+            f"the basins' files differ in their dates; only {start.date()} to {end.date()} is kept "
+            f"({len(longer)} files are longer, {longer[0]} is one)",
+            stacklevel=3,
         )
-    out = frame[[n for n in (*NAMES, *PETS) if n in frame]].rename(columns=NAMES)
-    if DEWPOINT in frame:
-        out["vp"] = saturation_vapour_pressure(frame[DEWPOINT])
+    time = pd.date_range(start, end, freq="D")
+    values = {
+        n: np.stack([s[n].loc[start:end].to_numpy(np.float32) for s in series.values()])
+        for n in extents[next(iter(files))].names
+    }
+    return xr.Dataset(
+        {
+            n: (("basin", "time"), v, {"units": VARIABLES[n].units if n in VARIABLES else "mm/d"})
+            for n, v in values.items()
+        },
+        coords={"basin": np.array(list(files), object), "time": time},
+    )
+
+
+def _shared(extents: Mapping[str, Extent]) -> tuple[pd.Timestamp, pd.Timestamp]:
+    return max(e.first for e in extents.values()), min(e.last for e in extents.values())
+
+
+def read_series(
+    files: Mapping[str, Path], take: Callable[[str, pd.DataFrame], None]
+) -> Reading[dict[str, Extent]]:
+    """Pass the series of each basin to `take`, and return what each covers. Problems are those of
+    each file, and then of all together."""
+    paths = {basin: (path,) for basin, path in files.items()}
+    extents = yield from read_each(paths, read_timeseries, take, "reading Caravan")
+    if extents and (shared := _shared(extents))[0] > shared[1]:
+        yield (
+            f"the basins' files share no day: one starts on {shared[0].date()}, another ends on"
+            f" {shared[1].date()}; choose basins that overlap"
+        )
+    for name in dict.fromkeys(n for extent in extents.values() for n in extent.names):
+        if lacking := [b for b, extent in extents.items() if name not in extent.names]:
+            yield (
+                f"{files[lacking[0]]} has no variable {name}, other files have; {len(lacking)} lack"
+                " it, leave them out or download them again"
+            )
+    return extents
+
+
+def read_timeseries(path: Path) -> Reading[pd.DataFrame]:
+    """One basin's file: a column for each variable of the convention and for Caravan's own PET,
+    indexed by date. Problems: not readable, no precipitation, letters, dates that repeat or are
+    missing, forcing that is missing, values that are impossible."""
+    hint = "download it again if it is truncated"
+    with reading(path, "one of Caravan's files", hint=hint):
+        if path.suffix == ".nc":
+            with xr.open_dataset(path) as ds:
+                columns = {n: v.values for n, v in ds.data_vars.items() if v.dims == ("date",)}
+                series = pd.DataFrame(columns, index=ds.indexes["date"])
+        else:
+            series = pd.read_csv(path, index_col="date", parse_dates=["date"])
+    if not len(series):
+        raise DataError(f"{path} holds no day; download it again or leave the basin out")
+    problems = [*day_problems(series.index, str(path)), *_column_problems(series, path)]
+    yield from problems
+    if problems:
+        return None
+    out = series[[n for n in (*NAMES, *PETS) if n in series]].rename(columns=NAMES)
+    if DEWPOINT in series:
+        out["vp"] = saturation_vapour_pressure(series[DEWPOINT])
     for name in ("prcp", "srad", "swe"):
         if name in out:
             out[name] = out[name].mask(out[name].between(-TINY, 0), 0.0)
     if "streamflow" in out:
         out["streamflow"] = out["streamflow"].mask(out["streamflow"] < 0)
-    for name in out.columns.intersection(list(FORCINGS)):
-        if (missing := out[name].isna()).any():
-            raise DataError(
-                f"{path}: {name} is missing on {out.index[missing][0].date()} ({missing.sum()} days"
-                " in all); forcing must be complete"
-            )
+    for name in out.columns.intersection(list(VARIABLES)):
+        yield from value_problems(name, out[name].to_numpy()[None], [path.stem], out.index, path)
     return out
 
 
-def _read_netcdf(path: Path) -> pd.DataFrame:
-    try:
-        with xr.open_dataset(path) as ds:
-            days = ds.indexes["date"]
-            frame = pd.DataFrame(
-                {n: v.values for n, v in ds.data_vars.items() if v.dims == ("date",)}, index=days
-            )
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(
-            f"{path} is not one of Caravan's NetCDF files ({str(error).splitlines()[0]}); "
-            "download it again if it is truncated"
-        ) from None
-    if not isinstance(days, pd.DatetimeIndex):
-        raise DataError(
-            f"{path}: date is not in the standard calendar ({type(days).__name__}); convert it, for"
-            " example with xarray's convert_calendar('standard')"
+def _column_problems(series: pd.DataFrame, path: Path) -> Iterator[str]:
+    """Precipitation that is not there, and columns that are not numbers."""
+    if "total_precipitation_sum" not in series:
+        yield (
+            f"{path} has no variable 'total_precipitation_sum'"
+            f"{nearest('total_precipitation_sum', map(str, series.columns))}"
         )
-    return frame
+    for name in series.columns.intersection([*NAMES, *PETS, DEWPOINT]):
+        if series[name].dtype.kind not in "fiu":
+            texts = series[name][not_numbers(series[name]).to_numpy()]
+            first = f"on {str(texts.index[0])[:10]} is {texts.iloc[0]!r}" if len(texts) else "is"
+            yield f"{path}: {name} {first}, not a number ({series[name].dtype})"
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(path, index_col="date", parse_dates=["date"])
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(
-            f"{path} is not one of Caravan's CSV files ({str(error).splitlines()[0]})"
-        ) from None
-    if not len(frame):
-        return frame
-    if not isinstance(frame.index, pd.DatetimeIndex):
-        raise DataError(f"{path}: the column 'date' holds something that is no date")
-    for name in frame.columns.intersection([*NAMES, *PETS, DEWPOINT]):
-        if frame[name].dtype.kind not in "fiu":
-            number = pd.to_numeric(frame[name], errors="coerce")
-            wrong = frame.index[(number.isna() & frame[name].notna()).to_numpy()][0]
-            raise DataError(
-                f"{path}: {name} on {wrong.date()} is {frame.loc[wrong, name]!r}, not a number"
-            )
-    return frame
+# Attributes
+# ---
 
 
-def read_attributes(folder: Path, ids: list[str]) -> xr.Dataset:
-    """Caravan's attribute tables of the basins `ids`, with `lat`, `lon`, `area` (km2) and
-    `gauge_name` as coordinates.
-
-    Raises
-    ------
-    DataError
-        No table, or a basin that one of the tables lacks.
-    """
-    paths = [p for t in TABLES if (p := folder / f"attributes_{t}_{folder.name}.csv").is_file()]
-    if not paths:
-        raise DataError(
-            f"no attribute table in {folder}: Caravan's attributes_other_{folder.name}.csv gives"
-            " latitude and area"
-        )
-    columns = {}
-    for path in paths:
-        table = _read_table(path, ids)
-        columns |= {str(n): table[n] for n in table.columns}
-    coords = {"lat": "gauge_lat", "lon": "gauge_lon", "area": "area", "gauge_name": "gauge_name"}
-    if "gauge_lat" not in columns:
-        raise DataError(
-            f"no gauge_lat in the tables of {folder}; attributes_other_{folder.name}.csv is missing"
-        )
+def read_attributes(
+    folder: Path, ids: list[str], report: Report | None = None
+) -> Reading[xr.Dataset]:
+    """Caravan's attributes of the basins `ids`, whose series lie in `folder`, with `lat`, `lon`,
+    `area` (km2) and `gauge_name` as coordinates. Problems are those of `read_tables`, no table, no
+    latitude, impossible places."""
+    attributes = folder.parents[2] / "attributes" / folder.name
+    paths = [attributes / f"attributes_{table}_{folder.name}.csv" for table in TABLES]
+    if not (present := [path for path in paths if path.is_file()]):
+        names = ", ".join(path.name for path in paths)
+        raise DataError(f"no attribute table in {attributes}; looked for {names}")
+    if report is not None:
+        report.notes += [
+            f"no attribute table {path}; download Caravan's attributes folder"
+            for path in paths
+            if path not in present
+        ]
+    table, _ = yield from read_tables(present, ",", report, ids=ids, reserved=PETS)
     ds = xr.Dataset(
         {
-            n: ("basin", c.to_numpy(object if c.dtype.kind not in "fiu" else float))
-            for n, c in columns.items()
-            if n not in coords.values()
+            name: ("basin", column.to_numpy(float if column.dtype.kind in "fiu" else object))
+            for name, column in table.reindex(ids).items()
         },
         coords={"basin": np.array(ids, object)},
     )
-    return ds.assign_coords(
-        {
-            new: ("basin", columns[old].to_numpy(object if old == "gauge_name" else float))
-            for new, old in coords.items()
-            if old in columns
-        }
-    )
-
-
-def _read_table(path: Path, ids: list[str]) -> pd.DataFrame:
-    """The rows of `ids`, in their order."""
-    try:
-        table = pd.read_csv(path, dtype={"gauge_id": str}).set_index("gauge_id")
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(
-            f"{path} is no table with a column gauge_id ({str(error).splitlines()[0]}); "
-            "download it again"
-        ) from None
-    if lacking := [b for b in ids if b not in table.index]:
-        raise DataError(f"{path} lacks basin {lacking[0]} ({len(lacking)} in all)")
-    table = table[table.index.isin(ids)]
-    if table.index.has_duplicates:
-        basin = table.index[table.index.duplicated()][0]
-        raise DataError(
-            f"{path} has basin {basin} {(table.index == basin).sum()} times; remove all lines"
-            " but one"
-        )
-    for name in table.columns.intersection(["gauge_lat", "gauge_lon", "area"]):
-        wrong = pd.to_numeric(table[name], errors="coerce").isna() & table[name].notna()
-        if wrong.any():
-            raise DataError(
-                f"{path}: {name} of basin {table.index[wrong][0]} is"
-                f" {table[name][wrong].iloc[0]!r}, not a number"
-            )
-    return table.loc[ids]
+    ds = ds.rename({old: new for old, new in PLACES.items() if old in ds})
+    ds = ds.set_coords([name for name in PLACES.values() if name in ds])
+    if "lat" in ds:
+        yield from coordinate_problems(ds, str(paths[-1]))
+        yield from latitude_problems(ds, str(paths[-1]))
+    else:
+        yield f"no gauge_lat in the attribute tables; {paths[-1]} is missing or damaged"
+    return ds
 
 
 def climate_indices(prcp: xr.DataArray, pet: xr.DataArray) -> xr.Dataset:
@@ -334,34 +344,24 @@ def climate_indices(prcp: xr.DataArray, pet: xr.DataArray) -> xr.Dataset:
     index.
 
     The index of a calendar month is 1 - PET/P where P > PET and P/PET - 1 elsewhere, -1 (arid) to 1
-    (humid), from long-term monthly means; `seasonality` is its largest less its smallest value.
+    (humid), from long-term monthly means; `seasonality` is its largest minus its smallest value.
     Knoben et al. (2018), doi:10.1029/2018WR022913, Eqs. 1 to 3.
     """
     p, e = (v.groupby("time.month").mean() for v in (prcp, pet))
     index = xr.where(p > e, 1 - e / p, xr.where(e > 0, p / e - 1, 0.0))
-    pet_mean = pet.mean("time")
-    made = {
+    pet_mean, seasonality = pet.mean("time"), index.max("month") - index.min("month")
+    indices = {
         "pet_mean": (pet_mean, "mm/d", "mean potential evapotranspiration"),
         "aridity": (pet_mean / prcp.mean("time"), "-", "aridity, PET over P"),
         "moisture_index": (index.mean("month"), "-", "mean moisture index"),
-        "seasonality": (
-            index.max("month") - index.min("month"),
-            "-",
-            "range of the moisture index over the year",
-        ),
+        "seasonality": (seasonality, "-", "range of the moisture index over the year"),
     }
     return xr.Dataset(
         {
-            n: v.astype(np.float64).assign_attrs(units=u, long_name=t)
-            for n, (v, u, t) in made.items()
+            name: da.astype(np.float64).assign_attrs(units=units, long_name=long_name)
+            for name, (da, units, long_name) in indices.items()
         }
     )
-
-
-def saturation_vapour_pressure(temperature: pd.Series) -> pd.Series:
-    """Pa, of a temperature in degC (FAO-56, Eq. 11); of the dew point it is the actual vapour
-    pressure (Eq. 14)."""
-    return 610.8 * np.exp(17.27 * temperature / (temperature + 237.3))
 
 
 def _join_camels(ds: xr.Dataset, folder: Path) -> xr.Dataset:
@@ -369,18 +369,63 @@ def _join_camels(ds: xr.Dataset, folder: Path) -> xr.Dataset:
     same name."""
     from hydronb.data.sources.camels_us import open_camels_attributes
 
-    bare = [bare_id(b) for b in ds["basin"].values]
-    camels = open_camels_attributes(folder, basins=bare).sel(basin=bare)
-    camels = camels.drop_vars([c for c in camels.coords if c != "basin"]).assign_coords(
-        basin=ds["basin"].values
-    )
+    camels = open_camels_attributes(folder, basins=[bare_id(b) for b in ds["basin"].values])
+    camels = camels.drop_vars(camels.coords.keys() - {"basin"})
+    camels = camels.assign_coords(basin=ds["basin"].values)
     if "area_gages2" in camels:
         off = abs(camels["area_gages2"] / ds["area"] - 1).values > 0.1
         if off.any():
-            worst = [str(b) for b in ds["basin"].values[off]]
             warnings.warn(
-                f"Caravan's area and CAMELS' area_gages2 differ by more than 10 % in {len(worst)}"
-                f" basins ({', '.join(worst[:5])}{' ...' if len(worst) > 5 else ''})",
+                "Caravan's area and CAMELS' area_gages2 differ by more than 10 % in"
+                f" {off.sum()} basins ({shown(ds['basin'].values[off])})",
                 stacklevel=3,
             )
     return ds.drop_vars([n for n in camels.data_vars if n in ds]).merge(camels)
+
+
+# What a folder holds
+# ---
+
+
+def describe(root: Path, report: Report) -> None:
+    """Report each sub-source of a Caravan folder, with everything that opening it would refuse."""
+    for folder in sub_sources(root).values():
+        if files := report.take(series_files, folder):
+            report.append(
+                f"{folder.parents[2]}: Caravan, sub-source {folder.name} ({folder.parent.name}),"
+                f" {len(files)} basins, {min(files)} to {max(files)}"
+            )
+            attributes = report.take(read_attributes, folder, list(files), report)
+            has_places = attributes is not None and "lat" in attributes
+            _describe_series(files, attributes["lat"].to_series() if has_places else {}, report)
+
+
+def _describe_series(
+    files: Mapping[str, Path], lat: Mapping[str, float] | pd.Series, report: Report
+) -> None:
+    summary, pets, impossible = SeriesSummary(), {}, []
+
+    def take(basin: str, series: pd.DataFrame) -> None:
+        summary.add(basin, series)
+        for name in series.columns.intersection(PETS):
+            own = series[name].rename_axis("time").to_xarray()
+            ratio = radiation_ratio(own, xr.DataArray([lat.get(basin, np.nan)], dims="basin"))
+            pets.setdefault(name, []).append((ratio, series[name].mean()))
+            if name not in IMPOSSIBLE_NAMES:
+                pet = series[name].clip(lower=0).to_numpy()[None]
+                impossible.extend(value_problems("pet", pet, [basin], series.index, files[basin]))
+
+    extents = report.take(read_series, files, take)
+    summary.describe(report)
+    if len({extent.period for extent in extents.values()}) > 1:
+        report.notes.append("files cover different days; opening them keeps the days they share")
+    for name, basins in pets.items():
+        table = pd.DataFrame(basins, columns=["ratio", "mean"])
+        if refusal := own_pet_refusal(name, *table.median()):
+            above = f"{(table['ratio'] > HIGHEST_RATIO).sum()} of {len(table)} basins"
+            report.notes.append(
+                f"{refusal}, {above} above the plausible {HIGHEST_RATIO:.2f}; opening replaces it"
+                " (pet 'auto')"
+            )
+        elif name not in IMPOSSIBLE_NAMES:
+            report.problems += impossible

@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hydronb.data.attributes import KRATZERT2019
+from hydronb.data.attributes import KRATZERT2019, camels_descriptions
 from hydronb.data.climate import climatic_attributes
 from hydronb.data.dataset import check
 from hydronb.data.hbv_parameters import Parameter
 from hydronb.data.pet import hargreaves
-from hydronb.data.sources.camels_us import described
 from hydronb.data.synthetic import truth_gr4j, truth_hbv
 from hydronb.data.synthetic.weather import Climate, autoregressive, normals, season, stream, weather
 from hydronb.errors import ParameterError, nearest
@@ -450,7 +449,7 @@ def _attributes(land: dict[str, np.ndarray], ds: xr.Dataset) -> dict[str, tuple]
     """The 27 attributes of Kratzert et al. (2019), in their order, as `(basin)` variables."""
     values = {name: np.round(land[name], 4) for name in KRATZERT2019 if name in land}
     values |= climatic_attributes(ds)
-    texts = {name: described()[name] for name in KRATZERT2019}
+    texts = {name: camels_descriptions()[name] for name in KRATZERT2019}
     texts["pet_mean"] = ("mm/d", "mean daily potential evapotranspiration (Hargreaves)")
     return {
         name: ("basin", values[name], {"units": units, "long_name": long_name})

@@ -15,7 +15,11 @@ import pandas as pd
 import xarray as xr
 
 from hydronb.data.climate import water_year
-from hydronb.data.pet import day_length, extraterrestrial_radiation
+from hydronb.data.pet import (
+    day_length,
+    extraterrestrial_radiation,
+    saturation_vapour_pressure,
+)
 
 WARMEST = 205
 """Day of the year of the temperature's peak, 24 July."""
@@ -188,4 +192,4 @@ def _vapour_pressure(climate: Climate, tmin: np.ndarray, seed: int) -> np.ndarra
     """Saturation pressure at the dew point (FAO-56, Eq. 14), which lies about `dew_deficit` below
     tmin."""
     dew = tmin - climate.dew_deficit[:, None] + normals(seed, len(tmin), 6, tmin.shape[1])
-    return 610.8 * np.exp(17.27 * dew / (dew + 237.3))
+    return saturation_vapour_pressure(dew)

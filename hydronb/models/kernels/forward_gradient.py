@@ -8,14 +8,13 @@ of Kratzert et al. (2019); docs/recurrence.md has the names.
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from hydronb.models.ealstm import EALSTM
 from hydronb.models.kernels.matmul import matrix_product
 
 
 def attribute_gradients(
-    network: EALSTM,
+    network: nn.Module,
     dynamic: Float[Tensor, "batch time dynamic"],
     static: Float[Tensor, "batch static"],
     last: int,

@@ -397,7 +397,7 @@ def _forward(
     parameters,
     strides,
     state,
-    wanted,
+    outputs,
     out,
     each,
     end,
@@ -405,7 +405,7 @@ def _forward(
     first_basin,
     stop_basin,
 ):
-    """Fills the means `out` (wanted, basin, time) or `each` (wanted, basin, time, component),
+    """Fills the means `out` (output, basin, time) or `each` (output, basin, time, component),
     whichever is not empty, `end` (store, basin, component) as `state`, and, where it is not empty,
     `kept` (stretch, store, basin, component): the stores before each stretch of days. Forcing is
     (basin, time). `parameters` are 13 flat arrays, the last one empty where its exponent is 1;
@@ -419,12 +419,12 @@ def _forward(
     for component in range(0, components, LANES):
         n = min(LANES, components - component)
         for basin in range(first_basin, stop_basin, LANES // n):
-            basins, here = min(LANES // n, stop_basin - basin), basin * components + component
+            basins, origin = min(LANES // n, stop_basin - basin), basin * components + component
             _load_parameters(w, parameters, given, strides, 0, basin, basins, component, n)
-            _load(w, SP, N_STORES, state.reshape(-1), here, lanes, components, basins, n)
+            _load(w, SP, N_STORES, state.reshape(-1), origin, lanes, components, basins, n)
             for day in range(days):
                 if kept.size and day % STRETCH == 0:
-                    start = day // STRETCH * N_STORES * lanes + here
+                    start = day // STRETCH * N_STORES * lanes + origin
                     _store(w, SP, N_STORES, kept, start, lanes, components, basins, n)
                 _load_day(
                     w,
@@ -441,14 +441,14 @@ def _forward(
                     n,
                 )
                 _day(w, plain, real)
-                for k in range(len(wanted)):
-                    row = SP + wanted[k] * LANES
+                for k in range(len(outputs)):
+                    row = SP + outputs[k] * LANES
                     if each.size:
                         start = ((k * all_basins + basin) * days + day) * components + component
                         _store(w, row, 1, each, start, 0, days * components, basins, n)
                     else:
                         _add_mean(w, row, out[k], day, basin, basins, n, weight)
-            _store(w, SP, N_STORES, end, here, lanes, components, basins, n)
+            _store(w, SP, N_STORES, end, origin, lanes, components, basins, n)
 
 
 @no_type_check
@@ -458,7 +458,7 @@ def _backward(
     pet,
     parameters,
     strides,
-    wanted,
+    outputs,
     d_out,
     d_each,
     d_end,
@@ -475,22 +475,23 @@ def _backward(
     _, all_basins, components = d_end.shape
     weight, lanes = real(1) / real(components), all_basins * components
     given, varying = np.arange(N_PARAMETERS - plain), np.flatnonzero(strides[:, 2])
-    w, size = np.ones(ROWS * LANES, d_out.dtype), N_STORES * LANES
-    before = np.empty(STRETCH * size, d_out.dtype)
+    w = np.ones(ROWS * LANES, d_out.dtype)
+    before = np.empty((STRETCH, N_STORES * LANES), d_out.dtype)
     for component in range(0, components, LANES):
         n = min(LANES, components - component)
         for basin in range(first_basin, stop_basin, LANES // n):
-            basins, here = min(LANES // n, stop_basin - basin), basin * components + component
+            basins, origin = min(LANES // n, stop_basin - basin), basin * components + component
             w[ADJOINT + SP :] = real(0)
             _load_parameters(w, parameters, given, strides, 0, basin, basins, component, n)
             d_stores = ADJOINT + SP
-            _load(w, d_stores, N_STORES, d_end.reshape(-1), here, lanes, components, basins, n)
+            _load(w, d_stores, N_STORES, d_end.reshape(-1), origin, lanes, components, basins, n)
             for first in range((days - 1) // STRETCH * STRETCH, -1, -STRETCH):
                 stop = min(first + STRETCH, days)
-                start = first // STRETCH * N_STORES * lanes + here
+                start = first // STRETCH * N_STORES * lanes + origin
                 _load(w, SP, N_STORES, kept, start, lanes, components, basins, n)
                 for day in range(first, stop):
-                    _copy(before, (day - first) * size, w, SP, size)
+                    for i in range(N_STORES * LANES):
+                        before[day - first, i] = w[SP + i]
                     _load_day(
                         w,
                         prcp,
@@ -509,7 +510,8 @@ def _backward(
                         _day(w, plain, real)
                 for day in range(stop - 1, first - 1, -1):
                     if day < stop - 1:
-                        _copy(w, SP, before, (day - first) * size, size)
+                        for i in range(N_STORES * LANES):
+                            w[SP + i] = before[day - first, i]
                         _load_day(
                             w,
                             prcp,
@@ -524,8 +526,8 @@ def _backward(
                             component,
                             n,
                         )
-                    for k in range(len(wanted)):
-                        row = NEWS if wanted[k] < N_STORES else ADJOINT + SP + wanted[k] * LANES
+                    for k in range(len(outputs)):
+                        row = NEWS if outputs[k] < N_STORES else ADJOINT + SP + outputs[k] * LANES
                         if d_each.size:
                             start = ((k * all_basins + basin) * days + day) * components + component
                             _load(w, row, 1, d_each, start, 0, days * components, basins, n)
@@ -533,9 +535,9 @@ def _backward(
                             _spread(w, row, d_out[k], day, basin, basins, n)
                             for i in range(LANES):
                                 w[row + i] *= weight
-                        if wanted[k] < N_STORES:
+                        if outputs[k] < N_STORES:
                             for i in range(LANES):
-                                w[ADJOINT + SP + wanted[k] * LANES + i] += w[NEWS + i]
+                                w[ADJOINT + SP + outputs[k] * LANES + i] += w[NEWS + i]
                     _day_back(w, plain, real)
                     for k in varying:
                         row, start = (
@@ -549,7 +551,7 @@ def _backward(
                 if not strides[k, 2]:
                     row, start = GRADIENT + k * LANES, basin * to[k, 0] + component
                     _store(w, row, 1, gradients[k], start, 0, to[k, 0], basins, n)
-            _store(w, d_stores, N_STORES, d_state, here, lanes, components, basins, n)
+            _store(w, d_stores, N_STORES, d_state, origin, lanes, components, basins, n)
 
 
 @cache
@@ -562,16 +564,16 @@ def _compiled(dtype: torch.dtype) -> tuple[Callable, Callable]:
         types.Array(real, 3, "A"),
     )
     stores, table = types.Array(real, 3, "C"), types.UniTuple(flat, N_PARAMETERS)
-    places, wanted, basins = (
+    places, outputs, basins = (
         types.Array(types.int64, 2, "C"),
         types.Array(types.int64, 1, "C"),
         (types.int64,) * 2,
     )
     days = (series, series, series, table, places)
     return (
-        _compile(_forward, (*days, stores, wanted, sums, flat, flat, flat, *basins)),
+        _compile(_forward, (*days, stores, outputs, sums, flat, flat, flat, *basins)),
         _compile(
-            _backward, (*days, wanted, sums, flat, stores, flat, flat, table, places, *basins)
+            _backward, (*days, outputs, sums, flat, stores, flat, flat, table, places, *basins)
         ),
     )
 
@@ -602,21 +604,21 @@ def all_days(
     pet: Float[Tensor, "basin time"],
     parameters: Sequence[Tensor | None],
     state: Float[Tensor, "store basin component"],
-    wanted: Sequence[int],
+    outputs: Sequence[int],
     components: bool,
 ) -> tuple[Tensor, Float[Tensor, "store basin component"]]:
-    """The `wanted` stores and fluxes of each day, and the stores after the last one, with gradients
-    to parameters and state.
+    """Stores and fluxes of each day, and the stores after the last one, with gradients to
+    parameters and state.
 
     Parameters
     ----------
     parameters
         (basin, time, component) in the order of `hydronb.models.hbv.PARAMETERS`; with one day where
         they are static, None for an exponent of 1.
-    wanted
+    outputs
         Positions in the list of stores followed by fluxes.
     components
-        Return (wanted, basin, time, component) instead of the means (wanted, basin, time).
+        Return (output, basin, time, component) instead of the means (output, basin, time).
     """
     parameters = [
         state.new_empty(0, 0, 0) if p is None else p if p.stride(2) == 1 else p.contiguous()
@@ -624,23 +626,23 @@ def all_days(
     ]
     keep = torch.is_grad_enabled() and any(v.requires_grad for v in (state, *parameters))
     return _Days.apply(
-        keep, tuple(wanted), components, prcp, tmean, pet, state.contiguous(), *parameters
+        keep, tuple(outputs), components, prcp, tmean, pet, state.contiguous(), *parameters
     )
 
 
 class _Days(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, keep, wanted, components, prcp, tmean, pet, state, *parameters):
+    def forward(ctx, keep, outputs, components, prcp, tmean, pet, state, *parameters):
         (basins, days), (_, _, n) = prcp.shape, state.shape
-        out = state.new_zeros(len(wanted), 0 if components else basins, days)
-        each = state.new_empty(len(wanted), basins, days, n if components else 0)
+        out = state.new_zeros(len(outputs), 0 if components else basins, days)
+        each = state.new_empty(len(outputs), basins, days, n if components else 0)
         end, kept = (
             torch.empty_like(state),
             state.new_empty(-(-days // STRETCH) if keep else 0, N_STORES, basins, n),
         )
-        ctx.forcing, ctx.wanted, ctx.components = (
+        ctx.forcing, ctx.outputs, ctx.components = (
             (prcp, tmean, pet),
-            np.array(wanted, np.int64),
+            np.array(outputs, np.int64),
             components,
         )
         _over_basins(
@@ -650,7 +652,7 @@ class _Days(torch.autograd.Function):
             *_arrays(ctx.forcing),
             *_flat(parameters),
             *_arrays((state,)),
-            ctx.wanted,
+            ctx.outputs,
             *_arrays((out, each.view(-1), end.view(-1), kept.view(-1))),
         )
         ctx.save_for_backward(kept, *parameters)
@@ -674,7 +676,7 @@ class _Days(torch.autograd.Function):
             days * basins * n,
             *_arrays(ctx.forcing),
             *_flat(parameters),
-            ctx.wanted,
+            ctx.outputs,
             *_arrays((d_sums, d_each.view(-1), d_end, kept.view(-1), d_state.view(-1))),
             *_flat(gradients),
         )

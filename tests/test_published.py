@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from hydronb.analysis import ensembles
-from hydronb.data.sources.benchmark_models import MODELS, open_benchmark_models
+from hydronb.data.sources.published import MODELS, open_benchmark_models
 from hydronb.errors import DataError, ParameterError
 from hydronb.metrics import nse
 
@@ -92,7 +92,7 @@ def test_what_cannot_be_read(folder, tmp_path):
     with pytest.raises(ParameterError, match="unknown benchmark model 'HBV'; did you mean"):
         open_benchmark_models(folder, models=["HBV"])
     (folder / "00000001_benchmark_models.nc").write_text("no NetCDF")
-    with pytest.raises(DataError, match=r"00000001_benchmark_models\.nc is no NetCDF file"):
+    with pytest.raises(DataError, match=r"00000001_benchmark_models\.nc cannot be read as NetCDF"):
         open_benchmark_models(folder)
     xr.Dataset({"QObs": ("time", [1.0, 2.0])}).to_netcdf(folder / "00000001_benchmark_models.nc")
     with pytest.raises(DataError, match="not one of dates"):

@@ -1,9 +1,9 @@
 """The hydrological models that Kratzert et al. (2019) compare with: their released simulations.
 
 Source: Kratzert (2019), CAMELS benchmark models, HydroShare 474ecc37e7db45baa425cdb4fc1b61e1: one
-NetCDF file a basin, `GAUGE_benchmark_models.nc`, with a variable a model and the observation
-`QObs`, mm/d, daily, 1989-10-01 to 1999-09-30. Who made which simulation stands in the paper, Sect.
-2.5 and Table 3.
+NetCDF file per basin, `GAUGE_benchmark_models.nc`, with one variable per model and the observation
+`QObs`, mm/d, daily, 1989-10-01 to 1999-09-30. The paper says who made which simulation (Sect. 2.5
+and Table 3).
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,6 +14,7 @@ import xarray as xr
 
 from hydronb.data.dataset import bare_id, choose_basins
 from hydronb.errors import DataError, ParameterError, nearest
+from hydronb.files import read_dataset
 
 MODELS = {
     "SAC_SMA": "SAC-SMA",
@@ -27,7 +28,7 @@ MODELS = {
     "q_sim_fuse_902": "FUSE (seed 902)",
     "q_sim_fuse_904": "FUSE (seed 904)",
 }
-"""Labels, as in the published Table 3, by the files' names."""
+"""Labels as in the published Table 3, by the names in the files."""
 OBSERVED = "QObs"
 ENDING = "_benchmark_models.nc"
 
@@ -42,9 +43,9 @@ def open_benchmark_models(
     folder
         Holds `GAUGE_benchmark_models.nc`.
     basins
-        Gauge ids, with or without a source's prefix; all there are where None.
+        Gauge ids, with or without a source's prefix; those of all files where None.
     models
-        Names in `MODELS`; all that any file has where None.
+        Names in `MODELS`; those that any file has where None.
 
     Returns
     -------
@@ -71,37 +72,33 @@ def open_benchmark_models(
     for name in models or ():
         if name not in MODELS:
             raise ParameterError(f"unknown benchmark model {name!r}{nearest(name, MODELS)}")
-    wanted = None if basins is None else [bare_id(basin) for basin in basins]
-    ids = choose_basins(list(files), wanted, where=str(folder))
-    read = [_read(files[basin], list(models or MODELS)) for basin in ids]
-    joined = xr.concat(read, "basin", data_vars="all", join="outer").assign_coords(basin=ids)
-    there = [name for name in models or MODELS if name in joined]
-    if not there:
+    asked = None if basins is None else [bare_id(basin) for basin in basins]
+    ids = choose_basins(list(files), asked, where=str(folder))
+    names = list(models or MODELS)
+    joined = xr.concat(
+        [_read(files[basin], names) for basin in ids], "basin", data_vars="all", join="outer"
+    )
+    joined = joined.where(joined >= 0).assign_coords(basin=ids)
+    if not (names := [name for name in names if name in joined]):
         raise DataError(f"{folder}: no file has any of {', '.join(models or MODELS)}")
-    sims = joined[there].to_dataarray("model").assign_coords(model=[MODELS[name] for name in there])
-    made = xr.Dataset({"streamflow": sims, "streamflow_obs": joined[OBSERVED]})
-    for variable in made.data_vars.values():
-        variable.attrs = {"units": "mm/d", "long_name": "streamflow"}
-    return made.where(made >= 0).transpose("model", "basin", "time")
+    attrs = {"units": "mm/d", "long_name": "streamflow"}
+    sims = joined[names].to_dataarray("model").assign_coords(model=[MODELS[n] for n in names])
+    out = {"streamflow": sims, "streamflow_obs": joined[OBSERVED]}
+    ds = xr.Dataset({name: da.assign_attrs(attrs) for name, da in out.items()})
+    return ds.transpose("model", "basin", "time")
 
 
-def _read(path: Path, wanted: list[str]) -> xr.Dataset:
-    try:
-        with xr.open_dataset(path) as file:
-            ds = file.load()
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path} is no NetCDF file that xarray can read ({str(error).splitlines()[0]})"
-        ) from None
+def _read(path: Path, names: list[str]) -> xr.Dataset:
+    ds = read_dataset(path)
     if OBSERVED not in ds:
         raise DataError(
             f"{path} has no variable {OBSERVED}{nearest(OBSERVED, map(str, ds.data_vars))}"
         )
     dims = ds[OBSERVED].dims
-    if len(dims) != 1 or not isinstance(ds.indexes.get(dims[0]), pd.DatetimeIndex):
-        raise DataError(f"{path}: {OBSERVED} has the dimensions {dims}, not one of dates")
-    kept = ds[[OBSERVED, *(name for name in wanted if name in ds)]]
-    kept = kept.rename({dims[0]: "time"}) if dims[0] != "time" else kept
-    if kept.indexes["time"].has_duplicates:
-        raise DataError(f"{path}: a date is there twice")
-    return kept.reset_coords(drop=True).astype("float32")
+    days = ds.indexes.get(dims[0]) if len(dims) == 1 else None
+    if not isinstance(days, pd.DatetimeIndex) or days.has_duplicates:
+        raise DataError(
+            f"{path}: {OBSERVED} has the dimensions {dims}, not one of dates, each of them once"
+        )
+    ds = ds[[OBSERVED, *(name for name in names if name in ds)]].rename({dims[0]: "time"})
+    return ds.reset_coords(drop=True).astype("float32")

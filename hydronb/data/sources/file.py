@@ -1,0 +1,115 @@
+"""Catchments of one's own, in one NetCDF file or Zarr folder in the convention: many basins
+(`hydronb.data.dataset`), or one on a grid (`hydronb.data.gridded`)."""
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from hydronb.data.dataset import TARGETS, VARIABLES, attribute_names, checking
+from hydronb.data.gridded import (
+    as_catchment,
+    is_gridded,
+    open_gridded,
+    open_lazily,
+    reading_grid,
+)
+from hydronb.data.pet import choose_pet
+from hydronb.data.problems import Reading, Report, raise_first, shown
+from hydronb.data.series import SeriesSummary
+from hydronb.files import read_dataset, reading
+from hydronb.parameters import DataParameters, GridParameters, resolve
+
+LAYOUT = "*.nc and *.zarr"
+SUFFIXES = (".nc", ".nc4", ".zarr")
+ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
+NETCDF_MARKS = (b"CDF", b"\x89HDF")
+"""First bytes of a NetCDF file."""
+
+
+def open_source(data: DataParameters) -> xr.Dataset:
+    """Open the file that a plan's `data` names."""
+    return raise_first(reading_catchments(resolve(data.path), data.pet))
+
+
+def open_grid(data: GridParameters) -> xr.Dataset:
+    """Open the gridded catchment that a plan's `data` names."""
+    return open_gridded(resolve(data.path))
+
+
+def recognises(path: Path) -> bool:
+    """Whether `path` is a NetCDF file or a Zarr folder, by its ending or its first bytes."""
+    if path.is_dir():
+        return any((path / mark).is_file() for mark in ZARR_MARKS)
+    if path.suffix in SUFFIXES or not path.is_file():
+        return path.suffix in SUFFIXES
+    with path.open("rb") as file:
+        return file.read(4).startswith(NETCDF_MARKS)
+
+
+def reading_catchments(path: Path, pet: str = "auto") -> Reading[xr.Dataset]:
+    """The catchments in a file, with the PET asked for; the file's own is taken as it is."""
+    ds = yield from checking(read_dataset(path), str(path))
+    if pet != "auto" or ("pet" not in ds and "lat" in ds.coords):
+        ds = choose_pet(ds, pet, where=str(path))
+    return ds
+
+
+def describe(path: Path, report: Report) -> None:
+    """Report a file, with everything that opening it would refuse."""
+    gridded = report.take(_is_gridded, path)
+    if gridded is None:
+        report.append(f"{path}: cannot be read")
+    elif gridded:
+        _describe_grid(path, report)
+    elif (ds := report.take(reading_catchments, path)) is None:
+        report.append(f"{path}: a dataset that cannot be opened")
+    else:
+        report.append(
+            f"{path}: a dataset of {ds.sizes['basin']} basins and {ds.sizes['time']} days"
+        )
+        _describe_catchments(ds, report)
+
+
+def _is_gridded(path: Path) -> bool:
+    with reading(path, "NetCDF or Zarr"), open_lazily(path) as ds:
+        return is_gridded(ds)
+
+
+def _describe_catchments(ds: xr.Dataset, report: Report) -> None:
+    names = [n for n in VARIABLES if n in ds]
+    summary = SeriesSummary()
+    for basin in ds["basin"].values:
+        summary.add(basin, ds[names].sel(basin=basin).to_dataframe()[names])
+    summary.describe(report)
+    if not any(n in ds for n in TARGETS):
+        report.notes.append("no target (streamflow, et): enough to simulate, not to train")
+    if attributes := attribute_names(ds):
+        gaps = [n for n in attributes if ds[n].dtype.kind == "f" and np.isnan(ds[n]).any()]
+        missing = f", missing values in {shown(gaps)}" if gaps else ""
+        report.append(f"  {len(attributes)} attributes{missing}")
+
+
+def _describe_grid(path: Path, report: Report) -> None:
+    before = len(report.problems)
+    ds = report.take(reading_grid, path)
+    if len(report.problems) > before:
+        report.append(f"{path}: a gridded catchment that cannot be opened")
+        return
+    lumped = as_catchment(ds)
+    report.append(
+        f"{path}: a gridded catchment, {ds.attrs['basin']}, of {ds.sizes['y']} x {ds.sizes['x']}"
+        f" cells and {ds.sizes['time']} days"
+    )
+    share = float((ds["mask"] > 0).mean())
+    report.append(f"  {share:.0%} of the cells lie in the basin, wholly or in part")
+    _describe_catchments(lumped, report)
+    if "streamflow" in lumped:
+        both = lumped.where(lumped["streamflow"].notnull())
+        ratio = float(both["streamflow"].mean() / both["prcp"].mean())
+        report.append(f"  runoff over precipitation: {ratio:.2f}")
+        if ratio > 1:
+            report.notes.append(
+                f"{path}: more runoff than precipitation ({ratio:.2f}); are area, units and days"
+                " right?"
+            )
