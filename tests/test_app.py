@@ -17,6 +17,7 @@ import holoviews as hv
 import netCDF4
 import numpy as np
 import pandas as pd
+import panel as pn
 import pytest
 import xarray as xr
 from hypothesis import given, settings
@@ -51,8 +52,6 @@ def outputs(folder: Path) -> Outputs:
 
 def text_of(app: App) -> str:
     """All HTML of an app's page and above it."""
-    import panel as pn
-
     panes = app.problem, *app.place.select(pn.pane.HTML)
     return " ".join(pane.object for pane in panes)
 
@@ -103,7 +102,7 @@ def test_nonsense_is_named_and_the_rest_taken(tmp_path):
         "the link's 'metrik' means nothing here; did you mean 'metric'?",
         (
             "the link's page='simularity': there is no such page; did you mean 'similarity'?;"
-            " similarity, dynamics, benchmarks, probes, runs are there"
+            " the pages are similarity, dynamics, benchmarks, probes, runs"
         ),
     ]
     assert (app.state.k, app.state.colour) == (5, "aridity")
@@ -395,6 +394,16 @@ def test_a_row_that_is_half_written_is_left_out(tmp_path):
     rows = "0.5,2,0.9,,0.1,3,3\n1.0,2,0.8,0.1,0.1,5,5\n1.5,"
     (run / "progress.csv").write_text(f"{','.join(PROGRESS)}\n{rows}")
     assert runs_page.overview(Page(State(), Outputs(tmp_path)))["epoch"].tolist() == ["1 of 2"]
+
+
+def test_a_run_that_comes_while_the_page_is_open_is_shown(tmp_path):
+    app_files.run(tmp_path, "n/first", {})
+    app = App(Outputs(tmp_path), "?page=runs")
+    assert "tiny/n/second" not in text_of(app)
+    app_files.run(tmp_path, "n/second", {})
+    app.pages["runs"][0].changed({"files"})  # as the page does every few seconds
+    assert "tiny/n/second" in text_of(app)
+    assert "tiny/n/second" in app.place.select(pn.widgets.Select)[0].options
 
 
 # Numbers

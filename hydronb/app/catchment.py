@@ -148,7 +148,7 @@ def scores(page: Page, metric: str) -> dict[str, pd.Series]:
 
 
 def chosen_basins(ids: pd.Index, selection: Sequence[str]) -> pd.Series:
-    """Which of `ids` are selected; all where nothing is, or nothing that is here."""
+    """Which of `ids` are selected; all of them where none is."""
     selected = {bare_id(b) for b in selection}
     inside = pd.Series([bare_id(str(b)) in selected for b in ids], index=ids, dtype=bool)
     return inside if inside.any() else pd.Series(True, index=ids)
@@ -170,7 +170,7 @@ def metrics_of(page: Page) -> pd.DataFrame:
 
 
 def in_shown_years(series: xr.Dataset, page: Page) -> xr.Dataset:
-    """The years on the time axis: those that were asked for, or the nearest there are."""
+    """The part of a dataset in the years of the time axis, or in the nearest that it has."""
     years = series.indexes["time"].year
     start = min(max(page.state.since, years[0]), years[-1])
     first = f"{start}-01-01" if start > years[0] else None

@@ -133,7 +133,7 @@ def chosen_model(page: Page) -> str:
 
 
 def chosen_basin(page: Page) -> str:
-    """The visitor's catchment by the id it has here, else the first there is."""
+    """The visitor's catchment by its id in the chosen model's files, else the first one."""
     name = chosen_model(page)
     ids = _basins(page, name)
     return find_basin(ids, page.state.basin, name) if page.state.basin else str(ids[0])
@@ -146,13 +146,13 @@ def _basins(page: Page, name: str) -> np.ndarray:
 def inside_catchment(page: Page, name: str, *, whole: bool = False) -> xr.Dataset:
     """All that a run says about the catchment, over the years that are shown or all; `prcp` is the
     fluxes' rain and snow, and parameters that do not change with time are repeated every day."""
-    here = chosen_basin(page)
-    fluxes = page.outputs.read(name, "fluxes.nc", basin=here)
+    basin = chosen_basin(page)
+    fluxes = page.outputs.read(name, "fluxes.nc", basin=basin)
     if lacking := [n for n in ("rain", "snow", "et", "q0", "q1", "q2", *STORES) if n not in fluxes]:
         raise DataError(f"{name}/fluxes.nc has no {lacking[0]!r}: another version wrote it")
-    parameters = page.outputs.read(name, "parameters.nc", tuple(SYMBOLS), basin=here)
+    parameters = page.outputs.read(name, "parameters.nc", tuple(SYMBOLS), basin=basin)
     flows = page.outputs.read(
-        name, "simulation.nc", ("streamflow", "streamflow_obs", "et_obs"), basin=here
+        name, "simulation.nc", ("streamflow", "streamflow_obs", "et_obs"), basin=basin
     )
     ds = xr.merge([fluxes, parameters, flows], compat="override", join="inner").drop_vars("basin")
     ds["prcp"] = (ds["rain"] + ds["snow"]).assign_attrs(units="mm/d", long_name="precipitation")

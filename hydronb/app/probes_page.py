@@ -1,5 +1,5 @@
-"""The page of probes: what a network's insides tell about what it was never trained on, beside the
-controls."""
+"""The page of probes: what the values inside a network tell about variables that it was never
+trained on, beside controls."""
 
 from collections.abc import Callable
 

@@ -8,12 +8,9 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydronb.errors import ParameterError
-
-if TYPE_CHECKING:
-    from bokeh.server.server import Server
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 PASSWORD = "HYDRONB_PASSWORD"
@@ -29,33 +26,7 @@ def serve(
     origins: Sequence[str] = (),
     show: bool = False,
 ) -> None:
-    """Serve until interrupted.
-
-    Raises
-    ------
-    ParameterError
-        See `start_server`.
-    """
-    server = start_server(outputs, port=port, address=address, password=password, origins=origins)
-    where = f"http://{address}:{server.port}"
-    print(f"{outputs} is shown at {where} (Ctrl-C stops it)", flush=True)
-    if show:
-        server.show("/")
-    try:
-        server.run_until_shutdown()
-    except KeyboardInterrupt:
-        print("\nstopped")
-
-
-def start_server(
-    outputs: Path,
-    *,
-    port: int = 5006,
-    address: str = "127.0.0.1",
-    password: str = "",
-    origins: Sequence[str] = (),
-) -> "Server":
-    """A started server; port 0 takes any that is free.
+    """Serve until interrupted; port 0 takes any that is free.
 
     Raises
     ------
@@ -94,7 +65,13 @@ def start_server(
     server.start()
     server.io_loop.asyncio_loop.set_exception_handler(_report)
     logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)
-    return server
+    print(f"{outputs} is shown at http://{address}:{port} (Ctrl-C stops it)", flush=True)
+    if show:
+        server.show("/")
+    try:
+        server.run_until_shutdown()
+    except KeyboardInterrupt:
+        print("\nstopped")
 
 
 def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

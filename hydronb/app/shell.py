@@ -31,7 +31,7 @@ class App:
         if self.state.page and self.state.page not in PAGES:
             self.problems.append(
                 f"the link's page={abbreviated(self.state.page)!r}: there is no such page"
-                f"{nearest(self.state.page, PAGES)}; {', '.join(PAGES)} are there"
+                f"{nearest(self.state.page, PAGES)}; the pages are {', '.join(PAGES)}"
             )
             self.state.page = ""
         self.state.page = only or self.state.page or _first(outputs)

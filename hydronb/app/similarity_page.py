@@ -224,7 +224,7 @@ class Embedding:
         return values, plots.with_unit(name, self.units()[name])
 
     def basin(self) -> str:
-        """The clicked catchment, by the id it has here."""
+        """The clicked catchment, by its id in the embedding."""
         return str(find_basin(self.open()["basin"].values, self.state.basin, self.name))
 
     def gates(self) -> xr.DataArray:

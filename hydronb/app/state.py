@@ -31,7 +31,7 @@ class State(param.Parameterized):
     model = param.String("", doc="Folder of the delta-HBV whose inside is shown.")
     other = param.String("", doc="Folder of the one beside it.")
     since = param.Integer(
-        0, bounds=(0, 9999), doc="First year of the time axis; 0: the first there is."
+        0, bounds=(0, 9999), doc="First year of the time axis; 0: that of the data."
     )
     years = param.Integer(3, bounds=(1, 100), doc="Years on the time axis.")
     parameter = param.String("", doc="Parameter on the map.")

@@ -36,13 +36,13 @@ class Part(pn.viewable.Viewer):
     Parameters
     ----------
     draw
-        Returns a HoloViews figure or HTML, made of the state; None shows nothing.
+        Returns a HoloViews figure or HTML for the current state; None shows nothing.
     on
         Names of the state's parameters that it depends on.
     table
         Returns the numbers of the figure, for download as `name`.csv.
     width
-        Pixels that it needs at least; parts stand beside each other where there is room.
+        Pixels that it needs at least; parts stand side by side as far as the window is wide enough.
     grow
         Share of the room that is left.
     drawn
@@ -265,7 +265,7 @@ def value_or(make: Callable[[], Result], otherwise: Result) -> Result:
 
 
 def row(*children: Any) -> pn.FlexBox:
-    """Beside each other where there is room, else below."""
+    """Side by side as far as the window is wide enough, else one below the other."""
     for child in children:
         if isinstance(child, Part):
             child.view.styles = child.basis
@@ -275,7 +275,7 @@ def row(*children: Any) -> pn.FlexBox:
 
 
 def column(*children: Any, width: int = 420) -> pn.Column:
-    """Below each other, within a row."""
+    """One below the other, within a row."""
     return pn.Column(*children, styles={"flex": f"1 1 {width}px"}, **WIDE)
 
 

@@ -144,7 +144,7 @@ CONTROLS = {
 ACROSS = 3
 """Panels beside each other, with the key to the marks at the end of the first row."""
 LEAST = {"nse": -0.5, "r": -0.2}
-"""Lower scores are drawn here: how much worse than useless a probe is does not matter."""
+"""Scores below are drawn at this value: how much worse than useless a probe is does not matter."""
 
 
 @on_bokeh
