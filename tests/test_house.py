@@ -13,7 +13,7 @@ MODULES = {
 INTERFACES = {
     "hydronb.training": {"open_data", "prepare", "finish"},
     "hydronb.data.sources": {"open_source", "open_grid_source", "recognises", "describe"},
-    "hydronb.data.synthetic": {"simulate", "step"},
+    "hydronb.data.synthetic": {"simulate", "step", "unit_hydrograph"},
     "hydronb.cli": {"run", "train"},
     "hydronb.app": {"build"},
     "hydronb.runs": {"main"},
