@@ -1,7 +1,7 @@
 """Whatever a user gets wrong ends in one line that says what, where, and what to do, before
 anything is written.
 
-Data and parameters go the way of `python -m hydronb.training.train`, which opens, scales and trains
+Data and parameters go the way of `hydronb train`, which opens, scales and trains
 as the notebook does, on a tiny Caravan folder; plans go through the `hydronb` command.
 """
 
