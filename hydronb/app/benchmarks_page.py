@@ -112,10 +112,11 @@ def build(page: Page) -> pn.Column:
 
 def _cdf(page: Page) -> plots.Figure:
     scores = catchment.scores(page, page.state.metric)
-    n = max(len(s) for s in scores.values())
-    chosen = "selected " if page.state.selection else ""
+    chosen = "selected catchments" if page.state.selection else "catchments"
     return plots.cdf(
-        scores, label=plots.metric_label(page.state.metric), title=f"{n} {chosen}catchments"
+        scores,
+        label=plots.metric_label(page.state.metric),
+        title=f"{max(map(len, scores.values()))} {chosen}",
     )
 
 
@@ -171,8 +172,8 @@ def _hydrograph(page: Page) -> plots.Figure | str:
 
 def _regime(page: Page) -> plots.Figure:
     every_year = State(runs=page.state.runs, basin=page.state.basin, years=100)
-    flows = catchment.flows(Page(every_year, page.outputs))
-    return plots.regime(*mean_years(*flows), title="mean year")
+    means = mean_years(*catchment.flows(Page(every_year, page.outputs)))
+    return plots.regime(*means, title="mean year")
 
 
 def _tables(page: Page) -> str:

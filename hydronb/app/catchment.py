@@ -136,11 +136,10 @@ def metrics_by_basin(page: Page, name: str) -> pd.DataFrame:
 
 def scores(page: Page, metric: str) -> dict[str, pd.Series]:
     """A metric of each basin by the run's label; of the selected basins alone where some are."""
-    tables = {label: metrics_by_basin(page, name) for label, name in compared(page).items()}
     series = {
         label: table.loc[chosen_basins(table.index, page.state.selection), metric]
-        for label, table in tables.items()
-        if metric in table
+        for label, name in compared(page).items()
+        if metric in (table := metrics_by_basin(page, name))
     }
     if not series:
         raise DataError(f"none of these runs has the metric {metric[:40]!r}; choose another")
@@ -173,8 +172,7 @@ def in_shown_years(series: xr.Dataset, page: Page) -> xr.Dataset:
     """The part of a dataset in the years of the time axis, or in the nearest that it has."""
     years = series.indexes["time"].year
     start = min(max(page.state.since, years[0]), years[-1])
-    first = f"{start}-01-01" if start > years[0] else None
-    return series.sel(time=slice(first, f"{start + page.state.years - 1}-12-31"))
+    return series.isel(time=(years >= start) & (years < start + page.state.years))
 
 
 def flows(page: Page) -> tuple[xr.DataArray | None, dict[str, xr.DataArray]]:
@@ -198,14 +196,14 @@ def flows(page: Page) -> tuple[xr.DataArray | None, dict[str, xr.DataArray]]:
 
 def flow_figure(page: Page) -> plots.Figure:
     """Observed and simulated streamflow of the clicked catchment."""
-    obs, simulations = flows(page)
-    return plots.hydrograph(obs, simulations, title=f"catchment {page.state.basin}", height=300)
+    return plots.hydrograph(*flows(page), title=f"catchment {page.state.basin}", height=300)
 
 
 def flow_table(page: Page) -> pd.DataFrame:
     """The hydrograph's series, one column each."""
-    series = plots.observed_first(*flows(page))
-    return pd.DataFrame({name: da.to_series() for name, da in series.items()})
+    return pd.DataFrame(
+        {name: da.to_series() for name, da in plots.observed_first(*flows(page)).items()}
+    )
 
 
 def years_of(page: Page, names: Sequence[str], file: str) -> tuple[int, int]:
@@ -216,9 +214,9 @@ def years_of(page: Page, names: Sequence[str], file: str) -> tuple[int, int]:
 
 def placed_values(values: pd.Series, places: pd.DataFrame) -> xr.DataArray:
     """Values by basin id, at the places in columns beside the column `basin`."""
-    ids = places["basin"].astype(str)
-    coords = {n: ("basin", places[n].to_numpy()) for n in places} | {"basin": ids.to_numpy()}
-    return xr.DataArray(values.reindex(ids).to_numpy(), coords, "basin", name=str(values.name))
+    coords = {n: ("basin", places[n].to_numpy()) for n in places}
+    in_order = values.reindex(places["basin"].astype(str)).to_numpy()
+    return xr.DataArray(in_order, coords, "basin", name=str(values.name))
 
 
 def gauge_map(values: pd.Series, ds: xr.Dataset, *, label: str, title: str) -> plots.Figure:

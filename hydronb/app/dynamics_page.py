@@ -197,9 +197,8 @@ def _stack(page: Page, name: str) -> hv.Layout:
         ),
         *(plots.series(c, label=label, height=height) for label, (height, c) in curves.items()),
     ]
-    means = f", means over {days} days" if days > 1 else ""
-    label = catchment.run_label(page, name)
-    return plots.stacked(panels, title=f"{label}: {chosen_basin(page)}{means}")
+    title = f"{catchment.run_label(page, name)}: {chosen_basin(page)}"
+    return plots.stacked(panels, title=f"{title}, means over {days} days" if days > 1 else title)
 
 
 def series_table(page: Page, name: str) -> pd.DataFrame:

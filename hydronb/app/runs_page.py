@@ -157,8 +157,7 @@ def _about(page: Page, name: str) -> str:
         n: str(v)
         for n, v in record.items()
         if n not in LEFT_OUT and isinstance(v, str | int | float)
-    }
-    lines |= {
+    } | {
         n: yaml.safe_dump(v, default_flow_style=True, width=1000).strip().removesuffix("\n...")
         for n, v in page.outputs.parameters(name).items()
     }

@@ -8,7 +8,7 @@ from hydronb.plots.basins import (
     basin_map,
     budyko,
 )
-from hydronb.plots.grids import grid_maps, storm
+from hydronb.plots.grids import grid_maps
 from hydronb.plots.rivers import (
     flow_duration_curve,
     forcing,
@@ -68,6 +68,5 @@ __all__ = [
     "series",
     "stacked",
     "start",
-    "storm",
     "with_unit",
 ]

@@ -122,9 +122,8 @@ def basin_points(
 
 def _in_order(counts: pd.Series) -> list[str]:
     """Numbers by size, other categories by how many basins are of them."""
-    if all(kind.isdigit() for kind in counts.index):
-        return sorted(counts.index, key=int)
-    return list(counts.sort_values(ascending=False, kind="stable").index)
+    numbers = all(kind.isdigit() for kind in counts.index)
+    return sorted(counts.index, key=int if numbers else lambda kind: -counts[kind])
 
 
 def _inner_range(values: pd.Series) -> tuple[float, float]:
@@ -171,14 +170,13 @@ def basin_map(
         points = borders.opts(color="#B0B0B0", line_width=0.8) * points
     xlim, ylim = _extent(lon, lat, in_us)
     aspect = (ylim[1] - ylim[0]) / ((xlim[1] - xlim[0]) * np.cos(np.radians(sum(ylim) / 2)))
-    numeric = values.dtype.kind in "biuf"
-    beside = 110 if numeric else 160
+    beside, has_legend = (110, False) if values.dtype.kind in "biuf" else (160, True)
     return points.opts(
         width=width,
         height=height or int(np.clip((width - beside) * aspect, 200, 640)) + 60,
         xlim=xlim,
         ylim=ylim,
-        show_legend=not numeric,
+        show_legend=has_legend,
         legend_position="right",
         xaxis=None,
         yaxis=None,
@@ -246,10 +244,8 @@ def attribute_distributions(
     panels = []
     for name in names:
         values = ds[name].to_numpy().astype(float)
-        bins = min(20, max(5, len(values) // 3))
-        histogram = hv.Histogram(
-            np.histogram(values[np.isfinite(values)], bins=bins), kdims=[name], vdims=["basins"]
-        )
+        counts = np.histogram(values[np.isfinite(values)], bins=min(20, max(5, len(values) // 3)))
+        histogram = hv.Histogram(counts, kdims=[name], vdims=["basins"])
         mark = hv.VLine(float(ds[name].sel(basin=basin)))
         units = ds[name].attrs.get("units", "")
         panels.append(

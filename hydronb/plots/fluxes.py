@@ -82,9 +82,9 @@ def components(
     others = parameter.transpose("component", "time").drop_isel(component=chosen).astype(float)
     # one line with gaps, since one line per component would be slow to draw
     values = np.pad(others.to_numpy(), ((0, 0), (0, 1)), constant_values=np.nan)
-    days = np.append(parameter["time"].to_numpy(), np.datetime64("NaT"))
     bold = curve(parameter.isel(component=chosen), dim).opts(color=colour, line_width=2)
-    thin = hv.Curve((np.tile(days, len(values)), values.ravel()), *bold.dimensions())
+    days = np.tile([*parameter["time"].to_numpy(), np.datetime64("NaT")], len(values))
+    thin = hv.Curve((days, values.ravel()), *bold.dimensions())
     return hv.Overlay([thin.opts(color=THIN, line_width=0.7, alpha=0.8), bold]).opts(
         width=width,
         height=height,
@@ -266,13 +266,12 @@ def balance(table: pd.DataFrame, *, width: int = WIDTH, height: int = 320) -> hv
         title="What becomes of precipitation",
         **shared,
     )
-    worst = table["residual"].abs().max()
     lower = hv.Overlay([_bars(ordered, name, 0.0) for name in ("storage", "residual")]).opts(
         height=190,
         legend_position="top_left",
         legend_cols=2,
         padding=(0, 0.6),
-        title=f"What is left (largest residual {worst:.1g} mm/yr)",
+        title=f"What is left (largest residual {table['residual'].abs().max():.1g} mm/yr)",
         **shared,
     )
     return hv.Layout([upper, lower]).cols(1).opts(shared_axes=False)

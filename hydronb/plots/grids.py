@@ -1,15 +1,11 @@
-"""Gridded catchments: the basin on its grid, and a storm as it passes."""
-
-from collections.abc import Hashable
+"""Gridded catchments: the basin on its grid."""
 
 import holoviews as hv
 import numpy as np
-import pandas as pd
 import xarray as xr
 
-from hydronb.errors import DataError
 from hydronb.plots.basins import AXES
-from hydronb.plots.style import COLOUR_BAR, INK, SEQUENTIAL, axis_label, on_bokeh
+from hydronb.plots.style import COLOUR_BAR, INK, SEQUENTIAL, on_bokeh
 
 TERRAIN = ["#3F6F4F", "#7E9B62", "#B9B278", "#C9A878", "#A98467", "#8C7B74", "#C4BFBC", "#F4F2F0"]
 RAINFALL = "Blues"
@@ -41,72 +37,11 @@ def grid_maps(ds: xr.Dataset) -> hv.Layout:
     return hv.Layout(panels).opts(shared_axes=False).cols(2)
 
 
-@on_bokeh
-def storm(
-    ds: xr.Dataset,
-    means: xr.DataArray,
-    day: str | None = None,
-    *,
-    days: int = 3,
-    name: Hashable = "prcp",
-) -> hv.Layout:
-    """A variable on the grid, one panel per day, all on one scale of colours, with the basin's
-    mean.
-
-    Parameters
-    ----------
-    ds
-        A gridded catchment.
-    means
-        The basin's mean of the variable over `time`, from `hydronb.data.gridded.basin_mean`.
-    day
-        The day in the middle; the one of the largest mean where None.
-    days
-        Number of panels.
-    name
-        A variable `(time, y, x)`.
-
-    Raises
-    ------
-    DataError
-        A day that is not in the data.
-    """
-    time = ds.indexes["time"]
-    middle = (
-        int(means.argmax("time")) if day is None else time.get_indexer([pd.Timestamp(day)]).item()
-    )
-    if middle < 0:
-        raise DataError(
-            f"{day} is not in the data, which run from {time[0].date()} to {time[-1].date()}"
-        )
-    first = int(np.clip(middle - days // 2, 0, max(len(time) - days, 0)))
-    shown = ds[name].isel(time=slice(first, first + days)).compute()
-    rain = name == "prcp"
-    limits = (0.0 if rain else float(shown.min()), float(shown.max()))
-    units = ds[name].attrs.get("units", "")
-    panels = [
-        _panel(
-            ds,
-            field,
-            f"{date:%d %b %Y}, mean {mean:.1f} {units}",
-            RAINFALL if rain else SEQUENTIAL,
-            limits,
-            axis_label(ds[name]),
-        )
-        for field, date, mean in zip(
-            shown, shown.indexes["time"], means.values[first : first + days], strict=True
-        )
-    ]
-    return hv.Layout(panels).opts(shared_axes=True).cols(days)
-
-
 def _panel(
     ds: xr.Dataset,
     field: xr.DataArray,
     title: str,
     colours: list[str] | str,
-    limits: tuple[float, float] | None = None,
-    label: str = "",
 ) -> hv.Overlay:
     """A field of cells with the basin's border, north up, degrees at their true proportion."""
     lat, lon = ds["lat"].to_numpy(), ds["lon"].to_numpy()
@@ -121,10 +56,10 @@ def _panel(
         values if y[0] > y[-1] else values[::-1],
         bounds=(x.min() - half_x, y.min() - half_y, x.max() + half_x, y.max() + half_y),
         kdims=[hv.Dimension(name, label=AXES[name]) for name in ("lon", "lat")],
-        vdims=[hv.Dimension("value", label=label or title)],
+        vdims=[hv.Dimension("value", label=title)],
     ).opts(
         cmap=colours,
-        clim=limits or (float(np.nanmin(values)), float(np.nanmax(values))),
+        clim=(float(np.nanmin(values)), float(np.nanmax(values))),
         tools=["hover"],
         clipping_colors={"NaN": "#FFFFFF"},
         **COLOUR_BAR,

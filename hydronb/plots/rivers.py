@@ -175,8 +175,10 @@ def forcing(
 ) -> hv.Layout:
     """Daily series of one catchment, one panel per variable, zooming together; `ds` is over `time`
     alone."""
-    colour = dict(zip(names, SPARE * 3, strict=False))
-    colour |= {"prcp": RAIN, "streamflow": COLOURS[OBSERVED]}
+    colour = dict(zip(names, SPARE * 3, strict=False)) | {
+        "prcp": RAIN,
+        "streamflow": COLOURS[OBSERVED],
+    }
     panels = [
         curve(ds[name], hv.Dimension(name)).opts(
             width=width,

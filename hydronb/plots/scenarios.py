@@ -37,8 +37,7 @@ def scenario_scores(
     colour = colours(list(dict.fromkeys(scores["model"])))
     groups = list(dict.fromkeys(zip(scores["basin"], scores["target"], strict=True)))
     group = [groups.index(pair) for pair in zip(scores["basin"], scores["target"], strict=True)]
-    middle = (len(colour) - 1) / 2
-    offset = {m: (k - middle) * 0.8 / len(colour) for k, m in enumerate(colour)}
+    offset = {m: (k - (len(colour) - 1) / 2) * 0.8 / len(colour) for k, m in enumerate(colour)}
     scores = scores.assign(scenario=group + scores["model"].map(offset))
     half = 0.35 / len(colour)
     kdim = hv.Dimension("scenario", label="basin and target")
@@ -177,7 +176,7 @@ def probe_scores(
         There are no such scores.
     """
     label, low = METRICS[value].label, LEAST[value]
-    layers = [layer, "grid mean"] if layer == "features" else [layer]
+    layers = {layer, "grid mean"} if layer == "features" else {layer}
     part = scores[scores["layer"].isin(layers) & (scores["split"] == split)].dropna(subset=[value])
     if part.empty:
         raise DataError(f"no {label} of {layer} on {split} days among these probes; choose another")

@@ -110,8 +110,14 @@ def loss_curve(
     if valid.empty:
         return loss
     best = valid.loc[valid["valid"].idxmax()]
-    title = f"validation, best {best['valid']:.2f} after epoch {best['epoch']:.0f}"
-    score = panel(valid, valid, "valid", "median NSE, validation", "LSTM", title)
+    score = panel(
+        valid,
+        valid,
+        "valid",
+        "median NSE, validation",
+        "LSTM",
+        f"validation, best {best['valid']:.2f} after epoch {best['epoch']:.0f}",
+    )
     return hv.Layout([loss, score]).cols(2).opts(shared_axes=False)
 
 
@@ -156,8 +162,8 @@ def difference_intervals(
         Of the y axis.
     """
     limits = {bound: bounds.sel(bound=bound).to_series() for bound in ("low", "high")}
-    frame = pd.DataFrame({"difference": difference, **limits}).dropna().sort_values("difference")
-    frame = frame.rename_axis("basin").reset_index()
+    frame = pd.DataFrame({"difference": difference, **limits}).rename_axis("basin").dropna()
+    frame = frame.sort_values("difference").reset_index()
     frame["share"] = frame["share2"] = (np.arange(len(frame)) + 0.5) / max(len(frame), 1)
     sure = (frame["low"] > 0) | (frame["high"] < 0)
     x = hv.Dimension("share", label="share of basins", range=(0, 1))

@@ -133,7 +133,6 @@ def variance_bars(
         "cluster": f"k = {k}, clusters count alike (the paper)",
         "size": f"k = {k}, basins count alike",
     }
-    low = min(0.0, float(of_k["value"].min()) - 0.02)
     panels = []
     for weighting, title in titles.items():
         weighted = of_k[of_k["weighting"] == weighting]
@@ -147,7 +146,7 @@ def variance_bars(
                 xrotation=45,
                 xlabel="",
                 ylabel="share of variance explained",
-                ylim=(low, 1),
+                ylim=(min(0.0, float(of_k["value"].min()) - 0.02), 1),
                 xlim=(-0.6, len(names) - 0.4),
                 legend_position="top_right",
                 **FREE,
@@ -230,8 +229,9 @@ def projections(
     values
         Variables over basin, numbers; colours reach from the 2nd to the 98th percentile.
     """
-    places = {n: ("basin", plane[n].to_numpy()) for n in ("x", "y")}
-    located = values.sel(basin=plane["basin"].to_numpy()).assign_coords(places)
+    located = values.sel(basin=plane["basin"].to_numpy()).assign_coords(
+        {n: ("basin", plane[n].to_numpy()) for n in ("x", "y")}
+    )
     panels = [
         basin_points(da, "x", "y", cmap=cmap).opts(
             hv.opts.Points(size=5, colorbar_opts={"width": 8, "padding": 2}),
@@ -258,8 +258,9 @@ def agreement_matrix(table: pd.DataFrame, k: int, *, width: int = 430) -> hv.Ove
     from holoviews.plotting.util import process_cmap
 
     # seeds read from a file are numbers
-    of_k = table.loc[table["k"] == k, ["one", "other", "adjusted_rand"]]
-    of_k = of_k.astype({"one": str, "other": str})
+    of_k = table.loc[table["k"] == k, ["one", "other", "adjusted_rand"]].astype(
+        {"one": str, "other": str}
+    )
     names = list(dict.fromkeys([*of_k["one"], *of_k["other"]]))
     mirrored = of_k.rename(columns={"one": "other", "other": "one"})
     diagonal = pd.DataFrame({"one": names, "other": names, "adjusted_rand": 1.0})
@@ -282,8 +283,9 @@ def agreement_matrix(table: pd.DataFrame, k: int, *, width: int = 430) -> hv.Ove
     )
     if len(names) > 12:
         return hv.Overlay([heat])
-    whole["text"] = whole["adjusted_rand"].map("{:.2f}".format)
-    text = hv.Labels(whole, ["one", "other"], "text")
+    text = hv.Labels(
+        whole.assign(text=whole["adjusted_rand"].map("{:.2f}".format)), ["one", "other"], "text"
+    )
     return hv.Overlay([heat, text.opts(text_font_size="9px", text_color=INK)])
 
 

@@ -181,11 +181,10 @@ def save(figure: Figure, folder: str | Path, name: str) -> Path:
 
     path = Path(folder) / f"{name}.html"
     page = file_html(render(figure), INLINE, title=name.replace("_", " "), theme=theme())
-    # scripts of panel, which no figure here uses
-    page = re.sub(r'<script src="static/[^>]*></script>\n?', "", page)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(path, page)
+        # without the scripts of panel, which no figure here uses
+        write(path, re.sub(r'<script src="static/[^>]*></script>\n?', "", page))
     except OSError as error:
         raise DataError(
             f"{path} cannot be written ({error.strerror or error}); choose another folder"
