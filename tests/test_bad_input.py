@@ -191,7 +191,7 @@ FILES = {
     ),
     "no observation in the period": (
         broken_series(unobserved),
-        [f"basin {SECOND} has no streamflow in 2001-03-01 to 2001-12-31"],
+        [f"no streamflow in 2001-03-01 to 2001-12-31 in 1 basin ({SECOND})"],
     ),
     "a file cut short": (
         lambda root: (p := file_of(root, SECOND, "csv")).write_bytes(p.read_bytes()[:-1000]),

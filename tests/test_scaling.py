@@ -196,7 +196,7 @@ def test_names_the_data_do_not_have(ds, arguments, message):
 def test_a_basin_without_an_observation_in_the_period(ds):
     ds["streamflow"].loc[{"basin": "x_00000002", "time": DAYS}] = np.nan
     with pytest.raises(
-        DataError, match="basin x_00000002 has no streamflow in 2000-03-01 to 2000-09-30"
+        DataError, match=r"no streamflow in 2000-03-01 to 2000-09-30 in 1 basin \(x_00000002\)"
     ):
         fit(ds)
 

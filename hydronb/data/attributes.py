@@ -66,17 +66,17 @@ def camels_descriptions() -> dict[str, tuple[str, str]]:
         return {row["name"]: (row["units"], row["long_name"]) for row in csv.DictReader(lines)}
 
 
-def attribute_list(ds: xr.Dataset, wanted: Sequence[str] | str) -> list[str]:
-    """Names of the attributes `wanted`: a list, `kratzert2019`, `feng2022`, or `all` that the
-    dataset has but for signatures.
+def attribute_list(ds: xr.Dataset, asked: Sequence[str] | str) -> list[str]:
+    """Names of the attributes asked for: a list of names, `kratzert2019`, `feng2022`, or `all` of
+    the dataset except streamflow signatures.
 
-    Streamflow signatures (CAMELS' `camels_hydro`: q_mean, runoff_ratio, ...) are made from what is
-    to be simulated, test period included; one that is named is taken, with a warning.
+    Signatures (CAMELS' `camels_hydro`: q_mean, runoff_ratio, ...) are computed from the streamflow
+    that is to be simulated, test period included; one that is named is taken, with a warning.
 
     Raises
     ------
     DataError
-        An attribute the dataset does not have, with the nearest it has.
+        An attribute that the dataset does not have, with the nearest that it has.
     """
     have = attribute_names(ds)
     signatures = [n for n in have if ds[n].attrs.get("group") == "hydro"]
@@ -85,13 +85,13 @@ def attribute_list(ds: xr.Dataset, wanted: Sequence[str] | str) -> list[str]:
         "kratzert2019": list(KRATZERT2019),
         "feng2022": list(FENG2022),
     }
-    names = named[wanted] if isinstance(wanted, str) else list(wanted)
+    names = named[asked] if isinstance(asked, str) else list(asked)
     for name in names:
         if name not in have:
             raise DataError(f"the data have no attribute {name!r}{nearest(name, have)}")
-    if told := [n for n in names if n in signatures]:
+    if given_away := [n for n in names if n in signatures]:
         warnings.warn(
-            f"{', '.join(told)}: made from the streamflow that is to be simulated, test period "
+            f"{', '.join(given_away)}: made from the streamflow that is to be simulated, test period "
             "included; scores will be too good",
             stacklevel=2,
         )

@@ -64,7 +64,7 @@ def name_list(names: Iterable[Any], most: int = PER_LINE) -> str:
     return ", ".join(names[:most] + ["..."] * (len(names) > most))
 
 
-def counted(basins: Iterable[str]) -> str:
+def counted(basins: Iterable[Any]) -> str:
     """How many basins, and which.
 
     >>> counted(["01022500"])

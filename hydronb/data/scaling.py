@@ -9,13 +9,14 @@ import xarray as xr
 
 from hydronb.data.attributes import attribute_matrix, categories
 from hydronb.data.dataset import FORCINGS, TARGETS
+from hydronb.data.problems import counted
 from hydronb.errors import DataError, nearest
 from hydronb.parameters import Period
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Means and standard deviations by name, in the variables' own units, and codes of text
+    """Means and standard deviations by name, in the variables' own units, and the codes of text
     attributes."""
 
     forcings: dict[str, tuple[float, float]]
@@ -31,7 +32,7 @@ class Scaling:
 
     @classmethod
     def from_plain(cls, stored: dict) -> "Scaling":
-        """From what `plain` gave, read back from JSON.
+        """From what `plain` returned, read back from JSON.
 
         Raises
         ------
@@ -50,7 +51,7 @@ class Scaling:
         Raises
         ------
         DataError
-            An attribute that is not there, or missing in a basin unless `fill_missing`.
+            An attribute that the data lack, or that is missing in a basin unless `fill_missing`.
         """
         require(ds, list(self.attributes), "attribute")
         matrix = attribute_matrix(ds, list(self.attributes), self.codes)
@@ -71,15 +72,15 @@ def fit_scaling(
 ) -> Scaling:
     """Statistics over all basins of `ds` and the days of `period`.
 
-    One mean and one standard deviation for all basins together, as Kratzert et al. (2019): ddof 0
-    for series and 1 for attributes, which are those of its code. A constant attribute scales to
-    zero, with a warning.
+    One mean and one standard deviation for all basins together, as in the code of Kratzert et al.
+    (2019): ddof 0 for series and 1 for attributes. A constant attribute scales to zero, with a
+    warning.
 
     Raises
     ------
     DataError
-        Names that are not there, an attribute that is missing (unless `missing_attributes` is
-        `mean`), a target that a basin has no observation of in the period, or a forcing that never
+        Names that the data lack, an attribute that is missing (unless `missing_attributes` is
+        `mean`), a basin without an observation of a target in the period, or a forcing that never
         changes.
     """
     require(ds, forcings, "forcing")
@@ -96,11 +97,10 @@ def fit_scaling(
         )
     for name in targets:
         if (none := days[name].isnull().all("time")).any():
-            lacking = ds["basin"].values[none.values]
+            lacking = counted(ds["basin"].values[none.values])
             raise DataError(
-                f"basin {lacking[0]} has no {name} in {period}"
-                f"{f' (nor have {len(lacking) - 1} others)' if len(lacking) > 1 else ''}; "
-                "leave it out of `basins` or choose another period"
+                f"no {name} in {period} in {lacking}; leave them out of `basins` or choose another"
+                " period"
             )
     series = {n: _mean_std(days[n].values, ddof=0) for n in (*forcings, *targets)}
     for name in forcings:
@@ -111,7 +111,7 @@ def fit_scaling(
     statics = {n: _mean_std(matrix[:, k], ddof=1) for k, n in enumerate(attributes)}
     if constant := [n for n, (_, std) in statics.items() if std == 0]:
         warnings.warn(
-            "attributes that are alike in all basins tell the model nothing:"
+            "attributes that are equal in all basins tell the model nothing:"
             f" {', '.join(constant)}",
             stacklevel=2,
         )
@@ -141,8 +141,8 @@ def select_period(ds: xr.Dataset, period: Period) -> xr.Dataset:
 
 
 def require(ds: xr.Dataset, names: Sequence[str], role: str) -> None:
-    """Raise, with the nearest name, for the first of `names` that `ds` does not have in the `role`
-    asked for."""
+    """Raise `DataError`, with the nearest name, at the first of `names` that `ds` does not have in
+    this `role`: forcing, target or attribute."""
     table = {"forcing": FORCINGS, "target": TARGETS}.get(role)
     for name in names:
         dims = ("basin",) if role == "attribute" else ("basin", "time")
@@ -159,9 +159,9 @@ def require(ds: xr.Dataset, names: Sequence[str], role: str) -> None:
 
 
 def _mean_std(values: np.ndarray, ddof: int) -> tuple[float, float]:
-    there = values[~np.isnan(values)].astype(np.float64)
-    std = there.std(ddof=ddof) if len(there) > ddof else 0.0
-    mean = there.mean()
+    known = values[~np.isnan(values)].astype(np.float64)
+    std = known.std(ddof=ddof) if len(known) > ddof else 0.0
+    mean = known.mean()
     return float(mean), float(std) if std > 1e-12 * abs(mean) else 0.0
 
 

@@ -1,7 +1,7 @@
-"""Samples as index pairs (basin, last day) into one copy of the data; a batch is one gather.
+"""Samples as index pairs (basin, last day) into a single copy of the data; a batch is one gather.
 
-No window is stored: a sample costs 8 bytes, and what it sees is cut out of the series when a batch
-is made.
+No window is stored: a sample costs 8 bytes, and its days are cut out of the series when a batch is
+made.
 """
 
 from collections.abc import Iterator
@@ -85,8 +85,8 @@ class WindowSamples:
 
 
 def _view(series: Tensor, length: int) -> Tensor:
-    """Every run of `length` consecutive days as a row, without a copy; rows that cross basins are
-    never asked for."""
+    """Every `length` consecutive days as a row, without a copy; rows that cross from one basin to
+    the next are never used."""
     n_basins, n_days, n = series.shape
     return series.as_strided((max(n_basins * n_days - length + 1, 0), length * n), (n, 1))
 
@@ -117,14 +117,14 @@ def training_samples(
 
 
 def training_days(
-    ds: xr.Dataset, seen: np.ndarray, period: Period, sequence_length: int, predict_last: int
+    ds: xr.Dataset, observed: np.ndarray, period: Period, sequence_length: int, predict_last: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Series and last day of each sample whose targets lie in `period` and have a day that was
-    `seen`, which is (series, time)."""
+    """Series and last day of each sample whose targets lie in `period` and are observed on at least
+    one day; `observed` is (series, time)."""
     first, end = _positions(ds, period, sequence_length, predict_last)
     if end - first + 1 < predict_last:
         raise DataError(f"the period {period} is shorter than predict_last ({predict_last} days)")
-    count = np.concatenate([np.zeros((len(seen), 1), int), seen.cumsum(axis=1)], axis=1)
+    count = np.concatenate([np.zeros((len(observed), 1), int), observed.cumsum(axis=1)], axis=1)
     last = np.arange(first + predict_last - 1, end + 1)
     series, day = np.nonzero(count[:, last + 1] > count[:, last + 1 - predict_last])
     return series, last[day]
@@ -141,7 +141,7 @@ def prediction_samples(
 ) -> WindowSamples:
     """The samples whose targets cover each day of `period`, basin by basin in order of time; the
     last one of a basin overlaps the one before where `predict_last` does not divide the period.
-    Needs no target.
+    The dataset need not hold a target.
 
     Raises
     ------
@@ -176,8 +176,8 @@ def prediction_days(
 def _positions(
     ds: xr.Dataset, period: Period, sequence_length: int, predict_last: int
 ) -> tuple[int, int]:
-    """Positions of the first and last target day, after checking that the days before them are
-    there."""
+    """Positions of the first and last target day, after checking that the data hold the days before
+    them."""
     days = select_period(ds, period)
     if sequence_length > ds.sizes["time"]:
         raise DataError(
