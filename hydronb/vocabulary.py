@@ -245,7 +245,7 @@ LOSSES = Vocabulary(
     Loss("nse_star", "NSE*", lambda p: _losses().nse_star),
     Loss("nse_star_paper", "NSE* (as printed)", lambda p: _losses().nse_star_paper),
     Loss("mse", "MSE", lambda p: _losses().mse),
-    Loss("feng2022", "RMSE of flow and of log flow", _feng2022),
+    Loss("feng2022", "feng2022", _feng2022),
 )
 
 # Sources of data --------------------------------------------------------------------------------

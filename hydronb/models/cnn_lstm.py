@@ -310,7 +310,7 @@ class CNNLSTM(Standardised):
             name: ("basin", [float((ds[name] * cell_weights(ds)).sum())]) for name in ("lat", "lon")
         }
         basin = xr.Dataset(
-            {n: ("time", ds[n].data, ds[n].attrs) for n in targets}, {"time": ds["time"]}
+            {n: ("time", ds[n].data, ds[n].attrs) for n in targets}, {"time": ds.indexes["time"]}
         )
         basin = basin.expand_dims(basin=[str(ds.attrs["basin"])])
         basin = basin.assign_coords(centre | {"gauge_name": ("basin", [str(ds.attrs["basin"])])})

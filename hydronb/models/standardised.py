@@ -112,9 +112,9 @@ class Standardised(nn.Module):
                 out[basin, day] = simulated.cpu().numpy()
         days = select_period(ds, period)
         inside = out[:, ds.indexes["time"].get_indexer(days.indexes["time"])]
-        return self.simulation_dataset(
-            dict(zip(names, inside.transpose(2, 0, 1), strict=True)), days, names
-        )
+        # one basin's days side by side, so that sums over them round as they always did
+        values = {n: np.ascontiguousarray(inside[:, :, k]) for k, n in enumerate(names)}
+        return self.simulation_dataset(values, days, names)
 
 
 class StandardisedLSTM(Standardised):
