@@ -9,6 +9,8 @@ import pandas as pd
 import xarray as xr
 import yaml
 
+import hydronb
+
 SEEDS = (111, 222)
 ATTRIBUTES = {
     "aridity": "1",
@@ -101,7 +103,7 @@ def run(
                 "status": status,
                 "identity": "x",
                 "needs": [],
-                "versions": {"hydronb": "0.1.0", "notebook": "abc"},
+                "versions": {"hydronb": hydronb.__version__, "notebook": "abc"},
                 "notebook_file": "gone.ipynb",
                 "seconds": 12.0,
                 "finished": "2026-01-01T12:00:00",
