@@ -41,7 +41,7 @@ def any_parameters(bounds: dict[str, Parameter], n_basins: int, split: tuple[str
     """Parameters from the whole of their bounds, the bounds themselves included."""
     rng = np.random.default_rng(11)
     out = {}
-    for name, (low, high, _) in bounds.items():
+    for name, (low, high, *_) in bounds.items():
         values = rng.uniform(low, high, (n_basins, n))
         values[0], values[1] = low, high
         out[name] = values if name in split else values[:, 0]
@@ -400,7 +400,7 @@ def test_attributes_drive_the_truth():
     for attribute, parameter in pairs:
         correlation = stats.spearmanr(many[attribute], many[f"true_{parameter}"]).statistic
         assert abs(correlation) > 0.6, (attribute, parameter, correlation)
-    for parameter, (low, high, _) in truth_hbv.BOUNDS.items():
+    for parameter, (low, high, *_) in truth_hbv.BOUNDS.items():
         assert float(many[f"true_{parameter}"].min()) >= low
         assert float(many[f"true_{parameter}"].max()) <= high
 

@@ -684,7 +684,7 @@ def test_the_command_trains_and_simulates_what_the_folder_says(ds, tmp_path):
         ("hiden: 5", "unknown parameter 'hiden'; did you mean 'hidden'"),
         (
             "model: ealstm\ndata: {kind: file, path: /nowhere.nc}",
-            "no such file or folder: /nowhere.nc",
+            "no such file: /nowhere.nc",
         ),
     ],
 )

@@ -87,7 +87,7 @@ def open_lazily(path: Path) -> xr.Dataset:
     return (
         xr.open_zarr(path, chunks=None, consolidated=False)
         if path.is_dir()
-        else xr.open_dataset(path)
+        else xr.open_dataset(path, engine="netcdf4")
     )
 
 
