@@ -286,7 +286,8 @@ def test_a_visitor_may_leave_while_the_page_is_drawn(tab):
 
 def test_nonsense_in_a_link_is_said(tab):
     tab = tab(
-        "?page=benchmarks&k=many&colour=nothing&runs=no/such/run&metric=%3Cscript%3Ealert(1)%3C/script%3E&x=1"
+        "?page=benchmarks&k=many&colour=nothing&runs=no/such/run"
+        "&metric=%3Cscript%3Ealert(1)%3C/script%3E&x=1"
     )
     for text in (
         "give a whole number from 2 to 99",
