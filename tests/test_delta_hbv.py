@@ -182,6 +182,15 @@ def test_a_period_may_end_on_the_last_day_of_the_data(ds, changes):
     assert targets[:, -1].flatten().tolist() == [5.0, 6.0, 7.0]
 
 
+def test_a_period_may_begin_right_after_the_warm_up(ds):
+    """92 days are before 1990: as many may warm up, and no more."""
+    p = settings(warmup_days=92)
+    *_, first, end = prepare(ds, p, "cpu").build().inputs(ds, p.train_period)
+    assert (first, end) == (92, 92 + 273)
+    with pytest.raises(DataError, match="the data have 92 days before 1990-01-01"):
+        prepare(ds, settings(warmup_days=93), "cpu")
+
+
 @pytest.mark.parametrize(
     ("changes", "days", "shown"),
     [({}, 40, "FC"), (DYNAMIC, 70, "FC"), ({"model": "runoff_lstm"}, 70, "streamflow")],

@@ -269,7 +269,7 @@ def test_an_epoch_s_loss_is_the_mean_of_its_steps(tmp_path):
     assert len(rows) == 6
 
 
-@pytest.mark.parametrize("clip_norm", [1.0, None])
+@pytest.mark.parametrize("clip_norm", [10.0, None])
 def test_weights_follow_adam_s_equations(tmp_path, clip_norm):
     """Kingma and Ba (2015), Algorithm 1, with decoupled weight decay (Loshchilov and Hutter, 2019)
     and the gradient shortened to `clip_norm`, step by step in NumPy; the rate changes with the
@@ -281,11 +281,12 @@ def test_weights_follow_adam_s_equations(tmp_path, clip_norm):
     rates = {1: 0.1, 2: 0.03, 4: 0.2}
     given = {"epochs": 5, "learning_rate": rates, "weight_decay": 0.1, "clip_norm": clip_norm}
     model = fitted(tmp_path, loss_of, validation_period=None, **given)
-    w, m, v, step = np.full(3, 0.5), np.zeros(3), np.zeros(3), 0
+    w, m, v, step, lengths = np.full(3, 0.5), np.zeros(3), np.zeros(3), 0, []
     for epoch, rate in enumerate((0.1, 0.03, 0.03, 0.2, 0.2), 1):
         for part in epoch_order(10, 10, SETTINGS["seed"], epoch).split(4):
             gradient = Numbered.directions[part].sum(0).double().numpy()
             length = np.linalg.norm(gradient)
+            lengths.append(length)
             if clip_norm and length > clip_norm:
                 gradient = gradient * clip_norm / length
             step += 1
@@ -293,20 +294,22 @@ def test_weights_follow_adam_s_equations(tmp_path, clip_norm):
             w = w - rate * 0.1 * w
             w = w - rate * m / (1 - 0.9**step) / (np.sqrt(v / (1 - 0.999**step)) + 1e-8)
     np.testing.assert_allclose(model.weight[0].detach(), w, rtol=1e-4)
+    assert min(lengths) < 10 < max(lengths)
 
 
 def test_more_samples_an_epoch_than_there_are(tmp_path):
-    """All of them, each once."""
+    """All of them, each once, in three steps."""
     seen = []
 
     def loss_of(model, batch):
-        seen.extend(batch.index.tolist())
+        seen.append(batch.index)
         return model.weight.sum() ** 2
 
     model = torch.nn.Linear(3, 1, bias=False)
     p = settings(samples_per_epoch=99, epochs=1, batch_size=4)
     fit(model, Numbered(), loss_of, p, tmp_path, fingerprint="toy")
-    assert sorted(seen) == list(range(10))
+    assert [len(index) for index in seen] == [4, 4, 2]
+    assert sorted(torch.cat(seen).tolist()) == list(range(10))
 
 
 def test_a_simulation_draws_no_dropout(ds, tmp_path):
