@@ -91,8 +91,8 @@ def attribute_list(ds: xr.Dataset, asked: Sequence[str] | str) -> list[str]:
             raise DataError(f"the data have no attribute {name!r}{nearest(name, have)}")
     if given_away := [n for n in names if n in signatures]:
         warnings.warn(
-            f"{', '.join(given_away)}: made from the streamflow that is to be simulated, test "
-            "period included; scores will be too good",
+            f"{', '.join(given_away)}: made from the streamflow that is to be simulated, test"
+            " period included; scores will be too good",
             stacklevel=2,
         )
     return names

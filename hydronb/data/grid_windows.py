@@ -32,9 +32,6 @@ class GridForcing:
     static: Tensor
     """`(channel, y, x)`, standardised; without a channel for a network that sees means."""
 
-    def __len__(self) -> int:
-        return len(self.channels[0])
-
     def days(self, days: Int[Tensor, " day"]) -> Float[Tensor, "day channel *cells"]:
         """A copy of the forcing of `days`, without the static channels."""
         return torch.stack([channel[days] for channel in self.channels], 1)

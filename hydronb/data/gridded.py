@@ -91,12 +91,6 @@ def open_lazily(path: Path) -> xr.Dataset:
     )
 
 
-def is_gridded(ds: xr.Dataset) -> bool:
-    """Whether the dataset means to be a gridded catchment."""
-    dims = {DIMS.get(str(dim), str(dim)) for dim in ds.dims}
-    return "basin" not in dims and ("mask" in ds or bool({"y", "x"} & dims))
-
-
 # Checks
 # ---
 

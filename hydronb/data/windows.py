@@ -74,11 +74,6 @@ class WindowSamples:
             yield self.gather(index)
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of the data and of the samples' index."""
-        return sum(t.nbytes for t in self.tensors)
-
-    @property
     def tensors(self) -> tuple[Tensor, ...]:
         """All that the samples are made of."""
         return self.dynamic, self.static, self.target, self.basin, self.last

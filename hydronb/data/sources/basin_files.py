@@ -176,7 +176,7 @@ def read_tables(
             " are missing"
         )
     if not columns:
-        raise DataError("the attribute tables hold nothing that can be used")
+        raise DataError(f"no attribute that can be used in {', '.join(map(str, paths))}")
     joined = pd.concat(columns, axis=1)
     joined = joined if ids is None else joined.reindex(ids)
     ds = xr.Dataset(

@@ -8,8 +8,8 @@ import xarray as xr
 
 from hydronb.data.dataset import TARGETS, VARIABLES, attribute_names, checking
 from hydronb.data.gridded import (
+    DIMS,
     as_catchment,
-    is_gridded,
     open_gridded,
     open_lazily,
     reading_grid,
@@ -72,8 +72,10 @@ def describe(path: Path, report: Report) -> None:
 
 
 def _is_gridded(path: Path) -> bool:
+    """Whether a file means to hold a gridded catchment."""
     with reading(path, "NetCDF or Zarr"), open_lazily(path) as ds:
-        return is_gridded(ds)
+        dims = {DIMS.get(str(dim), str(dim)) for dim in ds.dims}
+        return "basin" not in dims and ("mask" in ds or bool({"y", "x"} & dims))
 
 
 def _describe_catchments(ds: xr.Dataset, report: Report) -> None:

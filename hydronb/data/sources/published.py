@@ -6,14 +6,14 @@ NetCDF file per basin, `GAUGE_benchmark_models.nc`, with one variable per model 
 and Table 3).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 import xarray as xr
 
 from hydronb.data.dataset import bare_id, choose_basins
-from hydronb.errors import DataError, ParameterError, nearest
+from hydronb.errors import DataError, nearest
 from hydronb.files import read_dataset
 
 MODELS = {
@@ -33,9 +33,7 @@ OBSERVED = "QObs"
 ENDING = "_benchmark_models.nc"
 
 
-def open_benchmark_models(
-    folder: str | Path, *, basins: Iterable[str] | None = None, models: Sequence[str] | None = None
-) -> xr.Dataset:
+def open_benchmark_models(folder: str | Path, *, basins: Iterable[str] | None = None) -> xr.Dataset:
     """Simulations of the benchmark models.
 
     Parameters
@@ -44,20 +42,16 @@ def open_benchmark_models(
         Holds `GAUGE_benchmark_models.nc`.
     basins
         Gauge ids, with or without a source's prefix; those of all files where None.
-    models
-        Names in `MODELS`; those that any file has where None.
 
     Returns
     -------
     xarray.Dataset
-        `streamflow` (model, basin, time), models by their labels, NaN where a basin's file lacks a
-        model, and `streamflow_obs` (basin, time), mm/d; negative values, which stand for missing,
-        are NaN.
+        `streamflow` (model, basin, time) of the models that any file has, by their labels, NaN
+        where a basin's file lacks a model, and `streamflow_obs` (basin, time), mm/d; negative
+        values, which stand for missing, are NaN.
 
     Raises
     ------
-    ParameterError
-        A model that is not one of `MODELS`.
     DataError
         No such folder or basin, or a file that cannot be read, lacks the observation, or has no
         dates.
@@ -69,18 +63,12 @@ def open_benchmark_models(
             f"{folder} holds no file GAUGE{ENDING}; give the folder of the unpacked benchmark"
             " models"
         )
-    for name in models or ():
-        if name not in MODELS:
-            raise ParameterError(f"unknown benchmark model {name!r}{nearest(name, MODELS)}")
     asked = None if basins is None else [bare_id(basin) for basin in basins]
     ids = choose_basins(list(files), asked, where=str(folder))
-    names = list(models or MODELS)
-    joined = xr.concat(
-        [_read(files[basin], names) for basin in ids], "basin", data_vars="all", join="outer"
-    )
+    joined = xr.concat([_read(files[id_]) for id_ in ids], "basin", data_vars="all", join="outer")
     joined = joined.where(joined >= 0).assign_coords(basin=ids)
-    if not (names := [name for name in names if name in joined]):
-        raise DataError(f"{folder}: no file has any of {', '.join(models or MODELS)}")
+    if not (names := [name for name in MODELS if name in joined]):
+        raise DataError(f"{folder}: no file has any of {', '.join(MODELS)}")
     attrs = {"units": "mm/d", "long_name": "streamflow"}
     sims = joined[names].to_dataarray("model").assign_coords(model=[MODELS[n] for n in names])
     out = {"streamflow": sims, "streamflow_obs": joined[OBSERVED]}
@@ -88,7 +76,7 @@ def open_benchmark_models(
     return ds.transpose("model", "basin", "time")
 
 
-def _read(path: Path, names: list[str]) -> xr.Dataset:
+def _read(path: Path) -> xr.Dataset:
     ds = read_dataset(path)
     if OBSERVED not in ds:
         raise DataError(
@@ -100,5 +88,5 @@ def _read(path: Path, names: list[str]) -> xr.Dataset:
         raise DataError(
             f"{path}: {OBSERVED} has the dimensions {dims}, not one of dates, each of them once"
         )
-    ds = ds[[OBSERVED, *(name for name in names if name in ds)]].rename({dims[0]: "time"})
+    ds = ds[[OBSERVED, *(name for name in MODELS if name in ds)]].rename({dims[0]: "time"})
     return ds.reset_coords(drop=True).astype("float32")
