@@ -84,10 +84,8 @@ def cached(
 
 
 def _digest(key: Mapping[str, Any], sources: Iterable[Path]) -> str:
-    files = []
-    for path in sorted(Path(p).absolute() for p in sources):
-        stat = path.stat()
-        files.append((str(path), stat.st_size, stat.st_mtime_ns))
+    paths = sorted(Path(p).absolute() for p in sources)
+    files = [(str(p), stat.st_size, stat.st_mtime_ns) for p in paths for stat in [p.stat()]]
     made_from = json.dumps([dict(key), files], sort_keys=True)
     return hashlib.sha256(made_from.encode()).hexdigest()[:20]
 

@@ -34,10 +34,6 @@ class Extent(NamedTuple):
     last: pd.Timestamp
     names: tuple[str, ...]
 
-    @property
-    def period(self) -> str:
-        return f"{self.first.date()} to {self.last.date()}"
-
 
 def read_each(
     files: Mapping[str, Sequence[Path]],

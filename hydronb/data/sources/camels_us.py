@@ -391,7 +391,7 @@ def read_camels_series(
     """Pass the series of each basin to `take`, and return what each covers. Problems are those of
     each file, and then of all together."""
     extents = yield from read_each(pairs, read_basin, take, f"reading CAMELS-US {product}")
-    periods = {basin: extent.period for basin, extent in extents.items()}
+    periods = {b: f"{e.first.date()} to {e.last.date()}" for b, e in extents.items()}
     if len(set(periods.values())) > 1:
         most = Counter(periods.values()).most_common(1)[0][0]
         odd = [f"{basin} {period}" for basin, period in periods.items() if period != most]

@@ -401,7 +401,7 @@ def _describe_series(
 
     extents = report.take(read_caravan_series, files, take)
     summary.describe(report)
-    if len({extent.period for extent in extents.values()}) > 1:
+    if len({extent[:2] for extent in extents.values()}) > 1:
         report.notes.append("files cover different days; opening them keeps the days they share")
     for name, basins in pets.items():
         table = pd.DataFrame(basins, columns=["ratio", "mean"])
