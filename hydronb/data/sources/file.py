@@ -57,13 +57,14 @@ def reading_catchments(path: Path, pet: str = "auto") -> Reading[xr.Dataset]:
 
 def describe(path: Path, report: Report) -> None:
     """Report a file, with everything that opening it would refuse."""
+    before = len(report.problems)
     gridded = report.take(_is_gridded, path)
-    if gridded is None:
-        report.append(f"{path}: cannot be read")
+    ds = report.take(reading_grid if gridded else reading_catchments, path)
+    if ds is None or (gridded and len(report.problems) > before):
+        kind = "gridded catchment" if gridded else "dataset"
+        report.append(f"{path}: a {kind} that cannot be opened")
     elif gridded:
-        _describe_grid(path, report)
-    elif (ds := report.take(reading_catchments, path)) is None:
-        report.append(f"{path}: a dataset that cannot be opened")
+        _describe_grid(ds, path, report)
     else:
         report.append(
             f"{path}: a dataset of {ds.sizes['basin']} basins and {ds.sizes['time']} days"
@@ -92,12 +93,7 @@ def _describe_catchments(ds: xr.Dataset, report: Report) -> None:
         report.append(f"  {len(attributes)} attributes{missing}")
 
 
-def _describe_grid(path: Path, report: Report) -> None:
-    before = len(report.problems)
-    ds = report.take(reading_grid, path)
-    if len(report.problems) > before:
-        report.append(f"{path}: a gridded catchment that cannot be opened")
-        return
+def _describe_grid(ds: xr.Dataset, path: Path, report: Report) -> None:
     lumped = as_catchment(ds)
     report.append(
         f"{path}: a gridded catchment, {ds.attrs['basin']}, of {ds.sizes['y']} x {ds.sizes['x']}"
