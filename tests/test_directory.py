@@ -140,14 +140,14 @@ def folder(tmp_path) -> Path:
 
 def test_every_reader_reads_a_run_of_0_1_0(folder):
     run = read_run(folder)
-    assert run.record["versions"]["hydronb"] == "0.1.0" and run.record["seconds"] == 72.3
+    assert run.record()["versions"]["hydronb"] == "0.1.0" and run.record()["seconds"] == 72.3
     assert isinstance(run.fit_parameters, TrainParameters) and run.seed == 7
     assert run.parameters["test_period"] == SETTINGS["test_period"]
     assert run.description["scaling"]["forcings"]["prcp"] == [2.0, 4.0]
     assert run.basins == tuple(IDS)
     assert all(torch.equal(run.model.state_dict()[name], t) for name, t in WEIGHTS.items())
     xr.testing.assert_identical(run.simulation(), simulation())
-    xr.testing.assert_identical(run.dataset("simulation.nc", ["streamflow"]), simulation())
+    xr.testing.assert_identical(run.dataset("simulation.nc"), simulation())
     assert run.table("metrics.csv", ["nse"])["basin"].tolist() == IDS
     assert run.progress()["valid"].tolist()[1:] == [0.21, 0.34]
     assert run.latest_progress()["epoch"] == 2.0
@@ -232,7 +232,7 @@ def test_one_bad_record_is_listed_with_its_reason_beside_the_others(tmp_path, mo
         change = json.dumps(read_record(good) | change if change else {})
     (bad / "run.json").write_bytes(change.encode("latin-1"))
     with pytest.raises(HydronbError) as error:
-        _ = RunDirectory(bad).record
+        RunDirectory(bad).record()
     assert f"{bad / 'run.json'}" in one_line(error) and "makes the run anew" in one_line(error)
     assert read_record(bad) is None
     _, bad_row, good_row, *_ = status.of_outputs(tmp_path)

@@ -13,7 +13,6 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from operator import attrgetter
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -37,7 +36,6 @@ LARGEST = 2**31
 """Bytes that are read of a NetCDF file at once; more would be taken from all visitors."""
 SERIES = "series"
 """Attribute that names the variables that change with time."""
-GIVEN, RECORD = attrgetter("given"), attrgetter("record")
 _ONE_AT_A_TIME = Lock()
 
 Stamp = tuple[int, int, int]
@@ -112,11 +110,11 @@ class Outputs:
 
     def parameters(self, name: str) -> dict[str, Any]:
         """What the run's `params.yaml` says, not validated; nothing if it cannot be read."""
-        return self._mapping(name, "params.yaml", GIVEN)
+        return self._mapping(name, "params.yaml", RunDirectory.given)
 
     def record(self, name: str) -> dict[str, Any]:
         """What the run's `run.json` says; nothing if it cannot be read."""
-        return self._mapping(name, "run.json", RECORD)
+        return self._mapping(name, "run.json", RunDirectory.record)
 
     def _mapping(self, name: str, file: str, read: Callable[[RunDirectory], Any]) -> dict[str, Any]:
         try:

@@ -93,14 +93,13 @@ def overview(page: Page) -> pd.DataFrame:
     rows = []
     for name in page.outputs.names():
         record, (state, about) = page.outputs.record(name), _state(page, name)
-        seconds = record.get("seconds")
         rows.append(
             {
                 "run": name,
                 "state": state,
                 "epoch": value_or(lambda name=name: _epoch(page.outputs.progress(name)), ""),
-                "finished": str(record.get("finished", ""))[:16].replace("T", " "),
-                "time": took(float(seconds)) if isinstance(seconds, int | float) else "",
+                "finished": record.get("finished", "")[:16].replace("T", " "),
+                "time": took(record["seconds"]) if "seconds" in record else "",
                 "hydronb": record.get("versions", {}).get("hydronb", ""),
                 "about": about,
             }
@@ -134,8 +133,8 @@ def _state(page: Page, name: str) -> tuple[str, str]:
 
 
 def _epoch(progress: pd.DataFrame) -> str:
-    last = progress.iloc[-1:]
-    return "".join(f"{e:.3g} of {n:g}" for e, n in zip(last["epoch"], last["epochs"], strict=True))
+    last = progress.iloc[-1]
+    return f"{last['epoch']:.3g} of {last['epochs']:g}"
 
 
 def _loss(page: Page, name: str) -> plots.Figure | str:
@@ -143,10 +142,7 @@ def _loss(page: Page, name: str) -> plots.Figure | str:
         return note(
             f"{name} trained no model of its own, or has not begun: there is no loss curve."
         )
-    table = page.outputs.progress(name)
-    if table.empty:
-        return note(f"{name} has begun, and no epoch has been written yet; this page looks again.")
-    return plots.loss_curve(table, width=700)
+    return plots.loss_curve(page.outputs.progress(name), width=700)
 
 
 def _about(page: Page, name: str) -> str:

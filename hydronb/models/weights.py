@@ -56,8 +56,7 @@ def load(folder: str | Path, *, device: str = "cpu") -> nn.Module:
         checksum = hashlib.sha256((folder / "model.json").read_bytes()).hexdigest()
         if metadata.get(DESCRIPTION, checksum) != checksum:
             raise ValueError("model.json is damaged or of another training")
-    what = "the description of its weights"
-    with reading(folder / "model.json", what, hint=HINT, error=TrainingError):
+    with reading(folder / "model.json", "a model", hint=HINT, error=TrainingError):
         settings = description["settings"]
         scaling = Scaling.from_plain(description["scaling"])
         try:

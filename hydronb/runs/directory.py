@@ -108,7 +108,6 @@ class RunDirectory:
                     f" {self.remedy}"
                 )
 
-    @property
     def record(self) -> dict[str, Any]:
         """`run.json`.
 
@@ -123,7 +122,6 @@ class RunDirectory:
         RunRecord.validate_parameters(known, where=f"{path} is not whole ({remedy})")
         return record
 
-    @property
     def given(self) -> dict[str, Any]:
         """`params.yaml`, not validated.
 
@@ -150,17 +148,15 @@ class RunDirectory:
         self.require(file, columns, frame.columns)
         return frame
 
-    def dataset(self, file: str, variables: Sequence[str] = ()) -> "xr.Dataset":
+    def dataset(self, file: str) -> "xr.Dataset":
         """A NetCDF file of the run, in memory.
 
         Raises
         ------
         DataError
-            There is none, it is damaged, or it lacks one of `variables`.
+            There is none, or it is damaged.
         """
-        ds = read_dataset(self.file(file), hint=self.remedy)
-        self.require(file, variables, ds.variables)
-        return ds
+        return read_dataset(self.file(file), hint=self.remedy)
 
     def progress_rows(self, columns: Sequence[str] = PROGRESS) -> list[dict[str, float]]:
         """The rows of `progress.csv`, NaN where a value is empty; a row that is only half written
@@ -324,7 +320,7 @@ class TrainedRun(RunDirectory):
         ParameterError
             There is none, or not of a training.
         """
-        given = self.given
+        given = self.given()
         kind = training_class(given.get("model"))
         return kind.validate_parameters(given, where=str(self.path / "params.yaml"))
 
@@ -435,7 +431,7 @@ def read_run(path: str | Path) -> TrainedRun:
 def read_record(folder: Path) -> dict[str, Any] | None:
     """`run.json`, or None if there is none that can be used."""
     try:
-        return RunDirectory(folder).record
+        return RunDirectory(folder).record()
     except HydronbError:
         return None
 

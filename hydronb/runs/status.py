@@ -111,7 +111,7 @@ def state_of_folder(
     if not (folder / "run.json").exists():
         return "notebook", "made outside a plan"
     try:
-        record = RunDirectory(folder).record
+        record = RunDirectory(folder).record()
         if record["status"] == "failed":
             return "failed", record.get("error", "")
         if record["status"] != "complete" or folder.name.endswith(PARTIAL):

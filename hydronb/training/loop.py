@@ -209,8 +209,7 @@ class Checkpoint:
         """
         if not self.path.exists():
             return dict(START)
-        hint = "delete it to start anew"
-        with reading(self.path, "a checkpoint of this training", hint=hint, error=TrainingError):
+        with reading(self.path, "checkpoint", hint="delete it to start anew", error=TrainingError):
             parts, metadata = read_tensors(self.path)
             if metadata["fingerprint"] != self.fingerprint:
                 return dict(START)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from hydronb.errors import ParameterError, TrainingError
 from hydronb.models.weights import load, read_description, save_model
-from hydronb.parameters import FitParameters, read_parameters, training_class
+from hydronb.parameters import FitParameters
+from hydronb.runs.directory import TrainedRun
 from hydronb.training.loop import fit
 from hydronb.training.task import torch_settings
 from hydronb.vocabulary import MODELS
@@ -115,9 +116,7 @@ def train_run(run_dir: str | Path) -> pd.DataFrame:
     DataError, TrainingError
         See `train`.
     """
-    path = Path(run_dir) / "params.yaml"
-    given = read_parameters(path)
-    p = training_class(given.get("model")).validate_parameters(given, where=str(path))
+    p = TrainedRun(Path(run_dir)).fit_parameters
     return train_and_simulate(MODELS[p.model].training().open_data(p), p, run_dir)
 
 
