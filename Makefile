@@ -12,7 +12,7 @@ JOBS ?=
 # A file's tests stay together, so that what it makes once is made once.
 SPREAD ?= -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test lab app lint size golden setup clean
+.PHONY: demo test lab app lint size golden report-card setup clean
 
 demo: $(READY)
 	$(BIN)/hydronb run params/demo.yaml $(if $(JOBS),-j $(JOBS))
@@ -40,6 +40,10 @@ size:
 golden: $(READY)
 	@test -n "$(BASE)" || { echo "make golden BASE=COMMIT"; exit 2; }
 	$(BIN)/python benchmarks/golden.py $(BASE)
+
+# Published numbers beside the same ones computed here: docs/report_card.md.
+report-card: $(READY)
+	$(BIN)/python benchmarks/report_card.py
 
 setup: $(READY)
 
