@@ -25,6 +25,7 @@ import torch
 import xarray as xr
 
 from hydronb.analysis import ensembles, sensitivity, significance, similarity
+from hydronb.data import read_basin_list
 from hydronb.data.attributes import KRATZERT2019
 from hydronb.data.sources.camels_us import open_camels_attributes
 from hydronb.data.sources.published import MODELS
@@ -39,12 +40,6 @@ RANDOM_PAIRS = (
     " the test gives this"
 )
 SINGLE_PRECISION = "the scores of the basins were stored in single precision"
-LACKING = (
-    "01139000 01634500 01644000 02069700 02297310 03186500 03238500 04105700 05495500 05501000"
-    " 06339100 06614800 06888500 06921070 07375000 11522500 12040500 12145500"
-).split()
-"""Basins that the benchmark models without published scores lack; with the others, the 447 follow
-from the scores."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +88,8 @@ def network_scores() -> xr.Dataset:
 def other_scores() -> pd.DataFrame:
     """NSE of five benchmark models, by their labels, in the 447 basins of Table 3."""
     table = pd.read_csv(DATA / "published" / "benchmark_nse.csv", dtype={"basin": str})
-    table = table.set_index("basin").dropna().drop(LACKING, errors="ignore")
-    basins = table.index.intersection(network_scores()["basin"].values)
-    return table.loc[basins].rename(columns=MODELS)
+    basins = read_basin_list(ROOT / "params" / "paper" / "basins_447.txt")
+    return table.set_index("basin").loc[basins].rename(columns=MODELS)
 
 
 def table_2() -> Iterator[Number]:

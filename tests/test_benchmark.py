@@ -173,7 +173,8 @@ PAPERS = {
 @pytest.mark.parametrize("plan", PAPERS)
 def test_the_plan_of_a_paper_differs_from_it_in_nothing(plan, monkeypatch, tmp_path):
     """Every run that its benchmark takes; the grids alone are not those of the paper."""
-    for name in ("YELLOW_GRID", "YANGTZE_GRID", "LANCANG_GRID", "CAMELS_BASINS"):
+    files = "YELLOW_GRID YANGTZE_GRID LANCANG_GRID CAMELS_BASINS CAMELS_BENCHMARK_MODELS"
+    for name in files.split():
         (tmp_path / f"{name}.nc").touch()
         monkeypatch.setenv(name, str(tmp_path / f"{name}.nc"))
     monkeypatch.setenv("CAMELS_US", str(tmp_path))
@@ -304,8 +305,12 @@ def test_examples_in_the_docstrings():
 def test_benchmark_models_join_by_id_and_date(runs, tmp_path):
     """Their ids have no prefix, their files one basin each; only what all have is compared."""
     time = pd.date_range("2000-10-01", "2002-09-30")
+    of_runs = observed().reindex(time=time)
     for basin in ("01022500", "01013500", "99999999"):
         obs = np.random.default_rng(int(basin)).gamma(1, 2, len(time))
+        if f"camels_{basin}" in IDS:
+            own = of_runs.sel(basin=f"camels_{basin}").to_numpy()
+            obs = np.where(np.isnan(own), obs, own)
         xr.Dataset(
             {"QObs": ("time", obs), "SAC_SMA": ("time", obs + 1), "HBV_ub": ("time", 2 * obs)},
             {"time": time},
@@ -330,4 +335,25 @@ def test_benchmark_models_join_by_id_and_date(runs, tmp_path):
     for path in tmp_path.glob("0*.nc"):
         path.unlink()
     with pytest.raises(DataError, match="no basin in common"):
+        benchmark.with_benchmark_models(members, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "off"),
+    [
+        (lambda q: 2 * q, "100% off"),
+        (lambda q: np.roll(q, 1), r"\d+% off"),
+        (lambda q: q / 86.4, "99%"),
+    ],
+)
+def test_benchmark_models_with_another_observation_are_refused(runs, tmp_path, change, off):
+    """In other units, a day late: a score against it would be of another river."""
+    for basin in ("01022500", "01013500"):
+        obs = observed().sel(basin=f"camels_{basin}").to_numpy()
+        obs = change(obs) if basin == "01022500" else obs.round(2)
+        xr.Dataset({"QObs": ("time", obs), "SAC_SMA": ("time", obs)}, {"time": TIME}).to_netcdf(
+            tmp_path / f"{basin}_benchmark_models.nc"
+        )
+    members = benchmark.read_members(benchmark.group_runs(runs))
+    with pytest.raises(DataError, match=f"in 1 of 2 basins QObs .* basin camels_01022500, {off}"):
         benchmark.with_benchmark_models(members, tmp_path)

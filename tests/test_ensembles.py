@@ -200,7 +200,7 @@ def test_table_3_of_the_paper(published, real_data):
         "VIC_basin": "VIC (basin-wise calibrated)",
         "mHm_basin": "mHM (basin-wise calibrated)",
         "HBV_ub": "HBV (upper, calibrated)",
-        "q_sim_fuse_900": "FUSE (seed 900)",
+        "q_sim_fuse_900": "FUSE (900)",
     }
     scored = xr.Dataset(
         {"nse": (("model", "basin"), other.loc[basins, list(labels)].to_numpy().T)},

@@ -12,10 +12,15 @@ import yaml
 from hydronb.analysis.ensembles import OBSERVED, SIMULATED, as_members
 from hydronb.analysis.settings import NOT_THE_MODEL, distinctions
 from hydronb.data.dataset import bare_id
+from hydronb.data.sources.published import OBSERVED as PUBLISHED_OBSERVED
 from hydronb.data.sources.published import open_benchmark_models
 from hydronb.errors import DataError
 from hydronb.runs.directory import TrainedRun
 from hydronb.vocabulary import LOSSES, model_label
+
+OBSERVATIONS_APART = 0.1
+"""Largest mean absolute difference between the observation of a run and that of a file of the
+benchmark models, as a share of the mean; rounding stays far below it."""
 
 
 @dataclass(frozen=True)
@@ -134,18 +139,35 @@ def with_benchmark_models(
     Raises
     ------
     DataError
-        No basin or day in common; see also `open_benchmark_models`.
+        No basin or day in common, or the files' observation is another one than that of `members`
+        in some basin; see also `open_benchmark_models`.
     """
     basins = next(iter(members.values()))["basin"].values
     ids = {bare_id(str(basin)): str(basin) for basin in basins}
     ds = open_benchmark_models(folder)
     ds = ds.sel(basin=[basin for basin in ds["basin"].values if basin in ids])
     ds = ds.assign_coords(basin=[ids[str(basin)] for basin in ds["basin"].values])
+    _check_observations(next(iter(members.values()))[OBSERVED], ds[OBSERVED], Path(folder))
     others = {
         str(sim["model"].item()): as_members(sim.drop_vars("model"), ds[OBSERVED])
         for sim in ds[SIMULATED]
     }
     return _aligned({**members, **others})
+
+
+def _check_observations(obs: xr.DataArray, of_files: xr.DataArray, folder: Path) -> None:
+    """Raise DataError if the two differ by more than `OBSERVATIONS_APART` in some basin."""
+    obs, of_files = xr.align(obs, of_files, join="inner")
+    apart = abs(of_files - obs).mean("time") / obs.where(of_files.notnull()).mean("time")
+    off = apart.where(apart > OBSERVATIONS_APART, drop=True)
+    if off.size:
+        basin, share = off["basin"].values[0], off.values[0]
+        raise DataError(
+            f"{folder}: in {off.size} of {apart.size} basins {PUBLISHED_OBSERVED} is not the"
+            f" streamflow that the runs were scored against, such as basin {basin}, {share:.0%} off"
+            " on average; is it in mm/d, and are days and gauges the same? Take these files away,"
+            " or leave the basins out"
+        )
 
 
 def training_cost(groups: Sequence[Group]) -> pd.DataFrame:

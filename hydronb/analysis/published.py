@@ -3,14 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import xarray as xr
 
 from hydronb.analysis.benchmark import Group
-from hydronb.analysis.ensembles import COUNTS
+from hydronb.analysis.ensembles import COUNTS, ENSEMBLE, join_models
 from hydronb.analysis.settings import NOT_THE_MODEL, setting_text
+from hydronb.data.dataset import bare_id
+from hydronb.data.sources.published import MODELS as BENCHMARK_MODELS
+from hydronb.errors import DataError
+from hydronb.files import read_dataset, reading
+from hydronb.metrics import METRICS
 from hydronb.parameters import training_class
+from hydronb.vocabulary import MODELS
 
 
 @dataclass(frozen=True)
@@ -131,3 +139,66 @@ def kratzert_table2(groups: Sequence[Group]) -> pd.DataFrame:
         return pd.DataFrame(columns=[*named.values(), "failures", "failures_std", *COUNTS])
     frame = pd.concat(rows).rename(columns=named).set_index(["model", "kind"])
     return frame.assign(members=8, basins=531, undefined=0)
+
+
+def read_scores(paths: Sequence[str | Path]) -> xr.Dataset:
+    """Scores of every basin that were published, in place of those of runs.
+
+    Parameters
+    ----------
+    paths
+        NetCDF files with metrics, in upper or lower case, over `model`, `member` (seeds, and
+        `ensemble`) and `basin`; CSV files with `basin` and a column of NSE per model. `ealstm` and
+        the like, and the names in the files of the benchmark models, get their labels.
+
+    Returns
+    -------
+    xarray.Dataset
+        In the form of `ensembles.join_models`; NaN where a model lacks a metric, member or basin.
+
+    Raises
+    ------
+    DataError
+        A file that cannot be read, lacks a dimension or any metric, or names a model, member or
+        basin twice.
+    """
+    models: dict[str, xr.Dataset] = {}
+    for path in map(Path, paths):
+        scores = _scores_of_csv(path) if path.suffix == ".csv" else _scores_of_netcdf(path)
+        for dim in scores.dims:
+            if scores.indexes[dim].has_duplicates:
+                twice = scores.indexes[dim][scores.indexes[dim].duplicated()][0]
+                raise DataError(f"{path} has the {dim} {twice!r} twice; give each once")
+        for name in scores["model"].values.tolist():
+            of_model = scores.sel(model=name, drop=True)
+            label = MODELS[name].label if name in MODELS else BENCHMARK_MODELS.get(name, name)
+            if label in models:
+                raise DataError(
+                    f"{path} has scores of {label}, as another file has; give one of them"
+                )
+            models[label] = of_model
+    return join_models(models)
+
+
+def _scores_of_netcdf(path: Path) -> xr.Dataset:
+    ds = read_dataset(path)
+    names = {name: str(name).lower() for name in ds.data_vars if str(name).lower() in METRICS}
+    dims = ("model", "member", "basin")
+    if not names or any(set(ds[name].dims) != set(dims) for name in names):
+        raise DataError(f"{path} has no metric over {', '.join(dims)}, such as NSE")
+    members = [str(member).removeprefix("seed") for member in ds["member"].values]
+    basins = [bare_id(str(basin)) for basin in ds["basin"].values]
+    ds = ds[list(names)].rename({k: v for k, v in names.items() if k != v}).astype(float)
+    return ds.assign_coords(member=members, basin=basins).transpose(*dims)
+
+
+def _scores_of_csv(path: Path) -> xr.Dataset:
+    with reading(path, "a table of scores", hint="it needs basin and a column of NSE per model"):
+        table = pd.read_csv(path, dtype={"basin": str}).set_index("basin").astype(float)
+    nse = xr.DataArray(
+        table.to_numpy().T[:, None],
+        dims=("model", "member", "basin"),
+        coords={"model": list(table), "member": ["single"], "basin": [*map(bare_id, table.index)]},
+    )
+    both = [nse, nse.assign_coords(member=[ENSEMBLE])]
+    return xr.concat(both, "member").to_dataset(name="nse")

@@ -89,8 +89,18 @@ class BenchmarkParameters(AnalysisParameters):
     metrics: list[MetricName] = ["nse", "kge", "alpha_nse", "beta_nse", "fhv", "fms", "flv"]
     benchmark_models: InputPath = InputPath("")
     """Folder of the released benchmark models (`hydronb.data.sources.published`), if any."""
+    scores: list[InputPath] = []
+    """Files of published scores in place of runs (`analysis.published.read_scores`)."""
+    basins: list[str] | InputPath | None = None
+    """Of Table 3: ids, or a text file with one per line; all that every model has where None."""
     draws: Count = 1000
     """Number of draws of water years for the intervals."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "BenchmarkParameters":
+        if self.scores and (self.runs or self.benchmark_models):
+            raise ValueError("give scores, or runs and benchmark_models, not both")
+        return self
 
     @model_validator(mode="after")
     def _has_target(self) -> "BenchmarkParameters":

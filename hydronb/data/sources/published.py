@@ -24,11 +24,12 @@ MODELS = {
     "mHm_conus": "mHM (CONUS-wide calibrated)",
     "HBV_lb": "HBV (lower, uncalibrated)",
     "HBV_ub": "HBV (upper, calibrated)",
-    "q_sim_fuse_900": "FUSE (seed 900)",
-    "q_sim_fuse_902": "FUSE (seed 902)",
-    "q_sim_fuse_904": "FUSE (seed 904)",
+    "q_sim_fuse_900": "FUSE (900)",
+    "q_sim_fuse_902": "FUSE (902)",
+    "q_sim_fuse_904": "FUSE (904)",
 }
-"""Labels as in the published Table 3, by the names in the files."""
+"""Labels as in the published Table 3, by the names in the files; 900, 902 and 904 are structures of
+FUSE."""
 OBSERVED = "QObs"
 ENDING = "_benchmark_models.nc"
 
