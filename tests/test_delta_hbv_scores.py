@@ -31,7 +31,7 @@ def write_run(folder, ds, *, factor=1.0, seed=1, model="delta_hbv", fluxes=True,
     """A run that simulates `factor` times the truth in everything."""
     folder.mkdir()
     p = DeltaHBVTrainParameters(
-        data={"n_basins": 6, "years": 2}, model=model, seed=seed, **settings
+        **{"data": {"n_basins": 6, "years": 2}} | settings, model=model, seed=seed
     )
     (folder / "params.yaml").write_text(
         yaml.safe_dump({k: v for k, v in p.plain().items() if k != "run_dir"})
@@ -94,11 +94,9 @@ def test_table2_puts_the_paper_beside_and_means_over_seeds(ds, observed, tmp_pat
     bfi, et = baseflow_index(observed), composites(ds["true_et"].sel(time=slice(*PERIOD)))
     runs = [write_run(tmp_path / f"{k}", ds, factor=k, seed=s) for s, k in ((1, 1.0), (2, 0.5))]
     runs.append(write_run(tmp_path / "lstm", ds, model="runoff_lstm"))
-    scores = {
-        g.label: flux_scores.score_seeds(g, Reference(observed, bfi, et))
-        for g in benchmark.group_runs(runs)
-    }
-    table = flux_scores.feng_table2(scores)
+    groups = benchmark.group_runs(runs)
+    scores = {g.label: flux_scores.score_seeds(g, Reference(observed, bfi, et)) for g in groups}
+    table = flux_scores.feng_table2(scores, groups)
     assert table.index.tolist() == ["delta_n(gamma, beta)", "LSTM"]
     one = scores["delta_n(gamma, beta)"]
     assert table.loc["delta_n(gamma, beta)", "nse"] == pytest.approx(
@@ -111,6 +109,37 @@ def test_table2_puts_the_paper_beside_and_means_over_seeds(ds, observed, tmp_pat
         table.loc["LSTM", ["bfi_correlation", "et_r"]].isna().all()
         and table.loc["LSTM", "paper_nse"] == 0.748
     )
+
+
+@pytest.mark.parametrize(
+    ("forcing", "model", "nse"),
+    [
+        ("daymet", "delta_n(gamma, beta)", 0.732),
+        ("nldas_extended", "delta_n(gamma, beta)", 0.711),
+        ("nldas", "LSTM", 0.719),
+        ("maurer_extended", "delta_1", 0.618),
+        ("maurer_extended", "LSTM", None),
+    ],
+)
+def test_published_numbers_are_those_of_the_forcing(forcing, model, nse, ds, observed, tmp_path):
+    """Whatever a label adds to the model's name: the number of cells, the mean of seeds."""
+    settings = {
+        "delta_1": {"components": 1, "dynamic": []},
+        "LSTM": {"model": "runoff_lstm"},
+        "delta_n(gamma, beta)": {},
+    }[model] | {"data": {"kind": "camels_us", "path": "here", "forcing": forcing}}
+    runs = [
+        write_run(tmp_path / f"{seed}-{hidden}", ds, seed=seed, hidden=hidden, **settings)
+        for seed in (1, 2)
+        for hidden in (8, 16)
+    ]
+    groups, reference = benchmark.group_runs(runs), Reference(observed, baseflow_index(observed))
+    scores = {g.label: flux_scores.score_seeds(g, reference) for g in groups}
+    scores |= flux_scores.score_ensembles(groups, reference)
+    table = flux_scores.feng_table2(scores, groups)
+    assert len(table) == 4 and table.index.str.startswith(model).all() and model not in table.index
+    expected = [np.nan if nse is None else nse] * 4
+    np.testing.assert_array_equal(table["paper_nse"], expected)
 
 
 def test_the_mean_of_seeds_is_scored_as_one_run(ds, observed, tmp_path):
@@ -127,7 +156,7 @@ def test_the_mean_of_seeds_is_scored_as_one_run(ds, observed, tmp_path):
     one = scores["delta_n(gamma, beta), mean of 2"]
     np.testing.assert_allclose(one[["nse", "kge", "et_r"]], 1, atol=1e-5)
     np.testing.assert_allclose(one["bfi"], one["bfi_reference"], rtol=1e-5)
-    assert flux_scores.feng_table2(scores)["basins"].tolist() == [6]
+    assert flux_scores.feng_table2(scores, groups)["basins"].tolist() == [6]
 
 
 def test_a_run_without_its_fluxes_is_named(ds, observed, tmp_path):

@@ -16,6 +16,7 @@ from hydronb.data import open_catchments
 from hydronb.parameters import DataParameters, resolve
 from hydronb.runs.directory import TrainedRun
 from hydronb.signatures import baseflow_index
+from hydronb.vocabulary import model_label
 
 FENG_COLUMNS = ("nse", "kge", "bfi_correlation", "et_r", "et_rmse")
 """Statistics of Table 2 of Feng et al. (2022)."""
@@ -146,12 +147,16 @@ def score_ensembles(groups: Sequence[Group], reference: Reference) -> dict[str, 
     """`score_fluxes` of the mean of the seeds of each group that has several, by label, in the form
     of `score_seeds`."""
     return {
-        f"{g.label}, mean of {len(g.runs)}": pd.concat(
+        _ensemble_label(g): pd.concat(
             {ENSEMBLE: score_fluxes(g.runs, reference)}, names=["seed", "basin"]
         )
         for g in groups
         if len(g.runs) > 1
     }
+
+
+def _ensemble_label(group: Group) -> str:
+    return f"{group.label}, mean of {len(group.runs)}"
 
 
 def flux_table(scores: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
@@ -187,13 +192,16 @@ def flux_table(scores: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> pd
     return pd.DataFrame(rows).T.reindex(columns=list(columns)).rename_axis("model")
 
 
-def feng_table2(scores: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The layout of Table 2 of Feng et al. (2022), with the published numbers beside ours.
+def feng_table2(scores: Mapping[str, pd.DataFrame], groups: Sequence[Group]) -> pd.DataFrame:
+    """The layout of Table 2 of Feng et al. (2022), with the published numbers of the same model and
+    forcing beside ours; those with Daymet where the data are not CAMELS-US.
 
     Parameters
     ----------
     scores
-        By label of the model, from `score_seeds`.
+        By label of the model, from `score_seeds` and `score_ensembles`.
+    groups
+        Those that were scored.
 
     Returns
     -------
@@ -207,5 +215,13 @@ def feng_table2(scores: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         failures = (scored["nse"] <= 0).sum() / seeds
         counts[label] = {"nse_failures": failures, "seeds": seeds, "basins": basins}
     table = flux_table(scores, FENG_COLUMNS).join(pd.DataFrame.from_dict(counts, orient="index"))
-    published = read_published("feng2022_table2").set_index("model")
+    published = read_published("feng2022_table2").set_index(["model", "forcing"])
+    rows = {}
+    for group in groups:
+        data = group.parameters["data"]
+        forcing = data["forcing"] if data["kind"] == "camels_us" else "daymet"
+        key = model_label(group.parameters), forcing.removesuffix("_extended")
+        row = published.reindex([key]).iloc[0]
+        rows |= {label: row for label in (group.label, _ensemble_label(group))}
+    published = pd.DataFrame.from_dict(rows, orient="index", columns=published.columns)
     return table.join(published.add_prefix("paper_"))

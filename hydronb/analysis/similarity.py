@@ -19,7 +19,7 @@ import xarray as xr
 from hydronb.data.attributes import attribute_matrix, categories
 from hydronb.data.dataset import bare_id
 from hydronb.data.scaling import require
-from hydronb.errors import DataError
+from hydronb.errors import DataError, ParameterError
 from hydronb.files import read_dataset, replacing
 from hydronb.runs.directory import TrainedRun
 from hydronb.signatures import SIGNATURES, signatures
@@ -83,6 +83,22 @@ def _described(values: np.ndarray, seeds: Sequence[int], basins: np.ndarray) -> 
         coords={"seed": list(seeds), "basin": basins, "cell": np.arange(values.shape[2])},
         attrs={"units": "1", "long_name": "input gate"},
     )
+
+
+def choose_seed(gates: xr.DataArray, seed: int | None = None) -> int:
+    """`seed` if it is among those of `gates`, the first one for None.
+
+    Raises
+    ------
+    ParameterError
+        It is not among them.
+    """
+    seeds = gates["seed"].values.tolist()
+    if seed is not None and seed not in seeds:
+        raise ParameterError(
+            f"shown_seed = {seed}: the input gates have the seeds {', '.join(map(str, seeds))}"
+        )
+    return seeds[0] if seed is None else seed
 
 
 def standardised_attributes(

@@ -75,7 +75,11 @@ class SimilarityParameters(EALSTMAnalysisParameters):
     ks: Annotated[list[Clusters], Field(min_length=1)] = list(range(3, 15))
     """Numbers of clusters to try."""
     n_init: Count = 10
-    """Restarts of k-means."""
+    """Restarts of k-means for the silhouettes, which choose the number of clusters."""
+    label_restarts: Count = 200
+    """Restarts for the clusters of the chosen numbers: maps, agreement and explained variance."""
+    shown_seed: Seed | None = None
+    """The seed whose gates, explained variance, map and plane are drawn; the first where None."""
     random_state: Seed = 0
     missing_signatures: Literal["error", "skip"] = "error"
     """`skip`: a basin without a signature is left out of that signature's score."""

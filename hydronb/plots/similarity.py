@@ -118,15 +118,22 @@ def _silhouette(table: pd.DataFrame, of: str, at: int | None) -> list[hv.Element
 
 @on_bokeh
 def variance_bars(
-    table: pd.DataFrame, k: int, *, width: int = WIDTH // 2, height: int = 400
+    table: pd.DataFrame,
+    k: int,
+    *,
+    seed: int | None = None,
+    width: int = WIDTH // 2,
+    height: int = 400,
 ) -> hv.Layout:
     """How much of each signature's variance k clusters explain (Fig. 10): weighted as in the paper,
-    then by size. Bars are the mean over seeds, lines their range.
+    then by size. Bars are the mean over seeds, lines their range, dots one seed.
 
     Parameters
     ----------
     table
         Columns space, seed, k, signature, weighting, value.
+    seed
+        The seed of the dots, such as the one that the paper shows; none where None.
     """
     of_k = table[table["k"] == k]
     titles = {
@@ -138,7 +145,7 @@ def variance_bars(
         weighted = of_k[of_k["weighting"] == weighting]
         names = list(dict.fromkeys(weighted["signature"]))
         panels.append(
-            hv.Overlay(_signature_bars(weighted, names)).opts(
+            hv.Overlay(_signature_bars(weighted, names, seed)).opts(
                 width=width,
                 height=height,
                 title=title,
@@ -155,7 +162,7 @@ def variance_bars(
     return hv.Layout(panels).opts(shared_axes=False)
 
 
-def _signature_bars(table: pd.DataFrame, names: list[str]) -> list[hv.Element]:
+def _signature_bars(table: pd.DataFrame, names: list[str], seed: int | None) -> list[hv.Element]:
     """Beside each other, one bar per space for each signature."""
     layers: list[hv.Element] = []
     for offset, (space, colour) in zip((-0.2, 0.2), SPACES.items(), strict=True):
@@ -169,6 +176,11 @@ def _signature_bars(table: pd.DataFrame, names: list[str]) -> list[hv.Element]:
             hv.Rectangles(bars, label=space).opts(color=colour, line_color=None),
             hv.Segments(spans).opts(color=INK, line_width=1.2),
         ]
+    if seed is not None:
+        shown = table[(table["space"] == "embedding") & (table["seed"] == seed)]
+        values = shown.set_index("signature")["value"].reindex(names)
+        dots = hv.Scatter((np.arange(len(names)) - 0.2, values), label=f"embedding, seed {seed}")
+        layers.append(dots.opts(color="white", line_color=INK, size=6, tools=["hover"]))
     return layers
 
 
