@@ -121,6 +121,60 @@ def test_read_et_knows_daily_from_composited(tmp_path, units, factor):
     assert read.isel(basin=0).to_numpy().tolist() == [8.0] * 45 + [5.0]
 
 
+def mod16(tmp_path, change=lambda et: et, **coords):
+    """A file of 8-day sums of two basins over a year, changed."""
+    time = pd.date_range("2001-01-01", periods=46, freq="8D")
+    et = np.random.default_rng(0).uniform(5, 30, (2, 46))
+    ds = xr.Dataset(
+        {"et": (("basin", "time"), change(et), {"units": "kg/m^2/8day"})},
+        {"basin": ["01013500", "01022500"], "time": time} | coords,
+    )
+    ds.to_netcdf(tmp_path / "mod16.nc")
+    return tmp_path / "mod16.nc", et
+
+
+def test_read_et_takes_the_codes_of_mod16_out_and_sorts(tmp_path):
+    def with_codes(et):
+        et = et.copy()
+        et[0, 3], et[1, 5] = 3276.7, 3276.1
+        return et[:, ::-1]
+
+    time = pd.date_range("2001-01-01", periods=46, freq="8D")[::-1]
+    path, et = mod16(tmp_path, with_codes, time=time)
+    read = read_et(path)
+    assert read.indexes["time"].is_monotonic_increasing
+    assert np.argwhere(np.isnan(read.to_numpy())).tolist() == [[0, 3], [1, 5]]
+    np.testing.assert_array_equal(read.values[0, :3], et[0, :3])
+
+
+@pytest.mark.parametrize(
+    ("change", "coords", "message"),
+    [
+        (
+            lambda et: np.where(et > 29, 32767, et * 10),
+            {},
+            "et reaches 32767; .* scale factor, 0.1",
+        ),
+        (lambda et: et - 6, {}, r"et is negative in \d+ places, -0\."),
+        (lambda et: et * 10, {}, r"mean et of basin 010\d+ is 2\d\.\d mm/d, above the 15"),
+        (lambda et: et, {"basin": [1013500, 1022500]}, "basin holds numbers, such as 1013500"),
+        (
+            lambda et: et,
+            {
+                "time": pd.DatetimeIndex(
+                    ["2001-01-09", *pd.date_range("2001-01-09", periods=45, freq="8D")]
+                )
+            },
+            "has 2001-01-09 twice",
+        ),
+    ],
+)
+def test_read_et_refuses_what_cannot_be_evapotranspiration(tmp_path, change, coords, message):
+    path, _ = mod16(tmp_path, change, **coords)
+    with pytest.raises(DataError, match=message):
+        read_et(path)
+
+
 def test_read_et_names_what_is_wrong(tmp_path):
     path = tmp_path / "et.nc"
     with pytest.raises(DataError, match="no such file"):

@@ -14,6 +14,11 @@ COMPOSITE_DAYS = 8
 DAILY = ("mm/d", "mm/day", "mm d-1", "mm day-1")
 EIGHT_DAILY = ("mm/8 d", "mm/8d", "mm/8day", "mm/8 days", "kg/m2/8d", "kg/m^2/8day", "kg/m2/8day")
 """Units of an observed series, which tell its time step; 1 kg/m2, the unit of MOD16A2, is 1 mm."""
+FILL = (3276.1, 3276.7)
+"""First and last of MOD16A2's codes for water, towns, snow and the like, which are no values;
+stored as 32761 to 32767, to be multiplied by 0.1."""
+MOST = 15.0
+"""mm/d. A mean above it cannot be evaporated by the sun."""
 
 
 def composite_start(time: pd.DatetimeIndex) -> pd.DatetimeIndex:
@@ -87,19 +92,26 @@ def read_et(path: str | Path) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        `et`, (basin, time), mm/8 d.
+        `et`, (basin, time), mm/8 d, in the order of time, without MOD16A2's codes for water and the
+        like.
 
     Raises
     ------
     DataError
-        No such file, no such variable, unknown units, dates that are not composites' first days.
+        No such file, no such variable, unknown units, ids that are numbers, dates that are given
+        twice or are not composites' first days; values that are not scaled, negative or impossible.
     """
     ds = read_dataset(path, hint="et_path names a NetCDF file with et over (basin, time)")
     dims = {"basin", "time"}
     if "et" not in ds or set(ds["et"].dims) != dims or not dims <= set(ds.coords):
         raise DataError(f"{path} has no variable 'et' over the coordinates basin and time")
-    et = ds["et"].transpose("basin", "time")
-    et = et.assign_coords(basin=[str(b) for b in ds["basin"].values])
+    et = ds["et"].transpose("basin", "time").sortby("time")
+    if et["basin"].dtype.kind in "iuf":
+        raise DataError(
+            f"{path}: basin holds numbers, such as {et['basin'].values[0]}; give the ids as text,"
+            " with their leading zeros"
+        )
+    et = _land_values(et.assign_coords(basin=[str(b) for b in et["basin"].values]), Path(path))
     units = et.attrs.get("units", "none")
     if units in DAILY:
         return composites(et)
@@ -114,6 +126,33 @@ def read_et(path: str | Path) -> xr.DataArray:
             "1 January and every 8 days from there"
         )
     return et.astype(float).assign_attrs(et.attrs | {"units": "mm/8 d"})
+
+
+def _land_values(et: xr.DataArray, path: Path) -> xr.DataArray:
+    """Without MOD16A2's codes; DataError for what cannot be evapotranspiration."""
+    if (days := et.indexes["time"]).has_duplicates:
+        raise DataError(f"{path} has {days[days.duplicated()][0].date()} twice; give each day once")
+    low, high = FILL
+    if float(et.max()) > high + 0.05:
+        raise DataError(
+            f"{path}: et reaches {float(et.max()):g}; are these MOD16A2's stored integers? Multiply"
+            " them by their scale factor, 0.1"
+        )
+    et = et.where(~((et > low - 0.05) & (et < high + 0.05)))
+    if n := int((et < 0).sum()):
+        raise DataError(
+            f"{path}: et is negative in {n} places, {float(et.min()):g} at the lowest; if that"
+            " stands for missing, make it NaN"
+        )
+    daily = et / (COMPOSITE_DAYS if et.attrs.get("units") in EIGHT_DAILY else 1)
+    means = daily.mean("time")
+    if (means > MOST).any():
+        basin = str(means["basin"].values[int(means.argmax())])
+        raise DataError(
+            f"{path}: the mean et of basin {basin} is {float(means.max()):.1f} mm/d, above the"
+            f" {MOST:g} that the sun can evaporate; are the units {et.attrs.get('units')!r} right?"
+        )
+    return et
 
 
 def compare_et(simulated: xr.DataArray, observed: xr.DataArray) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from hydronb.analysis.ensembles import ENSEMBLE, SIMULATED
 from hydronb.analysis.evapotranspiration import compare_et, composites, read_et
 from hydronb.analysis.published import read_published
 from hydronb.data import open_catchments
+from hydronb.data.dataset import bare_id
 from hydronb.parameters import DataParameters, resolve
 from hydronb.runs.directory import TrainedRun
 from hydronb.signatures import baseflow_index
@@ -57,7 +58,10 @@ def reference_et(ds: xr.Dataset, path: str | None) -> xr.DataArray | None:
     hidden truth of synthetic catchments, else None."""
     if path is not None:
         et = read_et(resolve(path))
-        return et.assign_attrs(long_name=et.attrs.get("long_name", "observed evapotranspiration"))
+        ids = {bare_id(str(basin)) for basin in et["basin"].values}
+        n = sum(bare_id(str(basin)) in ids for basin in ds["basin"].values)
+        name = et.attrs.get("long_name", "observed evapotranspiration")
+        return et.assign_attrs(long_name=f"{name}, of {n} of the {ds.sizes['basin']} basins")
     return composites(ds["true_et"]) if "true_et" in ds else None
 
 
