@@ -101,8 +101,11 @@ def attribute_list(ds: xr.Dataset, asked: Sequence[str] | str) -> list[str]:
 def categories(ds: xr.Dataset, names: Sequence[str]) -> dict[str, list[str]]:
     """The values of each text attribute, sorted; their positions are the codes saved with the
     weights."""
-    text = [n for n in names if ds[n].dtype.kind in "UOT"]
-    return {n: sorted({str(v) for v in ds[n].values if not _is_missing(v)}) for n in text}
+    return {
+        n: sorted({str(v) for v in ds[n].values if not _is_missing(v)})
+        for n in names
+        if ds[n].dtype.kind in "UOT"
+    }
 
 
 def attribute_matrix(

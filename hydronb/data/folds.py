@@ -28,9 +28,8 @@ def fold_of(basins: Sequence[str], folds: int, seed: int = 0) -> dict[str, int]:
         raise DataError(
             f"folds = {folds} is more than the {len(basins)} basins; choose fewer folds"
         )
-    order = np.random.default_rng(seed).permutation(len(basins))
-    ids = sorted(map(str, basins))
-    return {ids[k]: n % folds + 1 for n, k in enumerate(order)}
+    order = np.random.default_rng(seed).permutation(sorted(map(str, basins)))
+    return {str(basin): n % folds + 1 for n, basin in enumerate(order)}
 
 
 def training_basins(ds: xr.Dataset, p: FitParameters) -> xr.Dataset:

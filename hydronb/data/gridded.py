@@ -137,13 +137,13 @@ def checking_grid(ds: xr.Dataset, where: str) -> Reading[xr.Dataset]:
             f" {SMALLEST} x {SMALLEST}, take a wider box around the basin"
         )
     out: dict[str, xr.DataArray | None] = {}
-    for name in FIELDS:
-        if name in ds:
-            out[name] = yield from _checking_field(ds[name], name, where)
-    for name in (*FORCING, *TARGETS):
-        if name in ds:
-            dims = ("time", "y", "x") if name in FORCING else ("time",)
-            out[name] = yield from in_convention(ds[name], name, dims, where)
+    for name in [name for name in (*FIELDS, *FORCING, *TARGETS) if name in ds]:
+        dims = ("time", "y", "x") if name in FORCING else ("time",)
+        out[name] = yield from (
+            _checking_field(ds[name], name, where)
+            if name in FIELDS
+            else in_convention(ds[name], name, dims, where)
+        )
     out = {name: da for name, da in out.items() if da is not None}
     yield from _forcing_problems({n: out[n] for n in FORCING if n in out}, out.get("mask"), where)
     for name in out.keys() & TARGETS.keys():
@@ -157,12 +157,13 @@ def _named_dims(ds: xr.Dataset, where: str) -> xr.Dataset:
     dims = {str(dim) for dim in ds.dims}
     for old in (name for name in DIMS if name in dims and DIMS[name] not in dims):
         ds = ds.rename_dims({old: DIMS[old]}).drop_indexes(old, errors="ignore")
-    names = {
-        old: new
-        for old, new in (("latitude", "lat"), ("longitude", "lon"))
-        if old in ds.coords and new not in ds
-    }
-    ds = ds.rename_vars(names)
+    ds = ds.rename_vars(
+        {
+            old: new
+            for old, new in (("latitude", "lat"), ("longitude", "lon"))
+            if old in ds.coords and new not in ds
+        }
+    )
     for dim in ("time", "y", "x"):
         if dim not in ds.dims:
             raise DataError(
@@ -222,27 +223,24 @@ def _forcing_problems(
                 " be complete in every cell of the grid"
             )
         yield from limit_problems(name, low, high, where)
-        dry = mean < LEAST_PRCP and high < LEAST_STORM
-        if name == "prcp" and dry and da.sizes["time"] >= LONG_ENOUGH:
+        dry = mean < LEAST_PRCP and high < LEAST_STORM and da.sizes["time"] >= LONG_ENOUGH
+        if name == "prcp" and dry:
             yield (
                 f"{where}: prcp is {mean:.2g} mm/d on average and never above {high:.2g}: metres "
                 "rather than millimetres? multiply by 1000"
             )
 
 
-def judge(name: str, low: float | int, high: float | int, where: str) -> None:
-    """Raise `DataError` if the lowest or the highest value of a variable is impossible."""
-    raise_first(limit_problems(name, low, high, where))
-
-
-def limit_problems(name: str, low: float | int, high: float | int, where: str) -> Iterator[str]:
+def limit_problems(name: str, low: float, high: float, where: str) -> Iterator[str]:
     """What is wrong with the lowest and the highest value of a variable; NaN is no problem."""
     spec = VARIABLES[name]
     if low < spec.low or high > spec.high:
         wrong = low if low < spec.low else high
-        hint = "missing is NaN, never a flag"
-        if name == "tmean" and low > 150:
-            hint = "kelvin rather than degC? subtract 273.15"
+        hint = (
+            "kelvin rather than degC? subtract 273.15"
+            if name == "tmean" and low > 150
+            else "missing is NaN, never a flag"
+        )
         yield (
             f"{where}: {name} of {wrong:g} {spec.units} is outside {spec.low:g} to {spec.high:g};"
             f" {hint}"
@@ -273,8 +271,7 @@ def _place_problems(ds: xr.Dataset, where: str) -> Iterator[str]:
         elif not (abs(ds[name]) <= limit).all():
             yield f"{where}: {name} is missing or outside -{limit} to {limit} degrees"
     area, spec = ds.coords.get("area", xr.DataArray(0.0)), COORDINATES["area"]
-    number = not area.ndim and area.dtype.kind in "fiu"
-    if not number or float(area) < spec.low or float(area) > spec.high:
+    if area.ndim or area.dtype.kind not in "fiu" or area < spec.low or area > spec.high:
         yield f"{where}: area is {area.values}, not one number of 0 to {spec.high:g} km2"
 
 
@@ -331,7 +328,5 @@ def as_catchment(ds: xr.Dataset) -> xr.Dataset:
     mean = {"lat": ("basin", [lat]), "lon": ("basin", [lon - 360 if lon > 180 else lon])}
     if "area" in ds.coords:
         mean["area"] = ("basin", [float(ds["area"])])
-    out = out.assign_coords(
-        mean | {"gauge_name": ("basin", np.array([ds.attrs["basin"]], dtype=object))}
-    )
-    return check(out, where=ds.attrs["basin"])
+    mean["gauge_name"] = ("basin", np.array([ds.attrs["basin"]], dtype=object))
+    return check(out.assign_coords(mean), where=ds.attrs["basin"])

@@ -46,10 +46,9 @@ def nested(read: Callable[..., Any], *given: Any, **options: Any) -> Reading[Any
         yield str(error)
 
 
-def abridged(problems: Iterable[str], where: str, most: int = PER_FILE) -> Iterator[str]:
+def abridged(problems: Iterator[str], where: str) -> Iterator[str]:
     """The first few problems, and how many more of them `where` has."""
-    problems = iter(problems)
-    yield from islice(problems, most)
+    yield from islice(problems, PER_FILE)
     if more := sum(1 for _ in problems):
         yield f"{where}: {more} more like these"
 

@@ -57,8 +57,7 @@ class Scaling:
         matrix = attribute_matrix(ds, list(self.attributes), self.codes)
         if (missing := np.isnan(matrix)).any() and not self.fill_missing:
             raise _missing_attribute(ds, list(self.attributes), missing)
-        means = np.array([mean for mean, _ in self.attributes.values()])
-        return np.where(missing, means, matrix)
+        return np.where(missing, [mean for mean, _ in self.attributes.values()], matrix)
 
 
 def fit_scaling(
@@ -97,10 +96,9 @@ def fit_scaling(
         )
     for name in targets:
         if (none := days[name].isnull().all("time")).any():
-            lacking = counted(ds["basin"].values[none.values])
             raise DataError(
-                f"no {name} in {period} in {lacking}; leave them out of `basins` or choose another"
-                " period"
+                f"no {name} in {period} in {counted(ds['basin'].values[none.values])}; leave them"
+                " out of `basins` or choose another period"
             )
     series = {n: _mean_std(days[n].values, ddof=0) for n in (*forcings, *targets)}
     for name in forcings:

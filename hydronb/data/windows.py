@@ -5,7 +5,7 @@ made.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -44,14 +44,6 @@ class WindowSamples:
     predict_last: int
     ids: tuple[str, ...]
     """The basins' names, for messages."""
-    _windows: tuple[Tensor, Tensor] = field(init=False, repr=False)
-
-    def __post_init__(self):
-        object.__setattr__(
-            self,
-            "_windows",
-            (_view(self.dynamic, self.sequence_length), _view(self.target, self.predict_last)),
-        )
 
     def __len__(self) -> int:
         return len(self.last)
@@ -60,11 +52,10 @@ class WindowSamples:
         """The samples numbered `index`."""
         basin = self.basin[index].long()
         end = basin * self.dynamic.shape[1] + self.last[index] + 1
-        dynamic, target = self._windows
         return Batch(
-            dynamic[end - self.sequence_length].unflatten(1, (self.sequence_length, -1)),
+            _cut(self.dynamic, end, self.sequence_length),
             self.static[basin],
-            target[end - self.predict_last].unflatten(1, (self.predict_last, -1)),
+            _cut(self.target, end, self.predict_last),
             basin,
         )
 
@@ -79,11 +70,12 @@ class WindowSamples:
         return self.dynamic, self.static, self.target, self.basin, self.last
 
 
-def _view(series: Tensor, length: int) -> Tensor:
-    """Every `length` consecutive days as a row, without a copy; rows that cross from one basin to
-    the next are never used."""
+def _cut(series: Tensor, end: Tensor, length: int) -> Tensor:
+    """The `length` days of the flattened series before each of `end`, from a view that holds every
+    `length` consecutive days as a row; rows that cross from one basin to the next are not used."""
     n_basins, n_days, n = series.shape
-    return series.as_strided((max(n_basins * n_days - length + 1, 0), length * n), (n, 1))
+    rows = series.as_strided((max(n_basins * n_days - length + 1, 0), length * n), (n, 1))
+    return rows[end - length].unflatten(1, (length, n))
 
 
 def training_samples(
@@ -182,11 +174,10 @@ def _positions(
     first = ds.indexes["time"].get_loc(days.indexes["time"][0])
     before = sequence_length - predict_last
     if first < before:
-        earliest = ds.indexes["time"][before].date()
         raise DataError(
             f"sequence_length {sequence_length} needs {before} days of forcing before"
-            f" {period.start}, the data have {first}; start the period on {earliest} or later, or"
-            " shorten the sequence"
+            f" {period.start}, the data have {first}; start the period on"
+            f" {ds.indexes['time'][before].date()} or later, or shorten the sequence"
         )
     return first, first + days.sizes["time"] - 1
 
@@ -215,7 +206,5 @@ def _samples(
 
 
 def _stack(ds: xr.Dataset, names: list[str]) -> np.ndarray:
-    out = np.empty((ds.sizes["basin"], ds.sizes["time"], len(names)), np.float32)
-    for k, name in enumerate(names):
-        out[:, :, k] = ds[name].values
-    return out
+    series = np.stack([ds[name].values for name in names], axis=2, dtype=np.float32)
+    return np.ascontiguousarray(series)

@@ -22,11 +22,12 @@ import zarr
 from pydantic import Field
 from tqdm.auto import tqdm
 
-from hydronb.data.dataset import VARIABLES
-from hydronb.data.gridded import LONG_ENOUGH, cell_area, check_grid, judge
+from hydronb.data.dataset import variable_attrs
+from hydronb.data.gridded import LONG_ENOUGH, cell_area, check_grid, limit_problems
 from hydronb.data.gridding.outline import MaskOutline, PolygonOutline, read_outline
 from hydronb.data.gridding.products import DAY, Product, ProductReader, find_files, open_field
 from hydronb.data.gridding.regrid import Axes, regrid
+from hydronb.data.problems import raise_first
 from hydronb.errors import DataError, ParameterError
 from hydronb.files import read_json, reading, write, writing
 from hydronb.parameters.base import Parameters, Period, Positive, read_parameters, resolve
@@ -195,8 +196,11 @@ def _elevation(product: Product, axes: Axes) -> np.ndarray:
     west, south, east, north = axes.box
     with open_field(path, "elevation", product.variable) as da:
         da = da.isel(time=0) if "time" in da.dims else da
-        da = da.assign_coords(lon=(da["lon"] - centre + 180) % 360 - 180 + centre)
-        da = da.sortby("lat", ascending=False).sortby("lon")
+        da = (
+            da.assign_coords(lon=(da["lon"] - centre + 180) % 360 - 180 + centre)
+            .sortby("lat", ascending=False)
+            .sortby("lon")
+        )
         high, wide = Axes(da["lat"].to_numpy(), da["lon"].to_numpy()).cell
         da = (
             da.sel(lat=slice(north + high, south - high), lon=slice(west - wide, east + wide))
@@ -249,7 +253,7 @@ def _runoff(runoff: Runoff, days: pd.DatetimeIndex, area: float) -> np.ndarray:
         )
     if runoff.units == "m3/s":
         runoff_mm = runoff_mm * 86.4 / (runoff.area or area)
-    judge("streamflow", float(runoff_mm.min()), float(runoff_mm.max()), str(path))
+    raise_first(limit_problems("streamflow", runoff_mm.min(), runoff_mm.max(), str(path)))
     return runoff_mm.to_numpy(dtype=np.float32)
 
 
@@ -317,9 +321,10 @@ def _block(
         "prcp": prcp.daily(days),
         "tmean": regrid(tmean.daily(days), tmean.axes, prcp.axes).astype(np.float32),
     }
-    forcing = {name: (("time", "y", "x"), values) for name, values in out.items()}
     check_grid(
-        static[["mask"]].assign_coords(time=days).assign(forcing),
+        static[["mask"]]
+        .assign_coords(time=days)
+        .assign({name: (("time", "y", "x"), values) for name, values in out.items()}),
         where=f"{recipe.basin}, {days[0].date()} on",
     )
     if share is not None and len(days.intersection(readers["et"].days)):
@@ -338,7 +343,7 @@ def _basin_et(reader: ProductReader, share: np.ndarray, days: pd.DatetimeIndex) 
     enough = part >= LEAST_ET_SHARE
     mean = (weights * np.nan_to_num(values)).sum(axis=(1, 2))[enough] / part[enough]
     if len(mean):
-        judge("et", float(mean.min()), float(mean.max()), str(reader.paths[0]))
+        raise_first(limit_problems("et", mean.min(), mean.max(), str(reader.paths[0])))
         if mean.mean() < 0 and len(days) >= LONG_ENOUGH:
             raise DataError(
                 f"{reader.paths[0]}: et is {mean.mean():.2g} mm/d on average from {days[0].date()}"
@@ -353,11 +358,9 @@ def _write_empty(
     """The store with everything but the series, for which there is room."""
     static.to_zarr(partial, mode="w", zarr_format=3, consolidated=False)
     store = zarr.open_group(partial, mode="r+")
-    n_days, rows, cols = (static.sizes[dim] for dim in ("time", "y", "x"))
     for name in readers:
-        dims, shape = (
-            (["time"], (n_days,)) if name == "et" else (["time", "y", "x"], (n_days, rows, cols))
-        )
+        dims = ["time"] if name == "et" else ["time", "y", "x"]
+        shape = tuple(static.sizes[dim] for dim in dims)
         store.create_array(
             name,
             shape=shape,
@@ -365,7 +368,7 @@ def _write_empty(
             dtype="float32",
             fill_value=np.nan,
             dimension_names=dims,
-            attributes={"units": VARIABLES[name].units, "long_name": VARIABLES[name].long_name},
+            attributes=variable_attrs(name),
         )
 
 

@@ -16,7 +16,7 @@ from hydronb.data.gridded import (
 )
 from hydronb.data.pet import choose_pet
 from hydronb.data.problems import Reading, Report, name_list, raise_first
-from hydronb.data.sources.basin_files import SeriesSummary
+from hydronb.data.sources.basin_files import describe_series, summarise
 from hydronb.files import read_dataset, reading
 from hydronb.parameters import DataParameters, GridParameters, resolve
 
@@ -61,8 +61,9 @@ def describe(path: Path, report: Report) -> None:
     gridded = report.take(_is_gridded, path)
     ds = report.take(reading_grid if gridded else reading_catchments, path)
     if ds is None or (gridded and len(report.problems) > before):
-        kind = "gridded catchment" if gridded else "dataset"
-        report.append(f"{path}: a {kind} that cannot be opened")
+        report.append(
+            f"{path}: a {'gridded catchment' if gridded else 'dataset'} that cannot be opened"
+        )
     elif gridded:
         _describe_grid(ds, path, report)
     else:
@@ -81,16 +82,19 @@ def _is_gridded(path: Path) -> bool:
 
 def _describe_catchments(ds: xr.Dataset, report: Report) -> None:
     names = [n for n in VARIABLES if n in ds]
-    summary = SeriesSummary()
-    for basin in ds["basin"].values:
-        summary.add(basin, ds[names].sel(basin=basin).to_dataframe()[names])
-    summary.describe(report)
+    summaries = {
+        basin: summarise(ds[names].sel(basin=basin).to_dataframe()[names])
+        for basin in ds["basin"].values
+    }
+    describe_series(summaries, report)
     if not any(n in ds for n in TARGETS):
         report.notes.append("no target (streamflow, et): enough to simulate, not to train")
     if attributes := attribute_names(ds):
         gaps = [n for n in attributes if ds[n].dtype.kind == "f" and np.isnan(ds[n]).any()]
-        missing = f", missing values in {name_list(gaps)}" if gaps else ""
-        report.append(f"  {len(attributes)} attributes{missing}")
+        report.append(
+            f"  {len(attributes)} attributes"
+            f"{f', missing values in {name_list(gaps)}' if gaps else ''}"
+        )
 
 
 def _describe_grid(ds: xr.Dataset, path: Path, report: Report) -> None:
@@ -99,8 +103,9 @@ def _describe_grid(ds: xr.Dataset, path: Path, report: Report) -> None:
         f"{path}: a gridded catchment, {ds.attrs['basin']}, of {ds.sizes['y']} x {ds.sizes['x']}"
         f" cells and {ds.sizes['time']} days"
     )
-    share = float((ds["mask"] > 0).mean())
-    report.append(f"  {share:.0%} of the cells lie in the basin, wholly or in part")
+    report.append(
+        f"  {float((ds['mask'] > 0).mean()):.0%} of the cells lie in the basin, wholly or in part"
+    )
     _describe_catchments(lumped, report)
     if "streamflow" in lumped:
         both = lumped.where(lumped["streamflow"].notnull())

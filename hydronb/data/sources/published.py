@@ -69,11 +69,14 @@ def open_benchmark_models(folder: str | Path, *, basins: Iterable[str] | None = 
     joined = joined.where(joined >= 0).assign_coords(basin=ids)
     if not (names := [name for name in MODELS if name in joined]):
         raise DataError(f"{folder}: no file has any of {', '.join(MODELS)}")
-    attrs = {"units": "mm/d", "long_name": "streamflow"}
     sims = joined[names].to_dataarray("model").assign_coords(model=[MODELS[n] for n in names])
-    out = {"streamflow": sims, "streamflow_obs": joined[OBSERVED]}
-    ds = xr.Dataset({name: da.assign_attrs(attrs) for name, da in out.items()})
-    return ds.transpose("model", "basin", "time")
+    attrs = {"units": "mm/d", "long_name": "streamflow"}
+    return xr.Dataset(
+        {
+            "streamflow": sims.assign_attrs(attrs),
+            "streamflow_obs": joined[OBSERVED].assign_attrs(attrs),
+        }
+    ).transpose("model", "basin", "time")
 
 
 def _read(path: Path) -> xr.Dataset:

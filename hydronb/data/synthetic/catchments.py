@@ -154,7 +154,6 @@ def synthetic_catchments(
         }
     ).sel(time=slice(START, None))
     flow, et = (ds[f"true_{name}"].to_numpy() for name in ("streamflow", "et"))
-    bounds = truth_hbv.BOUNDS | truth_gr4j.BOUNDS
     ds = ds.assign(
         {
             "streamflow": (("basin", "time"), measured(flow, seed)),
@@ -164,7 +163,10 @@ def synthetic_catchments(
                 f"true_{name}": (
                     "basin",
                     values.mean(axis=1) if values.ndim == 2 else values,
-                    {"units": bounds[name].unit, "long_name": f"true {name}, mean"},
+                    {
+                        "units": (truth_hbv.BOUNDS | truth_gr4j.BOUNDS)[name].unit,
+                        "long_name": f"true {name}, mean",
+                    },
                 )
                 for name, values in parameters.items()
             },
@@ -210,21 +212,23 @@ def _landscape(n_basins: int, seed: int) -> dict[str, np.ndarray]:
         )
     )
     sand, clay, forest = land["sand_frac"], land["clay_frac"], land["frac_forest"]
-    land["silt_frac"] = 100 - sand - clay
-    land["area_gages2"] = 10 ** land["log_area"]
-    # Cosby et al. (1984), as CAMELS derives both from sand and clay
-    land["soil_porosity"] = (50.5 - 0.142 * sand - 0.037 * clay) / 100 + 0.01 * spare["porosity"]
-    land["soil_conductivity"] = (
-        2.54 * 10 ** (-0.6 + 0.0126 * sand - 0.0064 * clay) * (1 + 0.1 * spare["conductivity"])
-    )
-    land["max_water_content"] = (
-        land["soil_porosity"] * land["soil_depth_statsgo"] * (0.93 + 0.05 * spare["water"])
-    )
-    land["lai_max"] = 0.8 + 4.2 * forest + 0.5 * spare["lai"]
-    land["lai_diff"] = land["lai_max"] * land["deciduous"]
-    land["gvf_max"] = 0.30 + 0.12 * np.sqrt(land["p_mean"]) + 0.27 * forest + 0.04 * spare["gvf"]
-    land["gvf_diff"] = 0.7 * land["gvf_max"] * land["deciduous"]
-    return land
+    land |= {
+        "silt_frac": 100 - sand - clay,
+        "area_gages2": 10 ** land["log_area"],
+        # Cosby et al. (1984), as CAMELS derives both from sand and clay
+        "soil_porosity": (50.5 - 0.142 * sand - 0.037 * clay) / 100 + 0.01 * spare["porosity"],
+        "soil_conductivity": (
+            2.54 * 10 ** (-0.6 + 0.0126 * sand - 0.0064 * clay) * (1 + 0.1 * spare["conductivity"])
+        ),
+        "lai_max": 0.8 + 4.2 * forest + 0.5 * spare["lai"],
+        "gvf_max": 0.30 + 0.12 * np.sqrt(land["p_mean"]) + 0.27 * forest + 0.04 * spare["gvf"],
+    }
+    depth, deciduous = land["soil_depth_statsgo"], land["deciduous"]
+    return land | {
+        "max_water_content": land["soil_porosity"] * depth * (0.93 + 0.05 * spare["water"]),
+        "lai_diff": land["lai_max"] * deciduous,
+        "gvf_diff": 0.7 * land["gvf_max"] * deciduous,
+    }
 
 
 def _forcing(land: dict[str, np.ndarray], time: pd.DatetimeIndex, seed: int) -> xr.Dataset:
@@ -387,8 +391,8 @@ def _gr4j(
 
 def true_attrs(name: str) -> dict[str, str]:
     """Units and long name of a hidden series, `true_NAME`."""
-    stores = dict.fromkeys(("snow", "soil_moisture", "groundwater", "storage"), "mm")
-    units = stores | {"BETA_daily": "1", "BETAET_daily": "1"}
+    units = dict.fromkeys(("snow", "soil_moisture", "groundwater", "storage"), "mm")
+    units |= {"BETA_daily": "1", "BETAET_daily": "1"}
     words = {
         "et": "actual evapotranspiration",
         "snow": "snowpack and its melt water",
@@ -428,9 +432,10 @@ def measured(flow: np.ndarray, seed: int) -> np.ndarray:
 def estimated(et: np.ndarray, seed: int) -> np.ndarray:
     """Evapotranspiration as a satellite product has it: errors that last some days, three decimals,
     no gaps. Shape (basin, time)."""
-    shocks = normals(seed, len(et), 70, et.shape[1])
-    errors = np.exp(ET_NOISE * autoregressive(shocks, 0.7) - ET_NOISE**2 / 2)
-    return np.round(et.astype(np.float64) * errors, 3).astype(np.float32)
+    drift = autoregressive(normals(seed, len(et), 70, et.shape[1]), 0.7)
+    return np.round(et.astype(np.float64) * np.exp(ET_NOISE * drift - ET_NOISE**2 / 2), 3).astype(
+        np.float32
+    )
 
 
 def _gaps(n_days: int, rng: np.random.Generator) -> np.ndarray:

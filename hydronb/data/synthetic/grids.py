@@ -17,15 +17,13 @@ from scipy.ndimage import binary_erosion, binary_fill_holes, gaussian_filter, la
 from hydronb.data.gridded import SMALLEST, cell_area, cell_weights, check_grid
 from hydronb.data.pet import oudin
 from hydronb.data.synthetic import truth_grid, truth_hbv
-from hydronb.data.synthetic.catchments import estimated, measured, true_attrs
+from hydronb.data.synthetic.catchments import WARMUP_YEARS, estimated, measured, true_attrs
 from hydronb.data.synthetic.storms import precipitation, temperature
 from hydronb.data.synthetic.weather import stream
 from hydronb.errors import ParameterError, nearest
 
 START = "1983-01-01"
 """First day of every synthetic grid: 32 years cover all periods of Li et al. (2023)."""
-WARMUP_YEARS = 3
-"""Years before `START` over which the stores fill; not part of the data."""
 CELL = 0.1
 """Width of a cell, degrees."""
 LONGEST = 6.0
@@ -232,8 +230,13 @@ def _truth(ds: xr.Dataset, seed: int, cells: bool) -> dict[str, tuple]:
         full = np.full((len(prcp), *inside.shape), np.nan, dtype=np.float32)
         full[:, inside] = by_cell.pop(name)
         out[f"true_{name}_cells"] = (("time", "y", "x"), full, true_attrs(name))
-    travel = {"units": "d", "long_name": "true travel time to the outlet"}
-    return out | {"true_travel_time": (("y", "x"), days.astype(np.float32), travel)}
+    return out | {
+        "true_travel_time": (
+            ("y", "x"),
+            days.astype(np.float32),
+            {"units": "d", "long_name": "true travel time to the outlet"},
+        )
+    }
 
 
 def _travel_days(ds: xr.Dataset, inside: np.ndarray) -> np.ndarray:
