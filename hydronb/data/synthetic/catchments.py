@@ -19,12 +19,11 @@ from hydronb.data.hbv_parameters import Parameter
 from hydronb.data.pet import hargreaves
 from hydronb.data.synthetic import truth_gr4j, truth_hbv
 from hydronb.data.synthetic.weather import Climate, autoregressive, normals, season, stream, weather
-from hydronb.errors import ParameterError, nearest
+from hydronb.parameters import DataParameters
 
 START = "1989-10-01"
 """First day of every synthetic data set; `years` water years follow."""
 
-TRUTHS = ("hbv", "gr4j")
 REGIMES = (
     "arid flashy",
     "dry plains",
@@ -129,13 +128,9 @@ def synthetic_catchments(
     ParameterError
         A number below its minimum, or an unknown truth.
     """
-    for name, value, least in (("n_basins", n_basins, 1), ("years", years, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ParameterError(
-                f"{name} = {value}: synthetic catchments need {name} of at least {least}"
-            )
-    if truth not in TRUTHS:
-        raise ParameterError(f"unknown truth {truth!r}{nearest(truth, TRUTHS)}")
+    DataParameters.validate_parameters(
+        {"n_basins": n_basins, "years": years, "seed": seed, "truth": truth}
+    )
     land = _landscape(n_basins, seed)
     start = pd.Timestamp(START)
     time = pd.date_range(

@@ -14,13 +14,13 @@ import pandas as pd
 import xarray as xr
 from scipy.ndimage import binary_erosion, binary_fill_holes, gaussian_filter, label
 
-from hydronb.data.gridded import SMALLEST, cell_area, cell_weights, check_grid
+from hydronb.data.gridded import cell_area, cell_weights, check_grid
 from hydronb.data.pet import oudin
 from hydronb.data.synthetic import truth_grid, truth_hbv
 from hydronb.data.synthetic.catchments import WARMUP_YEARS, estimated, measured, true_attrs
 from hydronb.data.synthetic.storms import precipitation, temperature
 from hydronb.data.synthetic.weather import stream
-from hydronb.errors import ParameterError, nearest
+from hydronb.parameters import GridParameters
 
 START = "1983-01-01"
 """First day of every synthetic grid: 32 years cover all periods of Li et al. (2023)."""
@@ -93,12 +93,12 @@ def synthetic_grid(
     ParameterError
         Unknown preset, a grid below 4 x 4 cells, less than one year, a negative seed.
     """
-    place, name = _place(preset_or_shape)
-    for argument, value, least in (("years", years, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ParameterError(
-                f"{argument} = {value}: a synthetic grid needs {argument} of at least {least}"
-            )
+    named = isinstance(preset_or_shape, str)
+    GridParameters.validate_parameters(
+        {"preset" if named else "shape": preset_or_shape, "years": years, "seed": seed}
+    )
+    place = PRESETS[preset_or_shape] if named else ANYWHERE._replace(shape=tuple(preset_or_shape))
+    name = preset_or_shape if named else "x".join(map(str, place.shape))
     start = pd.Timestamp(START)
     time = pd.date_range(
         start - pd.DateOffset(years=WARMUP_YEARS),
@@ -128,22 +128,6 @@ def synthetic_grid(
         "source": "hydronb.data.synthetic.grids",
     }
     return check_grid(ds, where="the synthetic grid")
-
-
-def _place(preset_or_shape: str | Sequence[int]) -> tuple[Preset, str]:
-    if isinstance(preset_or_shape, str):
-        if preset_or_shape not in PRESETS:
-            raise ParameterError(
-                f"unknown preset {preset_or_shape!r}{nearest(preset_or_shape, PRESETS)}"
-            )
-        return PRESETS[preset_or_shape], preset_or_shape
-    shape = tuple(int(n) for n in preset_or_shape)
-    if len(shape) != 2 or min(shape) < SMALLEST:
-        raise ParameterError(
-            f"shape = {list(preset_or_shape)}: rows and columns of a grid, "
-            f"at least {SMALLEST} x {SMALLEST}"
-        )
-    return ANYWHERE._replace(shape=shape), f"{shape[0]}x{shape[1]}"
 
 
 # Terrain
