@@ -309,8 +309,9 @@ def choose_basins(
             raise DataError(f"{where} has no basin {basin!r}{hint}")
         chosen += matches
     if len(set(chosen)) < len(chosen):
-        twice = next(b for b in chosen if chosen.count(b) > 1)
-        raise DataError(f"basin {twice!r} is asked for twice")
+        raise DataError(
+            f"basin {next(b for b in chosen if chosen.count(b) > 1)!r} is asked for twice"
+        )
     if not chosen:
         raise DataError("the list of basins is empty")
     return chosen

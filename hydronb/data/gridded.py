@@ -10,7 +10,6 @@ the basin; targets may have gaps, or be absent where a model is only to predict.
 from collections.abc import Hashable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -67,7 +66,11 @@ def open_gridded(path: str | Path) -> xr.Dataset:
 def reading_grid(path: Path) -> Reading[xr.Dataset]:
     """`open_gridded` as a reading."""
     with reading(path, "NetCDF or Zarr"):
-        ds = open_lazily(path)
+        ds = (
+            xr.open_zarr(path, chunks=None, consolidated=False)
+            if path.is_dir()
+            else xr.open_dataset(path, engine="netcdf4")
+        )
         large = sum(ds[name].nbytes for name in FORCING if name in ds) > LAZY_BYTES
         if large and not find_spec("dask"):
             raise DataError(
@@ -78,17 +81,6 @@ def reading_grid(path: Path) -> Reading[xr.Dataset]:
     if not large:
         ds.close()
     return (yield from checking_grid(ds, str(path)))
-
-
-def open_lazily(path: Path) -> xr.Dataset:
-    """What xarray makes of a NetCDF file or a Zarr folder, nothing read but its coordinates."""
-    if not path.exists():
-        raise FileNotFoundError(path)
-    return (
-        xr.open_zarr(path, chunks=None, consolidated=False)
-        if path.is_dir()
-        else xr.open_dataset(path, engine="netcdf4")
-    )
 
 
 # Checks
@@ -301,15 +293,10 @@ def basin_mean(ds: xr.Dataset, name: Hashable) -> xr.DataArray:
 
 def cell_area(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
     """Area of the cells of a regular grid, km2, `(y, x)`, from their centres in degrees."""
-    north, south = (np.sin(np.deg2rad(edge)) for edge in edges(lat))
-    west, east = (np.deg2rad(edge) for edge in edges(lon))
+    high, wide = (abs(float(axis[-1] - axis[0])) / (len(axis) - 1) / 2 for axis in (lat, lon))
+    south, north = (np.sin(np.deg2rad(edge)) for edge in (lat - high, lat + high))
+    west, east = (np.deg2rad(edge) for edge in (lon - wide, lon + wide))
     return EARTH_KM**2 * np.abs(north - south)[:, None] * np.abs(east - west)[None, :]
-
-
-def edges(centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The lower and the upper edge of each cell of a regular axis."""
-    half = abs(float(centres[-1] - centres[0])) / (len(centres) - 1) / 2
-    return centres - half, centres + half
 
 
 def as_catchment(ds: xr.Dataset) -> xr.Dataset:
@@ -317,7 +304,7 @@ def as_catchment(ds: xr.Dataset) -> xr.Dataset:
 
     `prcp` and `tmean` are `basin_mean`s; targets and `true_*` series over `time` come along.
     """
-    series: dict[str, Any] = {name: basin_mean(ds, name).astype(np.float32) for name in FORCING}
+    series = {name: basin_mean(ds, name).astype(np.float32) for name in FORCING}
     series |= {str(name): da for name, da in ds.data_vars.items() if da.dims == ("time",)}
     out = (
         xr.Dataset(series)

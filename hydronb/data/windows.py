@@ -284,13 +284,13 @@ def grid_forcing(
         (torch.from_numpy(static_field(ds, name)) - mean) / (std or 1.0)
         for name, (mean, std) in scaling.attributes.items()
     ]
-    shape = (0, *channels[0].shape[1:])
-    return GridForcing(channels, (torch.stack(static) if static else torch.empty(shape)).to(device))
+    none = torch.empty(0, *channels[0].shape[1:])
+    return GridForcing(channels, (torch.stack(static) if static else none).to(device))
 
 
 def _tensor(ds: xr.Dataset, name: str, means: bool) -> Tensor:
-    values = basin_mean(ds, name).to_numpy() if means else ds[name].to_numpy()
-    values = np.ascontiguousarray(values, np.float32)
+    da = basin_mean(ds, name) if means else ds[name]
+    values = np.ascontiguousarray(da.to_numpy(), np.float32)
     return torch.from_numpy(values if values.flags.writeable else values.copy())
 
 

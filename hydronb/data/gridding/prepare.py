@@ -113,8 +113,7 @@ def prepare_grid(
     ParameterError, DataError
         In one line: which file, what is wrong, what to do.
     """
-    if not isinstance(recipe, Recipe):
-        recipe = Recipe.validate_parameters(recipe)
+    recipe = Recipe.validate_parameters(recipe)
     folder = resolve(destination)
     if folder.exists():
         raise ParameterError(f"{folder} is there already; remove it or choose another name")

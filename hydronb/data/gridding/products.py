@@ -18,10 +18,9 @@ import xarray as xr
 from scipy.ndimage import distance_transform_edt
 from tqdm.auto import tqdm
 
-from hydronb.data.gridded import open_lazily
 from hydronb.data.gridding.regrid import SAME, Axes, Box
 from hydronb.errors import DataError, nearest
-from hydronb.files import reading
+from hydronb.files import opening
 from hydronb.parameters.base import Number, Parameters, resolve
 
 NAMES = {
@@ -318,7 +317,7 @@ def open_field(path: Path, name: str, variable: str | None = None) -> Iterator[x
     DataError
         Neither NetCDF nor Zarr, no such variable, no latitude or longitude, another dimension.
     """
-    with reading(path, "NetCDF or Zarr"), open_lazily(path) as ds:
+    with opening(path) as ds:
         fields = [str(n) for n, da in ds.data_vars.items() if da.ndim >= 2]
         if variable is None:
             usual = [n for n in fields if n.lower() in {known.lower() for known in NAMES[name]}]

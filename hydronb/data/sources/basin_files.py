@@ -73,8 +73,9 @@ def stack_series(
 def summarise(series: pd.DataFrame) -> pd.DataFrame:
     """Period, ranges and number of values of one basin's series, a row per variable."""
     statistics = {n: getattr(series, n)() for n in ("min", "max", "sum", "count")}
-    days = {"first": series.index[0], "last": series.index[-1], "days": len(series)}
-    return pd.DataFrame(statistics).assign(**days)
+    return pd.DataFrame(statistics).assign(
+        first=series.index[0], last=series.index[-1], days=len(series)
+    )
 
 
 def describe_series(summaries: Mapping[str, pd.DataFrame], report: Report) -> None:

@@ -60,8 +60,6 @@ PRODUCTS = {
 """Forcing products by their folder, and where to get them. The extended ones have real Tmin and
 Tmax."""
 
-FT3 = 0.3048**3
-"""m3 in a cubic foot, exactly."""
 AREA_TOLERANCE = 0.10
 """Relative difference of two areas above which a warning is given."""
 HEADER_AREA = "the forcing header's area, by which streamflow becomes mm/d,"
@@ -402,8 +400,8 @@ def read_basin(forcing_path: Path, flow_path: Path | None = None) -> Reading[pd.
     forcing = yield from nested(read_forcing, forcing_path)
     flow = None if flow_path is None else (yield from nested(read_streamflow, flow_path))
     if forcing is not None and flow is not None:
-        m2 = forcing.attrs["area"] * 1e6
-        mm = flow.reindex(forcing.index) * (FT3 * 86400 * 1000 / m2)
+        m3, m2 = 0.3048**3, forcing.attrs["area"] * 1e6  # of a cubic foot, of the catchment
+        mm = flow.reindex(forcing.index) * (m3 * 86400 * 1000 / m2)
         ids = flow_path.name.split("_")[:1]
         yield from value_problems("streamflow", mm.to_numpy()[None], ids, mm.index, flow_path)
         forcing["streamflow"] = mm

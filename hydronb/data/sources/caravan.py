@@ -261,8 +261,10 @@ def read_timeseries(path: Path) -> Reading[pd.DataFrame]:
     with reading(path, "one of Caravan's files", hint="download it again if it is truncated"):
         if path.suffix == ".nc":
             with xr.open_dataset(path) as ds:
-                columns = {n: v.values for n, v in ds.data_vars.items() if v.dims == ("date",)}
-                series = pd.DataFrame(columns, index=ds.indexes["date"])
+                series = pd.DataFrame(
+                    {n: v.values for n, v in ds.data_vars.items() if v.dims == ("date",)},
+                    index=ds.indexes["date"],
+                )
         else:
             series = pd.read_csv(path, index_col="date", parse_dates=["date"])
     if not len(series):

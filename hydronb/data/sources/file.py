@@ -11,13 +11,12 @@ from hydronb.data.gridded import (
     DIMS,
     as_catchment,
     open_gridded,
-    open_lazily,
     reading_grid,
 )
 from hydronb.data.pet import choose_pet
 from hydronb.data.problems import Reading, Report, name_list, raise_first
 from hydronb.data.sources.basin_files import describe_series, summarise
-from hydronb.files import read_dataset, reading
+from hydronb.files import opening, read_dataset
 from hydronb.parameters import DataParameters, GridParameters, resolve
 
 LAYOUT = "*.nc and *.zarr"
@@ -75,7 +74,7 @@ def describe(path: Path, report: Report) -> None:
 
 def _is_gridded(path: Path) -> bool:
     """Whether a file means to hold a gridded catchment."""
-    with reading(path, "NetCDF or Zarr"), open_lazily(path) as ds:
+    with opening(path) as ds:
         dims = {DIMS.get(str(dim), str(dim)) for dim in ds.dims}
         return "basin" not in dims and ("mask" in ds or bool({"y", "x"} & dims))
 

@@ -148,11 +148,10 @@ def synthetic_catchments(
             for name, values in series.items()
         }
     ).sel(time=slice(START, None))
-    flow, et = (ds[f"true_{name}"].to_numpy() for name in ("streamflow", "et"))
     ds = ds.assign(
         {
-            "streamflow": (("basin", "time"), measured(flow, seed)),
-            "et": (("basin", "time"), estimated(et, seed)),
+            "streamflow": (("basin", "time"), measured(ds["true_streamflow"].to_numpy(), seed)),
+            "et": (("basin", "time"), estimated(ds["true_et"].to_numpy(), seed)),
             **_attributes(land, ds),
             **{
                 f"true_{name}": (
@@ -172,13 +171,11 @@ def synthetic_catchments(
             ),
         }
     )
-    ds.attrs = {
-        "title": (
-            f"{n_basins} synthetic catchments, {years} years from {START}, seed {seed}, truth"
-            f" {truth}"
-        ),
-        "source": "hydronb.data.synthetic.catchments",
-    }
+    ds = ds.assign_attrs(
+        title=f"{n_basins} synthetic catchments, {years} years from {START}, seed {seed}, truth"
+        f" {truth}",
+        source="hydronb.data.synthetic.catchments",
+    )
     return check(ds, where="the synthetic dataset")
 
 
@@ -231,9 +228,6 @@ def _forcing(land: dict[str, np.ndarray], time: pd.DatetimeIndex, seed: int) -> 
     climate = Climate(**{name: land[name] for name in Climate._fields})
     n_basins = len(land["lat"])
     lat = np.round(land["lat"], 4)
-    names = np.array(
-        [f"Synthetic catchment {b + 1} ({_regime(b)})" for b in range(n_basins)], dtype=object
-    )
     ds = xr.Dataset(
         {
             name: (("basin", "time"), values.astype(np.float32))
@@ -245,7 +239,13 @@ def _forcing(land: dict[str, np.ndarray], time: pd.DatetimeIndex, seed: int) -> 
             "lat": ("basin", lat),
             "lon": ("basin", np.round(land["lon"], 4)),
             "area": ("basin", np.round(land["area_gages2"], 2)),
-            "gauge_name": ("basin", names),
+            "gauge_name": (
+                "basin",
+                np.array(
+                    [f"Synthetic catchment {b + 1} ({_regime(b)})" for b in range(n_basins)],
+                    dtype=object,
+                ),
+            ),
         },
     )
     return ds.assign(pet=hargreaves(ds["tmin"], ds["tmax"], ds["lat"]))

@@ -121,12 +121,11 @@ def synthetic_grid(
     ds = ds.assign(
         streamflow=("time", measured(flow, seed)[0], {"units": "mm/d"}),
         et=("time", estimated(et, seed)[0], {"units": "mm/d"}),
+    ).assign_attrs(
+        basin=f"synthetic_{name}",
+        title=f"synthetic grid {name}, {years} years from {START}, seed {seed}",
+        source="hydronb.data.synthetic.grids",
     )
-    ds.attrs = {
-        "basin": f"synthetic_{name}",
-        "title": f"synthetic grid {name}, {years} years from {START}, seed {seed}",
-        "source": "hydronb.data.synthetic.grids",
-    }
     return check_grid(ds, where="the synthetic grid")
 
 

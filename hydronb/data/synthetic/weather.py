@@ -9,6 +9,7 @@ from a random stream of its own, so that a catchment's weather depends neither o
 catchments nor, in the years they share, on the number of years."""
 
 from collections import namedtuple
+from itertools import accumulate
 
 import numpy as np
 import pandas as pd
@@ -71,12 +72,9 @@ def season(time: pd.DatetimeIndex, peak: int = WARMEST) -> np.ndarray:
 
 def autoregressive(shocks: np.ndarray, memory: float) -> np.ndarray:
     """First-order autoregression of unit variance from standard normal `shocks` (basin, time)."""
-    out = np.empty(shocks.shape[::-1])
-    level = shocks[:, 0]
-    for day, shock in enumerate(shocks.T):
-        level = shock if day == 0 else memory * level + np.sqrt(1 - memory**2) * shock
-        out[day] = level
-    return out.T
+    scale = np.sqrt(1 - memory**2)
+    days = accumulate(shocks.T, lambda level, shock: memory * level + scale * shock)
+    return np.stack(list(days)).T
 
 
 def weather(
@@ -102,13 +100,14 @@ def weather(
     tmin, tmax = _temperatures(climate, wet, time, seed)
     srad, dayl = _light(tmin, tmax, wet, lat, time)
     tmin, tmax = np.round(tmin, 2), np.round(tmax, 2)
+    dew_point = tmin - climate.dew_deficit[:, None] + normals(seed, len(wet), 6, len(time))
     return {
         "prcp": prcp,
         "tmin": tmin,
         "tmax": tmax,
         "tmean": (tmin + tmax) / 2,
         "srad": np.round(srad, 2),
-        "vp": np.round(_vapour_pressure(climate, tmin, seed), 1),
+        "vp": np.round(saturation_vapour_pressure(dew_point), 1),
         "dayl": np.round(dayl),
     }
 
@@ -186,10 +185,3 @@ def _light(
     dayl = day_length(where, time).to_numpy()
     through = np.minimum(0.16 * np.sqrt(tmax - tmin) * np.where(wet, 0.8, 1.05), 0.75)
     return through * extraterrestrial_radiation(where, time).to_numpy() * 1e6 / dayl, dayl
-
-
-def _vapour_pressure(climate: Climate, tmin: np.ndarray, seed: int) -> np.ndarray:
-    """Saturation pressure at the dew point (FAO-56, Eq. 14), which lies about `dew_deficit` below
-    tmin."""
-    dew = tmin - climate.dew_deficit[:, None] + normals(seed, len(tmin), 6, tmin.shape[1])
-    return saturation_vapour_pressure(dew)
