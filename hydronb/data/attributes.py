@@ -86,9 +86,8 @@ def attribute_list(ds: xr.Dataset, asked: Sequence[str] | str) -> list[str]:
         "feng2022": list(FENG2022),
     }
     names = named[asked] if isinstance(asked, str) else list(asked)
-    for name in names:
-        if name not in have:
-            raise DataError(f"the data have no attribute {name!r}{nearest(name, have)}")
+    if lacking := [n for n in names if n not in have]:
+        raise DataError(f"the data have no attribute {lacking[0]!r}{nearest(lacking[0], have)}")
     if given_away := [n for n in names if n in signatures]:
         warnings.warn(
             f"{', '.join(given_away)}: made from the streamflow that is to be simulated, test"

@@ -117,12 +117,11 @@ def checking_grid(ds: xr.Dataset, where: str) -> Reading[xr.Dataset]:
     if not ds.sizes["time"]:
         raise DataError(f"{where} holds no day")
     yield from day_problems(ds.indexes["time"], where)
-    for name in (*FORCING, "mask"):
-        if name not in ds:
-            yield (
-                f"{where} has no variable {name!r}{nearest(name, map(str, ds.data_vars))}; "
-                "a gridded catchment has prcp, tmean and mask"
-            )
+    for name in [name for name in (*FORCING, "mask") if name not in ds]:
+        yield (
+            f"{where} has no variable {name!r}{nearest(name, map(str, ds.data_vars))}; "
+            "a gridded catchment has prcp, tmean and mask"
+        )
     if min(ds.sizes["y"], ds.sizes["x"]) < SMALLEST:
         yield (
             f"{where}: a grid of {ds.sizes['y']} x {ds.sizes['x']} cells; the smallest is"
@@ -156,13 +155,11 @@ def _named_dims(ds: xr.Dataset, where: str) -> xr.Dataset:
             if old in ds.coords and new not in ds
         }
     )
-    for dim in ("time", "y", "x"):
-        if dim not in ds.dims:
-            raise DataError(
-                f"{where} has no dimension {dim!r} (it has"
-                f" {', '.join(map(str, ds.dims)) or 'none'}); a gridded catchment has dims time,"
-                " y, x"
-            )
+    if lacking := [dim for dim in ("time", "y", "x") if dim not in ds.dims]:
+        raise DataError(
+            f"{where} has no dimension {lacking[0]!r} (it has"
+            f" {', '.join(map(str, ds.dims)) or 'none'}); a gridded catchment has dims time, y, x"
+        )
     return ds
 
 

@@ -112,8 +112,9 @@ def hargreaves(
     """
     tmean = (tmin + tmax) / 2 if tmean is None else tmean
     radiation = MM_PER_MJ * extraterrestrial_radiation(lat, tmin["time"])
-    pet = 0.0023 * radiation * (tmean + 17.8) * np.sqrt((tmax - tmin).clip(min=0))
-    return _named(pet, "hargreaves")
+    return _named(
+        0.0023 * radiation * (tmean + 17.8) * np.sqrt((tmax - tmin).clip(min=0)), "hargreaves"
+    )
 
 
 def oudin(tmean: xr.DataArray, lat: xr.DataArray | float) -> xr.DataArray:
@@ -210,9 +211,8 @@ def choose_pet(
             PetWarning,
             stacklevel=2,
         )
-    if chosen is None:
-        return ds
-    return ds.assign(pet=chosen.assign_attrs(note=refusal) if refusal else chosen)
+    note = {"note": refusal} if refusal else {}
+    return ds if chosen is None else ds.assign(pet=chosen.assign_attrs(note))
 
 
 def own_pet_refusal(name: str, ratio: float, mean: float) -> str:

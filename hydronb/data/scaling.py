@@ -101,11 +101,10 @@ def fit_scaling(
                 " out of `basins` or choose another period"
             )
     series = {n: _mean_std(days[n].values, ddof=0) for n in (*forcings, *targets)}
-    for name in forcings:
-        if series[name][1] == 0:
-            raise DataError(
-                f"forcing {name} is {series[name][0]:g} on every day in {period}; leave it out"
-            )
+    if still := [n for n in forcings if series[n][1] == 0]:
+        raise DataError(
+            f"forcing {still[0]} is {series[still[0]][0]:g} on every day in {period}; leave it out"
+        )
     statics = {n: _mean_std(matrix[:, k], ddof=1) for k, n in enumerate(attributes)}
     if constant := [n for n, (_, std) in statics.items() if std == 0]:
         warnings.warn(

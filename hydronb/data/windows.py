@@ -144,11 +144,10 @@ def prediction_samples(
     """
     last = prediction_days(ds, period, sequence_length, predict_last)
     basin = np.repeat(np.arange(ds.sizes["basin"]), len(last))
-    target = np.full((ds.sizes["basin"], ds.sizes["time"], 0), np.nan, np.float32)
     return _samples(
         ds,
         scaling,
-        target,
+        np.empty((ds.sizes["basin"], ds.sizes["time"], 0), np.float32),
         basin,
         np.tile(last, ds.sizes["basin"]),
         sequence_length,
@@ -329,12 +328,11 @@ def fit_grid_scaling(
     """
     inside = select_period(ds, period)
     forcings = {name: _mean_std(_tensor(inside, name, means).numpy()) for name in FORCING}
-    for name, (mean, std) in forcings.items():
-        if std == 0:
-            raise DataError(
-                f"forcing {name} is {mean:g} everywhere and on every day in {period}; a network"
-                " learns nothing from it"
-            )
+    if still := [n for n, (_, std) in forcings.items() if std == 0]:
+        raise DataError(
+            f"forcing {still[0]} is {forcings[still[0]][0]:g} everywhere and on every day in"
+            f" {period}; a network learns nothing from it"
+        )
     fields = {} if means else {name: _mean_std(static_field(ds, name)) for name in static}
     observed = {}
     for name in targets:

@@ -88,9 +88,8 @@ def read_recipe(path: str | Path) -> Recipe:
     ParameterError
         No such file, not YAML, an unknown name.
     """
-    if not (file := resolve(path)).is_file():
-        raise ParameterError(f"no such recipe: {file}; docs/data.md shows one")
-    return Recipe.validate_parameters(read_parameters(file), where=str(path))
+    values = read_parameters(resolve(path), hint="docs/data.md shows a recipe")
+    return Recipe.validate_parameters(values, where=str(path))
 
 
 def prepare_grid(
@@ -113,7 +112,7 @@ def prepare_grid(
     ParameterError, DataError
         In one line: which file, what is wrong, what to do.
     """
-    recipe = Recipe.validate_parameters(recipe)
+    recipe = Recipe.validate_parameters(dict(recipe))
     folder = resolve(destination)
     if folder.exists():
         raise ParameterError(f"{folder} is there already; remove it or choose another name")
@@ -128,8 +127,7 @@ def prepare_grid(
     axes = readers["prcp"].cut((west - wide, south - high, east + wide, north + high)).axes
     for name in readers.keys() - {"prcp"}:
         readers[name].cut(axes.box, beyond=1)
-    days = _days(recipe, readers)
-    static = _static(recipe, outline, axes, days)
+    static = _static(recipe, outline, axes, _days(recipe, readers))
     with writing(folder):
         partial = folder.with_name(f"{folder.name}.partial")
         _fill(partial, recipe, readers, outline, static, progress=progress)
@@ -252,7 +250,8 @@ def _runoff(runoff: Runoff, days: pd.DatetimeIndex, area: float) -> np.ndarray:
         )
     if runoff.units == "m3/s":
         runoff_mm = runoff_mm * 86.4 / (runoff.area or area)
-    raise_first(limit_problems("streamflow", runoff_mm.min(), runoff_mm.max(), str(path)))
+    low, high = float(runoff_mm.min()), float(runoff_mm.max())
+    raise_first(limit_problems("streamflow", low, high, str(path)))
     return runoff_mm.to_numpy(dtype=np.float32)
 
 

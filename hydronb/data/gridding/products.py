@@ -343,12 +343,12 @@ def open_field(path: Path, name: str, variable: str | None = None) -> Iterator[x
                 f"{path}: {variable} has a dimension {long[0]!r} of {da.sizes[long[0]]}; select one"
                 " entry first"
             )
-        for axis, what in (("lat", "latitude"), ("lon", "longitude")):
-            if axis not in da.dims or axis not in da.coords:
-                raise DataError(
-                    f"{path}: {variable} has no {what} (its dimensions:"
-                    f" {', '.join(map(str, da.dims))})"
-                )
+        degrees = {"lat": "latitude", "lon": "longitude"}
+        if lacking := [n for n in degrees if n not in da.dims or n not in da.coords]:
+            raise DataError(
+                f"{path}: {variable} has no {degrees[lacking[0]]} (its dimensions:"
+                f" {', '.join(map(str, da.dims))})"
+            )
         yield da.squeeze(others, drop=True).transpose(..., "lat", "lon")
 
 

@@ -144,9 +144,8 @@ def read_tables(
             table = table[table.index.isin(ids)]
             if lacking := sorted(set(ids) - set(table.index)):
                 yield f"{path} lacks {counted(lacking)}; leave them out or download the table again"
-        for basin, times in table.index.value_counts().items():
-            if times > 1:
-                yield f"{path} has basin {basin} {times} times; remove all lines but one"
+        for basin, times in table.index.value_counts().loc[lambda times: times > 1].items():
+            yield f"{path} has basin {basin} {times} times; remove all lines but one"
         table = table[~table.index.duplicated()]
         for name, column in table.items():
             if name in (*RESERVED, *reserved):

@@ -49,9 +49,8 @@ def recognises(path: Path) -> bool:
 def reading_catchments(path: Path, pet: str = "auto") -> Reading[xr.Dataset]:
     """The catchments in a file, with the PET asked for; the file's own is taken as it is."""
     ds = yield from checking(read_dataset(path), str(path))
-    if pet != "auto" or ("pet" not in ds and "lat" in ds.coords):
-        ds = choose_pet(ds, pet, where=str(path))
-    return ds
+    as_it_is = pet == "auto" and ("pet" in ds or "lat" not in ds.coords)
+    return ds if as_it_is else choose_pet(ds, pet, where=str(path))
 
 
 def describe(path: Path, report: Report) -> None:

@@ -370,10 +370,11 @@ def _hbv(
     }
     series = truth_hbv.simulate(*forcing, parameters, factors)
     for name, factor in factors.items():
-        daily, bounds = np.zeros_like(factor), truth_hbv.BOUNDS[name]
-        for element in parameters[name].T:
-            daily += np.clip(element[:, None] * factor, bounds.low, bounds.high) / ELEMENTS
-        series[f"{name}_daily"] = parameters[name] = daily
+        low, high, *_ = truth_hbv.BOUNDS[name]
+        series[f"{name}_daily"] = parameters[name] = sum(
+            np.clip(element[:, None] * factor, low, high) / ELEMENTS
+            for element in parameters[name].T
+        )
     return series, parameters
 
 
