@@ -14,7 +14,6 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import xarray as xr
 
@@ -37,7 +36,7 @@ def cache_folder() -> Path:
 
 
 def cached(
-    make: Callable[[], xr.Dataset], *, key: Mapping[str, Any], sources: Iterable[Path], name: str
+    make: Callable[[], xr.Dataset], *, key: Mapping[str, object], sources: Iterable[Path], name: str
 ) -> xr.Dataset:
     """`make()`, or what it returned when it was last called with the same key and sources.
 
@@ -82,7 +81,7 @@ def cached(
     return ds
 
 
-def _digest(key: Mapping[str, Any], sources: Iterable[Path]) -> str:
+def _digest(key: Mapping[str, object], sources: Iterable[Path]) -> str:
     paths = sorted(Path(p).absolute() for p in sources)
     files = [(str(p), stat.st_size, stat.st_mtime_ns) for p in paths for stat in [p.stat()]]
     return hashlib.sha256(json.dumps([dict(key), files], sort_keys=True).encode()).hexdigest()[:20]

@@ -31,7 +31,7 @@ def report(path: str | Path) -> Report:
     if not path.exists():
         raise DataError(f"no such file or folder: {path}")
     found = Report()
-    modules = [source.module() for source in SOURCES.values()]
+    modules = [source.module() for source in SOURCES.values() if source.needs_path]
     with reading(path, "catchment data"):
         parts = [(module, path) for module in modules if module.recognises(path)]
         if not parts and path.is_dir():
@@ -46,6 +46,6 @@ def report(path: str | Path) -> Report:
     if not parts:
         raise DataError(
             f"{path} holds nothing known; looked for"
-            f" {', '.join(module.LAYOUT for module in modules if module.LAYOUT)}"
+            f" {', '.join(module.LAYOUT for module in modules)}"
         )
     return found.close()

@@ -15,7 +15,6 @@ by day.
 """
 
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -130,7 +129,8 @@ def open_camels_us(
     files = forcing_files(base, forcing)
     attributes = open_camels_attributes(tables)
     attributes = attributes.sel(basin=available_basins(base, forcing, files, attributes, basins))
-    pairs = raise_first(find_pairs(base, files, streamflow_files(base), attributes))
+    flow = _by_gauge(base / "usgs_streamflow", "streamflow_qc.txt")
+    pairs = raise_first(find_pairs(base, files, flow, attributes))
     ds = cached(
         lambda: _read_all(pairs, forcing),
         name=f"camels_us-{forcing}",
@@ -254,17 +254,6 @@ def forcing_files(base: Path, product: str) -> dict[str, list[Path]]:
     return _by_gauge(folder, "lump_TAG_forcing_leap.txt")
 
 
-def streamflow_files(base: Path) -> dict[str, list[Path]]:
-    """USGS streamflow files by gauge id.
-
-    Raises
-    ------
-    DataError
-        There is none.
-    """
-    return _by_gauge(base / "usgs_streamflow", "streamflow_qc.txt")
-
-
 def _by_gauge(folder: Path, ending: str) -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob(f"[!.]*_{ending.replace('TAG', '*')}")):
@@ -385,7 +374,7 @@ def read_camels_series(
     extents = yield from read_each(pairs, read_basin, take, f"reading CAMELS-US {product}")
     periods = {b: f"{e.first.date()} to {e.last.date()}" for b, e in extents.items()}
     if len(set(periods.values())) > 1:
-        most = Counter(periods.values()).most_common(1)[0][0]
+        most = max(periods.values(), key=list(periods.values()).count)
         odd = [f"{basin} {period}" for basin, period in periods.items() if period != most]
         yield (
             f"{product}: {len(odd)} of {len(periods)} forcing files do not cover {most} like the"
@@ -469,7 +458,7 @@ def describe(root: Path, report: Report) -> None:
         report.append(f"  attribute tables in {tables}:")
         attributes = report.take(read_camels_attributes, tables, report)
     if base is not None:
-        flow = report.take(streamflow_files, base) or {}
+        flow = report.take(_by_gauge, base / "usgs_streamflow", "streamflow_qc.txt") or {}
         if not PRODUCTS.keys() & set(products(base)):
             report.problems.append(
                 f"{base}: basin_mean_forcing holds no forcing product; looked for"

@@ -15,7 +15,6 @@ import xarray as xr
 from hydronb.data.attributes import KRATZERT2019, camels_descriptions
 from hydronb.data.climate import climatic_attributes
 from hydronb.data.dataset import check
-from hydronb.data.hbv_parameters import Parameter
 from hydronb.data.pet import hargreaves
 from hydronb.data.synthetic import truth_gr4j, truth_hbv
 from hydronb.data.synthetic.weather import Climate, autoregressive, normals, season, stream, weather
@@ -333,7 +332,7 @@ def _with_elements(
     law: dict[str, np.ndarray],
     land: dict[str, np.ndarray],
     seed: int,
-    bounds: dict[str, Parameter],
+    bounds: dict[str, tuple],
 ) -> dict[str, np.ndarray]:
     """Parameters of shape (basin, element) where elements differ, else (basin), within their
     bounds.

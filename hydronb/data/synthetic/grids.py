@@ -6,7 +6,6 @@ The grids have the shapes of the three basins of Li et al. (2023), doi
 in hours and from far ones in days, high cells keep it as snow, and soils differ. Everything that
 nature hides is included as `true_*`."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,7 +56,7 @@ ANYWHERE = Preset((16, 16), 36.0, 100.0, (800.0, 4300.0), 750.0, 5.5, 0.5)
 
 
 def synthetic_grid(
-    preset_or_shape: str | Sequence[int] = (16, 16),
+    preset_or_shape: str | list[int] | tuple[int, ...] = (16, 16),
     years: int = 12,
     seed: int = 0,
     *,

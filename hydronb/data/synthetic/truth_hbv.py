@@ -76,9 +76,9 @@ def simulate(
     }
 
 
-def whole_series(days: list) -> np.ndarray:
-    """`(series, basin, time)` from the values of each day."""
-    return np.ascontiguousarray(np.transpose(days, (1, 2, 0)))
+def whole_series(days: list) -> tuple[np.ndarray, ...]:
+    """Each series, `(basin, time)`, from the values of all of them on each day."""
+    return tuple(np.ascontiguousarray(np.transpose(days, (1, 2, 0))))
 
 
 def step(
