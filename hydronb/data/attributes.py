@@ -124,15 +124,14 @@ def attribute_matrix(
 
 
 def _encode(attribute: xr.DataArray, known: list[str]) -> np.ndarray:
-    position = {value: code for code, value in enumerate(known)}
     values = [None if _is_missing(v) else str(v) for v in attribute.values]
     for basin, value in zip(attribute["basin"].values, values, strict=True):
-        if value is not None and value not in position:
+        if value is not None and value not in known:
             raise DataError(
                 f"attribute {attribute.name} of basin {basin} is {value!r}, a category the model"
                 f" was not trained with{nearest(value, known)}"
             )
-    return np.array([np.nan if v is None else position[v] for v in values])
+    return np.array([np.nan if v is None else known.index(v) for v in values])
 
 
 def _is_missing(value: object) -> bool:

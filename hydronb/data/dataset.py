@@ -161,15 +161,15 @@ def day_problems(time: pd.Index, where: str) -> Iterator[str]:
         if time.has_duplicates:
             yield f"{where}: the date {time[time.duplicated()][0].date()} appears twice"
         if not time.is_monotonic_increasing:
-            first = time[1:][np.diff(time) < 0 * DAY][0]
-            yield f"{where}: dates are not in order at {first.date()}"
+            yield (
+                f"{where}: dates are not in order at {time[1:][np.diff(time) < 0 * DAY][0].date()}"
+            )
             time = time.sort_values()
         missing = np.maximum(np.diff(time) // DAY - 1, 0)
-        if missing.any():
-            first = time[:-1][missing > 0][0] + DAY
+        if len(before := time[:-1][missing > 0]):
             yield (
-                f"{where}: {missing.sum()} dates are missing, the first is {first.date()}; "
-                "forcing must be complete"
+                f"{where}: {missing.sum()} dates are missing, the first is"
+                f" {(before[0] + DAY).date()}; forcing must be complete"
             )
 
 

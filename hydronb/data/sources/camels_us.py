@@ -15,7 +15,7 @@ by day.
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +87,7 @@ def open_camels_us(
     root: str | Path,
     *,
     forcing: str = "maurer_extended",
-    basins: Iterable[str] | None = None,
+    basins: Sequence[str] | None = None,
     pet: str = "auto",
 ) -> xr.Dataset:
     """The catchment dataset of a CAMELS-US folder.
@@ -150,7 +150,7 @@ def available_basins(
     forcing: str,
     files: Mapping[str, list[Path]],
     attributes: xr.Dataset,
-    basins: Iterable[str] | None = None,
+    basins: Sequence[str] | None = None,
 ) -> list[str]:
     """The basins asked for, or all that have both attributes and a forcing file.
 
@@ -166,13 +166,12 @@ def available_basins(
             f"no gauge in {where} is in the attribute tables; ids have eight digits, leading zeros"
             " kept"
         )
-    basins = list(basins) if basins is not None and not isinstance(basins, str) else basins
-    for basin in basins if isinstance(basins, list) else ():
-        if basin in listed - set(files):
-            raise DataError(
-                f"{where} has no forcing file of basin {basin}, only the attribute tables have"
-                " it; download the file or leave the basin out"
-            )
+    unread = listed - set(files)
+    if lacking := [basin for basin in basins or () if basin in unread]:
+        raise DataError(
+            f"{where} has no forcing file of basin {lacking[0]}, only the attribute tables have"
+            " it; download the file or leave the basin out"
+        )
     return choose_basins(sorted(listed & set(files)), basins, where=str(where))
 
 

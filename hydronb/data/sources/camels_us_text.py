@@ -144,9 +144,11 @@ def _read_lines(
         raise DataError(f"{path}:{skip + 1}: the file holds no day; download it again")
     days = _days(table)
     whole = ~table.index.isin(list(damaged))
-    problems = [*damaged.items(), *_date_problems(table, days, whole, gaps=not forcings)]
-    for name in forcings:
-        problems += _value_problems(name, table.loc[whole, name])
+    problems = [
+        *damaged.items(),
+        *_date_problems(table, days, whole, gaps=not forcings),
+        *(line for name in forcings for line in _value_problems(name, table.loc[whole, name])),
+    ]
     lines = (
         f"{path}:{line}: {text}; download the file again or leave the basin out"
         for line, text in sorted(problems)

@@ -9,7 +9,6 @@ from a random stream of its own, so that a catchment's weather depends neither o
 catchments nor, in the years they share, on the number of years."""
 
 from collections import namedtuple
-from itertools import accumulate
 
 import numpy as np
 import pandas as pd
@@ -72,9 +71,10 @@ def season(time: pd.DatetimeIndex, peak: int = WARMEST) -> np.ndarray:
 
 def autoregressive(shocks: np.ndarray, memory: float) -> np.ndarray:
     """First-order autoregression of unit variance from standard normal `shocks` (basin, time)."""
-    scale = np.sqrt(1 - memory**2)
-    days = accumulate(shocks.T, lambda level, shock: memory * level + scale * shock)
-    return np.stack(list(days)).T
+    levels = [shocks[:, 0]]
+    for shock in shocks.T[1:]:
+        levels.append(memory * levels[-1] + np.sqrt(1 - memory**2) * shock)
+    return np.stack(levels).T
 
 
 def weather(
@@ -122,12 +122,10 @@ def _wet_chance(climate: Climate, time: pd.DatetimeIndex) -> np.ndarray:
 def _wet_days(climate: Climate, time: pd.DatetimeIndex, seed: int) -> np.ndarray:
     chance = _wet_chance(climate, time).T
     draws = np.stack([stream(seed, b, 1).random(len(time)) for b in range(len(climate.p_mean))]).T
-    wet = np.empty(draws.shape, dtype=bool)
-    before = draws[0] < chance[0]
-    for day in range(len(time)):
-        before = draws[day] < chance[day] + climate.persistence * (before - chance[day])
-        wet[day] = before
-    return wet.T
+    wet = [draws[0] < chance[0]]
+    for drawn, usual in zip(draws, chance, strict=True):
+        wet.append(drawn < usual + climate.persistence * (wet[-1] - usual))
+    return np.stack(wet[1:]).T
 
 
 def _amounts(climate: Climate, wet: np.ndarray, time: pd.DatetimeIndex, seed: int) -> np.ndarray:
