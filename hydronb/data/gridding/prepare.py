@@ -35,7 +35,6 @@ from hydronb.parameters.base import Parameters, Period, Positive, read_parameter
 BLOCK_BYTES = 32_000_000
 """What the steps of a block take in memory; a few times as much is in use while they are
 aggregated."""
-LONGEST_BLOCK = 366
 LEAST_ET_SHARE = 0.5
 """Share of the basin that must have evaporation for a day to have a mean."""
 AREAS_DIFFER = 0.1
@@ -274,7 +273,7 @@ def _fill(
         int(DAY / reader.step) * reader.axes.lat.size * reader.axes.lon.size * 4
         for reader in readers.values()
     )
-    length = int(np.clip(BLOCK_BYTES // most, 1, LONGEST_BLOCK))
+    length = int(np.clip(BLOCK_BYTES // most, 1, 366))
     identity = _identity(recipe, readers, static, length)
     done = 0
     with contextlib.suppress(DataError):

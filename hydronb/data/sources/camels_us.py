@@ -46,8 +46,6 @@ from hydronb.errors import DataError, ParameterError, nearest
 from hydronb.parameters import DataParameters, resolve
 
 LAYOUT = "basin_mean_forcing/ (CAMELS-US), camels_*.txt (its attributes)"
-READER = 1
-"""Version of what the cache holds; raised with every change of the reader that changes the data."""
 
 PRODUCTS = {
     "daymet": "in the main archive",
@@ -134,7 +132,8 @@ def open_camels_us(
     ds = cached(
         lambda: _read_all(pairs, forcing),
         name=f"camels_us-{forcing}",
-        key={"reader": READER, "forcing": forcing, "basins": list(pairs)},
+        # `reader` is raised with every change of the reader that changes the data
+        key={"reader": 1, "forcing": forcing, "basins": list(pairs)},
         sources=[path for pair in pairs.values() for path in pair],
     )
     ds = _without_placeholders(ds, forcing).merge(

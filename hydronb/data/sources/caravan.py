@@ -70,7 +70,6 @@ MADE_FROM_PET = ("pet_mean", "aridity", "moisture_index", "seasonality")
 TINY = 0.01
 """mm/d; reanalysis precipitation this little below zero is packing noise and becomes 0, more is an
 error."""
-TABLES = ("caravan", "hydroatlas", "other")
 
 
 def open_source(data: DataParameters) -> xr.Dataset:
@@ -310,7 +309,10 @@ def read_caravan_attributes(
     `area` (km2) and `gauge_name` as coordinates. Problems are those of `read_tables`, no table, no
     latitude, impossible places."""
     attributes = folder.parents[2] / "attributes" / folder.name
-    paths = [attributes / f"attributes_{table}_{folder.name}.csv" for table in TABLES]
+    paths = [
+        attributes / f"attributes_{table}_{folder.name}.csv"
+        for table in ("caravan", "hydroatlas", "other")
+    ]
     if not (present := [path for path in paths if path.is_file()]):
         raise DataError(
             f"no attribute table in {attributes}; looked for"

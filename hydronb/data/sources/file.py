@@ -21,9 +21,6 @@ from hydronb.parameters import DataParameters, GridParameters, resolve
 
 LAYOUT = "*.nc and *.zarr"
 SUFFIXES = (".nc", ".nc4", ".zarr")
-ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
-NETCDF_MARKS = (b"CDF", b"\x89HDF")
-"""First bytes of a NetCDF file."""
 
 
 def open_source(data: DataParameters) -> xr.Dataset:
@@ -39,11 +36,11 @@ def open_grid_source(data: GridParameters) -> xr.Dataset:
 def recognises(path: Path) -> bool:
     """Whether `path` is a NetCDF file or a Zarr folder, by its ending or its first bytes."""
     if path.is_dir():
-        return any((path / mark).is_file() for mark in ZARR_MARKS)
+        return any((path / mark).is_file() for mark in ("zarr.json", ".zgroup", ".zmetadata"))
     if path.suffix in SUFFIXES or not path.is_file():
         return path.suffix in SUFFIXES
     with path.open("rb") as file:
-        return file.read(4).startswith(NETCDF_MARKS)
+        return file.read(4).startswith((b"CDF", b"\x89HDF"))  # a NetCDF file's
 
 
 def reading_catchments(path: Path, pet: str = "auto") -> Reading[xr.Dataset]:

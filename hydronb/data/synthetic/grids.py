@@ -184,7 +184,11 @@ def _mask(shape: tuple[int, int], seed: int) -> np.ndarray:
 
 def _truth(ds: xr.Dataset, seed: int, cells: bool) -> dict[str, tuple]:
     inside = ds["mask"].to_numpy() > 0
-    days = _travel_days(ds, inside)
+    # the outlet is the lowest cell of the basin's edge
+    edge = np.where(inside & ~binary_erosion(inside), ds["elevation"].to_numpy(), np.inf)
+    row, col = (int(i) for i in np.unravel_index(edge.argmin(), edge.shape))
+    high, wide = 111.2 * CELL, 111.2 * CELL * float(np.cos(np.deg2rad(ds["lat"].mean())))
+    days = truth_grid.travel_time(inside, (row, col), (high, wide), LONGEST)
     prcp, tmean = (ds[name].to_numpy()[:, inside] for name in ("prcp", "tmean"))
     years = ds.indexes["time"].year
     # year by year, for less memory
@@ -219,16 +223,6 @@ def _truth(ds: xr.Dataset, seed: int, cells: bool) -> dict[str, tuple]:
             {"units": "d", "long_name": "true travel time to the outlet"},
         )
     }
-
-
-def _travel_days(ds: xr.Dataset, inside: np.ndarray) -> np.ndarray:
-    """The outlet is the lowest cell of the basin's edge."""
-    edge = np.where(inside & ~binary_erosion(inside), ds["elevation"].to_numpy(), np.inf)
-    row, col = (int(i) for i in np.unravel_index(edge.argmin(), edge.shape))
-    km = 111.2 * CELL
-    return truth_grid.travel_time(
-        inside, (row, col), (km, km * float(np.cos(np.deg2rad(ds["lat"].mean())))), LONGEST
-    )
 
 
 def _parameters(ds: xr.Dataset, seed: int) -> dict[str, np.ndarray]:
