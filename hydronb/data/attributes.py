@@ -61,9 +61,8 @@ FENG2022 = KRATZERT2019 + (
 @cache
 def camels_descriptions() -> dict[str, tuple[str, str]]:
     """Units and long name of each attribute of CAMELS-US, after Addor et al. (2017)."""
-    path = Path(__file__).with_name("camels_us_attributes.csv")
-    with path.open(encoding="utf-8", newline="") as lines:
-        return {row["name"]: (row["units"], row["long_name"]) for row in csv.DictReader(lines)}
+    lines = Path(__file__).with_name("camels_us_attributes.csv").read_text("utf-8").splitlines()
+    return {row["name"]: (row["units"], row["long_name"]) for row in csv.DictReader(lines)}
 
 
 def attribute_list(ds: xr.Dataset, asked: Sequence[str] | str) -> list[str]:

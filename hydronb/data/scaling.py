@@ -82,9 +82,8 @@ def fit_scaling(
         `mean`), a basin without an observation of a target in the period, or a forcing that never
         changes.
     """
-    require(ds, forcings, "forcing")
-    require(ds, targets, "target")
-    require(ds, attributes, "attribute")
+    for role, names in {"forcing": forcings, "target": targets, "attribute": attributes}.items():
+        require(ds, names, role)
     days = select_period(ds, period)
     codes = categories(ds, attributes)
     matrix = attribute_matrix(ds, attributes, codes)

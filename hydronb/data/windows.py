@@ -336,8 +336,7 @@ def fit_grid_scaling(
     fields = {} if means else {name: _mean_std(static_field(ds, name)) for name in static}
     observed = {}
     for name in targets:
-        values = _observed(inside, name).to_numpy()
-        values = values[np.isfinite(values)]
+        values = _observed(inside, name).dropna("time").to_numpy()
         if not len(values):
             raise DataError(
                 f"{ds.attrs['basin']} has no {name} in {period}; choose another period or target"

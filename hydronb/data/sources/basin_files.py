@@ -158,8 +158,10 @@ def read_tables(
             else:
                 if name in PLACES and name not in TEXT:
                     if len(texts := column[not_numbers(column)]):
-                        basin, text = texts.index[0], texts.iloc[0]
-                        yield f"{path}: {name} of basin {basin} is {text!r}, not a number"
+                        yield (
+                            f"{path}: {name} of basin {texts.index[0]} is {texts.iloc[0]!r}, not a"
+                            " number"
+                        )
                     column = pd.to_numeric(column, errors="coerce")
                 homes[name] = path
                 columns.append(column)
@@ -173,10 +175,9 @@ def read_tables(
     joined = pd.concat(columns, axis=1)
     joined = joined if ids is None else joined.reindex(ids)
     ds = xr.Dataset(
-        {name: variable(joined[name], homes[name]) for name in joined},
+        {PLACES.get(name, name): variable(joined[name], homes[name]) for name in joined},
         coords={"basin": joined.index.to_numpy(dtype=object)},
     )
-    ds = ds.rename({old: new for old, new in PLACES.items() if old in ds})
     return ds.set_coords([name for name in PLACES.values() if name in ds])
 
 

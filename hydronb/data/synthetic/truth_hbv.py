@@ -52,7 +52,6 @@ def simulate(
         strict=True,
     )
     stores = tuple(np.zeros((5, *p["FC"].shape)))
-    names = ("quick", "baseflow", "et", "snow", "soil_moisture", "groundwater")
     out = []
     for rain_or_snow, t, potential, beta_factor, gamma_factor in forcing:
         today = p | {
@@ -63,6 +62,7 @@ def simulate(
         snowpack, meltwater, soil, upper, lower = stores
         values = (quick, slow, et, snowpack + meltwater, soil, upper + lower)
         out.append([value.mean(axis=1) for value in values])
+    names = ("quick", "baseflow", "et", "snow", "soil_moisture", "groundwater")
     series = dict(zip(names, whole_series(out), strict=True))
     weights = unit_hydrograph(p["ROUTE_A"], p["ROUTE_B"])
     slow = series.pop("baseflow")

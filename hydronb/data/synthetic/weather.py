@@ -132,10 +132,9 @@ def _amounts(climate: Climate, wet: np.ndarray, time: pd.DatetimeIndex, seed: in
     mean = climate.p_mean[:, None] * np.maximum(
         1 + climate.p_seasonality[:, None] * season(time), 0.03
     )
-    year = water_year(xr.DataArray(time, dims="time")).to_numpy()
-    year = year - year[0]
+    years, year = np.unique(water_year(xr.DataArray(time, dims="time")), return_inverse=True)
     spread = climate.year_spread[:, None]
-    year_factor = np.exp(spread * normals(seed, len(wet), 2, int(year[-1]) + 1) - spread**2 / 2)
+    year_factor = np.exp(spread * normals(seed, len(wet), 2, len(years)) - spread**2 / 2)
     shape = climate.amount_shape
     drawn = np.stack(
         [stream(seed, b, 3).gamma(shape[b], 1 / shape[b], len(time)) for b in range(len(wet))]
