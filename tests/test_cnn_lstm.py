@@ -9,7 +9,7 @@ import pytest
 import torch
 from grids import random_grid
 
-from hydronb.data.grid_windows import fit_grid_scaling, grid_forcing, grid_samples
+from hydronb.data.windows import fit_grid_scaling, grid_forcing, grid_samples
 from hydronb.errors import DataError, ParameterError
 from hydronb.models import cnn_lstm
 from hydronb.models.cnn_lstm import CNNLSTM, Encoder, StackedLSTM, layer_sizes, stack_for

@@ -519,7 +519,7 @@ def test_mistakes_are_one_line_and_leave_nothing(mistake, original, recipe, tmp_
 
 def test_a_recipe_that_is_not_there(tmp_path):
     with pytest.raises(
-        ParameterError, match=r"no such recipe: .*none.yaml; docs/data.md shows one"
+        ParameterError, match=r"no such file: .*none.yaml; docs/data.md shows a recipe"
     ):
         prepare_grid.read_recipe(tmp_path / "none.yaml")
 

@@ -16,8 +16,8 @@ from grids import random_grid
 from hydronb import plots
 from hydronb.analysis import probes
 from hydronb.data import open_catchments
-from hydronb.data.grid_windows import fit_grid_scaling
 from hydronb.data.scaling import fit_scaling
+from hydronb.data.windows import fit_grid_scaling
 from hydronb.errors import DataError, ParameterError
 from hydronb.models.cnn_lstm import CNNLSTM
 from hydronb.models.weights import save_model

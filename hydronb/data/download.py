@@ -197,9 +197,8 @@ def _held_basins(name: str, dest: Path) -> list[str] | str:
         dataset, held = record["dataset"], record["basins"]
     if dataset != name:
         raise DataError(f"{dest} already holds {dataset}; choose another folder for {name}")
-    if held == "all" and not all((dest / f).is_dir() for f in PUBLICATIONS[name].folders):
-        return []
-    return held
+    gone = held == "all" and not all((dest / f).is_dir() for f in PUBLICATIONS[name].folders)
+    return [] if gone else held
 
 
 # from a server

@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from tqdm.auto import tqdm
 
-from hydronb.data.grid_windows import GridForcing, grid_forcing
 from hydronb.data.gridded import SMALLEST, cell_weights
 from hydronb.data.scaling import Scaling
-from hydronb.data.windows import prediction_days
+from hydronb.data.windows import GridForcing, grid_forcing, prediction_days
 from hydronb.errors import DataError, ParameterError
 from hydronb.models.kernels.recurrent import recurrence
 from hydronb.models.standardised import Standardised

@@ -4,8 +4,13 @@ import torch
 import xarray as xr
 
 from hydronb.data import open_grid
-from hydronb.data.grid_windows import GridBatch, fit_grid_scaling, grid_forcing, grid_samples
-from hydronb.data.windows import prediction_days
+from hydronb.data.windows import (
+    GridBatch,
+    fit_grid_scaling,
+    grid_forcing,
+    grid_samples,
+    prediction_days,
+)
 from hydronb.models.cnn_lstm import CNNLSTM
 from hydronb.parameters import CNNLSTMTrainParameters
 from hydronb.training import task

@@ -58,8 +58,7 @@ def precipitation(
             4 * np.pi
         )
         day *= np.exp(ROUGHNESS * rough - ROUGHNESS**2 / 2)
-    height = (elevation - elevation.mean()) / elevation.std()
-    prcp *= np.exp(UPHILL * height).astype(np.float32)
+    prcp *= np.exp(UPHILL * ((elevation - elevation.mean()) / elevation.std())).astype(np.float32)
     prcp *= mean / prcp[:calibration].mean(dtype=np.float64)
     np.maximum(prcp - DRIZZLE, 0, out=prcp)
     prcp = -HEAVIEST * np.expm1(-prcp / HEAVIEST)
