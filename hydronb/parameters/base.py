@@ -1,11 +1,5 @@
-"""What the parameters of all notebooks share: reading, checking, one line for what is wrong.
-
-A notebook's first code cell holds plain assignments, its second is
-
-    p = TrainParameters.from_notebook(globals())
-
-The runner makes the same check for every run of a plan before it starts the first.
-"""
+"""What the parameters of all notebooks share: reading, checking, one line for what is wrong; and
+those of 00_catchments, which takes little more."""
 
 import ast
 import datetime as dt
@@ -77,9 +71,8 @@ def input_paths(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
     """Name (`data.path`, `runs.0`) and text of each `InputPath` in parameters, nested ones too."""
     if isinstance(value, InputPath) and value:
         yield name, value
-    named = dict(value) if isinstance(value, BaseModel) else value
-    named = dict(enumerate(named)) if isinstance(named, list) else named
-    for key, item in named.items() if isinstance(named, dict) else ():
+    items = value if isinstance(value, BaseModel | dict) else ()
+    for key, item in dict(enumerate(value) if isinstance(value, list) else items).items():
         yield from input_paths(item, f"{name}.{key}" if name else str(key))
 
 
@@ -157,10 +150,7 @@ def number(value: Any) -> Any:
 def choice(vocabulary: Callable[[], Mapping[str, Any]]) -> AfterValidator:
     """A name in a vocabulary, which is looked up when a value is given: entries may be added."""
 
-    def check(name: str) -> str:
-        return chosen(name, vocabulary())
-
-    return AfterValidator(check)
+    return AfterValidator(lambda name: chosen(name, vocabulary()))
 
 
 def chosen(name: str, names: Iterable[str]) -> str:
@@ -192,11 +182,11 @@ class Period(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _pair(cls, value: Any) -> Any:
-        if isinstance(value, list | tuple):
-            if len(value) != 2:
-                raise ValueError("a period is [first day, last day]")
-            return {"start": value[0], "end": value[1]}
-        return value
+        if not isinstance(value, list | tuple):
+            return value
+        if len(value) != 2:
+            raise ValueError("a period is [first day, last day]")
+        return {"start": value[0], "end": value[1]}
 
     @model_validator(mode="after")
     def _in_order(self) -> "Period":
@@ -260,12 +250,15 @@ class Parameters(BaseModel):
     def from_notebook(cls: type[Given], namespace: Mapping[str, Any]) -> Given:
         """The parameters among a notebook's globals; every name that papermill injected must be a
         parameter."""
-        cells = [cell for cell in namespace.get("In", []) if cell.startswith("# Parameters\n")]
-        nodes = [node for cell in cells for node in ast.walk(ast.parse(cell))]
-        injected = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        values = {n: namespace[n] for n in cls.model_fields if n in namespace}
-        values |= {n: namespace[n] for n in injected if n in namespace}
-        return cls.validate_parameters(values)
+        injected = {
+            node.id
+            for cell in namespace.get("In", [])
+            if cell.startswith("# Parameters\n")
+            for node in ast.walk(ast.parse(cell))
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
+        names = [name for name in (*cls.model_fields, *injected) if name in namespace]
+        return cls.validate_parameters({name: namespace[name] for name in names})
 
     def plain(self) -> dict[str, Any]:
         """The values as JSON and YAML hold them: no tuples, dates as text."""
@@ -276,8 +269,10 @@ def _one_line(error: ValidationError, noun: str) -> str:
     """The first parameter that is wrong; of the branches of a union, what the one says that the
     value comes nearest to."""
     errors = error.errors()
-    branches = [e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]]
-    problem = max(branches, key=lambda e: (len(e["loc"]), not e["type"].endswith("_type")))
+    problem = max(
+        (e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]),
+        key=lambda e: (len(e["loc"]), not e["type"].endswith("_type")),
+    )
     kind, value = problem["type"], problem["input"]
     name = ".".join(str(part) for part in problem["loc"] if "[" not in str(part))
     message = problem["msg"].removeprefix("Value error, ")
@@ -287,13 +282,12 @@ def _one_line(error: ValidationError, noun: str) -> str:
     if kind == "missing":
         return f"the {noun} {name!r} is missing"
     if kind == "literal_error" and isinstance(value, str):
-        choices = ", ".join(re.findall(r"'([^']*)'", message))
-        return f"{name} = {value!r:.60} is unknown; choose one of {choices}"
+        choices = re.findall(r"'([^']*)'", message)
+        return f"{name} = {value!r:.60} is unknown; choose one of {', '.join(choices)}"
     if not name or (kind == "value_error" and isinstance(value, Mapping)):
         return f"{name}: {message}".removeprefix(": ")
     shown = repr(value)
-    shown = shown if len(shown) < 60 else shown[:57] + "..."
-    return f"{name} = {shown}: {message}"
+    return f"{name} = {shown if len(shown) < 60 else shown[:57] + '...'}: {message}"
 
 
 class DataParameters(Parameters):
@@ -334,17 +328,27 @@ class NotebookParameters(Parameters):
     """What every notebook takes."""
 
     notebook: ClassVar[str] = ""
-    """Name of the notebook; a class that states one is entered in `NOTEBOOKS`."""
+    """Name of the notebook; a class that states one, by `class X(..., notebook=NAME)`, is entered
+    in `NOTEBOOKS`."""
     takes_runs_of: ClassVar[tuple[str, ...]] = ()
-    """Notebooks whose runs (or runs of a copy) a plan may give it by `needs`; any where empty."""
+    """Notebooks whose runs (or runs of a copy) a plan may give it by `needs`; any where empty.
+    Stated as `notebook` is."""
     data: DataParameters = DataParameters()
     run_dir: str = ""
     """Folder the notebook writes to; the runner sets it. Empty: `outputs/notebooks/NAME`."""
 
-    @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        if "notebook" in cls.__dict__:
-            NOTEBOOKS[cls.notebook] = cls
+    def __init_subclass__(cls, notebook: str = "", takes_runs_of: tuple[str, ...] = ()) -> None:
+        cls.takes_runs_of = takes_runs_of or cls.takes_runs_of
+        if notebook:
+            cls.notebook, NOTEBOOKS[notebook] = notebook, cls
+
+
+class CatchmentsParameters(NotebookParameters, notebook="00_catchments"):
+    """00_catchments."""
+
+    basin: str | None = None
+    """The catchment that is drawn in detail; the first if None."""
+    period: Period | None = None
 
 
 class AnalysisParameters(NotebookParameters):
@@ -402,9 +406,8 @@ class Periods(Parameters):
 
     @model_validator(mode="after")
     def _apart(self) -> "Periods":
-        names = ["train_period", "validation_period", "test_period"]
-        if getattr(self, "folds", None):
-            names.remove("test_period")
+        names = ["train_period", "validation_period"]
+        names += [] if getattr(self, "folds", None) else ["test_period"]
         given = [(name, getattr(self, name)) for name in names if getattr(self, name)]
         for (one, a), (other, b) in itertools.combinations(given, 2):
             if a.start <= b.end and b.start <= a.end:

@@ -1,7 +1,7 @@
 """Parameters of Li et al. (2023): gridded catchments, and the CNN-LSTM notebooks."""
 
 import datetime as dt
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -50,12 +50,11 @@ class GridParameters(Parameters):
         return self
 
 
-class CNNLSTMTrainParameters(FitParameters, Periods):
+class CNNLSTMTrainParameters(FitParameters, Periods, notebook="cnn_lstm_01_train"):
     """cnn_lstm_01_train. The defaults here are the published settings for the Yellow River (Li et
     al. 2023, Tables 2 and A2); the learning rate, which the paper does not give, is Adam's usual
     one."""
 
-    notebook: ClassVar[str] = "cnn_lstm_01_train"
     data: GridParameters = GridParameters()
     model: str = "cnn_lstm"
     """`mean_lstm` is the paper's LSTM on the basin's mean forcing."""
@@ -95,19 +94,21 @@ class CNNLSTMTrainParameters(FitParameters, Periods):
         return self
 
 
-class CNNLSTMBenchmarkParameters(AnalysisParameters):
+class CNNLSTMBenchmarkParameters(
+    AnalysisParameters, notebook="cnn_lstm_02_benchmark", takes_runs_of=("cnn_lstm_01_train",)
+):
     """cnn_lstm_02_benchmark."""
 
-    notebook: ClassVar[str] = "cnn_lstm_02_benchmark"
-    takes_runs_of: ClassVar[tuple[str, ...]] = ("cnn_lstm_01_train",)
     data: GridParameters = GridParameters()
 
 
-class CNNLSTMProbesParameters(AnalysisParameters):
+class CNNLSTMProbesParameters(
+    AnalysisParameters,
+    notebook="cnn_lstm_03_probes",
+    takes_runs_of=("cnn_lstm_01_train", "ealstm_01_train"),
+):
     """cnn_lstm_03_probes."""
 
-    notebook: ClassVar[str] = "cnn_lstm_03_probes"
-    takes_runs_of: ClassVar[tuple[str, ...]] = ("cnn_lstm_01_train", "ealstm_01_train")
     data: GridParameters = GridParameters()
     targets: list[str] = []
     """What the probes estimate from the cell states; if empty, all that the data hold and the
