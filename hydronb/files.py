@@ -66,13 +66,10 @@ def reading(
     remedy = f"; {hint}" if hint else ""
     try:
         yield
-    except HydronbError:
-        raise
     except UnicodeDecodeError:
         raise error(f"{path} is not {what}: it is not text in UTF-8{remedy}") from None
     except MemoryError as problem:
-        reason = first_line(problem)
-        raise error(f"{path} does not fit into memory ({reason}){remedy}") from None
+        raise error(f"{path} does not fit into memory ({first_line(problem)}){remedy}") from None
     except (
         ArithmeticError,
         AttributeError,
@@ -154,9 +151,8 @@ def opening(
                 yield ds
             return
         with closing(NetCDF4DataStore.open(str(path))) as store:
-            file = store.ds
-            coordinates = [v.size for n, v in file.variables.items() if n in file.dimensions]
-            _require_at_most(most, 8 * sum(coordinates))
+            variables, dimensions = store.ds.variables, store.ds.dimensions
+            _require_at_most(most, 8 * sum(variables[n].size for n in dimensions if n in variables))
             with xr.open_dataset(store, cache=False) as ds:
                 yield ds
 

@@ -205,11 +205,12 @@ def baseflow(streamflow: xr.DataArray) -> xr.DataArray:
         output_core_dims=[["time"]],
         vectorize=True,
     )
-    units = streamflow.attrs.get("units", "mm/d")
     return (
         base.transpose(*streamflow.dims)
         .rename("baseflow")
-        .assign_attrs(units=units, long_name="baseflow (Lyne-Hollick filter)")
+        .assign_attrs(
+            units=streamflow.attrs.get("units", "mm/d"), long_name="baseflow (Lyne-Hollick filter)"
+        )
     )
 
 
@@ -251,7 +252,8 @@ def baseflow_index(streamflow: xr.DataArray, modelled: xr.DataArray | None = Non
     flow, base = xr.align(streamflow, base, join="inner")
     both = flow.notnull() & base.notnull()
     total, slow = (da.where(both).sum("time", dtype=float) for da in (flow, base))
-    index = slow / total.where(total > 0)
-    return index.rename("baseflow_index").assign_attrs(
-        units="1", long_name=f"baseflow index, {source}"
+    return (
+        (slow / total.where(total > 0))
+        .rename("baseflow_index")
+        .assign_attrs(units="1", long_name=f"baseflow index, {source}")
     )

@@ -118,8 +118,10 @@ class RunDirectory:
         """
         path, remedy = self.path / "run.json", "`hydronb run PLAN` makes the run anew"
         record = read_json(path, hint=remedy)
-        known = {name: value for name, value in record.items() if name in RunRecord.model_fields}
-        RunRecord.validate_parameters(known, where=f"{path} is not whole ({remedy})")
+        RunRecord.validate_parameters(
+            {name: value for name, value in record.items() if name in RunRecord.model_fields},
+            where=f"{path} is not whole ({remedy})",
+        )
         return record
 
     def given(self) -> dict[str, Any]:
@@ -174,8 +176,7 @@ class RunDirectory:
             names, rows = head.split(","), []
             self.require(path.name, columns, names)
             for line in lines:
-                values = [float(value or "nan") for value in line.split(",")]
-                row = dict(zip(names, values, strict=True))
+                row = dict(zip(names, [float(v or "nan") for v in line.split(",")], strict=True))
                 finite = all(math.isfinite(row[name]) for name in columns if name != "valid")
                 if not finite or not 0 <= row["epoch"] <= row["epochs"] > 0:
                     raise ValueError(f"row {len(rows) + 1} is not whole")
@@ -238,8 +239,12 @@ class RunDirectory:
             else:
                 raise Busy(self._holder)
             lock.truncate(0)
-            now = dt.datetime.now().isoformat(" ", "seconds")
-            print(f"process {os.getpid()} on {platform.node()} since {now}", file=lock, flush=True)
+            print(
+                f"process {os.getpid()} on {platform.node()} since"
+                f" {dt.datetime.now():%Y-%m-%d %H:%M:%S}",
+                file=lock,
+                flush=True,
+            )
             yield lock.fileno()
 
     def writer(self) -> str | None:
@@ -301,9 +306,8 @@ class RunDirectory:
         if left is not None and left["identity"] == identity:
             failed = left["status"] == "failed"
             return ("failed", left.get("error", "")) if failed else ("unfinished", "")
-        if complete:
-            return "changed", "parameters, data or needs differ from the plan's"
-        return "new", ""
+        changed = "changed", "parameters, data or needs differ from the plan's"
+        return changed if complete else ("new", "")
 
 
 @dataclass(frozen=True)
@@ -320,9 +324,8 @@ class TrainedRun(RunDirectory):
         ParameterError
             There is none, or not of a training.
         """
-        given = self.given()
-        kind = training_class(given.get("model"))
-        return kind.validate_parameters(given, where=str(self.path / "params.yaml"))
+        given, where = self.given(), str(self.path / "params.yaml")
+        return training_class(given.get("model")).validate_parameters(given, where=where)
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
@@ -462,8 +465,7 @@ def why_stale(
     if then.get("notebook") != versions["notebook"]:
         return "the notebook's code has changed since"
     for needed in made["needs"]:
-        parts = Path(needed.get("path") or "").parts
-        record = read(path.parents[2].joinpath(*parts[-3:]))
+        record = read(path.parents[2].joinpath(*Path(needed.get("path") or "").parts[-3:]))
         if record is None:
             return f"{needed.get('id')} is gone"
         if record.get("finished") != needed.get("finished"):

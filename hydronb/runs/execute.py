@@ -51,12 +51,11 @@ def execute(partial: Path) -> bool:
     write_record(partial, record)
     error = _notebook(partial, record)
     record |= {"finished": _stamp(), "seconds": round(time.time() - started, 1)}
-    if error:
-        write_record(partial, record | {"status": "failed", "error": error})
-        return False
-    write_record(partial, record | {"status": "complete"})
-    RunDirectory(partial.with_name(partial.name.removesuffix(".partial"))).publish()
-    return True
+    end = {"status": "failed", "error": error} if error else {"status": "complete"}
+    write_record(partial, record | end)
+    if not error:
+        RunDirectory(partial.with_name(partial.name.removesuffix(".partial"))).publish()
+    return not error
 
 
 def _notebook(partial: Path, record: dict[str, Any]) -> str:
@@ -66,17 +65,14 @@ def _notebook(partial: Path, record: dict[str, Any]) -> str:
 
     from hydronb.runs import kernel
 
-    parameters = dict(record["parameters"])
-    if record["needs"]:
-        parameters["runs"] = [needed["path"] for needed in record["needs"]]
-    if record["takes_run_dir"]:
-        parameters["run_dir"] = str(partial)
+    runs = {"runs": [needed["path"] for needed in record["needs"]]} if record["needs"] else {}
+    run_dir = {"run_dir": str(partial)} if record["takes_run_dir"] else {}
     os.environ[PARENT] = str(os.getpid())
     try:
         papermill.execute_notebook(
             record["notebook_file"],
             str(partial / f"{record['notebook']}.ipynb"),
-            parameters=parameters,
+            parameters=record["parameters"] | runs | run_dir,
             kernel_name="python3",
             language="python",
             progress_bar=False,

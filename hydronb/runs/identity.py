@@ -31,13 +31,11 @@ def fingerprint(path: Path) -> str:
         No such file or folder, or one that cannot be looked into.
     """
     with reading(path, "a file or folder", hint="correct it, or see `hydronb data get`"):
-        is_file = stat.S_ISREG(path.stat().st_mode)
-        files = [str(path)] if is_file else sorted(_files(str(path)))
+        files = [str(path)] if stat.S_ISREG(path.stat().st_mode) else sorted(_files(str(path)))
         with ThreadPoolExecutor(LOOKS) as pool:
-            marks = pool.map(_mark, files)
             lines = [
                 f"{os.path.relpath(file, path)}\0{mark}"
-                for file, mark in zip(files, marks, strict=True)
+                for file, mark in zip(files, pool.map(_mark, files), strict=True)
             ]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -45,9 +43,8 @@ def fingerprint(path: Path) -> str:
 def _files(folder: str, above: tuple[str, ...] = ()) -> Iterator[str]:
     """All files except hidden ones; a link back to a folder `above` is not followed."""
     real = os.path.realpath(folder)
-    for entry in [*os.scandir(folder)] if real not in above else []:
-        if entry.name.startswith("."):
-            continue
+    entries = [] if real in above else [e for e in os.scandir(folder) if e.name[0] != "."]
+    for entry in entries:
         if entry.is_dir():
             yield from _files(entry.path, (*above, real))
         else:

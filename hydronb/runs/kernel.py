@@ -29,8 +29,8 @@ class RunKernelManager(AsyncKernelManager):
         return f"@hydronb-{uuid.uuid4()}" if self.transport == "ipc" else localhost()
 
     def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
-        extra = extra_arguments or []
-        return [sys.executable, "-m", "hydronb.runs.kernel", "-f", self.connection_file, *extra]
+        module = ["-m", "hydronb.runs.kernel", "-f", self.connection_file]
+        return [sys.executable, *module, *(extra_arguments or [])]
 
 
 def main() -> None:

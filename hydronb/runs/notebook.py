@@ -49,18 +49,17 @@ class Notebook:
             hint="save it once in JupyterLab",
             error=ParameterError,
         ):
-            cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
             return [
                 ("".join(cell["source"]), [*cell.get("metadata", {}).get("tags", [])])
-                for cell in cells
+                for cell in json.loads(self.path.read_text(encoding="utf-8"))["cells"]
                 if cell["cell_type"] == "code"
             ]
 
     @cached_property
     def code_hash(self) -> str:
         """A hash that changes with the code, not with outputs, text or metadata."""
-        sources = json.dumps([source for source, _ in self._code_cells])
-        return hashlib.sha256(sources.encode()).hexdigest()[:16]
+        sources = [source for source, _ in self._code_cells]
+        return hashlib.sha256(json.dumps(sources).encode()).hexdigest()[:16]
 
     @cached_property
     def assigned(self) -> dict[str, Any]:
@@ -70,8 +69,10 @@ class Notebook:
         try:
             statements = ast.parse(cell).body
         except (SyntaxError, ValueError, RecursionError) as error:
-            where = f"{self.path}: parameters cell, line {getattr(error, 'lineno', 0) or 1}"
-            raise ParameterError(f"{where}: not Python; correct it in JupyterLab") from None
+            raise ParameterError(
+                f"{self.path}: parameters cell, line {getattr(error, 'lineno', 0) or 1}: not"
+                " Python; correct it in JupyterLab"
+            ) from None
         defaults: dict[str, Any] = {}
         for node in statements:
             try:

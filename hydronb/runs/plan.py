@@ -204,12 +204,12 @@ def _check_different(ids: Iterable[str]) -> None:
 def _in_order(entries: Mapping[str, Entry]) -> list[Entry]:
     """Each entry after those that it needs."""
     try:
-        order = [*TopologicalSorter({e.id: e.needs for e in entries.values()}).static_order()]
+        order = TopologicalSorter({e.id: e.needs for e in entries.values()})
+        return [entries[entry_id] for entry_id in order.static_order()]
     except CycleError as error:
         raise ParameterError(
             f"circular needs: {' needs '.join(reversed(error.args[1])):.300}"
         ) from None
-    return [entries[entry_id] for entry_id in order]
 
 
 def _runs(

@@ -28,13 +28,12 @@ class Lines:
         """Called a few times a second."""
         now = time.monotonic()
         for run_id, directory in self.running.items():
-            if now - self.printed[run_id] < EVERY:
-                continue
-            self.printed[run_id] = now
-            if row := directory.latest_progress():
-                scores = "".join(f", {name} {value}" for name, value in _scores(row).items())
-                epochs = f"epoch {row['epoch']:.2f} of {row['epochs']:g}"
-                print(f"{run_id}: {epochs}{scores}", flush=True)
+            if now - self.printed[run_id] >= EVERY:
+                self.printed[run_id] = now
+                if row := directory.latest_progress():
+                    scores = "".join(f", {name} {value}" for name, value in _scores(row).items())
+                    epochs = f"epoch {row['epoch']:.2f} of {row['epochs']:g}"
+                    print(f"{run_id}: {epochs}{scores}", flush=True)
 
     def ended(self, run_id: str, line: str) -> None:
         self.running.pop(run_id, None)

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import hydronb
 from hydronb.runs.parent_process import DISK_FULL, PARENT
@@ -21,27 +20,6 @@ THREADS = (
 )
 
 
-@runtime_checkable
-class Job(Protocol):
-    """One run directory being executed."""
-
-    def ended(self) -> bool: ...
-
-    def last_words(self) -> str:
-        """Why it ended, if run.json does not say so."""
-
-    def stop(self) -> None: ...
-
-
-@runtime_checkable
-class Engine(Protocol):
-    """`start` has one prepared directory executed, as `hydronb.runs.execute` does; `lock` is a file
-    descriptor to hold until it has ended. Whether it is complete is read from the disk, never from
-    the engine."""
-
-    def start(self, partial: Path, *, threads: int, lock: int) -> Job: ...
-
-
 @dataclass(frozen=True)
 class LocalJob:
     """A new interpreter; what it and the notebook print goes to `log.txt` in the directory."""
@@ -52,6 +30,7 @@ class LocalJob:
         return self.process.poll() is not None
 
     def last_words(self) -> str:
+        """Why it ended, if run.json does not say so."""
         code = self.process.returncode
         if code == DISK_FULL:
             return "the disk is full; free some space, then the same command resumes it"
@@ -68,25 +47,23 @@ class LocalJob:
         self.process.wait()
 
 
-class LocalProcesses:
-    """One process per run, in the caller's working folder; it ends when this process does."""
-
-    def start(self, partial: Path, *, threads: int, lock: int) -> LocalJob:
-        """`threads` is the number that numerical libraries may use, so that runs side by side do
-        not slow each other down."""
-        env = os.environ | dict.fromkeys(THREADS, str(threads)) | {PARENT: str(os.getpid())}
-        root = Path(hydronb.__file__).resolve().parent.parent
-        if (root / "pyproject.toml").is_file():  # a checkout, which may not be installed
-            env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), env.get("PYTHONPATH")]))
-        with (partial / "log.txt").open("ab") as log:
-            return LocalJob(
-                subprocess.Popen(
-                    [sys.executable, "-m", "hydronb.runs.execute", str(partial)],
-                    env=env,
-                    pass_fds=(lock,),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+def start(partial: Path, *, threads: int, lock: int) -> LocalJob:
+    """Start a process in the caller's working folder; it ends when this process does. `threads` is
+    the number that numerical libraries may use, so that runs side by side do not slow each other
+    down."""
+    env = os.environ | dict.fromkeys(THREADS, str(threads)) | {PARENT: str(os.getpid())}
+    root = Path(hydronb.__file__).resolve().parent.parent
+    if (root / "pyproject.toml").is_file():  # a checkout, which may not be installed
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), env.get("PYTHONPATH")]))
+    with (partial / "log.txt").open("ab") as log:
+        return LocalJob(
+            subprocess.Popen(
+                [sys.executable, "-m", "hydronb.runs.execute", str(partial)],
+                env=env,
+                pass_fds=(lock,),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
+        )
