@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hydronb.errors import HydronbError
+from hydronb.files import resolve
 
 STOPPED = 130
 
@@ -85,7 +86,6 @@ def run(
     ] = None,
 ) -> None:
     """Run what is missing of a plan; a run that was stopped goes on where it stopped."""
-    from hydronb.parameters import resolve
     from hydronb.runs import schedule, status
     from hydronb.runs.plan import read_plan
 
@@ -129,7 +129,6 @@ def status(
     outputs: Outputs = Path("outputs"),
 ) -> None:
     """List runs: complete, running (and how far), failed, stale (and why)."""
-    from hydronb.parameters import resolve
     from hydronb.runs.plan import read_plan
     from hydronb.runs.status import of_outputs, of_plan
 
@@ -160,7 +159,6 @@ def serve_app(
 ) -> None:
     """Serve the app: what the models have learnt, in a browser."""
     from hydronb.app.server import serve
-    from hydronb.parameters import resolve
 
     serve(
         resolve(outputs),
@@ -180,7 +178,6 @@ def data_check(
 ) -> None:
     """Print what a folder holds and what is wrong with it."""
     from hydronb.data.report import report
-    from hydronb.parameters import resolve
 
     found = report(resolve(path))
     print("\n".join(found))
@@ -220,15 +217,10 @@ def data_get(
     """Download a data set, with progress; an interrupted download goes on."""
     from hydronb.data.dataset import read_basin_list
     from hydronb.data.download import get
-    from hydronb.parameters import resolve
 
-    chosen = None
-    if basins is not None:
-        chosen = (
-            read_basin_list(basins)
-            if Path(basins).is_file()
-            else [b.strip() for b in basins.split(",")]
-        )
+    chosen = basins if basins is None else [b.strip() for b in basins.split(",")]
+    if basins and Path(basins).is_file():
+        chosen = read_basin_list(basins)
     try:
         folder = get(name, resolve(dest), basins=chosen)
         kind = "kind: caravan" if name == "caravan" else "kind: camels_us, forcing: daymet"

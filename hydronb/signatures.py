@@ -232,8 +232,8 @@ def _lyne_hollick(q: np.ndarray) -> np.ndarray:
         # the filter's state is set so that the first quick flow is the flow itself
         quick, _ = lfilter([half, -half], [1, -FILTER], base, zi=[(1 - half) * base[0]])
         base = np.where(quick > 0, base - quick, base)[::-1]
-    base = base if PASSES % 2 == 0 else base[::-1]
-    return np.maximum(base[REFLECTED:-REFLECTED], 0)
+    # the number of passes is odd: what the last one turned is turned back
+    return np.maximum(base[::-1][REFLECTED:-REFLECTED], 0)
 
 
 def baseflow_index(streamflow: xr.DataArray, modelled: xr.DataArray | None = None) -> xr.DataArray:

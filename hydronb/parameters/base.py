@@ -4,9 +4,7 @@ those of 00_catchments, which takes little more."""
 import ast
 import datetime as dt
 import itertools
-import os
 import re
-import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -26,35 +24,11 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from hydronb.errors import ParameterError, nearest
-from hydronb.files import reading, write
+from hydronb.files import reading, resolve, write
 from hydronb.parameters.plain_yaml import LARGEST, POWER_OF_TEN, plain_values
 from hydronb.vocabulary import LOSSES, MODELS, SOURCES, metrics
 
 Given = TypeVar("Given", bound="Parameters")  # not Self, which beartype does not take in methods
-
-
-def resolve(path: str | Path) -> Path:
-    """A path as the user means it, made absolute: `~` and `$VARIABLES` expanded, and a relative
-    path taken from the project's root when the notebook runs inside `notebooks/` (JupyterLab,
-    nbval), else from the working folder.
-
-    Raises
-    ------
-    ParameterError
-        An environment variable is not set.
-    """
-    text = os.path.expandvars(str(path))
-    if unset := re.search(r"\$\{?(\w+)", text):
-        raise ParameterError(
-            f"{path}: the environment variable {unset[1]} is not set; set it to your folder, or"
-            " write the path itself"
-        )
-    expanded = Path(os.path.expanduser(text))
-    if expanded.is_absolute():
-        return expanded
-    here = Path.cwd()
-    root = here.parent if here.name == "notebooks" and (here.parent / "params").is_dir() else here
-    return Path(os.path.normpath(root / expanded))
 
 
 class InputPath(str):
@@ -119,8 +93,7 @@ def read_parameters(
     """
     shown = shown or str(path)
     with reading(path, "YAML", hint=hint, error=ParameterError):
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode) or about.st_size > 1_000_000:
+        if path.stat().st_size > 1_000_000 or not path.is_file():
             raise ParameterError(f"{shown} is not a file of at most 1 MB; {hint}")
         text = path.read_text(encoding="utf-8-sig")
     values = plain_values(text, shown)

@@ -12,7 +12,6 @@ import fcntl
 import json
 import math
 import os
-import platform
 import shutil
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
@@ -240,7 +239,7 @@ class RunDirectory:
                 raise Busy(self._holder)
             lock.truncate(0)
             print(
-                f"process {os.getpid()} on {platform.node()} since"
+                f"process {os.getpid()} on {os.uname().nodename} since"
                 f" {dt.datetime.now():%Y-%m-%d %H:%M:%S}",
                 file=lock,
                 flush=True,
@@ -289,11 +288,10 @@ class RunDirectory:
 
     def finish_publishing(self, identity: str) -> bool:
         """Rename now, where a stop fell between the last word of `run.json` and the rename."""
-        left = read_record(self.partial)
-        if left is None or left["status"] != "complete" or left["identity"] != identity:
-            return False
-        self.publish()
-        return True
+        left = read_record(self.partial) or {}
+        if whole := (left.get("status"), left.get("identity")) == ("complete", identity):
+            self.publish()
+        return whole
 
     def state(self, identity: str, versions: dict[str, str]) -> tuple[State, str]:
         """State of the directory for a run with this identity, with the reason or error if there
@@ -337,23 +335,18 @@ class TrainedRun(RunDirectory):
         return self.fit_parameters.seed
 
     @cached_property
-    def description(self) -> dict[str, Any]:
-        """`model.json`.
+    def basins(self) -> tuple[str, ...]:
+        """Ids of the basins that the model was trained on.
 
         Raises
         ------
-        TrainingError
-            There is none, or not of a model.
+        DataError, TrainingError
+            There is no `model.json`, or it is not of a model.
         """
         from hydronb.models.weights import read_description
 
-        return read_description(self.path)
-
-    @property
-    def basins(self) -> tuple[str, ...]:
-        """Ids of the basins that the model was trained on."""
         with reading(self.path / "model.json", "a model's description", hint=self.remedy):
-            return tuple(self.description["basins"])
+            return tuple(read_description(self.path)["basins"])
 
     @cached_property
     def model(self) -> "nn.Module":
@@ -396,7 +389,7 @@ class TrainedRun(RunDirectory):
         DataError
             A run of HBV without the file.
         """
-        return self._of_hbv("fluxes.nc")
+        return self.dataset("fluxes.nc") if MODELS[self.fit_parameters.model].fluxes else None
 
     def hbv_parameters(self) -> "xr.Dataset | None":
         """`parameters.nc`: (basin, component), with `time` where dynamic, routing's (basin); None
@@ -407,10 +400,7 @@ class TrainedRun(RunDirectory):
         DataError
             A run of HBV without the file.
         """
-        return self._of_hbv("parameters.nc")
-
-    def _of_hbv(self, file: str) -> "xr.Dataset | None":
-        return self.dataset(file) if MODELS[self.fit_parameters.model].fluxes else None
+        return self.dataset("parameters.nc") if MODELS[self.fit_parameters.model].fluxes else None
 
 
 def read_run(path: str | Path) -> TrainedRun:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,8 +16,9 @@ LOOKS = 16
 
 def digest(value: Any) -> str:
     """sha256 of the canonical JSON of `value`."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    ).hexdigest()
 
 
 def fingerprint(path: Path) -> str:
@@ -31,7 +31,7 @@ def fingerprint(path: Path) -> str:
         No such file or folder, or one that cannot be looked into.
     """
     with reading(path, "a file or folder", hint="correct it, or see `hydronb data get`"):
-        files = [str(path)] if stat.S_ISREG(path.stat().st_mode) else sorted(_files(str(path)))
+        files = [str(path)] if path.is_file() else sorted(_files(str(path)))
         with ThreadPoolExecutor(LOOKS) as pool:
             lines = [
                 f"{os.path.relpath(file, path)}\0{mark}"

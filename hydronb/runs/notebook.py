@@ -88,8 +88,9 @@ class Notebook:
     def schema(self) -> type[NotebookParameters] | None:
         """The parameters class that the notebook's own code names, wherever the file is and
         whatever it is called; None if that is no class of the package."""
-        code = "\n".join(source for source, _ in self._code_cells)
-        named = re.search(r"\b(\w+)\.from_notebook\(", code)
+        named = re.search(
+            r"\b(\w+)\.from_notebook\(", "\n".join(source for source, _ in self._code_cells)
+        )
         return {cls.__name__: cls for cls in NOTEBOOKS.values()}.get(named[1]) if named else None
 
     @property
@@ -153,8 +154,8 @@ def find_notebook(name: str) -> Notebook:
     folder = notebooks_folder()
     path = resolve(name) if name.endswith(".ipynb") else folder / f"{name}.ipynb"
     if not os.path.isfile(path):
-        names = [p.stem for p in folder.glob("*.ipynb")]
-        raise ParameterError(f"unknown notebook {name!r:.200}{nearest(name, names)}")
+        near = nearest(name, [p.stem for p in folder.glob("*.ipynb")])
+        raise ParameterError(f"unknown notebook {name!r:.200}{near}")
     return Notebook(path)
 
 

@@ -125,8 +125,8 @@ class Plan:
                 if fnmatch.fnmatch(r.id, name) or fnmatch.fnmatch(r.entry, name)
             ]
             if not fitting:
-                names = {r.id for r in self.runs} | {r.entry for r in self.runs}
-                raise ParameterError(f"{self.file}: no run {name!r}{nearest(name, names)}")
+                near = nearest(name, {n for r in self.runs for n in (r.id, r.entry)})
+                raise ParameterError(f"{self.file}: no run {name!r}{near}")
             kept |= {r.id for r in needed_first(fitting)}
         return Plan(self.name, self.file, tuple(r for r in self.runs if r.id in kept))
 

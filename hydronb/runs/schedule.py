@@ -98,7 +98,6 @@ def prepare(
     when the run is complete, and its record."""
     parameters = {name: value for name, value in run.everything.items() if name != "run_dir"}
     parameters |= {"runs": [str(needed.path) for needed in needs]} if needs else {}
-    made = [read_record(needed.path) or {} for needed in needs]
     record = {
         "id": run.id,
         "plan": plan,
@@ -111,10 +110,10 @@ def prepare(
             {
                 "id": needed.path.name,
                 "path": str(needed.path),
-                "identity": record.get("identity"),
-                "finished": record.get("finished"),
+                "identity": (made := read_record(needed.path) or {}).get("identity"),
+                "finished": made.get("finished"),
             }
-            for needed, record in zip(needs, made, strict=True)
+            for needed in needs
         ],
         "seed": run.everything.get("seed"),
         "threads": run.threads,
@@ -156,9 +155,11 @@ def check_writable(folder: Path) -> None:
 
 def cannot_write(error: OSError, folder: Path) -> str:
     """What the error means for a user who writes to `folder`, in one line."""
-    why = f"{error.strerror}; choose a folder you can write to with --outputs"
-    if error.errno == errno.ENOSPC:
-        why = "the disk is full; free some space, then the same command goes on"
+    why = (
+        "the disk is full; free some space, then the same command goes on"
+        if error.errno == errno.ENOSPC
+        else f"{error.strerror}; choose a folder you can write to with --outputs"
+    )
     return f"{error.filename or folder}: {why}"
 
 
@@ -193,7 +194,7 @@ class _Schedule:
                     elif None not in ended and len(self.running) < jobs:
                         waiting.remove(run)
                         self._start(run, show)
-                show.refresh()
+                show.refresh({n: RunDirectory(self.where[n].partial) for n in self.running})
                 time.sleep(PAUSE if self.running else 0)
         finally:
             for running in self.running.values():
@@ -224,24 +225,20 @@ class _Schedule:
             self._end(run, "busy", f"being written by {busy}", 0.0, show)
         except OSError as error:
             self._end(run, "failed", cannot_write(error, where.partial), 0.0, show)
-        else:
-            show.started(run.id, where.partial)
 
     def _collect(self, show: Progress) -> None:
         for running in [r for r in self.running.values() if r.job.ended()]:
             run, where = running.run, self.where[running.run.id]
             del self.running[run.id]
-            took = time.monotonic() - running.since
             record = read_record(where.partial)
-            if self._complete(run) and record is None:
-                self._end(run, "made", "", took, show)
-            else:
-                if record is None or record["status"] != "failed":
-                    failed = {"status": "failed", "error": running.job.last_words()}
-                    record = (record or {}) | failed
-                    with contextlib.suppress(OSError):  # a full disk has no room for the reason
-                        write_record(where.partial, record)
-                self._end(run, "failed", record["error"], took, show)
+            made = record is None and self._complete(run)
+            if not made and (record is None or record["status"] != "failed"):
+                failed = {"status": "failed", "error": running.job.last_words()}
+                record = (record or {}) | failed
+                with contextlib.suppress(OSError):  # a full disk has no room for the reason
+                    write_record(where.partial, record)
+            state, why = ("made", "") if made else ("failed", record["error"])
+            self._end(run, state, why, time.monotonic() - running.since, show)
             running.lock.close()
 
     def _complete(self, run: Run) -> bool:

@@ -1,15 +1,22 @@
-"""The engine that executes run directories on this machine, one process per run."""
+"""The engine that executes run directories on this machine, one process per run, which ends with
+the process that started it, even if that one is killed with -9."""
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import hydronb
-from hydronb.runs.parent_process import DISK_FULL, PARENT
 
+PARENT = "HYDRONB_PARENT"
+"""Environment variable with the id of the process to end with."""
+FAILED, DISK_FULL = 1, 28
+"""Exit codes of a run's process."""
 THREADS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -67,3 +74,20 @@ def start(partial: Path, *, threads: int, lock: int) -> LocalJob:
                 start_new_session=True,
             )
         )
+
+
+def die_with_parent(parent: int) -> None:
+    """End this process as soon as process `parent`, which started it, is gone."""
+    if sys.platform == "linux":
+        # 1 is PR_SET_PDEATHSIG
+        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+    else:
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os._exit(1)
