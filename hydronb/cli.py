@@ -10,8 +10,6 @@ import typer
 from hydronb.errors import HydronbError
 from hydronb.files import resolve
 
-STOPPED = 130
-
 app = typer.Typer(
     name="hydronb",
     no_args_is_help=True,
@@ -101,7 +99,7 @@ def run(
             " there",
             file=sys.stderr,
         )
-        raise typer.Exit(STOPPED) from None
+        raise  # typer ends with 130
     print("\n".join(status.of_run(chosen, outcomes, folder, redo_stale)))
     if bad := sum(not o.good for o in outcomes):
         sys.exit(
@@ -199,7 +197,7 @@ def data_grid(
         print(f"{folder} is ready; in a plan: data: {{kind: file, path: {folder}}}")
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from there", file=sys.stderr)
-        raise typer.Exit(STOPPED) from None
+        raise  # typer ends with 130
 
 
 @data_app.command("get")
@@ -227,4 +225,4 @@ def data_get(
         print(f"{folder} is ready; in a plan: data: {{{kind}, path: {folder}}}")
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from there", file=sys.stderr)
-        raise typer.Exit(STOPPED) from None
+        raise  # typer ends with 130

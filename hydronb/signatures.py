@@ -248,12 +248,14 @@ def baseflow_index(streamflow: xr.DataArray, modelled: xr.DataArray | None = Non
         None: `baseflow(streamflow)`, the filter that gives CAMELS' attribute `baseflow_index`.
     """
     base = baseflow(streamflow) if modelled is None else modelled
-    source = "Lyne-Hollick filter" if modelled is None else "Q2 / Q"
     flow, base = xr.align(streamflow, base, join="inner")
     both = flow.notnull() & base.notnull()
     total, slow = (da.where(both).sum("time", dtype=float) for da in (flow, base))
     return (
         (slow / total.where(total > 0))
         .rename("baseflow_index")
-        .assign_attrs(units="1", long_name=f"baseflow index, {source}")
+        .assign_attrs(
+            units="1",
+            long_name=f"baseflow index, {'Lyne-Hollick filter' if modelled is None else 'Q2 / Q'}",
+        )
     )

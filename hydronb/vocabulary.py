@@ -203,7 +203,7 @@ def model_label(parameters: Mapping[str, Any]) -> str:
     parts = ["NN_r"] if parameters["recharge"] == "network" else []
     parts += [SYMBOLS.get(name, name) for name in dynamic]
     size = 1 if parameters["components"] == 1 else "n"
-    return f"delta_{size}" + (f"({', '.join(parts)})" if parts else "")
+    return f"delta_{size}({', '.join(parts)})" if parts else f"delta_{size}"
 
 
 # Losses -----------------------------------------------------------------------------------------

@@ -24,9 +24,8 @@ from hydronb.parameters import NOTEBOOKS
 from hydronb.runs import notebook as notebooks
 from hydronb.runs import progress, status
 from hydronb.runs.directory import RunDirectory, read_record, write_record
-from hydronb.runs.identity import fingerprint
 from hydronb.runs.notebook import find_notebook
-from hydronb.runs.plan import Plan, read_plan
+from hydronb.runs.plan import Plan, fingerprint, read_plan
 from hydronb.runs.progress import Bars, Lines
 from hydronb.runs.schedule import directory, run_plan, state_of_run, to_redo
 

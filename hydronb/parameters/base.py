@@ -60,10 +60,10 @@ def run_folder(p: "NotebookParameters", name: str) -> Path:
         The folder cannot be written.
     """
     folder = resolve(p.run_dir or f"outputs/notebooks/{name}")
-    text = yaml.safe_dump({k: v for k, v in p.plain().items() if k != "run_dir"}, sort_keys=False)
+    values = {name: value for name, value in p.plain().items() if name != "run_dir"}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write(folder / "params.yaml", text)
+        write(folder / "params.yaml", yaml.safe_dump(values, sort_keys=False))
     except OSError as error:
         raise ParameterError(
             f"run_dir {folder} cannot be written: {error.strerror}; choose another"
@@ -161,11 +161,9 @@ class Period(BaseModel):
             raise ValueError("a period is [first day, last day]")
         return {"start": value[0], "end": value[1]}
 
-    @model_validator(mode="after")
-    def _in_order(self) -> "Period":
+    def model_post_init(self, context: Any) -> None:
         if self.end < self.start:
             raise ValueError(f"the period ends ({self.end}) before it starts ({self.start})")
-        return self
 
     def __str__(self) -> str:
         return f"{self.start} to {self.end}"
@@ -195,8 +193,10 @@ class Parameters(BaseModel):
     def _no_other_names(cls, values: Any) -> Any:
         for name in values if isinstance(values, Mapping) else ():
             if name not in cls.model_fields:
-                hint = cls.instead.get(name) or nearest(name, cls.model_fields)
-                raise ValueError(f"unknown {cls.noun} {name!r:.60}{hint}")
+                raise ValueError(
+                    f"unknown {cls.noun} {name!r:.60}"
+                    + (cls.instead.get(name) or nearest(name, cls.model_fields))
+                )
         return values
 
     _lists = field_validator("*")(once)
@@ -255,8 +255,8 @@ def _one_line(error: ValidationError, noun: str) -> str:
     if kind == "missing":
         return f"the {noun} {name!r} is missing"
     if kind == "literal_error" and isinstance(value, str):
-        choices = re.findall(r"'([^']*)'", message)
-        return f"{name} = {value!r:.60} is unknown; choose one of {', '.join(choices)}"
+        choices = ", ".join(re.findall(r"'([^']*)'", message))
+        return f"{name} = {value!r:.60} is unknown; choose one of {choices}"
     if not name or (kind == "value_error" and isinstance(value, Mapping)):
         return f"{name}: {message}".removeprefix(": ")
     shown = repr(value)
@@ -286,11 +286,9 @@ class DataParameters(Parameters):
     seed: Seed = 0
     truth: Literal["hbv", "gr4j"] = "hbv"
 
-    @model_validator(mode="after")
-    def _has_path(self) -> "DataParameters":
+    def model_post_init(self, context: Any) -> None:
         if SOURCES[self.kind].needs_path and not self.path:
             raise ValueError(f"data of kind {self.kind!r} needs a path")
-        return self
 
 
 NOTEBOOKS: dict[str, type["NotebookParameters"]] = {}
@@ -361,11 +359,10 @@ class FitParameters(NotebookParameters):
     def _known_model(cls, name: str) -> str:
         return chosen(name, [m.name for m in MODELS.values() if m.notebook == cls.notebook])
 
-    @model_validator(mode="after")
-    def _starts_at_one(self) -> "FitParameters":
+    def model_post_init(self, context: Any) -> None:
+        super().model_post_init(context)
         if isinstance(self.learning_rate, dict) and 1 not in self.learning_rate:
             raise ValueError("learning_rate given by epoch must start at epoch 1")
-        return self
 
 
 class Periods(Parameters):
@@ -377,8 +374,7 @@ class Periods(Parameters):
     """Scored after each epoch; with `patience` also stops the training. Never the test period."""
     test_period: Period
 
-    @model_validator(mode="after")
-    def _apart(self) -> "Periods":
+    def model_post_init(self, context: Any) -> None:
         names = ["train_period", "validation_period"]
         names += [] if getattr(self, "folds", None) else ["test_period"]
         given = [(name, getattr(self, name)) for name in names if getattr(self, name)]
@@ -390,4 +386,3 @@ class Periods(Parameters):
                 )
         if getattr(self, "patience", None) and not self.validation_period:
             raise ValueError("patience needs a validation_period to judge by")
-        return self

@@ -2,9 +2,9 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from hydronb.parameters.base import (
     AnalysisParameters,
@@ -79,11 +79,10 @@ class DeltaHBVTrainParameters(FitParameters, Periods, notebook="delta_hbv_01_tra
     clip_norm: Positive | None = None
     seed: Seed = 111111
 
-    @model_validator(mode="after")
-    def _consistent(self) -> "DeltaHBVTrainParameters":
+    def model_post_init(self, context: Any) -> None:
+        super().model_post_init(context)
         if self.model == "delta_hbv" and self.warmup_days == 0:
             raise ValueError("warmup_days = 0: the stores of HBV start empty; 365 is the paper's")
-        return self
 
 
 class DeltaHBVBenchmarkParameters(

@@ -1,9 +1,9 @@
 """Parameters of the EA-LSTM notebooks (Kratzert et al., 2019)."""
 
 import datetime as dt
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from hydronb.parameters.base import (
     AnalysisParameters,
@@ -51,8 +51,8 @@ class TrainParameters(FitParameters, Periods, notebook="ealstm_01_train"):
     fold_seed: Seed = 0
     """Of the split; the same for all runs of an experiment."""
 
-    @model_validator(mode="after")
-    def _consistent(self) -> "TrainParameters":
+    def model_post_init(self, context: Any) -> None:
+        super().model_post_init(context)
         if self.predict_last > self.sequence_length:
             raise ValueError(
                 f"predict_last ({self.predict_last}) is longer than sequence_length "
@@ -66,7 +66,6 @@ class TrainParameters(FitParameters, Periods, notebook="ealstm_01_train"):
             raise ValueError(
                 f"fold {self.fold} is not one of the {self.folds} folds, counted from 1"
             )
-        return self
 
 
 class SearchParameters(
@@ -93,14 +92,12 @@ class BenchmarkParameters(
     draws: Count = 1000
     """Number of draws of water years for the intervals."""
 
-    @model_validator(mode="after")
-    def _has_target(self) -> "BenchmarkParameters":
+    def model_post_init(self, context: Any) -> None:
         if self.benchmark_models and self.target != "streamflow":
             raise ValueError(
                 f"target = {self.target!r}: the benchmark models have streamflow alone; leave"
                 " them out"
             )
-        return self
 
 
 class EvaluationParameters(AnalysisParameters, takes_runs_of=("ealstm_01_train",)):
@@ -137,11 +134,9 @@ class SensitivityParameters(EvaluationParameters, notebook="ealstm_04_sensitivit
     attributes: InputPath = InputPath("")
     """CAMELS attribute folder with the coordinates of the basins in that file; no map if empty."""
 
-    @model_validator(mode="after")
-    def _one_source(self) -> "SensitivityParameters":
+    def model_post_init(self, context: Any) -> None:
         if self.sensitivities and self.runs:
             raise ValueError("give runs or sensitivities, not both")
-        return self
 
 
 class SimilarityParameters(
@@ -163,8 +158,6 @@ class SimilarityParameters(
     """`skip`: a basin without a signature is left out of that signature's score."""
     umap: bool = True
 
-    @model_validator(mode="after")
-    def _one_source(self) -> "SimilarityParameters":
+    def model_post_init(self, context: Any) -> None:
         if self.embedding and self.runs:
             raise ValueError("give runs or embedding, not both")
-        return self

@@ -55,8 +55,10 @@ def execute(partial: Path) -> bool:
         "finished": finished.isoformat(timespec="milliseconds"),
         "seconds": round((finished - started).total_seconds(), 1),
     }
-    end = {"status": "failed", "error": error} if error else {"status": "complete"}
-    write_record(partial, record | end)
+    write_record(
+        partial,
+        record | ({"status": "failed", "error": error} if error else {"status": "complete"}),
+    )
     if not error:
         RunDirectory(partial.with_name(partial.name.removesuffix(".partial"))).publish()
     return not error

@@ -154,8 +154,10 @@ def find_notebook(name: str) -> Notebook:
     folder = notebooks_folder()
     path = resolve(name) if name.endswith(".ipynb") else folder / f"{name}.ipynb"
     if not os.path.isfile(path):
-        near = nearest(name, [p.stem for p in folder.glob("*.ipynb")])
-        raise ParameterError(f"unknown notebook {name!r:.200}{near}")
+        raise ParameterError(
+            f"unknown notebook {name!r:.200}"
+            + nearest(name, [p.stem for p in folder.glob("*.ipynb")])
+        )
     return Notebook(path)
 
 

@@ -1,6 +1,5 @@
 """How far a plan is: bars in a terminal, elsewhere plain lines now and then."""
 
-import sys
 import time
 from collections.abc import Mapping
 
@@ -31,8 +30,10 @@ class Lines:
                     print(f"{run_id}: started", flush=True)
                 elif row := directory.latest_progress():
                     scores = "".join(f", {name} {value}" for name, value in _scores(row).items())
-                    epochs = f"epoch {row['epoch']:.2f} of {row['epochs']:g}"
-                    print(f"{run_id}: {epochs}{scores}", flush=True)
+                    print(
+                        f"{run_id}: epoch {row['epoch']:.2f} of {row['epochs']:g}{scores}",
+                        flush=True,
+                    )
 
     def ended(self, run_id: str, line: str) -> None:
         self.done += 1
@@ -75,14 +76,6 @@ class Bars:
         self.plan.set_postfix_str("")
         for bar in (*self.bars.values(), self.plan):
             bar.close()
-
-
-Progress = Lines | Bars
-
-
-def progress(total: int) -> Progress:
-    """Shows how far a plan of so many runs is."""
-    return Bars(total) if sys.stderr.isatty() else Lines(total)
 
 
 def _scores(row: dict[str, float]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from hydronb.errors import ParameterError
 from hydronb.runs.directory import Busy, RunDirectory, State, read_record, write_record
 from hydronb.runs.engines import local
 from hydronb.runs.plan import Plan, Run, needed_first
-from hydronb.runs.progress import Progress, progress
+from hydronb.runs.progress import Bars, Lines
 
 Ended = Literal["complete", "made", "failed", "skipped", "busy"]
 PAUSE = 0.1
@@ -72,7 +73,8 @@ def run_plan(
     schedule = _Schedule(plan, outputs, engine, redo_stale)
     if waiting := [run for run in plan.runs if run.id not in schedule.outcomes]:
         check_writable(outputs / plan.name)
-        schedule.work(waiting, jobs or default_jobs(waiting), progress(len(waiting)))
+        show = (Bars if sys.stderr.isatty() else Lines)(len(waiting))
+        schedule.work(waiting, jobs or default_jobs(waiting), show)
     return [schedule.outcomes[run.id] for run in plan.runs]
 
 
@@ -177,7 +179,7 @@ class _Schedule:
         }
         self.running: dict[str, _Running] = {}
 
-    def work(self, waiting: list[Run], jobs: int, show: Progress) -> None:
+    def work(self, waiting: list[Run], jobs: int, show: Lines | Bars) -> None:
         try:
             while waiting or self.running:
                 self._collect(show)
@@ -202,7 +204,7 @@ class _Schedule:
                 running.lock.close()
             show.close()
 
-    def _start(self, run: Run, show: Progress) -> None:
+    def _start(self, run: Run, show: Lines | Bars) -> None:
         where = self.where[run.id]
         try:
             with contextlib.ExitStack() as undo:
@@ -226,15 +228,15 @@ class _Schedule:
         except OSError as error:
             self._end(run, "failed", cannot_write(error, where.partial), 0.0, show)
 
-    def _collect(self, show: Progress) -> None:
+    def _collect(self, show: Lines | Bars) -> None:
         for running in [r for r in self.running.values() if r.job.ended()]:
             run, where = running.run, self.where[running.run.id]
             del self.running[run.id]
             record = read_record(where.partial)
             made = record is None and self._complete(run)
             if not made and (record is None or record["status"] != "failed"):
-                failed = {"status": "failed", "error": running.job.last_words()}
-                record = (record or {}) | failed
+                words = running.job.last_words()
+                record = (record or {}) | {"status": "failed", "error": words}
                 with contextlib.suppress(OSError):  # a full disk has no room for the reason
                     write_record(where.partial, record)
             state, why = ("made", "") if made else ("failed", record["error"])
@@ -245,7 +247,9 @@ class _Schedule:
         record = read_record(self.where[run.id].path) or {}
         return (record.get("status"), record.get("identity")) == ("complete", run.identity)
 
-    def _end(self, run: Run, state: Ended, message: str, seconds: float, show: Progress) -> None:
+    def _end(
+        self, run: Run, state: Ended, message: str, seconds: float, show: Lines | Bars
+    ) -> None:
         where = self.where[run.id]
         path = where.path if state == "made" or not where.partial.exists() else where.partial
         self.outcomes[run.id] = Outcome(run, state, path, seconds, message)
