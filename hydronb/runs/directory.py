@@ -100,12 +100,11 @@ class RunDirectory:
 
     def require(self, file: str, names: Iterable[str], present: Container[str]) -> None:
         """Raise DataError if a column or variable of a file is not among those `present`."""
-        for name in names:
-            if name not in present:
-                raise DataError(
-                    f"{self.path / file} has no {name!r}; if another version of hydronb wrote it,"
-                    f" {self.remedy}"
-                )
+        for name in (name for name in names if name not in present):
+            raise DataError(
+                f"{self.path / file} has no {name!r}; if another version of hydronb wrote it,"
+                f" {self.remedy}"
+            )
 
     def record(self) -> dict[str, Any]:
         """`run.json`.

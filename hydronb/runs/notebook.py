@@ -118,22 +118,21 @@ class Notebook:
             return self._compare_with_defaults(given)
         defaults = {n: v for n, v in self.assigned.items() if n in self.takes and v is not ...}
         p = self.schema.validate_parameters(defaults | dict(given))
-        shown = {
+        include = {
             name: set(v) if isinstance(v, Mapping) and name == "data" else True
             for name, v in given.items()
         }
-        return p.model_dump(mode="json", include=shown), p.plain(), dict(input_paths(p))
+        return p.model_dump(mode="json", include=include), p.plain(), dict(input_paths(p))
 
     def _compare_with_defaults(
         self, given: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
         """`check` for a notebook without a class: a parameter is a number if its default is one,
         and text if that is text."""
-        for name in given:
-            if name not in self.assigned:
-                raise ParameterError(
-                    f"unknown parameter {name!r:.60} of {self.name}{nearest(name, self.assigned)}"
-                )
+        for name in (name for name in given if name not in self.assigned):
+            raise ParameterError(
+                f"unknown parameter {name!r:.60} of {self.name}{nearest(name, self.assigned)}"
+            )
         plain = _plain(
             {name: _like(value, self.assigned[name], name) for name, value in given.items()}
         )

@@ -196,12 +196,8 @@ def _entries(plan: PlanFile) -> dict[str, Entry]:
             entries.append(Entry.validate_parameters(_with_value(item)))
     by_id = {entry.id: entry for entry in entries}
     _check_different(entry.id for entry in entries)
-    for entry in entries:
-        for needed in entry.needs:
-            if needed not in by_id:
-                raise ParameterError(
-                    f"{entry.id}: needs unknown {needed!r:.60}{nearest(needed, by_id)}"
-                )
+    for entry, needed in ((e, n) for e in entries for n in e.needs if n not in by_id):
+        raise ParameterError(f"{entry.id}: needs unknown {needed!r:.60}{nearest(needed, by_id)}")
     if sum(math.prod(map(len, entry.each.values())) for entry in entries) > MOST_RUNS:
         raise ParameterError(f"more than {MOST_RUNS:,} runs; shorten the lists in `each`")
     return by_id
@@ -257,12 +253,15 @@ def _check_needs(entry: Entry, notebook: Notebook, needs: tuple[Run, ...]) -> No
     names = entry.params.keys() | entry.each.keys()
     for name in entry.params.keys() & entry.each.keys():
         raise ParameterError(f"{name!r:.60} is in params and in each; keep one")
-    if "run_dir" in names:
-        raise ParameterError("run_dir is set by the runner; leave it out")
-    if needs and "runs" in names:
-        raise ParameterError("runs come from needs; leave one of them out")
-    if needs and "runs" not in notebook.takes:
-        raise ParameterError(f"{notebook.name} has no parameter `runs` to take what it needs")
+    problems = {
+        "run_dir is set by the runner; leave it out": "run_dir" in names,
+        "runs come from needs; leave one of them out": needs and "runs" in names,
+        f"{notebook.name} has no parameter `runs` to take what it needs": (
+            needs and "runs" not in notebook.takes
+        ),
+    }
+    for problem in (words for words, holds in problems.items() if holds):
+        raise ParameterError(problem)
     takes = notebook.schema.takes_runs_of if notebook.schema else ()
     for run in needs if takes else ():
         if getattr(run.notebook.schema, "notebook", "") not in takes:

@@ -72,7 +72,13 @@ def run_plan(
     """
     schedule = _Schedule(plan, outputs, engine, redo_stale)
     if waiting := [run for run in plan.runs if run.id not in schedule.outcomes]:
-        check_writable(outputs / plan.name)
+        folder = outputs / plan.name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(b"a few bytes")
+        except OSError as error:
+            raise ParameterError(cannot_write(error, folder)) from None
         show = (Bars if sys.stderr.isatty() else Lines)(len(waiting))
         schedule.work(waiting, jobs or default_jobs(waiting), show)
     return [schedule.outcomes[run.id] for run in plan.runs]
@@ -143,16 +149,6 @@ def to_redo(plan: Plan, outputs: Path) -> dict[str, str]:
         if state == "stale" or (stale and state == "complete"):
             redo[run.id] = why or stale
     return redo
-
-
-def check_writable(folder: Path) -> None:
-    """Raise ParameterError with what to do if no file can be written in `folder`."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"a few bytes")
-    except OSError as error:
-        raise ParameterError(cannot_write(error, folder)) from None
 
 
 def cannot_write(error: OSError, folder: Path) -> str:

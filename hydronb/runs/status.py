@@ -56,11 +56,11 @@ def of_run(plan: Plan, outcomes: Sequence[Outcome], outputs: Path, redo_stale: b
             f" {short_path(outputs / plan.name)}"
         ]
     old = {} if redo_stale else to_redo(plan, outputs)
-    stale = [f"{run_id}: {why}" for run_id, why in old.items()]
-    if stale:
+    if stale := [f"{run_id}: {why}" for run_id, why in old.items()]:
         lines.append(f"{len(stale)} of them stale ({stale[0]}); --redo-stale runs them again")
-    good = all(o.good for o in outcomes)
-    return lines + (made_and_next(outcomes, outputs / plan.name) if good else [])
+    if all(o.good for o in outcomes):
+        lines += made_and_next(outcomes, outputs / plan.name)
+    return lines
 
 
 def of_dry_run(plan: Plan, outputs: Path, redo_stale: bool) -> list[str]:
