@@ -179,8 +179,7 @@ def data_check(
 
     found = report(resolve(path))
     print("\n".join(found))
-    if found.problems:
-        raise typer.Exit(1)
+    sys.exit(1 if found.problems else 0)
 
 
 @data_app.command("grid")

@@ -106,8 +106,10 @@ def reading(
     ) as problem:
         if isinstance(problem, FileNotFoundError) and not path.exists():
             raise error(f"no such file: {path}{remedy}") from None
-        reason = getattr(problem, "strerror", None) or first_line(problem)
-        raise error(f"{path} cannot be read as {what} ({reason}){remedy}") from None
+        raise error(
+            f"{path} cannot be read as {what}"
+            f" ({getattr(problem, 'strerror', None) or first_line(problem)}){remedy}"
+        ) from None
 
 
 @contextmanager

@@ -122,7 +122,6 @@ def number(value: Any) -> Any:
 
 def choice(vocabulary: Callable[[], Mapping[str, Any]]) -> AfterValidator:
     """A name in a vocabulary, which is looked up when a value is given: entries may be added."""
-
     return AfterValidator(lambda name: chosen(name, vocabulary()))
 
 
@@ -230,8 +229,9 @@ class Parameters(BaseModel):
             for node in ast.walk(ast.parse(cell))
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
         }
-        names = [name for name in (*cls.model_fields, *injected) if name in namespace]
-        return cls.validate_parameters({name: namespace[name] for name in names})
+        return cls.validate_parameters(
+            {name: namespace[name] for name in (*cls.model_fields, *injected) if name in namespace}
+        )
 
     def plain(self) -> dict[str, Any]:
         """The values as JSON and YAML hold them: no tuples, dates as text."""

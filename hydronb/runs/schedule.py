@@ -231,8 +231,7 @@ class _Schedule:
             record = read_record(where.partial)
             made = record is None and self._complete(run)
             if not made and (record is None or record["status"] != "failed"):
-                words = running.job.last_words()
-                record = (record or {}) | {"status": "failed", "error": words}
+                record = (record or {}) | {"status": "failed", "error": running.job.last_words()}
                 with contextlib.suppress(OSError):  # a full disk has no room for the reason
                     write_record(where.partial, record)
             state, why = ("made", "") if made else ("failed", record["error"])

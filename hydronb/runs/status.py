@@ -65,7 +65,8 @@ def of_run(plan: Plan, outcomes: Sequence[Outcome], outputs: Path, redo_stale: b
 
 def of_dry_run(plan: Plan, outputs: Path, redo_stale: bool) -> list[str]:
     """What `hydronb run --dry-run` prints: what would run."""
-    redo, rows = to_redo(plan, outputs) if redo_stale else {}, []
+    redo = to_redo(plan, outputs) if redo_stale else {}
+    rows = []
     for run in plan.runs:
         state, _ = state_of_run(outputs, plan.name, run)
         now = "skipped" if state in ("complete", "stale") and run.id not in redo else "would run"
@@ -73,11 +74,11 @@ def of_dry_run(plan: Plan, outputs: Path, redo_stale: bool) -> list[str]:
         needs = ", ".join(f"{entry} ({n})" if n > 1 else entry for entry, n in counts)
         where = short_path(directory(outputs, plan.name, run).path)
         rows.append([run.id, run.notebook.name, state, now, needs, where])
-    todo = sum(row[3] == "would run" for row in rows)
     return [
         *text_table(["run", "notebook", "state", "now", "needs", "where"], rows),
         "",
-        f"{todo} of {len(plan.runs)} runs would run; nothing was started or written",
+        f"{sum(row[3] == 'would run' for row in rows)} of {len(plan.runs)} runs would run; nothing"
+        " was started or written",
     ]
 
 
