@@ -88,12 +88,28 @@ class Source:
 
 def _models() -> ModuleType:
     from hydronb import models
+    from hydronb.models import (  # noqa: F401 (so that `models` has them)
+        cnn_lstm,
+        delta_hbv,
+        ealstm,
+        local_hbv,
+        lstm,
+        runoff_lstm,
+        standardised,
+    )
 
     return models
 
 
 def _training() -> ModuleType:
     from hydronb import training
+    from hydronb.training import (  # noqa: F401 (so that `training` has them)
+        cnn_lstm,
+        delta_hbv,
+        ealstm,
+        local_hbv,
+        runoff_lstm,
+    )
 
     return training
 
@@ -105,21 +121,23 @@ MODELS = Vocabulary(
         "EA-LSTM",
         "ealstm_01_train",
         lambda: _training().ealstm,
-        lambda **settings: _models().StandardisedLSTM(_models().EALSTM, **settings),
+        lambda **settings: _models().standardised.StandardisedLSTM(
+            _models().ealstm.EALSTM, **settings
+        ),
     ),
     Model(
         "lstm",
         "LSTM",
         "ealstm_01_train",
         lambda: _training().ealstm,
-        lambda **settings: _models().StandardisedLSTM(_models().LSTM, **settings),
+        lambda **settings: _models().standardised.StandardisedLSTM(_models().lstm.LSTM, **settings),
     ),
     Model(
         "lstm_no_static",
         "LSTM (no statics)",
         "ealstm_01_train",
         lambda: _training().ealstm,
-        lambda **settings: _models().StandardisedLSTM(_models().LSTM, **settings),
+        lambda **settings: _models().standardised.StandardisedLSTM(_models().lstm.LSTM, **settings),
         attributes=False,
     ),
     Model(
@@ -127,7 +145,7 @@ MODELS = Vocabulary(
         "delta-HBV",
         "delta_hbv_01_train",
         lambda: _training().delta_hbv,
-        lambda **settings: _models().DeltaHBV(**settings),
+        lambda **settings: _models().delta_hbv.DeltaHBV(**settings),
         fluxes=True,
     ),
     Model(
@@ -135,14 +153,14 @@ MODELS = Vocabulary(
         "LSTM",
         "delta_hbv_01_train",
         lambda: _training().runoff_lstm,
-        lambda **settings: _models().RunoffLSTM(**settings),
+        lambda **settings: _models().runoff_lstm.RunoffLSTM(**settings),
     ),
     Model(
         "local_hbv",
         "HBV (local)",
         "delta_hbv_01_train",
         lambda: _training().local_hbv,
-        lambda **settings: _models().LocalHBV(**settings),
+        lambda **settings: _models().local_hbv.LocalHBV(**settings),
         attributes=False,
         fluxes=True,
     ),
@@ -151,14 +169,14 @@ MODELS = Vocabulary(
         "CNN-LSTM",
         "cnn_lstm_01_train",
         lambda: _training().cnn_lstm,
-        lambda **settings: _models().CNNLSTM(**settings),
+        lambda **settings: _models().cnn_lstm.CNNLSTM(**settings),
     ),
     Model(
         "mean_lstm",
         "LSTM",
         "cnn_lstm_01_train",
         lambda: _training().cnn_lstm,
-        lambda **settings: _models().CNNLSTM(**settings),
+        lambda **settings: _models().cnn_lstm.CNNLSTM(**settings),
         attributes=False,
     ),
 )

@@ -79,9 +79,8 @@ class Notebook:
                 default = ast.literal_eval(getattr(node, "value", None))
             except (ValueError, TypeError, RecursionError):
                 default = ...
-            for target in getattr(node, "targets", [getattr(node, "target", None)]):
-                if isinstance(target, ast.Name):
-                    defaults[target.id] = default
+            targets = getattr(node, "targets", [getattr(node, "target", None)])
+            defaults |= {t.id: default for t in targets if isinstance(t, ast.Name)}
         return defaults
 
     @cached_property
