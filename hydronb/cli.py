@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -30,11 +30,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         app(args=None if argv is None else list(argv))
     except HydronbError as error:
-        sys.exit(f"error: {error}")
+        _fail(str(error))
     except OSError as error:
         from hydronb.runs.schedule import cannot_write
 
-        sys.exit(f"error: {cannot_write(error, Path.cwd())}")
+        _fail(cannot_write(error, Path.cwd()))
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)
 
 
 def _version(asked: bool) -> bool:
@@ -102,9 +107,9 @@ def run(
         raise  # typer ends with 130
     print("\n".join(status.of_run(chosen, outcomes, folder, redo_stale)))
     if bad := sum(not o.good for o in outcomes):
-        sys.exit(
-            f"error: {bad} of {len(outcomes)} runs not complete, for the reasons above; the same"
-            " command runs only these"
+        _fail(
+            f"{bad} of {len(outcomes)} runs not complete, for the reasons above; the same command"
+            " runs only these"
         )
 
 

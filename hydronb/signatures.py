@@ -105,8 +105,11 @@ def signatures(
         name: ("basin", [row[name] for row in rows], {"units": units, "long_name": long_name})
         for name, (units, long_name) in SIGNATURES.items()
     }
-    coords = {name: c for name, c in q.coords.items() if c.dims == ("basin",)}
-    return xr.Dataset(variables, coords | {"undefined": ("basin", np.array(undefined, object))})
+    return xr.Dataset(
+        variables,
+        {name: c for name, c in q.coords.items() if c.dims == ("basin",)}
+        | {"undefined": ("basin", np.array(undefined, object))},
+    )
 
 
 def _of_basin(q: np.ndarray, p: np.ndarray, year: np.ndarray) -> dict[str, float]:

@@ -248,15 +248,20 @@ def _one_line(error: ValidationError, noun: str) -> str:
     )
     kind, value = problem["type"], problem["input"]
     name = ".".join(str(part) for part in problem["loc"] if "[" not in str(part))
-    message = problem["msg"].removeprefix("Value error, ")
-    message = message.replace("tuple", "list").replace("Tuple", "List")
+    message = (
+        problem["msg"]
+        .removeprefix("Value error, ")
+        .replace("tuple", "list")
+        .replace("Tuple", "List")
+    )
     if kind == "string_type" and isinstance(value, int | float):
         message = "text belongs here; put it in quotes, gauge ids too"
     if kind == "missing":
         return f"the {noun} {name!r} is missing"
     if kind == "literal_error" and isinstance(value, str):
-        choices = ", ".join(re.findall(r"'([^']*)'", message))
-        return f"{name} = {value!r:.60} is unknown; choose one of {choices}"
+        return f"{name} = {value!r:.60} is unknown; choose one of " + ", ".join(
+            re.findall(r"'([^']*)'", message)
+        )
     if not name or (kind == "value_error" and isinstance(value, Mapping)):
         return f"{name}: {message}".removeprefix(": ")
     shown = repr(value)

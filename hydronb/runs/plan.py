@@ -244,8 +244,9 @@ def _runs(
             "needs": [needed.identity for needed in needs] + named,
             "data": {n.removeprefix("data."): marks[n] for n in marks.keys() - files.keys()},
         } | ({"files": files} if files else {})
-        text = json.dumps(made_of, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        identity = hashlib.sha256(text.encode()).hexdigest()
+        identity = hashlib.sha256(
+            json.dumps(made_of, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        ).hexdigest()
         yield Run(run_id, entry.id, notebook, given, everything, needs, marks, identity)
 
 
