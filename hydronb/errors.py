@@ -50,7 +50,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     '; known: mse, nse_star'
     """
     known = sorted(known)
-    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
-    if close:
+    if close := difflib.get_close_matches(str(name), known, n=1, cutoff=0.6):
         return f"; did you mean {close[0]!r}?"
     return f"; known: {', '.join(known[:20])}{' ...' if len(known) > 20 else ''}" if known else ""

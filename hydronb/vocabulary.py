@@ -86,101 +86,99 @@ class Source:
 # Models -----------------------------------------------------------------------------------------
 
 
-def _ealstm(**settings: Any) -> Any:
-    from hydronb.models.ealstm import EALSTM
-    from hydronb.models.standardised import StandardisedLSTM
+def _models() -> ModuleType:
+    from hydronb import models
+    from hydronb.models import (  # noqa: F401 (so that `models` has them)
+        cnn_lstm,
+        delta_hbv,
+        ealstm,
+        local_hbv,
+        lstm,
+        runoff_lstm,
+        standardised,
+    )
 
-    return StandardisedLSTM(EALSTM, **settings)
-
-
-def _lstm(**settings: Any) -> Any:
-    from hydronb.models.lstm import LSTM
-    from hydronb.models.standardised import StandardisedLSTM
-
-    return StandardisedLSTM(LSTM, **settings)
-
-
-def _delta_hbv(**settings: Any) -> Any:
-    from hydronb.models.delta_hbv import DeltaHBV
-
-    return DeltaHBV(**settings)
+    return models
 
 
-def _runoff_lstm(**settings: Any) -> Any:
-    from hydronb.models.runoff_lstm import RunoffLSTM
+def _training() -> ModuleType:
+    from hydronb import training
+    from hydronb.training import (  # noqa: F401 (so that `training` has them)
+        cnn_lstm,
+        delta_hbv,
+        ealstm,
+        local_hbv,
+        runoff_lstm,
+    )
 
-    return RunoffLSTM(**settings)
-
-
-def _local_hbv(**settings: Any) -> Any:
-    from hydronb.models.local_hbv import LocalHBV
-
-    return LocalHBV(**settings)
-
-
-def _cnn_lstm(**settings: Any) -> Any:
-    from hydronb.models.cnn_lstm import CNNLSTM
-
-    return CNNLSTM(**settings)
-
-
-def _train_ealstm() -> ModuleType:
-    from hydronb.training import ealstm
-
-    return ealstm
-
-
-def _train_delta_hbv() -> ModuleType:
-    from hydronb.training import delta_hbv
-
-    return delta_hbv
-
-
-def _train_runoff_lstm() -> ModuleType:
-    from hydronb.training import runoff_lstm
-
-    return runoff_lstm
-
-
-def _train_local_hbv() -> ModuleType:
-    from hydronb.training import local_hbv
-
-    return local_hbv
-
-
-def _train_cnn_lstm() -> ModuleType:
-    from hydronb.training import cnn_lstm
-
-    return cnn_lstm
+    return training
 
 
 MODELS = Vocabulary(
     "model",
-    Model("ealstm", "EA-LSTM", "ealstm_01_train", _train_ealstm, _ealstm),
-    Model("lstm", "LSTM", "ealstm_01_train", _train_ealstm, _lstm),
+    Model(
+        "ealstm",
+        "EA-LSTM",
+        "ealstm_01_train",
+        lambda: _training().ealstm,
+        lambda **settings: _models().standardised.StandardisedLSTM(
+            _models().ealstm.EALSTM, **settings
+        ),
+    ),
+    Model(
+        "lstm",
+        "LSTM",
+        "ealstm_01_train",
+        lambda: _training().ealstm,
+        lambda **settings: _models().standardised.StandardisedLSTM(_models().lstm.LSTM, **settings),
+    ),
     Model(
         "lstm_no_static",
         "LSTM (no statics)",
         "ealstm_01_train",
-        _train_ealstm,
-        _lstm,
+        lambda: _training().ealstm,
+        lambda **settings: _models().standardised.StandardisedLSTM(_models().lstm.LSTM, **settings),
         attributes=False,
     ),
     Model(
-        "delta_hbv", "delta-HBV", "delta_hbv_01_train", _train_delta_hbv, _delta_hbv, fluxes=True
+        "delta_hbv",
+        "delta-HBV",
+        "delta_hbv_01_train",
+        lambda: _training().delta_hbv,
+        lambda **settings: _models().delta_hbv.DeltaHBV(**settings),
+        fluxes=True,
     ),
-    Model("runoff_lstm", "LSTM", "delta_hbv_01_train", _train_runoff_lstm, _runoff_lstm),
+    Model(
+        "runoff_lstm",
+        "LSTM",
+        "delta_hbv_01_train",
+        lambda: _training().runoff_lstm,
+        lambda **settings: _models().runoff_lstm.RunoffLSTM(**settings),
+    ),
     Model(
         "local_hbv",
         "HBV (local)",
         "delta_hbv_01_train",
-        _train_local_hbv,
-        _local_hbv,
+        lambda: _training().local_hbv,
+        lambda **settings: _models().local_hbv.LocalHBV(**settings),
         attributes=False,
         fluxes=True,
     ),
-    Model("cnn_lstm", "CNN-LSTM", "cnn_lstm_01_train", _train_cnn_lstm, _cnn_lstm),
-    Model("mean_lstm", "LSTM", "cnn_lstm_01_train", _train_cnn_lstm, _cnn_lstm, attributes=False),
+    Model(
+        "cnn_lstm",
+        "CNN-LSTM",
+        "cnn_lstm_01_train",
+        lambda: _training().cnn_lstm,
+        lambda **settings: _models().cnn_lstm.CNNLSTM(**settings),
+    ),
+    Model(
+        "mean_lstm",
+        "LSTM",
+        "cnn_lstm_01_train",
+        lambda: _training().cnn_lstm,
+        lambda **settings: _models().cnn_lstm.CNNLSTM(**settings),
+        attributes=False,
+    ),
 )
 
 SYMBOLS = {"BETAET": "gamma", "BETA": "beta"}
@@ -219,12 +217,11 @@ def model_label(parameters: Mapping[str, Any]) -> str:
     """
     if parameters["model"] != "delta_hbv":
         return MODELS[parameters["model"]].label
-    order = {name: place for place, name in enumerate(SYMBOLS)}
-    dynamic = sorted(parameters["dynamic"], key=lambda name: order.get(name, len(order)))
+    dynamic = sorted(parameters["dynamic"], key=lambda name: [*SYMBOLS, name].index(name))
     parts = ["NN_r"] if parameters["recharge"] == "network" else []
     parts += [SYMBOLS.get(name, name) for name in dynamic]
     size = 1 if parameters["components"] == 1 else "n"
-    return f"delta_{size}" + (f"({', '.join(parts)})" if parts else "")
+    return f"delta_{size}({', '.join(parts)})" if parts else f"delta_{size}"
 
 
 # Losses -----------------------------------------------------------------------------------------
@@ -236,16 +233,16 @@ def _losses() -> ModuleType:
     return losses
 
 
-def _feng2022(p: Any) -> Callable[..., Any]:
-    return partial(_losses().feng2022, low_flow_weight=getattr(p, "low_flow_weight", 0.25))
-
-
 LOSSES = Vocabulary(
     "loss",
     Loss("nse_star", "NSE*", lambda p: _losses().nse_star),
     Loss("nse_star_paper", "NSE* (as printed)", lambda p: _losses().nse_star_paper),
     Loss("mse", "MSE", lambda p: _losses().mse),
-    Loss("feng2022", "feng2022", _feng2022),
+    Loss(
+        "feng2022",
+        "feng2022",
+        lambda p: partial(_losses().feng2022, low_flow_weight=getattr(p, "low_flow_weight", 0.25)),
+    ),
 )
 
 # Sources of data --------------------------------------------------------------------------------

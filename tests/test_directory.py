@@ -143,7 +143,7 @@ def test_every_reader_reads_a_run_of_0_1_0(folder):
     assert run.record()["versions"]["hydronb"] == "0.1.0" and run.record()["seconds"] == 72.3
     assert isinstance(run.fit_parameters, TrainParameters) and run.seed == 7
     assert run.parameters["test_period"] == SETTINGS["test_period"]
-    assert run.description["scaling"]["forcings"]["prcp"] == [2.0, 4.0]
+    assert run.model.scaling.forcings["prcp"] == (2.0, 4.0)
     assert run.basins == tuple(IDS)
     assert all(torch.equal(run.model.state_dict()[name], t) for name, t in WEIGHTS.items())
     xr.testing.assert_identical(run.simulation(), simulation())

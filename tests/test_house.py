@@ -17,6 +17,7 @@ INTERFACES = {
     "hydronb.cli": {"run", "train"},
     "hydronb.app": {"build"},
     "hydronb.runs": {"main"},
+    "hydronb.runs.engines": {"start"},
 }
 """Names that several modules of a folder share on purpose: each is one of a kind."""
 

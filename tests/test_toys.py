@@ -7,7 +7,6 @@ A place that keeps a list of its own fails this test.
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -102,10 +101,9 @@ def toys():
         """Share of days on which simulation and observation agree to 1 mm/d, in percent."""
         return 100 * np.mean(np.abs(s - o) < 1, axis=-1)
 
-    class ToyParameters(NotebookParameters):
+    class ToyParameters(NotebookParameters, notebook="toy_01"):
         """toy_01."""
 
-        notebook: ClassVar[str] = "toy_01"
         size: int = 1
 
     yield ToyParameters

@@ -12,6 +12,7 @@ from typing import Any
 from hydronb.errors import ParameterError, nearest
 from hydronb.parameters.base import (
     NOTEBOOKS,
+    CatchmentsParameters,
     DataParameters,
     FitParameters,
     InputPath,
@@ -31,7 +32,6 @@ from hydronb.parameters.cnn_lstm import (
     CNNLSTMTrainParameters,
     GridParameters,
 )
-from hydronb.parameters.data import CatchmentsParameters
 from hydronb.parameters.delta_hbv import (
     DeltaHBVBenchmarkParameters,
     DeltaHBVDynamicParameters,
@@ -41,13 +41,11 @@ from hydronb.parameters.delta_hbv import (
 )
 from hydronb.parameters.ealstm import (
     BenchmarkParameters,
-    SearchParameters,
-    TrainParameters,
-)
-from hydronb.parameters.ealstm_analysis import (
     RobustnessParameters,
+    SearchParameters,
     SensitivityParameters,
     SimilarityParameters,
+    TrainParameters,
 )
 from hydronb.vocabulary import MODELS
 
