@@ -50,8 +50,9 @@ class Model:
     """As its paper calls it; see `model_label`."""
     notebook: str
     """The notebook that trains it, whose parameters it takes."""
-    training: Callable[[], ModuleType]
-    """Imports the module of `hydronb.training` with its `open_data`, `prepare` and `finish`."""
+    training: Callable[[], Callable[..., Any]]
+    """Imports the function of `hydronb.training` that prepares its training; see
+    `hydronb.training.task`."""
     make: Callable[..., Any]
     """The model from `scaling` and its settings, by keyword."""
     attributes: bool = True
@@ -124,34 +125,34 @@ def _cnn_lstm(**settings: Any) -> Any:
     return CNNLSTM(**settings)
 
 
-def _train_ealstm() -> ModuleType:
-    from hydronb.training import ealstm
+def _train_ealstm() -> Callable[..., Any]:
+    from hydronb.training.ealstm import prepare_ealstm
 
-    return ealstm
-
-
-def _train_delta_hbv() -> ModuleType:
-    from hydronb.training import delta_hbv
-
-    return delta_hbv
+    return prepare_ealstm
 
 
-def _train_runoff_lstm() -> ModuleType:
-    from hydronb.training import runoff_lstm
+def _train_delta_hbv() -> Callable[..., Any]:
+    from hydronb.training.delta_hbv import prepare_delta_hbv
 
-    return runoff_lstm
-
-
-def _train_local_hbv() -> ModuleType:
-    from hydronb.training import local_hbv
-
-    return local_hbv
+    return prepare_delta_hbv
 
 
-def _train_cnn_lstm() -> ModuleType:
-    from hydronb.training import cnn_lstm
+def _train_runoff_lstm() -> Callable[..., Any]:
+    from hydronb.training.delta_hbv import prepare_runoff_lstm
 
-    return cnn_lstm
+    return prepare_runoff_lstm
+
+
+def _train_local_hbv() -> Callable[..., Any]:
+    from hydronb.training.delta_hbv import prepare_local_hbv
+
+    return prepare_local_hbv
+
+
+def _train_cnn_lstm() -> Callable[..., Any]:
+    from hydronb.training.cnn_lstm import prepare_cnn_lstm
+
+    return prepare_cnn_lstm
 
 
 MODELS = Vocabulary(
