@@ -126,31 +126,31 @@ def _cnn_lstm(**settings: Any) -> Any:
 
 
 def _train_ealstm() -> Callable[..., Any]:
-    from hydronb.training.ealstm import prepare_ealstm
+    from hydronb.training import prepare_ealstm
 
     return prepare_ealstm
 
 
 def _train_delta_hbv() -> Callable[..., Any]:
-    from hydronb.training.delta_hbv import prepare_delta_hbv
+    from hydronb.training import prepare_delta_hbv
 
     return prepare_delta_hbv
 
 
 def _train_runoff_lstm() -> Callable[..., Any]:
-    from hydronb.training.delta_hbv import prepare_runoff_lstm
+    from hydronb.training import prepare_runoff_lstm
 
     return prepare_runoff_lstm
 
 
 def _train_local_hbv() -> Callable[..., Any]:
-    from hydronb.training.delta_hbv import prepare_local_hbv
+    from hydronb.training import prepare_local_hbv
 
     return prepare_local_hbv
 
 
 def _train_cnn_lstm() -> Callable[..., Any]:
-    from hydronb.training.cnn_lstm import prepare_cnn_lstm
+    from hydronb.training import prepare_cnn_lstm
 
     return prepare_cnn_lstm
 

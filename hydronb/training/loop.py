@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,21 +44,9 @@ START = {
 epoch with the best validation and its score, the rows of the log, the time spent."""
 
 
-@runtime_checkable
-class TrainingSet(Protocol):
-    """The samples that the loop draws its batches from."""
-
-    ids: tuple[str, ...]
-    """The basins' names; the `basin` of a batch holds positions in them."""
-
-    def __len__(self) -> int: ...
-
-    def gather(self, index: Tensor) -> Any: ...
-
-
 def fit(
     model: nn.Module,
-    samples: TrainingSet,
+    samples: Any,
     loss_of: Callable[[nn.Module, Any], Tensor],
     p: FitParameters,
     run_dir: Path,
@@ -71,6 +59,9 @@ def fit(
 
     Parameters
     ----------
+    samples
+        What batches are drawn from: `len(samples)`; `samples.gather(index)`, a batch, whose `basin`
+        holds positions in `samples.ids`, the basins' names.
     loss_of
         The loss of the model on a batch of `samples`.
     fingerprint
@@ -156,7 +147,7 @@ def epoch_order(n_samples: int, n_drawn: int, seed: int, epoch: int) -> Tensor:
     return torch.from_numpy(rng.permutation(n_samples)[:n_drawn])
 
 
-def non_finite(epoch: int, step: int, basin: Tensor, samples: TrainingSet, value: float) -> str:
+def non_finite(epoch: int, step: int, basin: Tensor, samples: Any, value: float) -> str:
     """The message of a training that diverged."""
     ids = sorted({samples.ids[b] for b in basin.tolist()})
     return (

@@ -53,9 +53,8 @@ def save_results(
     """Write `simulation.nc`, `metrics.csv` of the first target and `metrics_TARGET.csv` of each
     other one; of an HBV also `fluxes.nc` and `parameters.nc`, where it gave them. Returns the
     metrics of each target, one row per basin."""
-    observed = [f"{name}_obs" for name in TARGETS if f"{name}_obs" in simulation]
     files = {
-        "simulation.nc": [*targets, *observed],
+        "simulation.nc": [*targets, *(f"{name}_obs" for name in TARGETS)],
         "fluxes.nc": [*hbv.FLUXES, *hbv.STORES],
         "parameters.nc": [*hbv.PARAMETERS, *hbv.ROUTING],
     }

@@ -19,7 +19,6 @@ from hydronb.errors import DataError
 from hydronb.losses import Terms
 from hydronb.models.standardised import Standardised
 from hydronb.parameters import FitParameters
-from hydronb.training.loop import TrainingSet
 from hydronb.training.predict import predict
 from hydronb.vocabulary import LOSSES, MODELS
 
@@ -29,7 +28,8 @@ class Task(NamedTuple):
 
     build: Callable[[], Standardised]
     """Makes the model, on its device; random numbers are seeded before."""
-    samples: TrainingSet
+    samples: Any
+    """As `hydronb.training.loop.fit` takes them."""
     loss_of: Callable[[nn.Module, Any], Tensor]
     """The loss of a batch, a scalar."""
     validate: Callable[[nn.Module], float] | None

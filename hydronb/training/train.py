@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 import torch
 import xarray as xr
-from torch import Tensor, nn
 
 from hydronb.data import open_data
 from hydronb.data.folds import simulated_basins
@@ -21,7 +20,7 @@ from hydronb.training.task import torch_settings
 from hydronb.vocabulary import MODELS
 
 
-def train(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) -> nn.Module:
+def train(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) -> torch.nn.Module:
     """Train the model that `p` describes on all basins of `ds` and save it in `run_dir`.
 
     A training that was cut off continues from its checkpoint and ends with the bits of an
@@ -92,7 +91,7 @@ def train_and_simulate(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) ->
 
 
 def simulate_test(
-    model: nn.Module, ds: xr.Dataset, p: FitParameters, run_dir: str | Path
+    model: torch.nn.Module, ds: xr.Dataset, p: FitParameters, run_dir: str | Path
 ) -> pd.DataFrame:
     """Simulate the test period, write `simulation.nc` and `metrics.csv` (of an HBV also `fluxes.nc`
     and `parameters.nc`), and return the metrics of the first target, one row per basin.
@@ -150,7 +149,7 @@ def choose_device(name: str) -> str:
     return name
 
 
-def _fingerprint(seen: tuple[Tensor, ...], p: FitParameters) -> str:
+def _fingerprint(seen: tuple[torch.Tensor, ...], p: FitParameters) -> str:
     """What the weights depend on: the parameters that training uses, and the numbers it sees."""
     used = p.model_dump(mode="json", exclude={"data", "run_dir", "test_period", "device"})
     data = 0
