@@ -127,10 +127,11 @@ def step(
     water, meltwater = rain + (meltwater - held), held
 
     # (5) recharge
-    if recharge is None:
-        share = torch.minimum(soil / p["FC"], one) ** p["BETA"]
-    else:
-        share = recharge(p["FC"], p["BETA"], soil, soil / p["FC"], water)
+    share = (
+        torch.minimum(soil / p["FC"], one) ** p["BETA"]
+        if recharge is None
+        else recharge(p["FC"], p["BETA"], soil, soil / p["FC"], water)
+    )
     recharged = water * share
     soil = soil + (water - recharged)
     # (6) overflow of the soil
@@ -156,9 +157,9 @@ def step(
     q2 = p["K2"] * lower
     lower = lower - q2
 
-    values = (rain, snow, melt, refreeze, recharged, excess, et, percolation, q0, q1, q2)
+    fluxes = (rain, snow, melt, refreeze, recharged, excess, et, percolation, q0, q1, q2)
     return torch.stack([snowpack, meltwater, soil, upper, lower]), dict(
-        zip(FLUXES, values, strict=True)
+        zip(FLUXES, fluxes, strict=True)
     )
 
 
@@ -231,8 +232,8 @@ def run(
     series = {name: [] for name in want}
     days = {name: values.unbind(1) for name, values in dynamic.items()}
     for day, weather in enumerate(zip(*(f[:, :, None].unbind(1) for f in forcing), strict=True)):
-        today = {name: values[day] for name, values in days.items()}
-        state, fluxes = step(state, weather, {**static, **today}, recharge)
+        today = {**static, **{name: values[day] for name, values in days.items()}}
+        state, fluxes = step(state, weather, today, recharge)
         for name, values in series.items():
             value = fluxes[name] if name in fluxes else state[STORES.index(name)]
             values.append(value if components else value.mean(1))
@@ -321,9 +322,8 @@ def route(
     """
     weights, lags = unit_hydrograph(a, b), ROUTING_DAYS - 1
     carried = streamflow.new_zeros(len(streamflow), lags)
-    if before is not None and before.shape[1]:
-        last = before[:, -lags:]
-        carried = torch.cat([carried[:, last.shape[1] :], last], 1)
+    if before is not None:
+        carried = torch.cat([carried, before[:, -lags:]], 1)[:, -lags:]
     windows = torch.cat([carried, streamflow], 1).unfold(1, ROUTING_DAYS, 1)
     return (windows @ weights.flip(1)[:, :, None])[..., 0]
 
@@ -404,11 +404,16 @@ def simulate(
     coords = {k: v for k, v in values.coords.items() if v.dims == ("component",)}
     result = xr.Dataset(coords={**forcing["prcp"].coords, **coords})
     for name in names:
-        array = out[name].numpy() if components else out[name][..., 0].numpy()
-        long_name = LONG_NAMES.get(name, name.replace("_", " "))
-        result[name] = (dims, array, {"units": UNITS[name], "long_name": long_name})
-    attrs = {"units": "mm/d", "long_name": "streamflow"}
-    return result.assign(streamflow=(("basin", "time"), flow.numpy(), attrs))
+        array = out[name] if components else out[name][..., 0]
+        attrs = {"units": UNITS[name], "long_name": LONG_NAMES.get(name, name.replace("_", " "))}
+        result[name] = (dims, array.numpy(), attrs)
+    return result.assign(
+        streamflow=(
+            ("basin", "time"),
+            flow.numpy(),
+            {"units": "mm/d", "long_name": "streamflow"},
+        )
+    )
 
 
 def _matched(ds: xr.Dataset, what: str, **forcing: pd.Index) -> xr.Dataset:

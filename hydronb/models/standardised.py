@@ -79,14 +79,17 @@ class Standardised(nn.Module):
         observed
             Names of targets that are added as `<name>_obs` where `days` has them.
         """
-        keep = [c for c in (*COORDINATES, "gauge_name") if c in days.coords]
-        out = xr.Dataset(coords={c: days[c] for c in ("basin", "time", *keep)})
+        coordinates = ("basin", "time", *COORDINATES, "gauge_name")
+        out = xr.Dataset(coords={c: days[c] for c in coordinates if c in days.coords})
         for name, array in values.items():
             units, long_name = hbv.UNITS.get(name), name.replace("_", " ")
             if name in self.scaling.targets:
                 units, long_name = TARGETS[name].units, f"simulated {TARGETS[name].long_name}"
-            second = "component" if name in hbv.PARAMETERS else "time"
-            dims = {1: ("basin",), 2: ("basin", second), 3: ("basin", "time", "component")}
+            dims = {
+                1: ("basin",),
+                2: ("basin", "component" if name in hbv.PARAMETERS else "time"),
+                3: ("basin", "time", "component"),
+            }
             array = np.maximum(array, 0) if name == "streamflow" else array
             out[name] = (dims[array.ndim], array, {"units": units, "long_name": long_name})
         return out.assign({f"{name}_obs": days[name] for name in observed if name in days})
