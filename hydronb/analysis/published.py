@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from hydronb.analysis.benchmark import Group
+from hydronb.analysis.benchmark import NOT_THE_MODEL, Group, setting_text
 from hydronb.analysis.ensembles import COUNTS
-from hydronb.analysis.settings import NOT_THE_MODEL, setting_text
 from hydronb.parameters import training_class
 
 
@@ -129,5 +128,5 @@ def kratzert_table2(groups: Sequence[Group]) -> pd.DataFrame:
     ]
     if not rows:
         return pd.DataFrame(columns=[*named.values(), "failures", "failures_std", *COUNTS])
-    frame = pd.concat(rows).rename(columns=named).set_index(["model", "kind"])
-    return frame.assign(members=8, basins=531, undefined=0)
+    frame = pd.concat(rows).rename(columns=named).assign(members=8, basins=531, undefined=0)
+    return frame.set_index(["model", "kind"])
