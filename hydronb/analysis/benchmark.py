@@ -123,12 +123,11 @@ def read_members(groups: Sequence[Group], target: str = SIMULATED) -> dict[str, 
 
 def _aligned(read: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
     aligned = xr.align(*read.values(), join="inner", exclude="seed")
-    for dim in ("basin", "time"):
-        if aligned[0].sizes[dim] == 0:
-            raise DataError(
-                f"the runs {', '.join(read)} have no {dim} in common; compare runs with the same "
-                f"{'basins' if dim == 'basin' else 'test_period'}"
-            )
+    if empty := [dim for dim in ("basin", "time") if aligned[0].sizes[dim] == 0]:
+        raise DataError(
+            f"the runs {', '.join(read)} have no {empty[0]} in common; compare runs with the same "
+            f"{'basins' if empty[0] == 'basin' else 'test_period'}"
+        )
     return dict(zip(read, aligned, strict=True))
 
 
@@ -185,9 +184,8 @@ def setting_text(value: Any) -> str:
     '1: 0.01, 4: 0.003'
     """
     if isinstance(value, Mapping):
-        if "start" in value:
-            return " to ".join(str(v) for v in value.values())
-        return ", ".join(f"{k}: {v}" for k, v in value.items())
+        pairs = ", ".join(f"{k}: {v}" for k, v in value.items())
+        return " to ".join(map(str, value.values())) if "start" in value else pairs
     if value is None or value == []:
         return "none"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

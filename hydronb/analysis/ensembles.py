@@ -141,9 +141,8 @@ def summary(
     """
     for dim in ("model", "member"):
         scores = scores if dim in scores.dims else scores.expand_dims({dim: [f"the {dim}"]})
-    for dim in ("model", "member", "basin"):
-        if scores.sizes.get(dim, 0) == 0:
-            raise DataError(f"a table of scores needs one {dim} or more, and there is none")
+    if empty := [dim for dim in ("model", "member", "basin") if not scores.sizes.get(dim)]:
+        raise DataError(f"a table of scores needs one {empty[0]} or more, and there is none")
     chosen = {name: of_metric for name, of_metric in statistics.items() if name in scores}
     if not chosen:
         raise DataError(
@@ -155,13 +154,17 @@ def summary(
     n_seeds = _seeds(scored).sum("member")
     over = _over_basins(scores, chosen).where(scored)
     columns = dict(_kinds(over, n_seeds).data_vars)
-    for name, values in _seeds(over).std("member").items():
-        columns[f"{name}_std"] = values.where(n_seeds > 1).expand_dims(kind=["single"])
+    columns |= {
+        f"{name}_std": values.where(n_seeds > 1).expand_dims(kind=["single"])
+        for name, values in _seeds(over).std("member").items()
+    }
     if draws is not None:
         drawn = _over_basins(draws, {n: s for n, s in chosen.items() if n in draws})
-        for name, values in _kinds(drawn.where(scored), n_seeds).items():
-            for bound in interval(values).transpose("bound", ...):
-                columns[f"{name}_{bound['bound'].item()}"] = bound.drop_vars("bound")
+        columns |= {
+            f"{name}_{bound['bound'].item()}": bound.drop_vars("bound")
+            for name, values in _kinds(drawn.where(scored), n_seeds).items()
+            for bound in interval(values).transpose("bound", ...)
+        }
     counts = valid.any("metric").sum("basin")
     columns |= {
         "members": n_seeds,

@@ -222,14 +222,14 @@ def feng_table2(scores: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         Index `model`; columns `FENG_COLUMNS`, `nse_failures` (basins with an NSE of 0 or less, mean
         over seeds), `seeds`, `basins`; `paper_*` where the paper has the model.
     """
-    counts = {}
-    for label, scored in scores.items():
-        seeds, basins = (scored.index.unique(level).size for level in ("seed", "basin"))
-        counts[label] = {
-            "nse_failures": (scored["nse"] <= 0).sum() / seeds,
-            "seeds": seeds,
-            "basins": basins,
+    counts = {
+        label: {
+            "nse_failures": (scored["nse"] <= 0).sum() / scored.index.unique("seed").size,
+            "seeds": scored.index.unique("seed").size,
+            "basins": scored.index.unique("basin").size,
         }
+        for label, scored in scores.items()
+    }
     table = flux_table(scores, FENG_COLUMNS).join(pd.DataFrame.from_dict(counts, orient="index"))
     return table.join(read_published("feng2022_table2").set_index("model").add_prefix("paper_"))
 

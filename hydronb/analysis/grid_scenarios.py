@@ -51,9 +51,11 @@ def basin_label(data: Mapping[str, Any]) -> str:
     if data.get("kind") == "file":
         stem = Path(data["path"]).stem
         return next((name for name in LI_BASINS if name.lower() in stem.lower()), stem)
-    if data.get("preset"):
-        return str(data["preset"]).capitalize()
-    return f"{data['shape'][0]} x {data['shape'][1]}, seed {data['seed']}"
+    return (
+        str(data["preset"]).capitalize()
+        if data.get("preset")
+        else f"{data['shape'][0]} x {data['shape'][1]}, seed {data['seed']}"
+    )
 
 
 def name_scenarios(runs: Sequence[TrainedRun]) -> pd.DataFrame:

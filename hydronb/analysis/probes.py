@@ -21,7 +21,6 @@ from hydronb.analysis.grid_scenarios import basin_label, scenario_label
 from hydronb.data.gridded import FORCING, as_catchment
 from hydronb.data.opening import open_data
 from hydronb.data.scaling import select_period
-from hydronb.data.windows import prediction_samples
 from hydronb.errors import DataError, ParameterError, nearest
 from hydronb.models.cnn_lstm import CNNLSTM
 from hydronb.models.standardised import StandardisedLSTM
@@ -110,7 +109,7 @@ def activations(model: torch.nn.Module, ds: xr.Dataset, period: Period) -> dict[
                     layers[name] = np.full(
                         (len(basins), ds.sizes["time"], values.shape[-1]), np.nan, np.float32
                     )
-                layers[name][basin[:, None], day] = values.cpu().numpy()
+                layers[name][basin, day] = values.cpu().numpy()
     coords = {"basin": basins, "time": ds.indexes["time"]}
     found = {
         name: _of_period(xr.DataArray(values, coords, ("basin", "time", "unit")), period)
@@ -126,7 +125,7 @@ def _of_period(da: xr.DataArray, period: Period) -> xr.DataArray:
     return select_period(da.to_dataset(name="values"), period)["values"].rename(da.name)
 
 
-Pieces = Iterator[tuple[np.ndarray, np.ndarray, dict[str, torch.Tensor]]]
+Pieces = Iterator[tuple[np.ndarray | int, np.ndarray, dict[str, torch.Tensor]]]
 
 
 def _of_grid(model: CNNLSTM, ds: xr.Dataset, period: Period) -> Pieces:
@@ -135,29 +134,15 @@ def _of_grid(model: CNNLSTM, ds: xr.Dataset, period: Period) -> Pieces:
         layers = {f"cell_{n}": c for n, c in enumerate(cells, start=1)}
         if model.encoder is not None:
             layers[FEATURES] = x[:, -model.predict_last :]
-        yield np.zeros(len(x), int), days.cpu().numpy(), layers
+        yield 0, days.cpu().numpy(), layers
 
 
 def _of_catchments(model: StandardisedLSTM, ds: xr.Dataset, period: Period) -> Pieces:
-    samples = prediction_samples(
-        ds,
-        model.scaling,
-        period,
-        model.sequence_length,
-        model.predict_last,
-        device=model.forcings_mean.device,
-    )
-    back = torch.arange(1 - model.predict_last, 1)
-    for index in torch.arange(len(samples)).split(max(1, 2**18 // model.sequence_length)):
-        batch = samples.gather(index.to(samples.last.device))
+    for batch, basin, day in model.windows(ds, period):
         dynamic, static = model.standardise(batch.dynamic, batch.static)
-        zero = dynamic.new_zeros(len(index), model.network.hidden)
+        zero = dynamic.new_zeros(len(dynamic), model.network.hidden)
         _, cells = model.network.states(dynamic, static, (zero, zero), model.predict_last)
-        yield (
-            batch.basin.cpu().numpy(),
-            (samples.last[index].cpu()[:, None] + back).numpy(),
-            {"cell_1": cells},
-        )
+        yield basin, day, {"cell_1": cells}
 
 
 def untrained(model: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
@@ -312,11 +297,11 @@ def probe(
         and n.removeprefix("true_") not in model.scaling.targets
         and (n != "true_et" or "et" not in series)
     ]
-    for name in asked:
-        if name not in series or series[name].dims != ("basin", "time"):
-            raise DataError(
-                f"the data have no {name!r} to probe for{nearest(name, map(str, series.data_vars))}"
-            )
+    if lacking := [n for n in asked if n not in series or series[n].dims != ("basin", "time")]:
+        raise DataError(
+            f"the data have no {lacking[0]!r} to probe"
+            f" for{nearest(lacking[0], map(str, series.data_vars))}"
+        )
     periods = {"train": train_period, "test": test_period}
     fitted_on = [b for b in series["basin"].values if b not in set(left_out)]
     splits = {"train": ("train", fitted_on), "test": ("test", fitted_on)}

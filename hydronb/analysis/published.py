@@ -83,14 +83,21 @@ def differences_from_paper(groups: Sequence[Group], n_basins: int, paper: PaperR
         "basins": ([n_basins], [paper.basins]),
     }
     skipped = {*NOT_THE_MODEL, "data", *paper.left_open, *paper.not_compared}
-    for name, default in defaults.items():
-        if name not in skipped:
-            published = paper.varied.get(name, [default])
-            compared[name] = ([g.parameters[name] for g in groups], published)
+    compared |= {
+        name: ([g.parameters[name] for g in groups], paper.varied.get(name, [default]))
+        for name, default in defaults.items()
+        if name not in skipped
+    }
     compared["seeds per model"] = ([len(g.seeds) for g in groups], [paper.seeds])
     lines = []
     for name, both in compared.items():
-        here, published = (list(dict.fromkeys(map(_in_any_order, values))) for values in both)
+        # the order of names in a list makes no difference
+        here, published = (
+            list(
+                dict.fromkeys(setting_text(sorted(v) if isinstance(v, list) else v) for v in values)
+            )
+            for values in both
+        )
         if not set(here) <= set(published):
             lines.append(f"{name}: {' or '.join(here)} here, {' or '.join(published)} in the paper")
     return lines + [f"not in the paper: {', '.join(paper.left_open)}"] * bool(paper.left_open)
@@ -98,11 +105,6 @@ def differences_from_paper(groups: Sequence[Group], n_basins: int, paper: PaperR
 
 def _source(data: Mapping[str, Any]) -> str:
     return f"CAMELS-US, {data['forcing']}" if data["kind"] == "camels_us" else data["kind"]
-
-
-def _in_any_order(value: Any) -> str:
-    """As text; the order of names in a list makes no difference."""
-    return setting_text(sorted(value) if isinstance(value, list) else value)
 
 
 def read_published(name: str) -> pd.DataFrame:

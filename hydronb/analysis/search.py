@@ -64,13 +64,15 @@ def rank_settings(groups: Sequence[Group], *, draws: int = DRAWS) -> pd.DataFram
         if with_folds == {True}
         else {group.label: _by_validation(group) for group in groups}
     )
-    names, rows = varied_settings(groups), {}
-    for group in groups:
-        rows[group.label] = {
+    names = varied_settings(groups)
+    rows = {
+        group.label: {
             **{name: setting_key(group.parameters.get(name)) for name in names},
             **scores[group.label],
             "minutes": sum(run.progress()["seconds"].iloc[-1] for run in group.runs) / 60,
         }
+        for group in groups
+    }
     frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("settings")
     return frame.sort_values("score", ascending=False, kind="stable")
 

@@ -134,12 +134,11 @@ def read_sensitivities(path: str | Path) -> xr.DataArray:
         raise DataError(
             f"{path}: basin {table.index[table.index.duplicated()][0]} is there twice; remove a row"
         )
-    for name, values in table.items():
-        if values.dtype.kind not in "fi" or not (values >= 0).all():
-            raise DataError(
-                f"{path}: {name} holds something else than numbers from 0 on, for a mean absolute"
-                " gradient"
-            )
+    if wrong := [n for n in table if table[n].dtype.kind not in "fi" or not (table[n] >= 0).all()]:
+        raise DataError(
+            f"{path}: {wrong[0]} holds something else than numbers from 0 on, for a mean absolute"
+            " gradient"
+        )
     return _gradients(table.to_numpy(float), table.index.to_numpy(object), list(table.columns))
 
 

@@ -48,9 +48,8 @@ def yearly_sums(sim: xr.DataArray, obs: xr.DataArray, *, first_month: int = 10) 
         No basin or day in common.
     """
     sim, obs = xr.align(sim, obs, join="inner")
-    for dim in obs.dims:
-        if obs.sizes[dim] == 0:
-            raise DataError(f"sim and obs have no {dim} in common, so nothing can be resampled")
+    if empty := [dim for dim in obs.dims if obs.sizes[dim] == 0]:
+        raise DataError(f"sim and obs have no {empty[0]} in common, so nothing can be resampled")
     obs = obs.astype(float)
     level = obs.mean("time").fillna(0.0)
     year = water_year(obs["time"], first_month).rename("year")

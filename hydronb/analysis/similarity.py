@@ -157,11 +157,10 @@ def clusters(
     from threadpoolctl import threadpool_limits
 
     basins = points["basin"].values
-    for k in ks:
-        if not 2 <= k < len(basins):
-            raise DataError(
-                f"k = {k} clusters of {len(basins)} basins: choose k from 2 to {len(basins) - 1}"
-            )
+    if wrong := [k for k in ks if not 2 <= k < len(basins)]:
+        raise DataError(
+            f"k = {wrong[0]} clusters of {len(basins)} basins: choose k from 2 to {len(basins) - 1}"
+        )
     values = points.transpose("basin", ...).values
     # one thread is fastest for so few points, and always gives the same result
     with threadpool_limits(1):

@@ -89,9 +89,7 @@ def stack_for(shape: tuple[int, int]) -> list[Convolution]:
             f"a grid of {shape[0]} x {shape[1]} cells is too small to convolve; the smallest is "
             f"{SMALLEST} x {SMALLEST}, take a wider box around the basin"
         )
-    if shape in PRESETS:
-        return PRESETS[shape]
-    return [
+    return PRESETS.get(shape) or [
         Convolution(*zip(rows, columns, strict=True))
         for rows, columns in zip(*map(_axis, shape), strict=True)
     ]
@@ -149,9 +147,7 @@ class StackedLSTM(nn.Module):
         self, x: Float[Tensor, "batch time feature"], last: int
     ) -> Float[Tensor, "batch last hidden"]:
         """Hidden states of the top layer on the last `last` days."""
-        if x.is_cuda:
-            return self.lstm(x)[0][:, -last:]
-        return self.states(x, last)[0][-1]
+        return self.lstm(x)[0][:, -last:] if x.is_cuda else self.states(x, last)[0][-1]
 
     def states(
         self, x: Float[Tensor, "batch time feature"], last: int

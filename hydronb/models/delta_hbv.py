@@ -168,12 +168,11 @@ class DeltaHBV(ContinuousModel):
         reading_days: int = 365,
     ):
         super().__init__(scaling)
-        for name in dynamic:
-            if name not in hbv.PARAMETERS:
-                raise ParameterError(
-                    f"unknown dynamic parameter {name!r}{nearest(name, hbv.PARAMETERS)}; "
-                    "the paper's gamma is BETAET, its beta BETA"
-                )
+        if unknown := [name for name in dynamic if name not in hbv.PARAMETERS]:
+            raise ParameterError(
+                f"unknown dynamic parameter {unknown[0]!r}{nearest(unknown[0], hbv.PARAMETERS)}; "
+                "the paper's gamma is BETAET, its beta BETA"
+            )
         if dynamic and network == "attributes":
             raise ParameterError(
                 f"dynamic {', '.join(dynamic)} needs network: lstm or both; attributes do not"

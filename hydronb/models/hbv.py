@@ -266,9 +266,8 @@ def _check_parameters(names: tuple[str, ...]) -> None:
 
 
 def _refuse_unknown(names: Iterable[str], known: Collection[str], what: str) -> None:
-    for name in names:
-        if name not in known:
-            raise ParameterError(f"HBV has no {what} {name!r}{nearest(name, known)}")
+    if unknown := [name for name in names if name not in known]:
+        raise ParameterError(f"HBV has no {what} {unknown[0]!r}{nearest(unknown[0], known)}")
 
 
 def split_forcing(
@@ -482,9 +481,8 @@ def _start(
             flow = flow.mean("component") if "component" in flow.dims else flow
             before = torch.tensor(flow.transpose("basin", "time").values)
         state = state.isel(time=-1)
-    for name in STORES:
-        if not (state[name] >= 0).all():
-            raise DataError(
-                f"the state's {name} is negative or missing somewhere; a store holds 0 mm or more"
-            )
+    if wrong := [name for name in STORES if not (state[name] >= 0).all()]:
+        raise DataError(
+            f"the state's {wrong[0]} is negative or missing somewhere; a store holds 0 mm or more"
+        )
     return state[list(STORES)], before

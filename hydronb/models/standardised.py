@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from hydronb.data.dataset import COORDINATES, TARGETS
 from hydronb.data.scaling import Scaling, select_period
-from hydronb.data.windows import prediction_samples
+from hydronb.data.windows import Batch, prediction_samples
 from hydronb.errors import TrainingError
 from hydronb.models import hbv
 from hydronb.models.ealstm import EALSTM
@@ -205,11 +205,23 @@ class StandardisedLSTM(Standardised):
         self, ds: xr.Dataset, period: Period, *, progress: bool = True, details: bool = False
     ) -> xr.Dataset:
         """See `hydronb.training.predict.predict`; there are no `details`."""
-        return self.windows_dataset(self._windows(ds, period, progress), ds, period)
+        windows = (
+            (basin, day, self(batch.dynamic, batch.static))
+            for batch, basin, day in self.windows(ds, period, progress=progress)
+        )
+        return self.windows_dataset(windows, ds, period)
 
-    def _windows(
-        self, ds: xr.Dataset, period: Period, progress: bool
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, Tensor]]:
+    def windows(
+        self, ds: xr.Dataset, period: Period, *, progress: bool = False
+    ) -> Iterator[tuple[Batch, np.ndarray, np.ndarray]]:
+        """Samples that cover `period`, with the positions in `ds` of their basins, (batch, 1), and
+        of their target days, (batch, last).
+
+        Raises
+        ------
+        DataError
+            The data do not hold the period and the days before it.
+        """
         samples = prediction_samples(
             ds,
             self.scaling,
@@ -222,6 +234,6 @@ class StandardisedLSTM(Standardised):
         with tqdm(total=len(samples), desc="predict", unit="window", disable=not progress) as bar:
             size = max(1, WINDOW_DAYS // self.sequence_length)
             for batch, last in zip(samples.batches(size), samples.last.split(size), strict=True):
-                basin, day = batch.basin.cpu().numpy()[:, None], last.cpu()[:, None] + days
-                yield basin, day.numpy(), self(batch.dynamic, batch.static)
-                bar.update(len(basin))
+                day = last.cpu()[:, None] + days
+                yield batch, batch.basin.cpu().numpy()[:, None], day.numpy()
+                bar.update(len(last))

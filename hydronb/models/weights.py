@@ -77,9 +77,8 @@ def read_description(folder: Path) -> dict:
         There is none, or it is not of a model.
     """
     path = folder / "model.json"
-    for name in (path.name, "model.safetensors"):
-        if not (folder / name).exists():
-            raise TrainingError(f"{folder} holds no trained model (no {name}); train the run")
+    if lacking := [n for n in (path.name, "model.safetensors") if not (folder / n).exists()]:
+        raise TrainingError(f"{folder} holds no trained model (no {lacking[0]}); train the run")
     description = read_json(path, hint=HINT, error=TrainingError)
     basins = description.get("basins", [])
     whole = all(isinstance(description.get(name), dict) for name in ("settings", "scaling"))

@@ -26,10 +26,10 @@ PROGRESS_SECONDS = 5
 """How often `progress.csv` grows within an epoch."""
 OPTIMISERS = {"adam": torch.optim.AdamW, "adadelta": torch.optim.Adadelta}
 STATES = {
-    torch.optim.AdamW: ("exp_avg", "exp_avg_sq"),
-    torch.optim.Adadelta: ("square_avg", "acc_delta"),
+    torch.optim.AdamW: ("step", "exp_avg", "exp_avg_sq"),
+    torch.optim.Adadelta: ("step", "square_avg", "acc_delta"),
 }
-"""What an optimiser keeps of each weight, in its shape, beside the number `step`."""
+"""What an optimiser keeps of each weight: the number `step`, and the rest in the weight's shape."""
 START = {
     "epoch": 1,
     "step": 0,
@@ -142,9 +142,11 @@ def epoch_order(n_samples: int, n_drawn: int, seed: int, epoch: int) -> Tensor:
     """The samples of an epoch in their order, which depends on the arguments alone, so that a
     resumed epoch continues with the same batches."""
     rng = np.random.default_rng((seed % 2**32, epoch))
-    if n_drawn < n_samples // 8:
-        return torch.from_numpy(rng.choice(n_samples, n_drawn, replace=False, shuffle=True))
-    return torch.from_numpy(rng.permutation(n_samples)[:n_drawn])
+    return torch.from_numpy(
+        rng.choice(n_samples, n_drawn, replace=False, shuffle=True)
+        if n_drawn < n_samples // 8
+        else rng.permutation(n_samples)[:n_drawn]
+    )
 
 
 def non_finite(epoch: int, step: int, basin: Tensor, samples: Any, value: float) -> str:
@@ -168,11 +170,13 @@ class Checkpoint:
         self.best: dict[str, Tensor] = {}
 
     def save(self, at: dict[str, Any]) -> None:
-        tensors = {f"model.{n}": t for n, t in self.model.state_dict().items()}
-        tensors |= {f"best.{n}": t for n, t in self.best.items()}
-        for n, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{n}.{key}": value for key, value in state.items()}
-        tensors["rng.cpu"] = torch.get_rng_state()
+        states = self.optimiser.state_dict()["state"]
+        tensors = {
+            **{f"model.{name}": weight for name, weight in self.model.state_dict().items()},
+            **{f"best.{name}": weight for name, weight in self.best.items()},
+            **{f"optimiser.{n}.{k}": value for n in states for k, value in states[n].items()},
+            "rng.cpu": torch.get_rng_state(),
+        }
         if torch.cuda.is_available():
             tensors["rng.cuda"] = torch.cuda.get_rng_state()
         write_tensors(self.path, tensors, {"at": json.dumps(at), "fingerprint": self.fingerprint})
@@ -204,9 +208,8 @@ class Checkpoint:
                 raise ValueError(f"the tensor {min(wrong)[0]} is missing or of another shape")
             self.model.load_state_dict(_below(parts, "model"))
             self.best = _below(parts, "best")
-            keys = ("step", *STATES[type(self.optimiser)])
             states = {
-                n: {key: parts[f"optimiser.{n}.{key}"] for key in keys}
+                n: {key: parts[f"optimiser.{n}.{key}"] for key in STATES[type(self.optimiser)]}
                 for n, _ in enumerate(self.model.parameters())
             }
             self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": states})
@@ -217,13 +220,16 @@ class Checkpoint:
 
     def _shapes(self, *, best: bool) -> dict[str, torch.Size]:
         """Of the tensors of this training's checkpoints, with the best weights once there are."""
-        copies = ("model", "best") if best else ("model",)
-        weights = self.model.state_dict().items()
-        shapes = {f"{copy}.{name}": t.shape for copy in copies for name, t in weights}
-        for n, weight in enumerate(self.model.parameters()):
-            shapes[f"optimiser.{n}.step"] = torch.Size()
-            shapes |= {f"optimiser.{n}.{key}": weight.shape for key in STATES[type(self.optimiser)]}
-        return shapes
+        shapes = {
+            f"{copy}.{name}": weight.shape
+            for copy in (("model", "best") if best else ("model",))
+            for name, weight in self.model.state_dict().items()
+        }
+        return shapes | {
+            f"optimiser.{n}.{key}": torch.Size() if key == "step" else weight.shape
+            for n, weight in enumerate(self.model.parameters())
+            for key in STATES[type(self.optimiser)]
+        }
 
 
 def _below(parts: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
