@@ -88,8 +88,12 @@ def catchments_of(runs: Sequence[TrainedRun]) -> xr.Dataset:
     DataError
         The data lack one of the basins.
     """
-    ds, where = open_catchments(runs[0].fit_parameters.data), f"the data of {runs[0].path}"
-    return ds.sel(basin=choose_basins(list(ds["basin"].values), runs[0].basins, where=where))
+    ds = open_catchments(runs[0].fit_parameters.data)
+    return ds.sel(
+        basin=choose_basins(
+            list(ds["basin"].values), runs[0].basins, where=f"the data of {runs[0].path}"
+        )
+    )
 
 
 def evaluation_windows(

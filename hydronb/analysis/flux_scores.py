@@ -332,6 +332,5 @@ def parameter_recovery(run: TrainedRun, ds: xr.Dataset) -> pd.DataFrame:
             hidden = truth[f"{true}_daily"].sel(basin=daily["basin"], time=daily["time"])
             rows[name]["temporal_r"] = float(metrics.r(sim=daily, obs=hidden).median())
     columns = ["rank_correlation", "bias", "temporal_r"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float).rename_axis(
-        "parameter"
-    )
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
+    return table.rename_axis("parameter")

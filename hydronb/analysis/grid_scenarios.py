@@ -113,9 +113,9 @@ def score_scenarios(runs: Sequence[TrainedRun]) -> pd.DataFrame:
                     "undefined": metrics.why_undefined(sim=sim, obs=obs).item(0),
                 }
             )
-    return pd.DataFrame(rows)[
-        ["basin", "model", "target", "seed", "days", *LI_COLUMNS, "undefined"]
-    ]
+    return pd.DataFrame(
+        rows, columns=["basin", "model", "target", "seed", "days", *LI_COLUMNS, "undefined"]
+    )
 
 
 def scenario_table(scores: pd.DataFrame, target: str) -> pd.DataFrame:
@@ -125,9 +125,8 @@ def scenario_table(scores: pd.DataFrame, target: str) -> pd.DataFrame:
 
     Index (basin, model), in the paper's order.
     """
-    grouped = scores[scores["target"] == target].groupby(["basin", "model"], sort=False)[
-        list(LI_COLUMNS)
-    ]
+    of_target = scores[scores["target"] == target]
+    grouped = of_target.groupby(["basin", "model"], sort=False)[list(LI_COLUMNS)]
     table = grouped.mean().join(grouped.std(ddof=0).add_suffix("_std"))
     published = read_published(LI_TABLES[target]).set_index(["basin", "model"])[list(LI_COLUMNS)]
     table = table.assign(seeds=grouped.size()).join(published.add_prefix("paper_"))

@@ -91,13 +91,7 @@ def differences_from_paper(groups: Sequence[Group], n_basins: int, paper: PaperR
     compared["seeds per model"] = ([len(g.seeds) for g in groups], [paper.seeds])
     lines = []
     for name, both in compared.items():
-        # the order of names in a list makes no difference
-        here, published = (
-            list(
-                dict.fromkeys(setting_text(sorted(v) if isinstance(v, list) else v) for v in values)
-            )
-            for values in both
-        )
+        here, published = (list(dict.fromkeys(map(_in_any_order, values))) for values in both)
         if not set(here) <= set(published):
             lines.append(f"{name}: {' or '.join(here)} here, {' or '.join(published)} in the paper")
     return lines + [f"not in the paper: {', '.join(paper.left_open)}"] * bool(paper.left_open)
@@ -105,6 +99,11 @@ def differences_from_paper(groups: Sequence[Group], n_basins: int, paper: PaperR
 
 def _source(data: Mapping[str, Any]) -> str:
     return f"CAMELS-US, {data['forcing']}" if data["kind"] == "camels_us" else data["kind"]
+
+
+def _in_any_order(value: Any) -> str:
+    """As text; the order of names in a list makes no difference."""
+    return setting_text(sorted(value) if isinstance(value, list) else value)
 
 
 def read_published(name: str) -> pd.DataFrame:

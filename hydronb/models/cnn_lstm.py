@@ -307,8 +307,10 @@ class CNNLSTM(Standardised):
     ) -> xr.Dataset:
         """See `hydronb.training.predict.predict`; the basin is the one of `ds`, and there are no
         `details`."""
-        names, weights = [str(ds.attrs["basin"])], cell_weights(ds)
-        centre = {n: ("basin", [float((ds[n] * weights).sum())]) for n in ("lat", "lon")}
+        names = [str(ds.attrs["basin"])]
+        centre = {
+            name: ("basin", [float((ds[name] * cell_weights(ds)).sum())]) for name in ("lat", "lon")
+        }
         basin = xr.Dataset(
             {
                 target: (("basin", "time"), ds[target].data[None], ds[target].attrs)

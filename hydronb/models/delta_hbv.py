@@ -222,11 +222,8 @@ class DeltaHBV(ContinuousModel):
         # the LSTM's half of the states counts for dynamic parameters alone
         if self.attribute_network is not None:
             mask = torch.ones_like(self.head.weight)
-            static = torch.tensor(
-                [n not in dynamic for n in self.names] + [True] * len(hbv.ROUTING)
-            )
-            rows = torch.tensor([components] * len(self.names) + [1] * len(hbv.ROUTING))
-            mask[static.repeat_interleave(rows), :hidden] = 0
+            static = [n not in dynamic for n in self.names for _ in range(components)]
+            mask[torch.tensor(static + [True] * len(hbv.ROUTING)), :hidden] = 0
             self.register_buffer("head_mask", mask, persistent=False)
         self.recharge = RechargeNetwork() if recharge == "network" else None
         if initialisation == "typical":

@@ -387,13 +387,12 @@ def simulate(
 
     given = [name for name in PARAMETERS if name in values]
     daily = [name for name in given if "time" in values[name].dims]
-    names = (*STORES, *FLUXES)
     out, _ = run(
         *tensors(FORCING, series, "basin", "time").values(),
         tensors([n for n in given if n not in daily], values, "basin", "component"),
         tensors(daily, values, "basin", "time", "component"),
         state=torch.stack(list(tensors(STORES, stores, "basin", "component").values())),
-        want=names,
+        want=(*STORES, *FLUXES),
         components=True,
     )
     flow = outflow(out).mean(2)
@@ -401,17 +400,18 @@ def simulate(
         flow = route(flow, *tensors(ROUTING, values, "basin").values(), before=before)
     dims = ("basin", "time", "component")[: 3 if components else 2]
     coords = {k: v for k, v in values.coords.items() if v.dims == ("component",)}
-    result = xr.Dataset(coords={**forcing["prcp"].coords, **coords})
-    for name in names:
-        array = out[name] if components else out[name][..., 0]
-        attrs = {"units": UNITS[name], "long_name": LONG_NAMES.get(name, name.replace("_", " "))}
-        result[name] = (dims, array.numpy(), attrs)
-    return result.assign(
-        streamflow=(
-            ("basin", "time"),
-            flow.numpy(),
-            {"units": "mm/d", "long_name": "streamflow"},
+    simulated = {
+        name: (
+            dims,
+            (array if components else array[..., 0]).numpy(),
+            {"units": UNITS[name], "long_name": LONG_NAMES.get(name, name.replace("_", " "))},
         )
+        for name, array in out.items()
+    }
+    attrs = {"units": "mm/d", "long_name": "streamflow"}
+    return xr.Dataset(
+        simulated | {"streamflow": (("basin", "time"), flow.numpy(), attrs)},
+        {**forcing["prcp"].coords, **coords},
     )
 
 
@@ -478,8 +478,8 @@ def _start(
             )
         if set(OUTFLOW) <= set(state):
             flow = outflow(state.isel(time=slice(1 - ROUTING_DAYS, None)))
-            flow = flow.mean("component") if "component" in flow.dims else flow
-            before = torch.tensor(flow.transpose("basin", "time").values)
+            mean = flow.mean("component") if "component" in flow.dims else flow
+            before = torch.tensor(mean.transpose("basin", "time").values)
         state = state.isel(time=-1)
     if wrong := [name for name in STORES if not (state[name] >= 0).all()]:
         raise DataError(
