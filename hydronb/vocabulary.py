@@ -48,10 +48,13 @@ class Model:
     name: str
     label: str
     """As its paper calls it; see `model_label`."""
+    colour: str
+    """In every figure."""
     notebook: str
     """The notebook that trains it, whose parameters it takes."""
-    training: Callable[[], ModuleType]
-    """Imports the module of `hydronb.training` with its `open_data`, `prepare` and `finish`."""
+    training: Callable[[], Callable[..., Any]]
+    """Imports the function of `hydronb.training` that prepares its training; see
+    `hydronb.training.task`."""
     make: Callable[..., Any]
     """The model from `scaling` and its settings, by keyword."""
     attributes: bool = True
@@ -88,28 +91,12 @@ class Source:
 
 def _models() -> ModuleType:
     from hydronb import models
-    from hydronb.models import (  # noqa: F401 (so that `models` has them)
-        cnn_lstm,
-        delta_hbv,
-        ealstm,
-        local_hbv,
-        lstm,
-        runoff_lstm,
-        standardised,
-    )
 
     return models
 
 
 def _training() -> ModuleType:
     from hydronb import training
-    from hydronb.training import (  # noqa: F401 (so that `training` has them)
-        cnn_lstm,
-        delta_hbv,
-        ealstm,
-        local_hbv,
-        runoff_lstm,
-    )
 
     return training
 
@@ -119,64 +106,70 @@ MODELS = Vocabulary(
     Model(
         "ealstm",
         "EA-LSTM",
+        "#0072B2",
         "ealstm_01_train",
-        lambda: _training().ealstm,
-        lambda **settings: _models().standardised.StandardisedLSTM(
-            _models().ealstm.EALSTM, **settings
-        ),
+        lambda: _training().prepare_ealstm,
+        lambda **settings: _models().StandardisedLSTM(_models().EALSTM, **settings),
     ),
     Model(
         "lstm",
         "LSTM",
+        "#D55E00",
         "ealstm_01_train",
-        lambda: _training().ealstm,
-        lambda **settings: _models().standardised.StandardisedLSTM(_models().lstm.LSTM, **settings),
+        lambda: _training().prepare_ealstm,
+        lambda **settings: _models().StandardisedLSTM(_models().LSTM, **settings),
     ),
     Model(
         "lstm_no_static",
         "LSTM (no statics)",
+        "#E69F00",
         "ealstm_01_train",
-        lambda: _training().ealstm,
-        lambda **settings: _models().standardised.StandardisedLSTM(_models().lstm.LSTM, **settings),
+        lambda: _training().prepare_ealstm,
+        lambda **settings: _models().StandardisedLSTM(_models().LSTM, **settings),
         attributes=False,
     ),
     Model(
         "delta_hbv",
         "delta-HBV",
+        "#009E73",
         "delta_hbv_01_train",
-        lambda: _training().delta_hbv,
-        lambda **settings: _models().delta_hbv.DeltaHBV(**settings),
+        lambda: _training().prepare_delta_hbv,
+        lambda **settings: _models().DeltaHBV(**settings),
         fluxes=True,
     ),
     Model(
         "runoff_lstm",
         "LSTM",
+        "#D55E00",
         "delta_hbv_01_train",
-        lambda: _training().runoff_lstm,
-        lambda **settings: _models().runoff_lstm.RunoffLSTM(**settings),
+        lambda: _training().prepare_runoff_lstm,
+        lambda **settings: _models().RunoffLSTM(**settings),
     ),
     Model(
         "local_hbv",
         "HBV (local)",
+        "#7F7F7F",
         "delta_hbv_01_train",
-        lambda: _training().local_hbv,
-        lambda **settings: _models().local_hbv.LocalHBV(**settings),
+        lambda: _training().prepare_local_hbv,
+        lambda **settings: _models().LocalHBV(**settings),
         attributes=False,
         fluxes=True,
     ),
     Model(
         "cnn_lstm",
         "CNN-LSTM",
+        "#CC79A7",
         "cnn_lstm_01_train",
-        lambda: _training().cnn_lstm,
-        lambda **settings: _models().cnn_lstm.CNNLSTM(**settings),
+        lambda: _training().prepare_cnn_lstm,
+        lambda **settings: _models().CNNLSTM(**settings),
     ),
     Model(
         "mean_lstm",
         "LSTM",
+        "#D55E00",
         "cnn_lstm_01_train",
-        lambda: _training().cnn_lstm,
-        lambda **settings: _models().cnn_lstm.CNNLSTM(**settings),
+        lambda: _training().prepare_cnn_lstm,
+        lambda **settings: _models().CNNLSTM(**settings),
         attributes=False,
     ),
 )
@@ -186,24 +179,22 @@ SYMBOLS = {"BETAET": "gamma", "BETA": "beta"}
 
 COLOURS = {
     "observed": "#000000",
-    "EA-LSTM": "#0072B2",
-    "LSTM": "#D55E00",
-    "LSTM (no statics)": "#E69F00",
-    "delta-HBV": "#009E73",
     "delta_1": "#E69F00",
     "delta_n": "#56B4E9",
     "delta_n(NN_r)": "#332288",
     "delta_n(beta)": "#882255",
     "delta_n(gamma)": "#999933",
     "delta_n(gamma, beta)": "#009E73",
-    "HBV (local)": "#7F7F7F",
-    "CNN-LSTM": "#CC79A7",
     "climatology": "#7F7F7F",
     "gamma": "#D55E00",
     "beta": "#0072B2",
 }
-"""Fixed colours by the beginning of a label: `EA-LSTM, NSE*` is an EA-LSTM. Palette of Okabe and
-Ito."""
+"""Of what is no model of its own. Palette of Okabe and Ito, as the models'."""
+
+
+def label_colours() -> dict[str, str]:
+    """Fixed colours by the beginning of a label: `EA-LSTM, NSE*` is an EA-LSTM."""
+    return {model.label: model.colour for model in MODELS.values()} | COLOURS
 
 
 def model_label(parameters: Mapping[str, Any]) -> str:

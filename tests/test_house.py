@@ -11,7 +11,6 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 INTERFACES = {
-    "hydronb.training": {"open_data", "prepare", "finish"},
     "hydronb.data.sources": {"open_source", "open_grid_source", "recognises", "describe"},
     "hydronb.data.synthetic": {"simulate", "step", "unit_hydrograph"},
     "hydronb.cli": {"run", "train"},
