@@ -195,7 +195,6 @@ def test_the_model_is_trained_saved_and_loaded(data, outputs):
     p = TrainParameters.validate_parameters(SETTINGS | {"data": data})
     simulation = predict(model, open_catchments(p.data), p.test_period, progress=False)
     assert simulation["streamflow"].notnull().all()
-    # the loss that was minimised, by hand from the weights of the first step on
     assert torch.isfinite(model.network.head.weight).all()
     table = pd.read_csv(run_dir / "metrics.csv", dtype={"basin": str}, index_col="basin")
     error = abs(simulation["streamflow"] - simulation["streamflow_obs"])
