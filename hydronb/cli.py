@@ -1,5 +1,6 @@
 """The `hydronb` command. Every subcommand imports what it needs when it is called."""
 
+import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except OSError as error:
         from hydronb.runs.schedule import cannot_write
 
+        if error.errno == errno.ENAMETOOLONG:
+            sys.exit(_error(f"{str(error.filename)[:60]}...: {error.strerror}"))
         sys.exit(_error(cannot_write(error, Path.cwd())))
 
 

@@ -48,6 +48,8 @@ class Model:
     name: str
     label: str
     """As its paper calls it; see `model_label`."""
+    colour: str
+    """In every figure."""
     notebook: str
     """The notebook that trains it, whose parameters it takes."""
     training: Callable[[], ModuleType]
@@ -156,31 +158,47 @@ def _train_cnn_lstm() -> ModuleType:
 
 MODELS = Vocabulary(
     "model",
-    Model("ealstm", "EA-LSTM", "ealstm_01_train", _train_ealstm, _ealstm),
-    Model("lstm", "LSTM", "ealstm_01_train", _train_ealstm, _lstm),
+    Model("ealstm", "EA-LSTM", "#0072B2", "ealstm_01_train", _train_ealstm, _ealstm),
+    Model("lstm", "LSTM", "#D55E00", "ealstm_01_train", _train_ealstm, _lstm),
     Model(
         "lstm_no_static",
         "LSTM (no statics)",
+        "#E69F00",
         "ealstm_01_train",
         _train_ealstm,
         _lstm,
         attributes=False,
     ),
     Model(
-        "delta_hbv", "delta-HBV", "delta_hbv_01_train", _train_delta_hbv, _delta_hbv, fluxes=True
+        "delta_hbv",
+        "delta-HBV",
+        "#009E73",
+        "delta_hbv_01_train",
+        _train_delta_hbv,
+        _delta_hbv,
+        fluxes=True,
     ),
-    Model("runoff_lstm", "LSTM", "delta_hbv_01_train", _train_runoff_lstm, _runoff_lstm),
+    Model("runoff_lstm", "LSTM", "#D55E00", "delta_hbv_01_train", _train_runoff_lstm, _runoff_lstm),
     Model(
         "local_hbv",
         "HBV (local)",
+        "#7F7F7F",
         "delta_hbv_01_train",
         _train_local_hbv,
         _local_hbv,
         attributes=False,
         fluxes=True,
     ),
-    Model("cnn_lstm", "CNN-LSTM", "cnn_lstm_01_train", _train_cnn_lstm, _cnn_lstm),
-    Model("mean_lstm", "LSTM", "cnn_lstm_01_train", _train_cnn_lstm, _cnn_lstm, attributes=False),
+    Model("cnn_lstm", "CNN-LSTM", "#CC79A7", "cnn_lstm_01_train", _train_cnn_lstm, _cnn_lstm),
+    Model(
+        "mean_lstm",
+        "LSTM",
+        "#D55E00",
+        "cnn_lstm_01_train",
+        _train_cnn_lstm,
+        _cnn_lstm,
+        attributes=False,
+    ),
 )
 
 SYMBOLS = {"BETAET": "gamma", "BETA": "beta"}
@@ -188,24 +206,22 @@ SYMBOLS = {"BETAET": "gamma", "BETA": "beta"}
 
 COLOURS = {
     "observed": "#000000",
-    "EA-LSTM": "#0072B2",
-    "LSTM": "#D55E00",
-    "LSTM (no statics)": "#E69F00",
-    "delta-HBV": "#009E73",
     "delta_1": "#E69F00",
     "delta_n": "#56B4E9",
     "delta_n(NN_r)": "#332288",
     "delta_n(beta)": "#882255",
     "delta_n(gamma)": "#999933",
     "delta_n(gamma, beta)": "#009E73",
-    "HBV (local)": "#7F7F7F",
-    "CNN-LSTM": "#CC79A7",
     "climatology": "#7F7F7F",
     "gamma": "#D55E00",
     "beta": "#0072B2",
 }
-"""Fixed colours by the beginning of a label: `EA-LSTM, NSE*` is an EA-LSTM. Palette of Okabe and
-Ito."""
+"""Of what is no model of its own. Palette of Okabe and Ito, as the models'."""
+
+
+def label_colours() -> dict[str, str]:
+    """Fixed colours by the beginning of a label: `EA-LSTM, NSE*` is an EA-LSTM."""
+    return {model.label: model.colour for model in MODELS.values()} | COLOURS
 
 
 def model_label(parameters: Mapping[str, Any]) -> str:
@@ -251,24 +267,36 @@ LOSSES = Vocabulary(
 # Sources of data --------------------------------------------------------------------------------
 
 
-def _sources() -> ModuleType:
-    from hydronb.data import sources
+def _synthetic() -> ModuleType:
+    from hydronb.data.sources import synthetic
 
-    return sources
+    return synthetic
+
+
+def _caravan() -> ModuleType:
+    from hydronb.data.sources import caravan
+
+    return caravan
+
+
+def _camels_us() -> ModuleType:
+    from hydronb.data.sources import camels_us
+
+    return camels_us
+
+
+def _file() -> ModuleType:
+    from hydronb.data.sources import file
+
+    return file
 
 
 SOURCES = Vocabulary(
     "kind of data",
-    Source(
-        "synthetic",
-        "synthetic catchments",
-        lambda: _sources().synthetic,
-        needs_path=False,
-        grids=True,
-    ),
-    Source("caravan", "Caravan", lambda: _sources().caravan),
-    Source("camels_us", "CAMELS-US", lambda: _sources().camels_us),
-    Source("file", "NetCDF or Zarr", lambda: _sources().file, grids=True),
+    Source("synthetic", "synthetic catchments", _synthetic, needs_path=False, grids=True),
+    Source("caravan", "Caravan", _caravan),
+    Source("camels_us", "CAMELS-US", _camels_us),
+    Source("file", "NetCDF or Zarr", _file, grids=True),
 )
 
 

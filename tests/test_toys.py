@@ -89,6 +89,7 @@ def toys():
         Model(
             "toy",
             "Toy model",
+            "#123456",
             "ealstm_01_train",
             MODELS["lstm"].training,
             lambda **settings: StandardisedLSTM(Toy, **settings),
@@ -228,6 +229,7 @@ def test_the_dashboard_offers_it(outputs):
     )
     assert choice.options["Toy score (%)"] == "toy_score"
     assert plots.metric_label("toy_score") == "Toy score (%)"
+    assert plots.colours(["LSTM", "Toy model, 2 seeds"])["Toy model, 2 seeds"] == "#123456"
     page.state.metric = "toy_score"
     scores = catchment.scores(page, "toy_score")
     assert len(scores) == 2 and all(len(series) == 3 for series in scores.values())

@@ -321,8 +321,8 @@ class TrainedRun(RunDirectory):
             There is none, or not of a training.
         """
         given = self.given()
-        kind = training_class(given.get("model"))
-        return kind.validate_parameters(given, where=str(self.path / "params.yaml"))
+        where = str(self.path / "params.yaml")
+        return training_class(given.get("model"), where).validate_parameters(given, where=where)
 
     @cached_property
     def parameters(self) -> dict[str, Any]:

@@ -9,7 +9,3 @@
 - `LAYOUT`: the files that it looks for, in a few words; empty where it reads none.
 - `open_grid_source(data)`: the gridded catchment that `data` describes, where it offers any.
 """
-
-from hydronb.data.sources import camels_us, caravan, file, synthetic
-
-__all__ = ["camels_us", "caravan", "file", "synthetic"]
