@@ -1,5 +1,6 @@
 """The `hydronb` command. Every subcommand imports what it needs when it is called."""
 
+import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except OSError as error:
         from hydronb.runs.schedule import cannot_write
 
+        if error.errno == errno.ENAMETOOLONG:
+            _fail(f"{str(error.filename)[:60]}...: {error.strerror}")
         _fail(cannot_write(error, Path.cwd()))
 
 

@@ -9,6 +9,9 @@ class HydronbError(Exception):
     """Anything a user can put right. Shown as one line in terminals and in notebooks, never as a
     stack trace."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
     def _render_traceback_(self) -> list[str]:
         return [f"{type(self).__name__}: {self}"]
 
@@ -23,6 +26,16 @@ class ParameterError(HydronbError):
 
 class TrainingError(HydronbError):
     """A training that had to stop, or weights that cannot be read."""
+
+
+def one_line(text: str) -> str:
+    r"""`text` with line breaks and other control characters, such as a file name may hold, as
+    escapes.
+
+    >>> one_line("no file a\nb")
+    'no file a\\nb'
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 @contextmanager

@@ -55,6 +55,12 @@ class Metric:
         """Label and units, for an axis or a heading."""
         return self.label if self.units == "1" else f"{self.label} ({self.units})"
 
+    @functools.cached_property
+    def perfect(self) -> float:
+        """The score of a simulation that is the observation."""
+        series = np.linspace(1.0, 2.0, 100)[None]
+        return float(self.on_arrays(series, series)[0])
+
     def __call__(self, *, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataArray:
         def over_days(s: np.ndarray, o: np.ndarray) -> np.ndarray:
             both = np.broadcast_arrays(s, o)

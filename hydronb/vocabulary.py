@@ -239,24 +239,36 @@ LOSSES = Vocabulary(
 # Sources of data --------------------------------------------------------------------------------
 
 
-def _sources() -> ModuleType:
-    from hydronb.data import sources
+def _synthetic() -> ModuleType:
+    from hydronb.data.sources import synthetic
 
-    return sources
+    return synthetic
+
+
+def _caravan() -> ModuleType:
+    from hydronb.data.sources import caravan
+
+    return caravan
+
+
+def _camels_us() -> ModuleType:
+    from hydronb.data.sources import camels_us
+
+    return camels_us
+
+
+def _file() -> ModuleType:
+    from hydronb.data.sources import file
+
+    return file
 
 
 SOURCES = Vocabulary(
     "kind of data",
-    Source(
-        "synthetic",
-        "synthetic catchments",
-        lambda: _sources().synthetic,
-        needs_path=False,
-        grids=True,
-    ),
-    Source("caravan", "Caravan", lambda: _sources().caravan),
-    Source("camels_us", "CAMELS-US", lambda: _sources().camels_us),
-    Source("file", "NetCDF or Zarr", lambda: _sources().file, grids=True),
+    Source("synthetic", "synthetic catchments", _synthetic, needs_path=False, grids=True),
+    Source("caravan", "Caravan", _caravan),
+    Source("camels_us", "CAMELS-US", _camels_us),
+    Source("file", "NetCDF or Zarr", _file, grids=True),
 )
 
 

@@ -1,5 +1,5 @@
-"""CNN-LSTM: sizes of Table A3 of Li et al. (2023), PyTorch's LSTM, and one encoding a day against
-one a window."""
+"""CNN-LSTM: sizes of Table A3 of Li et al. (2023), PyTorch's LSTM, and one encoding per day against
+one per window."""
 
 import datetime as dt
 

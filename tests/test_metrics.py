@@ -136,6 +136,14 @@ def test_agrees_with_one_series_at_a_time(name):
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize("name", METRICS)
+def test_the_score_of_a_perfect_simulation(name):
+    perfect = {"nse": 1, "kge": 1, "r": 1, "alpha_nse": 1, "log_nse": 1}.get(name, 0)
+    _, obs = river()
+    assert METRICS[name].perfect == pytest.approx(perfect, abs=1e-12)
+    np.testing.assert_allclose(METRICS[name](sim=obs, obs=obs), METRICS[name].perfect, atol=1e-9)
+
+
 @pytest.mark.parametrize("n", [26, 75, 125, 175, 225])
 def test_ranks_round_half_to_even(n):
     """0.02 n is a half at n = 75, 125, ...: the rounding decides how many days are peaks."""

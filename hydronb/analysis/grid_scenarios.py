@@ -48,7 +48,7 @@ def basin_label(data: Mapping[str, Any]) -> str:
     >>> basin_label({"kind": "synthetic", "preset": None, "shape": [16, 20], "seed": 3})
     '16 x 20, seed 3'
     """
-    if data.get("kind") == "file":
+    if data.get("path"):
         stem = Path(data["path"]).stem
         return next((name for name in LI_BASINS if name.lower() in stem.lower()), stem)
     return (

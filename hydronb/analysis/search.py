@@ -15,8 +15,8 @@ import pandas as pd
 from hydronb.analysis.benchmark import NOT_THE_MODEL, Group, setting_key
 from hydronb.analysis.ensembles import ENSEMBLE, bootstrap_members, score_members
 from hydronb.analysis.significance import DRAWS, interval
+from hydronb.data.climate import water_year
 from hydronb.errors import DataError, ParameterError
-from hydronb.signatures import water_year
 
 
 def varied_settings(groups: Sequence[Group]) -> list[str]:

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hydronb.data.climate import water_year
 from hydronb.data.dataset import bare_id
 from hydronb.errors import DataError
-from hydronb.signatures import water_year
 
 DRAWS, LEVEL = 1000, 0.9
 """Draws of years, and the share of them that an interval holds."""

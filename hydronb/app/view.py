@@ -16,7 +16,7 @@ from hydronb.app.outputs import Outputs
 from hydronb.app.state import State
 from hydronb.errors import HydronbError
 from hydronb.plots.refill import bokeh_plots, refill, series_structure
-from hydronb.plots.style import COLOURS, render, theme
+from hydronb.plots.style import ORANGE, render, theme
 
 log = logging.getLogger(__name__)
 
@@ -402,7 +402,7 @@ class LinkedPlots:
                 [],
                 size=18,
                 fill_color=None,
-                line_color=COLOURS["LSTM"],
+                line_color=ORANGE,
                 line_width=3,
                 name="ring",
             )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
-from hydronb.errors import DataError
+from hydronb.errors import DataError, one_line
 
 Result = TypeVar("Result")
 Reading = Generator[str, None, Result]
@@ -83,7 +83,7 @@ class Report(list[str]):
         reading = nested(read, *given, **options)
         while True:
             try:
-                self.problems.append(next(reading))
+                self.problems.append(one_line(next(reading)))
             except StopIteration as end:
                 return end.value
 

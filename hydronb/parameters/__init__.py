@@ -9,7 +9,7 @@ The runner makes the same check for every run of a plan before it starts the fir
 
 from typing import Any
 
-from hydronb.errors import ParameterError, nearest
+from hydronb.errors import ParameterError
 from hydronb.parameters.base import (
     NOTEBOOKS,
     CatchmentsParameters,
@@ -83,8 +83,8 @@ __all__ = [
 ]
 
 
-def training_class(model: Any) -> type[FitParameters]:
-    """The parameters of the training that makes `model`.
+def training_class(model: Any, where: str = "") -> type[FitParameters]:
+    """The parameters of the training that makes `model`, which is named at `where`.
 
     Raises
     ------
@@ -94,8 +94,8 @@ def training_class(model: Any) -> type[FitParameters]:
     if model is None:
         return TrainParameters
     if not isinstance(model, str) or model not in MODELS:
+        place = f"{where}: " if where else ""
         raise ParameterError(
-            f"model = {model!r} is unknown{nearest(str(model), MODELS)}; choose one of "
-            f"{', '.join(MODELS)}"
+            f"{place}model = {model!r:.60} is unknown; choose one of {', '.join(MODELS)}"
         )
     return NOTEBOOKS[MODELS[model].notebook]

@@ -13,12 +13,13 @@ import xarray as xr
 
 from hydronb.errors import DataError
 from hydronb.plots.style import (
+    BLUE,
     CATEGORIES,
     COLOUR_BAR,
-    COLOURS,
     DASHED,
     FREE,
     INK,
+    ORANGE,
     OTHER,
     POINT,
     SEQUENTIAL,
@@ -251,7 +252,7 @@ def attribute_distributions(
         panels.append(
             (
                 histogram.opts(color="#C6D4E1", line_color="white")
-                * mark.opts(color=COLOURS["LSTM"], line_width=2)
+                * mark.opts(color=ORANGE, line_width=2)
             ).opts(
                 width=width,
                 height=170,
@@ -301,7 +302,7 @@ def attribute_percentiles(
         }
     )
     dot = hv.Points(dots, ["where", "row"], ["attribute", "value", "lower"]).opts(
-        color=COLOURS["LSTM"],
+        color=ORANGE,
         size=9,
         line_color="white",
         hover_tooltips=[
@@ -359,7 +360,7 @@ def budyko(
         values,
         "aridity",
         "evaporation",
-        cmap=[COLOURS["EA-LSTM"]] if colour_by is None else SEQUENTIAL,
+        cmap=[BLUE] if colour_by is None else SEQUENTIAL,
         key=colour_by is not None,
     ).opts(hv.opts.Points(size=7, clabel=axis_label(values)))
     x, y = points.get(0).kdims

@@ -12,8 +12,8 @@ from hydronb.errors import DataError
 from hydronb.metrics import METRICS
 from hydronb.plots.style import DASHED, FREE, INK, colours, on_bokeh
 
-BEST = {"nse": 1.0, "r": 1.0, "alpha": 1.0}
-"""Value of a perfect simulation; 0 for all others."""
+OF_THE_PAPER = {"alpha": "alpha_nse", "beta": "beta_nse"}
+"""Metrics by the names that they have in the tables of Li et al. (2023)."""
 SHORT = {"streamflow": "Q", "et": "E", "Yellow": "Ye", "Yangtze": "Ya", "Lancang": "La"}
 """The letters of Li et al. (2023) for targets and basins; other names are in full."""
 
@@ -43,7 +43,8 @@ def scenario_scores(
     kdim = hv.Dimension("scenario", label="basin and target")
     panels = []
     for metric, text in names.items():
-        parts = [hv.HLine(BEST.get(metric, 0.0)).opts(color=INK, line_dash="dashed", line_width=1)]
+        perfect = METRICS[OF_THE_PAPER.get(metric, metric)].perfect
+        parts = [hv.HLine(perfect).opts(color=INK, line_dash="dashed", line_width=1)]
         vdims = [hv.Dimension(metric, label=text), "basin", "target", "seed"]
         for model, of_model in scores.groupby("model", sort=False):
             means = of_model.groupby("scenario")[metric].mean()

@@ -8,7 +8,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hydronb.plots.style import COLOURS, DASHED, FREE, INK, POINT, WIDTH, colours, on_bokeh
+from hydronb.plots.style import (
+    BLUE,
+    DASHED,
+    FREE,
+    GREEN,
+    INK,
+    ORANGE,
+    POINT,
+    WIDTH,
+    colours,
+    on_bokeh,
+)
 
 GREY = "#a0a0a0"
 
@@ -92,12 +103,12 @@ def loss_curve(
     valid = ends.dropna(subset=["valid"])
 
     def panel(
-        line: pd.DataFrame, dots: pd.DataFrame, name: str, label: str, model: str, title: str
+        line: pd.DataFrame, dots: pd.DataFrame, name: str, label: str, colour: str, title: str
     ) -> hv.Overlay:
         x, y = hv.Dimension("epoch"), hv.Dimension(name, label=label)
-        curve = hv.Curve(line, x, y).opts(color=COLOURS[model], line_width=1.5)
+        curve = hv.Curve(line, x, y).opts(color=colour, line_width=1.5)
         points = hv.Scatter(dots, x, [y, "learning_rate"])
-        return (curve * points.opts(color=COLOURS[model], size=6, tools=["hover"])).opts(
+        return (curve * points.opts(color=colour, size=6, tools=["hover"])).opts(
             width=width // 2 if len(valid) else width,
             height=height,
             title=title,
@@ -106,7 +117,7 @@ def loss_curve(
             **FREE,
         )
 
-    loss = panel(progress, ends, "loss", "training loss", "EA-LSTM", "training")
+    loss = panel(progress, ends, "loss", "training loss", BLUE, "training")
     if valid.empty:
         return loss
     best = valid.loc[valid["valid"].idxmax()]
@@ -115,7 +126,7 @@ def loss_curve(
         valid,
         "valid",
         "median NSE, validation",
-        "LSTM",
+        ORANGE,
         f"validation, best {best['valid']:.2f} after epoch {best['epoch']:.0f}",
     )
     return hv.Layout([loss, score]).cols(2).opts(shared_axes=False)
@@ -134,7 +145,7 @@ def one_to_one(
     kdim, vdim = hv.Dimension("across", label=x), hv.Dimension("up", label=y)
     line = hv.Curve([(e, e) for e in ends], kdim, vdim).opts(**DASHED)
     points = hv.Scatter(frame.reset_index(names="basin"), kdim, [vdim, "basin"])
-    return (line * points.opts(color=COLOURS["EA-LSTM"], size=7, **POINT)).opts(
+    return (line * points.opts(color=BLUE, size=7, **POINT)).opts(
         width=width, height=height, xlim=ends, ylim=ends, **FREE
     )
 
@@ -171,7 +182,7 @@ def difference_intervals(
     drawn = [hv.Curve([(0, 0), (1, 0)], x, y).opts(color=INK, line_width=1)]
     for part, colour, name in (
         (frame[~sure], GREY, "interval holds zero"),
-        (frame[sure], COLOURS["EA-LSTM"], "interval on one side of zero"),
+        (frame[sure], BLUE, "interval on one side of zero"),
     ):
         bars = hv.Segments(part, [x, "low", "share2", "high"])
         dots = hv.Scatter(part, x, [y, "basin", "low", "high"], label=f"{name}: {len(part)}")
@@ -215,7 +226,7 @@ def search_scores(
         x = hv.Dimension("at", label=name, values=list(best.index))
         frame = ranked.reset_index().assign(at=[str(v) for v in ranked[name]])
         points = hv.Scatter(frame, x, [y, "settings"])
-        line = hv.Curve(list(best.items()), x, y).opts(color=COLOURS["EA-LSTM"], line_width=2)
+        line = hv.Curve(list(best.items()), x, y).opts(color=BLUE, line_width=2)
         panels.append(
             (line * points.opts(color=GREY, size=6, tools=["hover"])).opts(
                 width=width, height=height, title=name, **FREE
@@ -257,8 +268,8 @@ def noise_boxes(
             color="#C6DCEC", line_color=INK, line_width=0.8
         ),
         hv.Segments(whiskers).opts(color=INK, line_width=1),
-        medians.opts(color=COLOURS["LSTM"], line_width=2.5),
-        means.opts(color=COLOURS["delta-HBV"], marker="triangle", size=8),
+        medians.opts(color=ORANGE, line_width=2.5),
+        means.opts(color=GREEN, marker="triangle", size=8),
     ]
     if paper is not None:
         published = paper["median"].reindex(boxes.index)

@@ -322,7 +322,7 @@ class TrainedRun(RunDirectory):
             There is none, or not of a training.
         """
         given, where = self.given(), str(self.path / "params.yaml")
-        return training_class(given.get("model")).validate_parameters(given, where=where)
+        return training_class(given.get("model"), where).validate_parameters(given, where=where)
 
     @cached_property
     def parameters(self) -> dict[str, Any]:

@@ -179,6 +179,10 @@ def read_plan(path: str | Path) -> Plan:
         for entry in _in_order(entries):
             needs = tuple(run for needed in entry.needs for run in runs[needed])
             runs[entry.id] = [*_runs(entry, needs, plan.data, look)]
+            by_identity: dict[str, str] = {}
+            for run in runs[entry.id]:
+                if (other := by_identity.setdefault(run.identity, run.id)) != run.id:
+                    raise ParameterError(f"{other} and {run.id} have the same parameters; keep one")
         listed = tuple(run for name in entries for run in runs[name])
         _check_different(run.id for run in listed)
     return Plan(plan.name, file, listed)
@@ -226,6 +230,7 @@ def _runs(
     """A run for each combination of the `each` lists; `look` gives a path's fingerprint."""
     with located(entry.id):
         notebook = find_notebook(entry.notebook)
+        folder_name(notebook.name)
         _check_needs(entry, notebook, needs)
     shared = {"data": data} if data is not None and "data" in notebook.takes else {}
     for run_id, params in _crossed(entry):

@@ -12,7 +12,3 @@ One that reads files (`needs_path`) offers also:
   stop. Both run the same readings (`hydronb.data.problems`).
 - `LAYOUT`: the files that it looks for, in a few words.
 """
-
-from hydronb.data.sources import camels_us, caravan, file, synthetic
-
-__all__ = ["camels_us", "caravan", "file", "synthetic"]

@@ -17,6 +17,8 @@ from hydronb.files import reading
 
 PLACES = {"gauge_lat": "lat", "gauge_lon": "lon", "area": "area", "gauge_name": "gauge_name"}
 """The convention's coordinates, by their names in the tables."""
+NUMBERS = ("gauge_lat", "gauge_lon", "area", "area_gages2")
+"""Columns that are read as numbers, or refused."""
 TEXT = ("gauge_id", "gauge_name", "huc_02")
 """Columns that are text, even where they look like numbers."""
 RESERVED = (*VARIABLES, "basin", "time", "lat", "lon")
@@ -156,7 +158,7 @@ def read_tables(
                     " remove one of them"
                 )
             else:
-                if name in PLACES and name not in TEXT:
+                if name in NUMBERS:
                     if len(texts := column[not_numbers(column)]):
                         yield (
                             f"{path}: {name} of basin {texts.index[0]} is {texts.iloc[0]!r}, not a"
@@ -191,6 +193,8 @@ def _read_table(path: Path, sep: str) -> pd.DataFrame:
     table = table.assign(gauge_id=table["gauge_id"].str.strip()).set_index("gauge_id")
     if table.index.hasnans:
         raise DataError(f"{path}: {table.index.isna().sum()} lines have no gauge_id; remove them")
+    if odd := [id_ for id_ in table.index if not id_.isprintable()]:
+        raise DataError(f"{path}: the gauge_id {odd[0]!r} is damaged; download the table again")
     return table
 
 

@@ -55,10 +55,10 @@ def describe(path: Path, report: Report) -> None:
     before = len(report.problems)
     gridded = report.take(_is_gridded, path)
     ds = report.take(reading_grid if gridded else reading_catchments, path)
-    if ds is None or (gridded and len(report.problems) > before):
-        report.append(
-            f"{path}: a {'gridded catchment' if gridded else 'dataset'} that cannot be opened"
-        )
+    spoilt = len(report.problems) > before
+    if ds is None or (spoilt and (gridded or not any(name in ds for name in VARIABLES))):
+        kind = "gridded catchment" if gridded else "dataset"
+        report.append(f"{path}: a {kind} that cannot be opened")
     elif gridded:
         _describe_grid(ds, path, report)
     else:
