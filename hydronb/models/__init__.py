@@ -9,4 +9,13 @@ from hydronb.models.runoff_lstm import RunoffLSTM
 from hydronb.models.standardised import StandardisedLSTM
 from hydronb.models.weights import load
 
-__all__ = ["CNNLSTM", "EALSTM", "LSTM", "DeltaHBV", "LocalHBV", "RunoffLSTM", "StandardisedLSTM", "load"]
+__all__ = [
+    "CNNLSTM",
+    "EALSTM",
+    "LSTM",
+    "DeltaHBV",
+    "LocalHBV",
+    "RunoffLSTM",
+    "StandardisedLSTM",
+    "load",
+]
