@@ -185,9 +185,9 @@ def data_check(
     """Print what a folder holds and what is wrong with it."""
     from hydronb.data.report import report
 
-    found = report(resolve(path))
-    print("\n".join(found))
-    sys.exit(1 if found.problems else 0)
+    lines = report(resolve(path))
+    print("\n".join(lines))
+    sys.exit(1 if lines.problems else 0)
 
 
 @data_app.command("grid")
@@ -215,7 +215,7 @@ def data_get(
         str | None,
         typer.Option(
             "--basins",
-            help="CAMELS-US: only these: ids with commas between, or a text file, one a line.",
+            help="CAMELS-US: only these: ids with commas between, or a text file with one id per line.",
         ),
     ] = None,
 ) -> None:

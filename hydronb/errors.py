@@ -53,8 +53,8 @@ def located(where: str) -> Iterator[None]:
         raise type(error)(f"{' '.join(where.split()):.200}: {error}") from None
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the known name closest to `name`, or the whole list where it is
+def nearest(name: str, names: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the closest of `names`, or the whole list where it is
     short.
 
     >>> nearest("stremflow", ["prcp", "streamflow"])
@@ -62,7 +62,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("zzz", ["mse", "nse_star"])
     '; known: mse, nse_star'
     """
-    known = sorted(known)
-    if close := difflib.get_close_matches(str(name), known, n=1, cutoff=0.6):
+    names = sorted(names)
+    if close := difflib.get_close_matches(str(name), names, n=1, cutoff=0.6):
         return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(known[:20])}{' ...' if len(known) > 20 else ''}" if known else ""
+    return f"; known: {', '.join(names[:20])}{' ...' if len(names) > 20 else ''}" if names else ""

@@ -213,7 +213,7 @@ def read_json(
         No such file, or something else in it.
     """
     with reading(path, "JSON", hint=hint, error=error):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(found, dict):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
             raise ValueError("it holds no names and values")
-    return found
+    return content

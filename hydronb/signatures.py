@@ -38,7 +38,7 @@ FILTER, PASSES, REFLECTED = 0.925, 3, 30
 WHY = {
     "runoff_ratio": "no precipitation",
     "slope_fdc": "no flow",
-    "baseflow_index": "no flow, or never 31 observed days on end",
+    "baseflow_index": "no flow, or never 31 consecutive observed days",
     "stream_elas": "fewer than two whole water years, no flow, or precipitation that never changes",
     "hfd_mean": "no whole water year with flow",
 }

@@ -99,7 +99,7 @@ def test_nonsense_is_named_and_the_rest_taken(tmp_path):
     app = App(Outputs(tmp_path), "?k=²&page=simularity&colour=aridity&metrik=nse")
     assert app.problems == [
         "the link's k='²': give a whole number from 2 to 99",
-        "the link's 'metrik' means nothing here; did you mean 'metric'?",
+        "the link's 'metrik' is not part of a link; did you mean 'metric'?",
         (
             "the link's page='simularity': there is no such page; did you mean 'similarity'?;"
             " the pages are similarity, dynamics, benchmarks, probes, runs"
@@ -504,5 +504,5 @@ def test_a_page_is_a_cell_of_a_notebook(folder):
         ParameterError, match=r"there is no page 'benchmark'; did you mean 'benchmarks'\?"
     ):
         page("benchmark", folder)
-    with pytest.raises(ParameterError, match="means nothing here"):
+    with pytest.raises(ParameterError, match="is not part of a link"):
         page("runs", folder, colours="x")

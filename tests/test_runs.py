@@ -191,7 +191,7 @@ def test_a_wrong_plan_is_one_line(project, runs, words):
     ("text", "words"),
     [
         ("name: [", "plan.yaml, line 2: not YAML: "),
-        ("name: x\nname: y\n", "plan.yaml, line 2: the key 'name' is there twice"),
+        ("name: x\nname: y\n", "plan.yaml, line 2: the key 'name' occurs twice"),
         ("name: x\nwhen: 1999-02-30\n", "plan.yaml, line 2: '1999-02-30' cannot be read as a date"),
         (
             "just words",

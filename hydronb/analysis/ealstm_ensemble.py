@@ -73,10 +73,10 @@ def _require_alike(one: TrainedRun, other: TrainedRun) -> None:
             f"{one.path} and {other.path} were trained with other attributes; give runs with the"
             " same"
         )
-    if (here := set(one.basins)) != (there := set(other.basins)):
+    if (basins := set(one.basins)) != (of_other := set(other.basins)):
         raise DataError(
-            f"{one.path} and {other.path} were trained on other basins ({len(here)} and"
-            f" {len(there)}, {len(here & there)} in common); give runs trained on the same"
+            f"{one.path} and {other.path} were trained on other basins ({len(basins)} and"
+            f" {len(of_other)}, {len(basins & of_other)} in common); give runs trained on the same"
         )
 
 

@@ -111,14 +111,14 @@ def activations(model: torch.nn.Module, ds: xr.Dataset, period: Period) -> dict[
                     )
                 layers[name][basin, day] = values.cpu().numpy()
     coords = {"basin": basins, "time": ds.indexes["time"]}
-    found = {
+    states = {
         name: _of_period(xr.DataArray(values, coords, ("basin", "time", "unit")), period)
         for name, values in layers.items()
     }
-    cells = [name for name in found if name.startswith("cell_")]
+    cells = [name for name in states if name.startswith("cell_")]
     if len(cells) == 1:
-        return {ALL_CELLS: found.pop(cells[0])} | found
-    return found | {ALL_CELLS: xr.concat([found[name] for name in cells], "unit")}
+        return {ALL_CELLS: states.pop(cells[0])} | states
+    return states | {ALL_CELLS: xr.concat([states[name] for name in cells], "unit")}
 
 
 def _of_period(da: xr.DataArray, period: Period) -> xr.DataArray:
@@ -202,18 +202,18 @@ def fit_probe(x: xr.DataArray, y: xr.DataArray) -> Probe:
     x, y = xr.align(x, y, join="inner")
     values = x.transpose("basin", "time", "unit").to_numpy()
     target = y.transpose("basin", "time").to_numpy()
-    known = np.isfinite(target)
-    if not known.any():
+    has_target = np.isfinite(target)
+    if not has_target.any():
         raise DataError(
             f"no day to fit a probe on: {y.name or 'the target'} and the network have none in"
             " common"
         )
-    total = sum(v[k].sum(0, dtype=np.float64) for v, k in zip(values, known, strict=True))
-    x_mean = total / int(known.sum())
-    y_mean = float(target[known].mean(dtype=np.float64))
+    total = sum(v[k].sum(0, dtype=np.float64) for v, k in zip(values, has_target, strict=True))
+    x_mean = total / int(has_target.sum())
+    y_mean = float(target[has_target].mean(dtype=np.float64))
     gram, cross = np.zeros((len(x_mean), len(x_mean))), np.zeros(len(x_mean))
     # basin by basin, so that the whole is not copied
-    for v, k, o in zip(values, known, target, strict=True):
+    for v, k, o in zip(values, has_target, target, strict=True):
         centred = v[k].astype(np.float64) - x_mean
         gram += centred.T @ centred
         cross += centred.T @ (o[k].astype(np.float64) - y_mean)
@@ -229,8 +229,8 @@ def shuffle_days(y: xr.DataArray, seed: int) -> xr.DataArray:
     y = y.transpose("basin", "time")
     values = y.to_numpy().copy()
     for row in values:
-        known = np.isfinite(row)
-        row[known] = rng.permutation(row[known])
+        has_value = np.isfinite(row)
+        row[has_value] = rng.permutation(row[has_value])
     return y.copy(data=values)
 
 
@@ -330,12 +330,12 @@ def probe(
                 truth = truths.get(control, y)
                 fit = fit_probe(_of(x["train"], fitted_on), _of(truth["train"], fitted_on))
                 for split, (k, basins) in splits.items():
-                    probed, known = fit(_of(x[k], basins)), _of(truth[k], basins)
+                    probed, true = fit(_of(x[k], basins)), _of(truth[k], basins)
                     row = {"layer": layer, "target": target, "control": control, "split": split}
-                    rows.append(row | score_probe(probed, known))
+                    rows.append(row | score_probe(probed, true))
                     if (control, split) == ("network", "test"):
                         fitted[layer, target] = xr.Dataset(
-                            {"probed": probed.assign_attrs(series[target].attrs), "truth": known}
+                            {"probed": probed.assign_attrs(series[target].attrs), "truth": true}
                         )
     if isinstance(model, CNNLSTM) and model.encoder is not None:
         rows += _reference(ds, series, periods)

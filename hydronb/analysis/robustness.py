@@ -1,5 +1,5 @@
-"""How robust an EA-LSTM is to errors in its attributes: Gaussian noise on them, without training
-anew.
+"""How robust an EA-LSTM is to errors in its attributes: Gaussian noise on them, without further
+training.
 
 Kratzert et al. (2019), Sects. 2.6.2 and 3.3 of the discussion paper, Fig. 6. A noise vector is
 added to the standardised attributes of one basin and stays the same on all days; many are drawn for

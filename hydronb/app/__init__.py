@@ -22,7 +22,7 @@ def page(name: str, outputs: str | Path = "outputs", **state: Any) -> Any:
     Raises
     ------
     ParameterError
-        No such page, or something in `state` that means nothing.
+        No such page, or an unknown name or value in `state`.
     """
     from urllib.parse import urlencode
 

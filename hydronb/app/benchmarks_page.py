@@ -131,7 +131,8 @@ def _pair(page: Page) -> tuple[str, str, pd.DataFrame]:
     labels = {name: label for label, name in catchment.compared(both).items() if label in scores}
     if missing := [n for n in asked if n not in labels]:
         raise DataError(
-            f"{missing[0][:120]} has no {page.state.metric} or is not there; choose another"
+            f"{missing[0][:120]} has no {page.state.metric}, or there is no such run; choose"
+            " another"
         )
     if len(labels) < 2:
         raise DataError("a scatter needs two runs with this metric; choose a second one")

@@ -51,14 +51,14 @@ class Outputs:
     def names(self) -> list[str]:
         """Run directories by their path below the folder, those being written with `.partial` at
         the end."""
-        found = []
+        names = []
         for folder, folders, files in os.walk(self.root):
             path = Path(folder).relative_to(self.root)
             deeper = len(path.parts) < DEPTH
             folders[:] = [name for name in folders if deeper and name not in RESERVED]
             if path.parts and not MARKS.isdisjoint(files):
-                found.append(path.as_posix())
-        return sorted(found)
+                names.append(path.as_posix())
+        return sorted(names)
 
     def having(self, *files: str) -> list[str]:
         """Complete run directories that hold all of these files."""

@@ -17,7 +17,7 @@ FILE = "probes.csv"
 COLUMNS = ("label", "layer", "target", "control", "split", "nse", "r")
 CONTROLS = (
     "A probe is a linear regression from a layer's values to something the network was not trained"
-    " on. It says something only where it beats its controls: the same from an untrained network,"
+    " on. It means something only where it is better than its controls: the same from an untrained network,"
     " from the forcing alone, and to targets whose days are shuffled."
 )
 

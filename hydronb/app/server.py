@@ -75,7 +75,7 @@ def serve(
 
 
 def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Report an error, unless it is that a visitor left while a part was on its way."""
+    """Report an error, unless it is that a visitor left while a part was being sent."""
     from tornado.websocket import WebSocketClosedError
 
     if not isinstance(context.get("exception"), WebSocketClosedError):

@@ -22,8 +22,7 @@ its module and a line here."""
 
 
 class App:
-    """One visitor's pages. Each is made when it is first looked at, and drawn while it is looked
-    at."""
+    """One visitor's pages. Each is made when it is first shown, and drawn while it is shown."""
 
     def __init__(self, outputs: Outputs, query: str = "", *, only: str = "") -> None:
         self.outputs, self.state = outputs, State()

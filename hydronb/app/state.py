@@ -52,7 +52,7 @@ class State(param.Parameterized):
         return urlencode({n: ",".join(v) if isinstance(v, list) else v for n, v in changed.items()})
 
     def read(self, query: str) -> list[str]:
-        """Take what a link says; return a line for each thing in it that means nothing, and leave
+        """Take what a link says; return a line for each part that is not valid, and leave
         that as it was."""
         problems, taken = [], {}
         for name, text in parse_qsl(query.lstrip("?")[:LONGEST]):
@@ -70,7 +70,7 @@ class State(param.Parameterized):
     def _value(self, name: str, text: str) -> object:
         if name not in self.linked():
             hint = nearest(name, self.linked())
-            raise ValueError(f"{abbreviated(name)!r} means nothing here{hint}")
+            raise ValueError(f"{abbreviated(name)!r} is not part of a link{hint}")
         kind = self.param[name]
         if isinstance(kind, param.Integer):
             low, high = kind.bounds

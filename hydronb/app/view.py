@@ -164,7 +164,7 @@ class Page:
                 choices = {html.escape(text): value for text, value in choices.items()}
                 chosen = [v for v in chosen if v in choices.values()]
             elif chosen not in choices.values():
-                text = f"{chosen} (not there)" if chosen else ""
+                text = f"{chosen} (not found)" if chosen else ""
                 choices = {text if len(text) < 60 else text[:57] + "...": chosen} | choices
             return {"options": choices, "value": chosen}
 
@@ -235,7 +235,7 @@ class Page:
 
     def _draw(self, most: int) -> None:
         """Draw stale parts, at most so many, and the others later. A problem that several parts
-        have is said by the first."""
+        have is shown once, by the first."""
         try:
             for part in [part for part in self.parts if part.stale][:most]:
                 part.update()

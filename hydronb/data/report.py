@@ -30,7 +30,7 @@ def report(path: str | Path) -> Report:
     path = Path(path).expanduser()
     if not path.exists():
         raise DataError(f"no such file or folder: {path}")
-    found = Report()
+    contents = Report()
     modules = [source.module() for source in SOURCES.values() if source.needs_path]
     with reading(path, "catchment data"):
         parts = [(module, path) for module in modules if module.recognises(path)]
@@ -42,10 +42,10 @@ def report(path: str | Path) -> Report:
                 if module.recognises(part)
             ]
         for module, part in parts:
-            module.describe(part, found)
+            module.describe(part, contents)
     if not parts:
         raise DataError(
             f"{path} holds nothing known; looked for"
             f" {', '.join(module.LAYOUT for module in modules)}"
         )
-    return found.close()
+    return contents.close()

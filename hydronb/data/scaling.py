@@ -155,9 +155,9 @@ def require(ds: xr.Dataset, names: Sequence[str], role: str) -> None:
 
 
 def _mean_std(values: np.ndarray, ddof: int) -> tuple[float, float]:
-    known = values[~np.isnan(values)].astype(np.float64)
-    std = known.std(ddof=ddof) if len(known) > ddof else 0.0
-    mean = known.mean()
+    valid = values[~np.isnan(values)].astype(np.float64)
+    std = valid.std(ddof=ddof) if len(valid) > ddof else 0.0
+    mean = valid.mean()
     return float(mean), float(std) if std > 1e-12 * abs(mean) else 0.0
 
 

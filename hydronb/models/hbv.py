@@ -435,15 +435,15 @@ def _matched(ds: xr.Dataset, what: str, **forcing: pd.Index) -> xr.Dataset:
 def _bounded(parameters: xr.Dataset) -> xr.Dataset:
     """Known names over dimensions that they can have, within their bounds (to rounding in single
     precision)."""
-    known = PARAMETERS | ROUTING
-    _refuse_unknown(map(str, parameters.data_vars), known, "parameter")
+    bounds = PARAMETERS | ROUTING
+    _refuse_unknown(map(str, parameters.data_vars), bounds, "parameter")
     for name, da in parameters.data_vars.items():
         allowed = ("basin",) if name in ROUTING else ("basin", "time", "component")
         if odd := [d for d in da.dims if d not in allowed]:
             raise ParameterError(
                 f"HBV's {name} cannot vary over {odd[0]}, only over {', '.join(allowed)}"
             )
-        low, high, unit, _ = known[name]
+        low, high, unit, _ = bounds[name]
         slack = 1e-6 * (high - low)
         if len(bad := np.argwhere(~((da.values >= low - slack) & (da.values <= high + slack)))):
             first = da[dict(zip(da.dims, bad[0], strict=True))]
@@ -456,7 +456,7 @@ def _bounded(parameters: xr.Dataset) -> xr.Dataset:
         raise ParameterError(
             f"HBV has {one[0]} but not the other of {' and '.join(ROUTING)}; give both or neither"
         )
-    return parameters.map(lambda da: da.clip(known[da.name].low, known[da.name].high))
+    return parameters.map(lambda da: da.clip(bounds[da.name].low, bounds[da.name].high))
 
 
 def _start(

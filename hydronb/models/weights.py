@@ -1,5 +1,5 @@
 """A trained model on disk: `model.safetensors` and `model.json`, nothing pickled, each file whole
-or not there. A file of tensors carries a checksum of all its bytes."""
+or absent. A file of tensors carries a checksum of all its bytes."""
 
 import hashlib
 import json

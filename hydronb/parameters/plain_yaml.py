@@ -78,7 +78,7 @@ class _Loader(yaml.SafeLoader):
                     self.check(key, depth)
                 name = key.value if merge else self.construct_object(key)
                 if name in names:
-                    raise _wrong(key, f"the key {name!r:.60} is there twice")
+                    raise _wrong(key, f"the key {name!r:.60} occurs twice")
                 names.add(name)
                 self.check(item, depth + 1)
 

@@ -145,8 +145,8 @@ def against(
     width: int = 450,
     height: int = 330,
 ) -> hv.Overlay:
-    """Two daily series of one catchment against each other, one colour per month: a loop shows
-    memory, a line a function."""
+    """Two daily series of one catchment against each other, one colour per month: a loop
+    means memory, a line a function of the other."""
     x = hv.Dimension("across", label=axis_label(across))
     y = hv.Dimension("up", label=axis_label(parameter))
     month = across["time"].dt.month.to_numpy()
@@ -263,7 +263,7 @@ def balance(table: pd.DataFrame, *, width: int = WIDTH, height: int = 320) -> hv
         padding=(0, (0, 0.1)),
         xlabel="",
         legend_cols=1,
-        title="What becomes of precipitation",
+        title="Fate of precipitation",
         **shared,
     )
     lower = hv.Overlay([_bars(ordered, name, 0.0) for name in ("storage", "residual")]).opts(
@@ -271,7 +271,7 @@ def balance(table: pd.DataFrame, *, width: int = WIDTH, height: int = 320) -> hv
         legend_position="top_left",
         legend_cols=2,
         padding=(0, 0.6),
-        title=f"What is left (largest residual {table['residual'].abs().max():.1g} mm/yr)",
+        title=f"Residual (largest residual {table['residual'].abs().max():.1g} mm/yr)",
         **shared,
     )
     return hv.Layout([upper, lower]).cols(1).opts(shared_axes=False)

@@ -92,7 +92,7 @@ def curve(da: xr.DataArray, vdim: hv.Dimension, label: str = "") -> hv.Curve:
 
 @on_bokeh
 def rain(prcp: xr.DataArray, *, title: str = "", width: int = WIDTH) -> hv.Histogram:
-    """Precipitation hanging from above, for `stacked`."""
+    """Precipitation drawn downwards from the top, for `stacked`."""
     day = prcp["time"].to_numpy()
     edges = np.append(day, day[-1] + np.timedelta64(1, "D"))
     dim = hv.Dimension("rain", label=axis_label(prcp).replace("precipitation", "P"))

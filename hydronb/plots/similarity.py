@@ -1,4 +1,4 @@
-"""Catchments as an EA-LSTM sees them: input gates, clusters, what the clusters explain, and the
+"""Similarity of catchments in an EA-LSTM: input gates, clusters, what the clusters explain, and the
 attributes that matter most."""
 
 from collections.abc import Mapping
@@ -253,7 +253,7 @@ def projections(
 
 @on_bokeh
 def agreement_matrix(table: pd.DataFrame, k: int, *, width: int = 430) -> hv.Overlay:
-    """Adjusted Rand index between the clusters of each two seeds, and of the attributes: columns k,
+    """Adjusted Rand index between the clusters of each pair of seeds, and of the attributes: columns k,
     one, other, adjusted_rand."""
     from holoviews.plotting.util import process_cmap
 
@@ -275,7 +275,7 @@ def agreement_matrix(table: pd.DataFrame, k: int, *, width: int = 430) -> hv.Ove
         height=width - 60,
         xlabel="seed",
         ylabel="seed",
-        title=f"do seeds find the same {k} clusters?",
+        title=f"agreement of seeds, {k} clusters",
         tools=["hover"],
         active_tools=[],
         xrotation=45,

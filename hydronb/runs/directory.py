@@ -75,15 +75,15 @@ class RunDirectory:
 
     @property
     def remedy(self) -> str:
-        """What makes the files of the run anew."""
+        """What makes the files of the run again."""
         if self.path.name.endswith(PARTIAL):
             return "if the run is going on, wait; else the same `hydronb run` continues it"
         if (self.path / "run.json").is_file():
             return (
                 "delete the folder of the run, then `hydronb run PLAN` (the plan"
-                f" {self.path.parent.parent.name}) makes it anew"
+                f" {self.path.parent.parent.name}) makes it again"
             )
-        return "its notebook makes it anew"
+        return "its notebook makes it again"
 
     def file(self, name: str) -> Path:
         """The path of a file of the run.
@@ -114,7 +114,7 @@ class RunDirectory:
         DataError, ParameterError
             There is none, or not what `RunRecord` says.
         """
-        path, remedy = self.path / "run.json", "`hydronb run PLAN` makes the run anew"
+        path, remedy = self.path / "run.json", "`hydronb run PLAN` makes the run again"
         record = read_json(path, hint=remedy)
         RunRecord.validate_parameters(
             {name: value for name, value in record.items() if name in RunRecord.model_fields},
@@ -295,10 +295,10 @@ class RunDirectory:
     def state(self, identity: str, versions: dict[str, str]) -> tuple[State, str]:
         """State of the directory for a run with this identity, with the reason or error if there
         is one."""
-        made, left = read_record(self.path), read_record(self.partial)
-        complete = made is not None and made["status"] == "complete"
-        if complete and made["identity"] == identity:
-            why = why_stale(self.path, made, versions)
+        record, left = read_record(self.path), read_record(self.partial)
+        complete = record is not None and record["status"] == "complete"
+        if complete and record["identity"] == identity:
+            why = why_stale(self.path, record, versions)
             return ("stale", why) if why else ("complete", "")
         if left is not None and left["identity"] == identity:
             failed = left["status"] == "failed"
@@ -434,7 +434,7 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
 
 def why_stale(
     path: Path,
-    made: dict[str, Any],
+    record: dict[str, Any],
     versions: dict[str, str],
     read: Callable[[Path], dict[str, Any] | None] = read_record,
 ) -> str:
@@ -442,21 +442,21 @@ def why_stale(
 
     Parameters
     ----------
-    path, made
+    path, record
         Its directory and record. What it needs is looked for in the same outputs folder, wherever
         that has been moved to.
     versions
         Of today.
     """
-    then = made["versions"]
+    then = record["versions"]
     if then.get("hydronb") != versions["hydronb"]:
         return f"made by hydronb {then.get('hydronb')}, now {versions['hydronb']}"
     if then.get("notebook") != versions["notebook"]:
         return "the notebook's code has changed since"
-    for needed in made["needs"]:
-        record = read(path.parents[2].joinpath(*Path(needed.get("path") or "").parts[-3:]))
-        if record is None:
+    for needed in record["needs"]:
+        now = read(path.parents[2].joinpath(*Path(needed.get("path") or "").parts[-3:]))
+        if now is None:
             return f"{needed.get('id')} is gone"
-        if record.get("finished") != needed.get("finished"):
+        if now.get("finished") != needed.get("finished"):
             return f"{needed.get('id')} has been made again since"
     return ""

@@ -118,8 +118,8 @@ def prepare(
             {
                 "id": needed.path.name,
                 "path": str(needed.path),
-                "identity": (made := read_record(needed.path) or {}).get("identity"),
-                "finished": made.get("finished"),
+                "identity": (record := read_record(needed.path) or {}).get("identity"),
+                "finished": record.get("finished"),
             }
             for needed in needs
         ],
@@ -229,12 +229,12 @@ class _Schedule:
             run, where = running.run, self.where[running.run.id]
             del self.running[run.id]
             record = read_record(where.partial)
-            made = record is None and self._complete(run)
-            if not made and (record is None or record["status"] != "failed"):
+            complete = record is None and self._complete(run)
+            if not complete and (record is None or record["status"] != "failed"):
                 record = (record or {}) | {"status": "failed", "error": running.job.last_words()}
                 with contextlib.suppress(OSError):  # a full disk has no room for the reason
                     write_record(where.partial, record)
-            state, why = ("made", "") if made else ("failed", record["error"])
+            state, why = ("made", "") if complete else ("failed", record["error"])
             self._end(run, state, why, time.monotonic() - running.since, show)
             running.lock.close()
 

@@ -118,13 +118,13 @@ def of_outputs(outputs: Path) -> list[str]:
         state = state_of_folder(path if (path / "run.json").exists() else where.partial)
         rows.append([path.parent.parent.name, *_row(where, *state)])
     now = hydronb.__version__
-    made = Counter(r["versions"].get("hydronb", now) for r in map(read_record, folders) if r)
+    by_version = Counter(r["versions"].get("hydronb", now) for r in map(read_record, folders) if r)
     return [
         *text_table(["plan", "run", "notebook", "state", "finished", "time", "about"], rows),
         *(
             f"{n} run{'s' * (n != 1)} of hydronb {version}: stale; `hydronb run PLAN --redo-stale`"
             " makes them again"
-            for version, n in sorted(made.items())
+            for version, n in sorted(by_version.items())
             if version != now
         ),
     ]
@@ -177,8 +177,8 @@ def short_path(path: Path) -> str:
 
 def made_and_next(outcomes: Sequence[Outcome], outputs: Path) -> list[str]:
     """The last lines of a good run: what was made, where, and what to do next."""
-    made = sum(o.state == "made" for o in outcomes)
-    kept = f", {len(outcomes) - made} complete already" if made < len(outcomes) else ""
+    n_made = sum(o.state == "made" for o in outcomes)
+    kept = f", {len(outcomes) - n_made} complete already" if n_made < len(outcomes) else ""
     # the hydrograph first: it is what a hydrologist looks at first
     pages = sorted(
         [page for o in reversed(outcomes) for page in sorted(o.path.glob("*.html"))],
@@ -188,8 +188,8 @@ def made_and_next(outcomes: Sequence[Outcome], outputs: Path) -> list[str]:
     notebook = outcomes[-1].path / f"{outcomes[-1].run.notebook.name}.ipynb"
     every = short_path(outputs.parent)
     return [
-        f"{made} run{'s' * (made != 1)} made{kept}: notebooks, parameters, results and figures in"
-        f" {short_path(outputs)}",
+        f"{n_made} run{'s' * (n_made != 1)} made{kept}: notebooks, parameters, results and figures"
+        f" in {short_path(outputs)}",
         f"Look: open {short_path(pages[0])} in a browser{more}"
         if pages
         else f"Look: open {short_path(notebook)} in JupyterLab",

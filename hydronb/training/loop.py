@@ -197,7 +197,7 @@ class Checkpoint:
         """
         if not self.path.exists():
             return dict(START)
-        with reading(self.path, "checkpoint", hint="delete it to start anew", error=TrainingError):
+        with reading(self.path, "checkpoint", hint="delete it to start again", error=TrainingError):
             parts, metadata = read_tensors(self.path)
             if metadata["fingerprint"] != self.fingerprint:
                 return dict(START)

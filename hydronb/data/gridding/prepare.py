@@ -3,7 +3,7 @@
 Precipitation defines the grid; temperature is regridded to it, evaporation is averaged over the
 basin, runoff comes from a table. Days are made in blocks, each block read, aggregated, checked and
 written before the next, so that a grid of decades in steps of hours is never in memory as a whole.
-A run that was stopped continues from its last block, and the result is complete or not there."""
+A run that was stopped continues from its last block, and the result is complete or absent."""
 
 import contextlib
 import hashlib

@@ -320,7 +320,7 @@ def open_field(path: Path, name: str, variable: str | None = None) -> Iterator[x
     with opening(path) as ds:
         fields = [str(n) for n, da in ds.data_vars.items() if da.ndim >= 2]
         if variable is None:
-            usual = [n for n in fields if n.lower() in {known.lower() for known in NAMES[name]}]
+            usual = [n for n in fields if n.lower() in {usual.lower() for usual in NAMES[name]}]
             if not usual and len(fields) != 1:
                 raise DataError(
                     f"{path}: which variable is {name}? it holds {', '.join(fields) or 'none'}; set"

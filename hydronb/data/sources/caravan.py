@@ -285,7 +285,7 @@ def read_timeseries(path: Path) -> Reading[pd.DataFrame]:
 
 
 def _column_problems(series: pd.DataFrame, path: Path) -> Iterator[str]:
-    """Precipitation that is not there, and columns that are not numbers."""
+    """Missing precipitation, and columns that are not numbers."""
     if "total_precipitation_sum" not in series:
         yield (
             f"{path} has no variable 'total_precipitation_sum'"

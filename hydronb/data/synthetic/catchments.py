@@ -97,7 +97,7 @@ def synthetic_catchments(
     """Catchments whose streamflow comes from a hidden model, deterministic for given arguments.
 
     `years` water years from `START`, 1989-10-01: 12 of them end on 2001-09-30. Catchment k is of
-    kind `REGIMES[k % 6]` and has the same landscape and weather however many catchments there are.
+    kind `REGIMES[k % 6]` and has the same landscape and weather whatever the number of catchments.
     A shorter data set is the beginning of a longer one, except for measurement errors and climatic
     attributes, which depend on the whole record.
 
