@@ -179,7 +179,7 @@ def difference_intervals(
             bars.opts(color=colour, line_width=1.2),
             dots.opts(color=colour, size=5, tools=["hover"]),
         ]
-    ylim = None
+    ylim: tuple[float | None, float | None] = (None, None)
     if len(frame):
         low, high = np.percentile(frame["low"], 2), np.percentile(frame["high"], 98)
         margin = 0.05 * (high - low) if high > low else 1.0
