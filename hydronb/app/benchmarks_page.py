@@ -6,11 +6,9 @@ import panel as pn
 from hydronb import plots
 from hydronb.analysis.seasons import mean_years
 from hydronb.app import catchment
-from hydronb.app.state import State
 from hydronb.app.view import Page, choose_by_click, heading, html_table, note, row
 from hydronb.errors import DataError
 from hydronb.metrics import METRICS
-from hydronb.plots.refill import bokeh_plots
 
 
 def build(page: Page) -> pn.Column:
@@ -64,7 +62,7 @@ def build(page: Page) -> pn.Column:
             page.part(
                 lambda: _scatter(page),
                 [*shown, "across", "up"],
-                drawn=lambda model: choose_by_click(bokeh_plots(model)[0], page.state),
+                drawn=lambda plot: choose_by_click(plot, page.state),
                 table=lambda: _pair(page)[2],
                 name="scatter",
             ),
@@ -112,11 +110,11 @@ def build(page: Page) -> pn.Column:
 
 def _cdf(page: Page) -> plots.Figure:
     scores = catchment.scores(page, page.state.metric)
-    chosen = "selected catchments" if page.state.selection else "catchments"
     return plots.cdf(
         scores,
         label=plots.metric_label(page.state.metric),
-        title=f"{max(map(len, scores.values()))} {chosen}",
+        title=f"{max(map(len, scores.values()))} "
+        + ("selected catchments" if page.state.selection else "catchments"),
     )
 
 
@@ -124,11 +122,9 @@ def _pair(page: Page) -> tuple[str, str, pd.DataFrame]:
     """The two runs that the visitor has chosen, else the first two, and their scores, one column
     each, joined by catchment."""
     asked = [n for n in (page.state.across, page.state.up) if n]
-    runs = page.state.runs or list(catchment.compared(page).values())
-    chosen = State(runs=list(dict.fromkeys([*runs, *asked])), selection=page.state.selection)
-    both = Page(chosen, page.outputs)
-    scores = catchment.scores(both, page.state.metric)
-    labels = {name: label for label, name in catchment.compared(both).items() if label in scores}
+    runs = list(dict.fromkeys([*(page.state.runs or catchment.compared(page).values()), *asked]))
+    scores = catchment.scores(page, page.state.metric, runs)
+    labels = {n: label for label, n in catchment.compared(page, runs).items() if label in scores}
     if missing := [n for n in asked if n not in labels]:
         raise DataError(
             f"{missing[0][:120]} has no {page.state.metric} or is not there; choose another"
@@ -137,8 +133,7 @@ def _pair(page: Page) -> tuple[str, str, pd.DataFrame]:
         raise DataError("a scatter needs two runs with this metric; choose a second one")
     across = page.state.across or next(n for n in labels if n != page.state.up)
     up = page.state.up or next(n for n in labels if n != across)
-    table = pd.DataFrame({label: scores[label] for label in (labels[across], labels[up])})
-    return across, up, table.dropna()
+    return across, up, pd.DataFrame({labels[n]: scores[labels[n]] for n in (across, up)}).dropna()
 
 
 def _scatter(page: Page) -> plots.Figure:
@@ -146,9 +141,9 @@ def _scatter(page: Page) -> plots.Figure:
     if table.empty:
         raise DataError("these two runs have no catchment in common; choose others")
     name, x, y = plots.metric_label(page.state.metric), table.columns[0], table.columns[-1]
-    better = (table[y] > table[x]).mean()
+    above = f"{(table[y] > table[x]).mean():.0%} of {len(table)} catchments"
     return plots.one_to_one(table[x], table[y], x=f"{name}, {x}", y=f"{name}, {y}").opts(
-        title=f"above the line: {better:.0%} of {len(table)} catchments; click one"
+        title=f"above the line: {above}; click one"
     )
 
 
@@ -158,22 +153,22 @@ def _medians(page: Page) -> str:
         table = catchment.metrics_by_basin(page, name).select_dtypes("number")
         table = table[catchment.chosen_basins(table.index, page.state.selection)]
         rows[label] = table.median().to_dict() | {"catchments": len(table)}
-    chosen = ", of the selected ones" if page.state.selection else ""
     return html_table(
-        pd.DataFrame(rows).T.rename(columns=plots.metric_label), f"Medians over catchments{chosen}"
+        pd.DataFrame(rows).T.rename(columns=plots.metric_label),
+        "Medians over catchments" + (", of the selected ones" if page.state.selection else ""),
     )
 
 
 def _hydrograph(page: Page) -> plots.Figure | str:
-    if not page.state.basin:
-        return note("Click a point of the scatter for its catchment's hydrographs.")
-    return catchment.flow_figure(page)
+    return (
+        catchment.flow_figure(page)
+        if page.state.basin
+        else note("Click a point of the scatter for its catchment's hydrographs.")
+    )
 
 
 def _regime(page: Page) -> plots.Figure:
-    every_year = State(runs=page.state.runs, basin=page.state.basin, years=100)
-    means = mean_years(*catchment.flows(Page(every_year, page.outputs)))
-    return plots.regime(*means, title="mean year")
+    return plots.regime(*mean_years(*catchment.flows(page, whole=True)), title="mean year")
 
 
 def _tables(page: Page) -> str:

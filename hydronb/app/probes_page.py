@@ -1,8 +1,6 @@
 """The page of probes: what the values inside a network tell about variables that it was never
 trained on, beside controls."""
 
-from collections.abc import Callable
-
 import pandas as pd
 import panel as pn
 
@@ -23,9 +21,9 @@ CONTROLS = (
 
 
 def build(page: Page) -> pn.Column:
-    def kinds(column: str) -> Callable[[], dict[str, str]]:
+    def kinds(column: str) -> dict[str, str]:
         """The values in a column of the probes."""
-        return lambda: {
+        return {
             str(v).replace("_", " "): str(v)
             for v in dict.fromkeys(_table(page)[column])
             if v != "grid mean"
@@ -33,10 +31,10 @@ def build(page: Page) -> pn.Column:
 
     def table(file: str, title: str) -> str | None:
         """A table of the analysis, if it has it."""
-        name = chosen_probes(page)
-        if not (page.outputs.folder(name) / file).is_file():
-            return None
-        return html_table(page.outputs.table(name, file), title, index=False, digits=2)
+        if (page.outputs.folder(chosen_probes(page)) / file).is_file():
+            rows = page.outputs.table(chosen_probes(page), file)
+            return html_table(rows, title, index=False, digits=2)
+        return None
 
     def published(name: str, title: str) -> str:
         return html_table(read_published(name), title, index=False, digits=2)
@@ -52,11 +50,11 @@ def build(page: Page) -> pn.Column:
                 value=lambda: chosen_probes(page),
                 width=330,
             ),
-            page.choice("layer", "Layer", kinds("layer"), on=["probes"], width=140),
+            page.choice("layer", "Layer", lambda: kinds("layer"), on=["probes"], width=140),
             page.choice(
                 "score", "Score", lambda: {plots.metric_label(n): n for n in LEAST}, width=140
             ),
-            page.choice("split", "On days", kinds("split"), on=["probes"], width=140),
+            page.choice("split", "On days", lambda: kinds("split"), on=["probes"], width=140),
         ),
         row(
             page.part(
@@ -135,10 +133,11 @@ def _scores(page: Page) -> plots.Figure:
 def _series(page: Page) -> dict[str, str]:
     """Files of probed series, by their titles."""
     name = chosen_probes(page)
-    files = sorted(
-        page.outputs.folder(name).glob("probe_*.nc"), key=lambda f: (len(f.name), f.name)
-    )
-    return {str(page.outputs.still(name, f.name).attrs.get("title", f.name)): f.name for f in files}
+    files = page.outputs.folder(name).glob("probe_*.nc")
+    return {
+        str(page.outputs.still(name, f.name).attrs.get("title", f.name)): f.name
+        for f in sorted(files, key=lambda f: (len(f.name), f.name))
+    }
 
 
 def _hydrograph(page: Page) -> plots.Figure:

@@ -2,8 +2,6 @@
 why."""
 
 import os
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import panel as pn
@@ -62,10 +60,12 @@ def build(page: Page) -> pn.Column:
 
 def _written(page: Page) -> dict[str, float]:
     """When each run last wrote one of its small files."""
-    files = ("progress.csv", "run.json", "params.yaml")
     return {
-        n: max(catchment.modified(page.outputs.root / n / file) for file in files)
-        for n in page.outputs.names()
+        name: max(
+            catchment.modified(page.outputs.root / name / file)
+            for file in ("progress.csv", "run.json", "params.yaml")
+        )
+        for name in page.outputs.names()
     }
 
 
@@ -97,7 +97,12 @@ def overview(page: Page) -> pd.DataFrame:
             {
                 "run": name,
                 "state": state,
-                "epoch": value_or(lambda name=name: _epoch(page.outputs.progress(name)), ""),
+                "epoch": value_or(
+                    lambda name=name: "{epoch:.3g} of {epochs:g}".format(
+                        **page.outputs.progress(name).iloc[-1]
+                    ),
+                    "",
+                ),
                 "finished": record.get("finished", "")[:16].replace("T", " "),
                 "time": took(record["seconds"]) if "seconds" in record else "",
                 "hydronb": record.get("versions", {}).get("hydronb", ""),
@@ -114,8 +119,8 @@ def _overview(page: Page) -> str:
             f"No runs in {page.outputs.root.name}/ yet. `make demo` (or `hydronb run"
             " params/demo.yaml`) makes some within minutes; this page shows them as they come."
         )
-    counts = table["state"].value_counts()
-    return html_table(table, ", ".join(f"{n} {state}" for state, n in counts.items()), index=False)
+    counts = ", ".join(f"{n} {state}" for state, n in table["state"].value_counts().items())
+    return html_table(table, counts, index=False)
 
 
 def _state(page: Page, name: str) -> tuple[str, str]:
@@ -124,39 +129,31 @@ def _state(page: Page, name: str) -> tuple[str, str]:
     where = RunDirectory(folder.with_name(folder.name.removesuffix(PARTIAL)))
     if folder == where.partial and (writer := where.writer()):
         return "running", writer
-
-    def record(path: Path) -> dict[str, Any] | None:
-        return page.outputs.record(os.path.relpath(path, root)) or None
-
-    state, about = state_of_folder(folder, record)
+    state, about = state_of_folder(
+        folder, lambda path: page.outputs.record(os.path.relpath(path, root)) or None
+    )
     return state, about.replace(f"{root}/", "")[:400]
 
 
-def _epoch(progress: pd.DataFrame) -> str:
-    last = progress.iloc[-1]
-    return f"{last['epoch']:.3g} of {last['epochs']:g}"
-
-
 def _loss(page: Page, name: str) -> plots.Figure | str:
-    if not (page.outputs.folder(name) / "progress.csv").is_file():
-        return note(
-            f"{name} trained no model of its own, or has not begun: there is no loss curve."
-        )
-    return plots.loss_curve(page.outputs.progress(name), width=700)
+    if (page.outputs.folder(name) / "progress.csv").is_file():
+        return plots.loss_curve(page.outputs.progress(name), width=700)
+    return note(f"{name} trained no model of its own, or has not begun: there is no loss curve.")
 
 
 def _about(page: Page, name: str) -> str:
     record = page.outputs.record(name)
-    lines = {"state": ": ".join(filter(None, _state(page, name)))}
-    lines |= {f"version of {n}": str(v)[:12] for n, v in record.get("versions", {}).items()}
-    lines |= {
-        n: str(v)
-        for n, v in record.items()
-        if n not in LEFT_OUT and isinstance(v, str | int | float)
+    lines = {
+        "state": ": ".join(filter(None, _state(page, name))),
+        **{f"version of {n}": str(v)[:12] for n, v in record.get("versions", {}).items()},
+        **{
+            n: str(v)
+            for n, v in record.items()
+            if n not in LEFT_OUT and isinstance(v, str | int | float)
+        },
     } | {
         n: yaml.safe_dump(v, default_flow_style=True, width=1000).strip().removesuffix("\n...")
         for n, v in page.outputs.parameters(name).items()
     }
-    table = pd.DataFrame({"": lines.values()}, index=map(str, lines))
     with pd.option_context("display.max_colwidth", 300):
-        return html_table(table, title=name)
+        return html_table(pd.DataFrame({"": lines.values()}, map(str, lines)), title=name)

@@ -1,5 +1,6 @@
 """What a visitor looks at: page, runs, catchment, colours. Without Panel; a link is its text."""
 
+import re
 from urllib.parse import parse_qsl, urlencode
 
 import param
@@ -47,9 +48,13 @@ class State(param.Parameterized):
 
     def query(self) -> str:
         """What differs from the defaults, as the part of a link after `?`."""
-        values = {n: getattr(self, n) for n in self.linked()}
-        changed = {n: v for n, v in values.items() if v != self.param[n].default}
-        return urlencode({n: ",".join(v) if isinstance(v, list) else v for n, v in changed.items()})
+        return urlencode(
+            {
+                n: ",".join(v) if isinstance(v, list) else v
+                for n in self.linked()
+                if (v := getattr(self, n)) != self.param[n].default
+            }
+        )
 
     def read(self, query: str) -> list[str]:
         """Take what a link says; return a line for each thing in it that means nothing, and leave
@@ -69,13 +74,13 @@ class State(param.Parameterized):
 
     def _value(self, name: str, text: str) -> object:
         if name not in self.linked():
-            hint = nearest(name, self.linked())
-            raise ValueError(f"{abbreviated(name)!r} means nothing here{hint}")
+            raise ValueError(
+                f"{abbreviated(name)!r} means nothing here{nearest(name, self.linked())}"
+            )
         kind = self.param[name]
         if isinstance(kind, param.Integer):
             low, high = kind.bounds
-            digits = text.isascii() and text.isdigit() and len(text) < 9
-            if not (digits and low <= int(text) <= high):
+            if not (re.fullmatch("[0-9]{1,8}", text) and low <= int(text) <= high):
                 raise ValueError(
                     f"{name}={abbreviated(text)!r}: give a whole number from {low} to {high}"
                 )
