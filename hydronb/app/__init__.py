@@ -28,8 +28,7 @@ def page(name: str, outputs: str | Path = "outputs", **state: Any) -> Any:
 
     import panel as pn
 
-    from hydronb.app.outputs import Outputs
-    from hydronb.app.shell import CSS, PAGES, App
+    from hydronb.app.shell import CSS, PAGES, App, Outputs
     from hydronb.parameters import resolve
 
     if name not in PAGES:

@@ -6,8 +6,8 @@ import panel as pn
 from hydronb import plots
 from hydronb.analysis.seasons import mean_years
 from hydronb.app import catchment
+from hydronb.app.outputs import refuse_unless
 from hydronb.app.view import Page, choose_by_click, heading, html_table, note, row
-from hydronb.errors import DataError
 from hydronb.metrics import METRICS
 
 
@@ -81,7 +81,11 @@ def build(page: Page) -> pn.Column:
         ),
         row(
             page.part(
-                lambda: _hydrograph(page),
+                lambda: (
+                    catchment.flow_figure(page)
+                    if page.state.basin
+                    else note("Click a point of the scatter for its catchment's hydrographs.")
+                ),
                 ["runs", "basin", "since", "years"],
                 width=700,
                 table=lambda: catchment.flow_table(page),
@@ -89,7 +93,12 @@ def build(page: Page) -> pn.Column:
             )
         ),
         row(
-            page.of_basin(lambda: _regime(page), ["runs"]),
+            page.of_basin(
+                lambda: plots.regime(
+                    *mean_years(*catchment.flows(page, whole=True)), title="mean year"
+                ),
+                ["runs"],
+            ),
             page.of_basin(
                 lambda: html_table(catchment.metrics_of(page).T.rename(index=plots.metric_label)),
                 ["runs"],
@@ -125,12 +134,14 @@ def _pair(page: Page) -> tuple[str, str, pd.DataFrame]:
     runs = list(dict.fromkeys([*(page.state.runs or catchment.compared(page).values()), *asked]))
     scores = catchment.scores(page, page.state.metric, runs)
     labels = {n: label for label, n in catchment.compared(page, runs).items() if label in scores}
-    if missing := [n for n in asked if n not in labels]:
-        raise DataError(
-            f"{missing[0][:120]} has no {page.state.metric} or is not there; choose another"
+    for name in asked:
+        refuse_unless(
+            name in labels,
+            f"{name[:120]} has no {page.state.metric} or is not there; choose another",
         )
-    if len(labels) < 2:
-        raise DataError("a scatter needs two runs with this metric; choose a second one")
+    refuse_unless(
+        len(labels) >= 2, "a scatter needs two runs with this metric; choose a second one"
+    )
     across = page.state.across or next(n for n in labels if n != page.state.up)
     up = page.state.up or next(n for n in labels if n != across)
     return across, up, pd.DataFrame({labels[n]: scores[labels[n]] for n in (across, up)}).dropna()
@@ -138,12 +149,11 @@ def _pair(page: Page) -> tuple[str, str, pd.DataFrame]:
 
 def _scatter(page: Page) -> plots.Figure:
     *_, table = _pair(page)
-    if table.empty:
-        raise DataError("these two runs have no catchment in common; choose others")
+    refuse_unless(len(table), "these two runs have no catchment in common; choose others")
     name, x, y = plots.metric_label(page.state.metric), table.columns[0], table.columns[-1]
-    above = f"{(table[y] > table[x]).mean():.0%} of {len(table)} catchments"
     return plots.one_to_one(table[x], table[y], x=f"{name}, {x}", y=f"{name}, {y}").opts(
-        title=f"above the line: {above}; click one"
+        title=f"above the line: {(table[y] > table[x]).mean():.0%} of {len(table)} catchments;"
+        " click one"
     )
 
 
@@ -159,29 +169,16 @@ def _medians(page: Page) -> str:
     )
 
 
-def _hydrograph(page: Page) -> plots.Figure | str:
-    return (
-        catchment.flow_figure(page)
-        if page.state.basin
-        else note("Click a point of the scatter for its catchment's hydrographs.")
-    )
-
-
-def _regime(page: Page) -> plots.Figure:
-    return plots.regime(*mean_years(*catchment.flows(page, whole=True)), title="mean year")
-
-
 def _tables(page: Page) -> str:
     name = _made_by(page)
-    texts = [
+    return "".join(
         html_table(
             page.outputs.table(name, path.name),
             title=path.stem.replace("table", "Table "),
             index=False,
         )
         for path in sorted(page.outputs.folder(name).glob("table*.csv"))
-    ]
-    return "".join(texts) or note(f"{name} holds no table.")
+    ) or note(f"{name} holds no table.")
 
 
 def _with_tables(page: Page) -> list[str]:
@@ -190,11 +187,11 @@ def _with_tables(page: Page) -> list[str]:
 
 def _made_by(page: Page) -> str:
     names = _with_tables(page)
-    if not names and not page.state.table:
-        raise DataError(
-            "no table here yet; the notebooks ealstm_02_benchmark and delta_hbv_02_benchmark make"
-            " them: `hydronb run params/demo.yaml`"
-        )
+    refuse_unless(
+        names or page.state.table,
+        "no table here yet; the notebooks ealstm_02_benchmark and delta_hbv_02_benchmark make"
+        " them: `hydronb run params/demo.yaml`",
+    )
     return page.state.table or max(
         names, key=lambda n: (not n.startswith(catchment.BY_HAND), "benchmark" in n, n)
     )

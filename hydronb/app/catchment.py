@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from hydronb import plots
-from hydronb.app.outputs import find_basin
+from hydronb.app.outputs import find_basin, refuse_unless
 from hydronb.app.view import Page
 from hydronb.data.dataset import bare_id
 from hydronb.errors import DataError, HydronbError, ParameterError
@@ -79,10 +79,10 @@ def runs_with(page: Page, *files: str, what: str, notebook: str) -> list[str]:
         There is none; it says which notebook makes one.
     """
     names = newest_first(page, page.outputs.having(*files), files[-1])
-    if not names:
-        raise DataError(
-            f"no {what} here yet; the notebook {notebook} makes one: `hydronb run params/demo.yaml`"
-        )
+    refuse_unless(
+        names,
+        f"no {what} here yet; the notebook {notebook} makes one: `hydronb run params/demo.yaml`",
+    )
     return names
 
 
@@ -96,14 +96,16 @@ def compared(page: Page, runs: Sequence[str] = ()) -> dict[str, str]:
         There is none.
     """
     trained = page.outputs.trained()
-    if not trained:
-        raise DataError(
-            "no trained run here yet; `make demo` (or `hydronb run params/demo.yaml`) makes some"
-        )
+    refuse_unless(
+        trained,
+        "no trained run here yet; `make demo` (or `hydronb run params/demo.yaml`) makes some",
+    )
     runs = runs or page.state.runs
     existing = [n for n in runs if n in trained]
-    if runs and not existing:
-        raise DataError(f"there is no run {runs[0][:120]!r} in this outputs folder; choose others")
+    refuse_unless(
+        existing or not runs,
+        f"there is no run {next(iter(runs), '')[:120]!r} in this outputs folder; choose others",
+    )
     return run_labels(page, existing or _of_newest_plan(page, trained))
 
 
@@ -140,8 +142,7 @@ def scores(page: Page, metric: str, runs: Sequence[str] = ()) -> dict[str, pd.Se
         for label, name in compared(page, runs).items()
         if metric in (table := metrics_by_basin(page, name))
     }
-    if not series:
-        raise DataError(f"none of these runs has the metric {metric[:40]!r}; choose another")
+    refuse_unless(series, f"none of these runs has the metric {metric[:40]!r}; choose another")
     return series
 
 
@@ -159,11 +160,11 @@ def metrics_of(page: Page) -> pd.DataFrame:
         table = metrics_by_basin(page, name)
         with suppress(DataError):
             rows[label] = table.loc[find_basin(table.index.to_numpy(), page.state.basin, label)]
-    if not rows:
-        raise DataError(
-            f"none of the compared runs has the catchment {page.state.basin[:60]!r}; choose other"
-            " runs on the page Benchmarks"
-        )
+    refuse_unless(
+        rows,
+        f"none of the compared runs has the catchment {page.state.basin[:60]!r}; choose other"
+        " runs on the page Benchmarks",
+    )
     return pd.DataFrame(rows).T.astype(float)
 
 
@@ -184,15 +185,13 @@ def flows(
     for label, name in compared(page).items():
         try:
             ds = page.outputs.read(name, "simulation.nc", variables, basin=page.state.basin)
+            if "streamflow" in ds:
+                ds = ds if whole else in_shown_years(ds, page)
+                simulations[label] = ds["streamflow"]
+                obs = ds.get("streamflow_obs") if obs is None else obs
         except HydronbError as error:
             problems.append(str(error))
-            continue
-        if "streamflow" in ds:
-            ds = ds if whole else in_shown_years(ds, page)
-            simulations[label] = ds["streamflow"]
-            obs = ds.get("streamflow_obs") if obs is None else obs
-    if not simulations:
-        raise DataError([*problems, "these runs simulate no streamflow; choose others"][0])
+    refuse_unless(simulations, [*problems, "these runs simulate no streamflow; choose others"][0])
     return obs, simulations
 
 

@@ -1,7 +1,6 @@
 """The page of dynamic parameters: what happens in a catchment day by day, beside what a second
 model says."""
 
-import numpy as np
 import pandas as pd
 import panel as pn
 import xarray as xr
@@ -10,10 +9,9 @@ from hydronb import plots
 from hydronb.analysis.seasons import mean_year
 from hydronb.analysis.water_balance import simulated_balance
 from hydronb.app import catchment
-from hydronb.app.outputs import find_basin
+from hydronb.app.outputs import find_basin, refuse_unless
 from hydronb.app.view import LinkedPlots, Page, column, heading, html_table, note, row
 from hydronb.data.hbv_parameters import STORES
-from hydronb.errors import DataError
 from hydronb.plots import fluxes as figures
 from hydronb.plots.style import COLOURS, OBSERVED
 from hydronb.vocabulary import SYMBOLS
@@ -132,11 +130,11 @@ def chosen_basin(page: Page) -> str:
     """The visitor's catchment by its id in the chosen model's files, else the first one."""
     name = chosen_model(page)
     ids = _basins(page, name)
-    return find_basin(ids, page.state.basin, name) if page.state.basin else str(ids[0])
+    return find_basin(ids, page.state.basin, name) if page.state.basin else ids[0]
 
 
-def _basins(page: Page, name: str) -> np.ndarray:
-    return page.outputs.still(name, "fluxes.nc", ["basin"])["basin"].values.astype(str)
+def _basins(page: Page, name: str) -> list[str]:
+    return page.outputs.still(name, "fluxes.nc", ["basin"])["basin"].values.astype(str).tolist()
 
 
 def inside_catchment(page: Page, name: str, *, whole: bool = False) -> xr.Dataset:
@@ -144,8 +142,8 @@ def inside_catchment(page: Page, name: str, *, whole: bool = False) -> xr.Datase
     fluxes' rain and snow, and parameters that do not change with time are repeated every day."""
     basin = chosen_basin(page)
     fluxes = page.outputs.read(name, "fluxes.nc", basin=basin)
-    if lacking := [n for n in ("rain", "snow", "et", "q0", "q1", "q2", *STORES) if n not in fluxes]:
-        raise DataError(f"{name}/fluxes.nc has no {lacking[0]!r}: another version wrote it")
+    for n in ("rain", "snow", "et", "q0", "q1", "q2", *STORES):
+        refuse_unless(n in fluxes, f"{name}/fluxes.nc has no {n!r}: another version wrote it")
     parameters = page.outputs.read(name, "parameters.nc", tuple(SYMBOLS), basin=basin)
     flows = page.outputs.read(
         name, "simulation.nc", ("streamflow", "streamflow_obs", "et_obs"), basin=basin
@@ -159,7 +157,7 @@ def inside_catchment(page: Page, name: str, *, whole: bool = False) -> xr.Datase
 
 def thinned(ds: xr.Dataset) -> tuple[xr.Dataset, int]:
     """Means over as many days as it takes to have at most `POINTS`, and over how many."""
-    days = max(1, int(np.ceil(ds.sizes["time"] / POINTS)))
+    days = max(1, -(-ds.sizes["time"] // POINTS))  # rounded up
     if days == 1:
         return ds, 1
     return ds.coarsen(time=days, boundary="trim", coord_func="min").mean(keep_attrs=True), days
@@ -262,10 +260,10 @@ def mapped_values(page: Page, name: str) -> pd.Series:
     if mapped in metrics:
         return metrics[mapped].astype(float)
     ds = page.outputs.still(name, "parameters.nc", ["basin"])
-    if mapped not in ds.data_vars:
-        raise DataError(
-            f"{name} has no metric or constant parameter {mapped[:40]!r}; choose another"
-        )
+    refuse_unless(
+        mapped in ds.data_vars,
+        f"{name} has no metric or constant parameter {mapped[:40]!r}; choose another",
+    )
     by_basin = ds[mapped].mean("component") if "component" in ds[mapped].dims else ds[mapped]
     return by_basin.to_series().astype(float).rename(mapped)
 

@@ -11,13 +11,12 @@ for all visitors.
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -91,10 +90,10 @@ class Outputs:
         path = Path()
         with contextlib.suppress(OSError, ValueError):  # a name that is too long, or no name
             path = (self.root / name).resolve(strict=True)
-        if not name or not path.is_relative_to(self.root) or not path.is_dir():
-            raise DataError(
-                f"there is no run {name[:120]!r} in this outputs folder; choose one from the list"
-            )
+        refuse_unless(
+            name and path.is_relative_to(self.root) and path.is_dir(),
+            f"there is no run {name[:120]!r} in this outputs folder; choose one from the list",
+        )
         return path
 
     def file(self, name: str, file: str) -> Path:
@@ -107,8 +106,9 @@ class Outputs:
         """
         with self._shown():
             path = RunDirectory(self.folder(name)).file(file).resolve()
-        if not path.is_relative_to(self.root):
-            raise DataError(f"{name} holds no {file} but a link to one elsewhere")
+        refuse_unless(
+            path.is_relative_to(self.root), f"{name} holds no {file} but a link to one elsewhere"
+        )
         return path
 
     def table(self, name: str, file: str, columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -195,7 +195,7 @@ def _still(run: RunDirectory, stamp: tuple[int, ...], file: str) -> xr.Dataset:
         return load_at_most(LARGEST, ds.drop_vars(series)).assign_attrs(ds.attrs | {SERIES: series})
 
 
-def find_basin(basins: np.ndarray, basin: str, where: str) -> str:
+def find_basin(basins: Iterable[str], basin: str, where: str) -> str:
     """The id in `basins` that means this catchment, whatever the prefix of its source.
 
     Raises
@@ -204,9 +204,16 @@ def find_basin(basins: np.ndarray, basin: str, where: str) -> str:
         There is none.
     """
     ids = {bare_id(str(b)): b for b in basins}
-    if bare_id(basin) not in ids:
-        raise DataError(f"there is no catchment {basin[:60]!r} in {where}; click one")
+    refuse_unless(
+        bare_id(basin) in ids, f"there is no catchment {basin[:60]!r} in {where}; click one"
+    )
     return ids[bare_id(basin)]
+
+
+def refuse_unless(condition: object, problem: str) -> None:
+    """Raises DataError with what is wrong and what to do, unless the condition holds."""
+    if not condition:
+        raise DataError(problem)
 
 
 def value_or(make: Callable[[], Result], otherwise: Result) -> Result:

@@ -7,8 +7,8 @@ import panel as pn
 from hydronb import plots
 from hydronb.analysis.published import read_published
 from hydronb.app import catchment
+from hydronb.app.outputs import refuse_unless
 from hydronb.app.view import WIDE, Page, heading, html_table, note, row
-from hydronb.errors import DataError
 from hydronb.plots.scenarios import LEAST
 
 FILE = "probes.csv"
@@ -32,8 +32,9 @@ def build(page: Page) -> pn.Column:
     def table(file: str, title: str) -> str | None:
         """A table of the analysis, if it has it."""
         if (page.outputs.folder(chosen_probes(page)) / file).is_file():
-            rows = page.outputs.table(chosen_probes(page), file)
-            return html_table(rows, title, index=False, digits=2)
+            return html_table(
+                page.outputs.table(chosen_probes(page), file), title, index=False, digits=2
+            )
         return None
 
     def published(name: str, title: str) -> str:
@@ -120,13 +121,14 @@ def _table(page: Page) -> pd.DataFrame:
 
 def _scores(page: Page) -> plots.Figure:
     table, state = _table(page), page.state
-    if state.score not in LEAST:
-        raise DataError(f"there is no score {state.score[:40]!r}; choose {' or '.join(LEAST)}")
-    if not ((table["layer"] == state.layer) & (table["split"] == state.split)).any():
-        raise DataError(
-            f"no run was probed in layer {state.layer[:40]!r} on {state.split[:40]!r} days; choose"
-            " another"
-        )
+    refuse_unless(
+        state.score in LEAST, f"there is no score {state.score[:40]!r}; choose {' or '.join(LEAST)}"
+    )
+    refuse_unless(
+        ((table["layer"] == state.layer) & (table["split"] == state.split)).any(),
+        f"no run was probed in layer {state.layer[:40]!r} on {state.split[:40]!r} days; choose"
+        " another",
+    )
     return plots.probe_scores(table, layer=state.layer, value=state.score, split=state.split)
 
 
@@ -142,14 +144,13 @@ def _series(page: Page) -> dict[str, str]:
 
 def _hydrograph(page: Page) -> plots.Figure:
     titles = {file: title for title, file in _series(page).items()}
-    if not titles:
-        raise DataError(
-            "this analysis keeps no series: only runs that were not trained on streamflow, or not"
-            " on evaporation, have one"
-        )
+    refuse_unless(
+        titles,
+        "this analysis keeps no series: only runs that were not trained on streamflow, or not"
+        " on evaporation, have one",
+    )
     file = page.state.series or next(iter(titles))
-    if file not in titles:
-        raise DataError(f"there is no series {file[:40]!r}; choose another")
+    refuse_unless(file in titles, f"there is no series {file[:40]!r}; choose another")
     page.outputs.still(chosen_probes(page), file, ["truth", "probed"])
     ds = catchment.in_shown_years(page.outputs.read(chosen_probes(page), file), page)
     return plots.hydrograph(ds["truth"], {"probe": ds["probed"]}, title=titles[file])

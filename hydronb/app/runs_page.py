@@ -9,16 +9,14 @@ import yaml
 
 from hydronb import plots
 from hydronb.app import catchment
-from hydronb.app.outputs import PARTIAL
-from hydronb.app.view import Page, heading, html_table, message, note, row, value_or
-from hydronb.errors import DataError
+from hydronb.app.outputs import PARTIAL, refuse_unless, value_or
+from hydronb.app.view import Page, heading, html_table, message, note, row
 from hydronb.runs.directory import RunDirectory
 from hydronb.runs.status import state_of_folder, took
 
 EVERY = 3000
 """Milliseconds between two looks at a run that is running."""
 LEFT_OUT = ("identity", "parameters", "data", "needs", "versions", "error", "traceback")
-COLUMNS = ["run", "state", "epoch", "finished", "time", "hydronb", "about"]
 
 
 def build(page: Page) -> pn.Column:
@@ -75,10 +73,10 @@ def chosen_run(page: Page) -> str:
     if page.state.run:
         return page.state.run
     written = _written(page)
-    if not written:
-        raise DataError(
-            "no runs yet; `make demo` (or `hydronb run params/demo.yaml`) makes some within minutes"
-        )
+    refuse_unless(
+        written,
+        "no runs yet; `make demo` (or `hydronb run params/demo.yaml`) makes some within minutes",
+    )
 
     def rank(name: str) -> tuple[bool, bool, float]:
         running = _state(page, name)[0] == "running"
@@ -109,7 +107,7 @@ def overview(page: Page) -> pd.DataFrame:
                 "about": about,
             }
         )
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows)
 
 
 def _overview(page: Page) -> str:
@@ -119,8 +117,11 @@ def _overview(page: Page) -> str:
             f"No runs in {page.outputs.root.name}/ yet. `make demo` (or `hydronb run"
             " params/demo.yaml`) makes some within minutes; this page shows them as they come."
         )
-    counts = ", ".join(f"{n} {state}" for state, n in table["state"].value_counts().items())
-    return html_table(table, counts, index=False)
+    return html_table(
+        table,
+        ", ".join(f"{n} {state}" for state, n in table["state"].value_counts().items()),
+        index=False,
+    )
 
 
 def _state(page: Page, name: str) -> tuple[str, str]:

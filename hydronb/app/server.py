@@ -38,8 +38,7 @@ def serve(
 
     import panel as pn
 
-    from hydronb.app.outputs import Outputs
-    from hydronb.app.shell import CSS, session
+    from hydronb.app.shell import CSS, Outputs, session
 
     folder = Outputs(outputs)
     port = port or _free_port(address)

@@ -7,12 +7,10 @@ import xarray as xr
 
 from hydronb import plots
 from hydronb.app import catchment
-from hydronb.app.outputs import find_basin
-from hydronb.app.view import LinkedPlots, Page, column, heading, html_table, note, row, value_or
+from hydronb.app.outputs import find_basin, refuse_unless, value_or
+from hydronb.app.view import LinkedPlots, Page, column, heading, html_table, note, row
 from hydronb.data.dataset import bare_id
-from hydronb.errors import DataError
 from hydronb.plots import similarity as figures
-from hydronb.plots.fluxes import grid
 
 LOOKS = {
     "Silhouettes (Fig. 9)": "silhouettes",
@@ -45,7 +43,13 @@ def build(page: Page) -> pn.Column:
             ),
             page.choice("space", "Clusters of", lambda: SPACES, width=130),
             page.slider("k", "k, number of clusters", of.ks, on=["embedding"], width=200),
-            page.choice("colour", "Colour by", of.colours, on=["embedding"], width=180),
+            page.choice(
+                "colour",
+                "Colour by",
+                lambda: {n: n for n in ("cluster", *value_or(of.over_basin, ()))},
+                on=["embedding"],
+                width=180,
+            ),
             clear,
         ),
         row(
@@ -155,11 +159,8 @@ class Embedding:
         return {str(s): str(s) for s in self.open()["seed"].values}
 
     def ks(self) -> tuple[int, int]:
-        k = self.silhouettes()["k"]
+        k = self.table("silhouettes.csv", "mean", "min")["k"]
         return int(k.min()), int(k.max())
-
-    def colours(self) -> dict[str, str]:
-        return {n: n for n in ["cluster", *value_or(lambda: list(self.over_basin()), [])]}
 
     def over_basin(self) -> xr.Dataset:
         """Attributes and signatures."""
@@ -177,9 +178,6 @@ class Embedding:
     def units(self) -> dict[str, str]:
         return {str(n): str(v.attrs.get("units", "")) for n, v in self.over_basin().items()}
 
-    def silhouettes(self) -> pd.DataFrame:
-        return self.table("silhouettes.csv", "mean", "min")
-
     def table(self, file: str, *columns: str, space: str = "", of_k: bool = False) -> pd.DataFrame:
         """A table by space and seed; with `space` the rows of that, for the seed in the case of the
         embedding; with `of_k` the rows for the number of clusters."""
@@ -188,14 +186,12 @@ class Embedding:
             table = table[table["space"] == space]
         if space == "embedding":
             table = table[table["seed"] == pd.to_numeric(self.seed, errors="coerce")]
-            if table.empty:
-                raise DataError(f"{self.name} has no seed {self.seed[:20]!r}; choose one")
+            refuse_unless(len(table), f"{self.name} has no seed {self.seed[:20]!r}; choose one")
         if of_k:
             table = table[table["k"] == self.state.k]
-            if table.empty:
-                raise DataError(
-                    f"{self.name} has no clusters for k = {self.state.k}; move the slider"
-                )
+            refuse_unless(
+                len(table), f"{self.name} has no clusters for k = {self.state.k}; move the slider"
+            )
         return table
 
     def plane(self) -> pd.DataFrame:
@@ -204,10 +200,10 @@ class Embedding:
     def clusters(self) -> pd.Series:
         """Number of each basin's cluster as text, from 1 on, the largest first."""
         space = self.state.space
-        if space not in SPACES.values():
-            raise DataError(
-                f"clusters are of {' or '.join(SPACES.values())}, not of {space[:40]!r}"
-            )
+        refuse_unless(
+            space in SPACES.values(),
+            f"clusters are of {' or '.join(SPACES.values())}, not of {space[:40]!r}",
+        )
         table = self.table("clusters.csv", "k", "basin", "cluster", space=space, of_k=True)
         return (table.set_index("basin")["cluster"] + 1).astype(str)
 
@@ -217,10 +213,9 @@ class Embedding:
         if name == "cluster":
             return self.clusters(), name
         ds = self.over_basin()
-        if name not in ds:
-            raise DataError(
-                f"{self.name} has no attribute or signature {name[:40]!r}; choose another"
-            )
+        refuse_unless(
+            name in ds, f"{self.name} has no attribute or signature {name[:40]!r}; choose another"
+        )
         return (
             pd.Series(ds[name].values, ds["basin"].values.astype(str), name=name),
             plots.with_unit(name, self.units()[name]),
@@ -232,8 +227,9 @@ class Embedding:
 
     def gates(self) -> xr.DataArray:
         """Input gates (basin, cell) of the seed."""
-        if self.seed not in self.seeds():
-            raise DataError(f"{self.name} has no seed {self.seed[:20]!r}; choose one")
+        refuse_unless(
+            self.seed in self.seeds(), f"{self.name} has no seed {self.seed[:20]!r}; choose one"
+        )
         return self.open()["input_gate"].sel(seed=int(self.seed))
 
 
@@ -271,15 +267,25 @@ def neighbours(of: Embedding) -> pd.DataFrame:
 
 def _look(of: Embedding) -> tuple[plots.Figure, pd.DataFrame]:
     """The chosen figure of all catchments, and its numbers."""
-    match of.state.look:
+    look = of.state.look
+    refuse_unless(
+        look in LOOKS.values(),
+        f"there is no figure {look[:40]!r}; choose one of {', '.join(LOOKS)}",
+    )
+    match look:
         case "silhouettes":
-            return figures.silhouette_curves(of.silhouettes(), at=of.state.k), of.silhouettes()
+            table = of.table("silhouettes.csv", "mean", "min")
+            return figures.silhouette_curves(table, at=of.state.k), table
         case "gates":
             gates = of.gates()
             selected = gates["basin"].isin(of.state.selection)
             chosen = gates[selected] if selected.any() else gates
-            title = f"input gates of {chosen.sizes['basin']} catchments, seed {of.seed}"
-            return figures.gate_image(chosen, title=title), gates.to_pandas()
+            return (
+                figures.gate_image(
+                    chosen, title=f"input gates of {len(chosen)} catchments, seed {of.seed}"
+                ),
+                gates.to_pandas(),
+            )
         case "variance":
             of_k = of.table(
                 "variance_reduction.csv", "k", "signature", "weighting", "value", of_k=True
@@ -287,8 +293,6 @@ def _look(of: Embedding) -> tuple[plots.Figure, pd.DataFrame]:
             return figures.variance_bars(of_k, of.state.k), of_k
         case "sensitivity":
             return _sensitivity(of)
-        case other:
-            raise DataError(f"there is no figure {other[:40]!r}; choose one of {', '.join(LOOKS)}")
 
 
 def _sensitivity(of: Embedding) -> tuple[plots.Figure, pd.DataFrame]:
@@ -301,23 +305,21 @@ def _sensitivity(of: Embedding) -> tuple[plots.Figure, pd.DataFrame]:
     )
     name = next((n for n in names if n.split("/")[0] == of.name.split("/")[0]), names[0])
     each = of.outputs.table(name, "sensitivities.csv", ["basin", "attribute", "sensitivity"])
-    means = each.pivot_table("sensitivity", "basin", "attribute", aggfunc="mean")
-    first = means.idxmax(axis=1).rename(index=bare_id)
+    first = (
+        each.pivot_table("sensitivity", "basin", "attribute", aggfunc="mean")
+        .idxmax(axis=1)
+        .rename(index=bare_id)
+    )
     ds = of.open().assign_coords(basin=[bare_id(b) for b in of.open()["basin"].values.astype(str)])
     ds = ds.sel(basin=ds["basin"].isin(first.index))
-    if not ds.sizes["basin"]:
-        raise DataError(
-            f"{name} and {of.name} have no catchment in common, so there is no map of the"
-            " sensitivities"
-        )
+    refuse_unless(
+        ds.sizes["basin"],
+        f"{name} and {of.name} have no catchment in common, so there is no map of the"
+        " sensitivities",
+    )
     ranks = of.outputs.table(name, "rankings.csv", ["attribute", "sensitivity"])
-    panels = [
-        catchment.gauge_map(
-            first,
-            "most sensitive to",
-            ds,
-            title="the attribute that streamflow answers to most",
-        ),
-        figures.ranking_bars(ranks, title="all catchments; a dot is a seed", width=520),
-    ]
-    return grid(panels), each
+    most = catchment.gauge_map(
+        first, "most sensitive to", ds, title="the attribute that streamflow answers to most"
+    )
+    bars = figures.ranking_bars(ranks, title="all catchments; a dot is a seed", width=520)
+    return (most + bars).opts(shared_axes=False), each

@@ -1,6 +1,5 @@
 """What a visitor looks at: page, runs, catchment, colours. Without Panel; a link is its text."""
 
-import re
 from urllib.parse import parse_qsl, urlencode
 
 import param
@@ -80,7 +79,8 @@ class State(param.Parameterized):
         kind = self.param[name]
         if isinstance(kind, param.Integer):
             low, high = kind.bounds
-            if not (re.fullmatch("[0-9]{1,8}", text) and low <= int(text) <= high):
+            digits = text.isascii() and text.isdigit() and len(text) < 9
+            if not (digits and low <= int(text) <= high):
                 raise ValueError(
                     f"{name}={abbreviated(text)!r}: give a whole number from {low} to {high}"
                 )

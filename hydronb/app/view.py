@@ -18,8 +18,6 @@ from hydronb.errors import HydronbError
 from hydronb.plots.refill import bokeh_plots, refill, series_structure
 from hydronb.plots.style import COLOURS, render, theme
 
-log = logging.getLogger(__name__)
-
 NEAR = 18
 """Pixels within which a click means a point."""
 PAUSE = 20
@@ -28,7 +26,7 @@ next would be drawn before."""
 WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": 0}
 
 
-class Part(pn.viewable.Viewer):
+class Part(pn.Column):
     """A figure, a table or a text on a page; a message where it cannot be drawn.
 
     Parameters
@@ -58,17 +56,13 @@ class Part(pn.viewable.Viewer):
         grow: int = 1,
         drawn: Callable[[LayoutDOM], None] | None = None,
     ) -> None:
-        super().__init__()
+        self.text, self.body = pn.pane.HTML(**WIDE), pn.Column(**WIDE)
+        self.download = [_download(table, name)] if table else []
+        super().__init__(self.body, *self.download, **WIDE)
         self.draw, self.on, self.drawn = draw, frozenset(on), drawn
         self.stale, self.problem = True, ""
         self.model, self.structure = None, None  # of the figure that is shown
-        self.text, self.body = pn.pane.HTML(**WIDE), pn.Column(**WIDE)
-        self.download = [_download(table, name)] if table else []
-        self.view = pn.Column(self.body, *self.download, **WIDE)
         self.basis = {"flex": f"{grow} 1 {width}px", "min-width": f"min({width}px, 100%)"}
-
-    def __panel__(self) -> pn.Column:
-        return self.view
 
     def update(self) -> None:
         """Draw, if something has changed."""
@@ -82,7 +76,7 @@ class Part(pn.viewable.Viewer):
             content = message(self.problem)
         # a file that is whole, but not what this version writes
         except (LookupError, TypeError, ValueError) as error:
-            log.exception("a part of the page cannot be drawn")
+            logging.getLogger(__name__).exception("a part of the page cannot be drawn")
             content = message(
                 f"this cannot be drawn from what the files hold ({type(error).__name__}: {error});"
                 " if another version of hydronb wrote them, `hydronb run PLAN --redo-stale` writes"
@@ -105,7 +99,7 @@ class Part(pn.viewable.Viewer):
             if self.drawn:
                 self.drawn(self.model)
             self.body[:] = [pn.pane.Bokeh(self.model, theme=theme(), **WIDE)]
-        self.view.visible = content is not None
+        self.visible = content is not None
         for button in self.download:
             button.visible = True
 
@@ -240,7 +234,7 @@ class Page:
                 having = [each for each in self.parts if each.problem and not each.stale]
                 first = {each.problem: each for each in reversed(having)}
                 for each in having:
-                    each.view.visible = each is first[each.problem]
+                    each.visible = each is first[each.problem]
         finally:  # whatever happened to one, the others are drawn
             undrawn = not self.waiting and any(part.stale for part in self.parts)
             if undrawn and pn.state.curdoc is not None:
@@ -256,7 +250,7 @@ class Page:
 def row(*children: Any) -> pn.FlexBox:
     """Side by side as far as the window is wide enough, else one below the other."""
     for part in (child for child in children if isinstance(child, Part)):
-        part.view.styles = part.basis
+        part.styles = part.basis
     return pn.FlexBox(
         *children, flex_wrap="wrap", align_items="flex-start", styles={"gap": "12px"}, **WIDE
     )
@@ -270,8 +264,10 @@ def column(*children: Any, width: int = 420) -> pn.Column:
 def message(text: str, *, css: str = "message") -> str:
     """A line for the reader, with `code` between backticks; whatever a file or link holds is text
     in it and nothing else."""
-    parts = enumerate(html.escape(text).split("`"))
-    marked = "".join(f"<code>{part}</code>" if i % 2 else part for i, part in parts)
+    marked = "".join(
+        f"<code>{part}</code>" if i % 2 else part
+        for i, part in enumerate(html.escape(text).split("`"))
+    )
     return f'<div class="{css}">{marked}</div>'
 
 
@@ -385,23 +381,16 @@ class LinkedPlots:
     def listen(self, name: str, plot: Plot) -> None:
         """Link the plot `name`, which has been drawn."""
         points = points_of(plot)
-        ring = plot.scatter(
-            [],
-            [],
-            size=18,
-            fill_color=None,
-            line_color=COLOURS["LSTM"],
-            line_width=3,
-            name="ring",
-        )
-        self.plots[name] = points, ring.data_source
+        ring = {"size": 18, "fill_color": None, "line_color": COLOURS["LSTM"], "line_width": 3}
+        self.plots[name] = points, plot.scatter([], [], name="ring", **ring).data_source
         choose_by_click(plot, self.state)
         basins = [str(b) for b in points.data_source.data["basin"]]
-
-        def selected(_attribute: str, _old: list[int], new: list[int]) -> None:
-            self.state.selection = sorted(basins[i] for i in new)
-
-        points.data_source.selected.on_change("indices", selected)
+        points.data_source.selected.on_change(
+            "indices",
+            lambda attr, old, new: self.state.param.update(
+                selection=sorted(basins[i] for i in new)
+            ),
+        )
         self.show()
 
     def show(self) -> None:
@@ -409,8 +398,7 @@ class LinkedPlots:
         selection = set(self.state.selection)
         for points, ring in self.plots.values():
             data, selected = points.data_source.data, points.data_source.selected
-            inside = [i for i, b in enumerate(data["basin"]) if b in selection]
-            selected.indices = inside
+            selected.indices = [i for i, b in enumerate(data["basin"]) if b in selection]
             at = [i for i, b in enumerate(data["basin"]) if b == self.state.basin][:1]
             ring.data = {
                 axis: [data[field][i] for i in at]
