@@ -181,10 +181,11 @@ def flows(
     """Observed and simulated streamflow of the clicked catchment, in the years that are shown or
     in all."""
     obs, simulations, problems = None, {}, []
-    variables = ("streamflow", "streamflow_obs")
     for label, name in compared(page).items():
         try:
-            ds = page.outputs.read(name, "simulation.nc", variables, basin=page.state.basin)
+            ds = page.outputs.read(
+                name, "simulation.nc", ("streamflow", "streamflow_obs"), basin=page.state.basin
+            )
             if "streamflow" in ds:
                 ds = ds if whole else in_shown_years(ds, page)
                 simulations[label] = ds["streamflow"]

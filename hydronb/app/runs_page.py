@@ -80,8 +80,11 @@ def chosen_run(page: Page) -> str:
 
     def rank(name: str) -> tuple[bool, bool, float]:
         running = _state(page, name)[0] == "running"
-        trains = (page.outputs.root / name / "progress.csv").is_file()
-        return running, running or trains, written[name]
+        return (
+            running,
+            running or (page.outputs.root / name / "progress.csv").is_file(),
+            written[name],
+        )
 
     return max(written, key=rank)
 

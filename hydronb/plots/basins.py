@@ -369,9 +369,10 @@ def budyko(
     colour_by
         Another attribute over `basin`.
     """
-    coloured = evaporation if colour_by is None else colour_by
-    values = coloured.sel(basin=aridity["basin"]).assign_coords(
-        aridity=aridity, evaporation=evaporation
+    values = (
+        (evaporation if colour_by is None else colour_by)
+        .sel(basin=aridity["basin"])
+        .assign_coords(aridity=aridity, evaporation=evaporation)
     )
     points = basin_points(
         values,

@@ -171,9 +171,11 @@ def difference_intervals(
     label
         Of the y axis.
     """
-    limits = {bound: bounds.sel(bound=bound).to_series() for bound in ("low", "high")}
     frame = (
-        pd.DataFrame({"difference": difference, **limits})
+        pd.DataFrame(
+            {"difference": difference}
+            | {bound: bounds.sel(bound=bound).to_series() for bound in ("low", "high")}
+        )
         .rename_axis("basin")
         .dropna()
         .sort_values("difference")

@@ -270,10 +270,9 @@ def agreement_matrix(table: pd.DataFrame, k: int, *, width: int = 430) -> hv.Ove
     )
     names = list(dict.fromkeys([*of_k["one"], *of_k["other"]]))
     mirrored = of_k.rename(columns={"one": "other", "other": "one"})
-    diagonal = pd.DataFrame({"one": names, "other": names, "adjusted_rand": 1.0})
-    whole = pd.concat([of_k, mirrored, diagonal]).sort_values(
-        ["one", "other"], key=lambda column: column.map(names.index)
-    )
+    whole = pd.concat(
+        [of_k, mirrored, pd.DataFrame({"one": names, "other": names, "adjusted_rand": 1.0})]
+    ).sort_values(["one", "other"], key=lambda column: column.map(names.index))
     heat = hv.HeatMap(whole, ["one", "other"], ("adjusted_rand", "adjusted Rand index")).opts(
         cmap=process_cmap("Blues", 100)[:60],
         clim=(0, 1),
