@@ -215,7 +215,8 @@ def data_get(
         str | None,
         typer.Option(
             "--basins",
-            help="CAMELS-US: only these: ids with commas between, or a text file with one id per line.",
+            help="CAMELS-US: only these ids, with commas between, or a text file with one id per"
+            " line.",
         ),
     ] = None,
 ) -> None:

@@ -341,10 +341,6 @@ PLANS |= {
         run(train_run(each={"learning_rate": ["1e-3", 0.001]})),
         ["a_learning_rate-1e-3 and a_learning_rate-0.001 have the same parameters; keep one"],
     ),
-    "a hexadecimal number": (
-        "name: x\nruns:\n  - {id: a, notebook: ealstm_01_train, params: {threads: 0x10}}\n",
-        ["line 3: YAML reads 0x10 as a number in base 16"],
-    ),
     "the same data twice": (
         run(train_run(each={"data": [{"seed": 1}, {"seed": 1}]})),
         ["a: each.data = ", "it lists {'seed': 1} twice"],

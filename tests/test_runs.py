@@ -18,7 +18,7 @@ import nbformat
 import pytest
 import yaml
 
-from hydronb.app.outputs import open_outputs
+from hydronb.app.outputs import Outputs
 from hydronb.errors import HydronbError, ParameterError
 from hydronb.parameters import NOTEBOOKS
 from hydronb.runs import notebook as notebooks
@@ -487,7 +487,7 @@ def test_names_that_are_not_reserved_are_seen_by_status_and_dashboard(project, r
     seen = {line.split()[1] for line in status.of_outputs(out)[1:]}
     assert seen == {run_id, "b"}
     assert (out / "superseded_runs" / "superseded" / "count").is_dir()
-    assert {Path(name).name for name in open_outputs(out).names()} == seen
+    assert {Path(name).name for name in Outputs(out).names()} == seen
 
 
 # notebooks elsewhere

@@ -28,14 +28,13 @@ def page(name: str, outputs: str | Path = "outputs", **state: Any) -> Any:
 
     import panel as pn
 
-    from hydronb.app.outputs import open_outputs
-    from hydronb.app.shell import CSS, PAGES, App
+    from hydronb.app.shell import CSS, PAGES, App, Outputs
     from hydronb.parameters import resolve
 
     if name not in PAGES:
         raise ParameterError(f"there is no page {name!r}{nearest(name, PAGES)}")
     pn.extension(inline=True, raw_css=[CSS])
-    app = App(open_outputs(resolve(outputs)), urlencode(state), only=name)
+    app = App(Outputs(resolve(outputs)), urlencode(state), only=name)
     if app.problems:
         raise ParameterError(app.problems[0])
     return app.place

@@ -230,8 +230,8 @@ def _refuse(response: requests.Response, **_: Any) -> None:
     status, part = response.status_code, response.request.headers.get("Range", "")
     if status == 200 and part.startswith("bytes=-"):
         remedy = (
-            "this server cannot send part of a file, so single basins cannot be read from it; leave "
-            f"--basins out to get all of it, or name another mirror in {MIRROR}"
+            "this server cannot send part of a file, so single basins cannot be read from it;"
+            f" leave --basins out to get all of it, or name another mirror in {MIRROR}"
         )
     elif status < 400 or status == 416:
         return
@@ -380,8 +380,8 @@ def _basin_files(archive: zipfile.ZipFile) -> list[tuple[str, str, zipfile.ZipIn
 
 
 def _unpack(archive: Path, dest: Path, folders: tuple[str, ...]) -> None:
-    """Unpack into a temporary folder, then move all of it into `dest`, without the archive's own top
-    folder; other files in `dest` stay."""
+    """Unpack into a temporary folder, then move all of it into `dest`, without the archive's own
+    top folder; other files in `dest` stay."""
     aside = dest / "unpacking.partial"
     shutil.rmtree(aside, ignore_errors=True)
     try:

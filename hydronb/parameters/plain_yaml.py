@@ -85,8 +85,6 @@ class _Loader(yaml.SafeLoader):
     def _check_scalar(self, node: yaml.ScalarNode) -> None:
         text, kind = node.value, node.tag.removeprefix(TAG)
         base = 8 if kind == "int" and re.match(r"[+-]?0[0-9_]", text) else 10
-        based = re.match(r"[+-]?0([bx])", text) if kind == "int" else None
-        base = {"b": 2, "x": 16}[based[1]] if based else base
         base = 60 if kind in ("int", "float") and ":" in text else base
         if base != 10:
             raise _wrong(

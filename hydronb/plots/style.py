@@ -224,8 +224,10 @@ def axis_label(da: xr.DataArray) -> str:
     >>> axis_label(xr.DataArray(0.0, attrs={"long_name": "precipitation", "units": "mm/d"}))
     'precipitation (mm/d)'
     """
-    name = str(da.attrs.get("long_name") or da.name or "value").replace("_", " ")
-    return with_unit(name, str(da.attrs.get("units", "")))
+    return with_unit(
+        str(da.attrs.get("long_name") or da.name or "value").replace("_", " "),
+        str(da.attrs.get("units", "")),
+    )
 
 
 def metric_label(name: str) -> str:
