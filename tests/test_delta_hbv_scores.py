@@ -132,7 +132,7 @@ def test_the_mean_of_seeds_is_scored_as_one_run(ds, observed, tmp_path):
 
 def test_a_run_without_its_fluxes_is_named(ds, observed, tmp_path):
     run = write_run(tmp_path / "a", ds, fluxes=False)
-    with pytest.raises(DataError, match=r"holds no fluxes\.nc; its notebook makes it anew"):
+    with pytest.raises(DataError, match=r"holds no fluxes\.nc; its notebook makes it again"):
         flux_scores.score_fluxes([run], Reference(observed, baseflow_index(observed)))
     assert write_run(tmp_path / "b", ds, model="runoff_lstm").fluxes() is None
 

@@ -260,8 +260,8 @@ def projections(
 
 @on_bokeh
 def agreement_matrix(table: pd.DataFrame, k: int, *, width: int = 430) -> hv.Overlay:
-    """Adjusted Rand index between the clusters of each pair of seeds, and of the attributes: columns
-    k, one, other, adjusted_rand."""
+    """Adjusted Rand index between the clusters of each pair of seeds, and of the attributes:
+    columns k, one, other, adjusted_rand."""
     from holoviews.plotting.util import process_cmap
 
     # seeds read from a file are numbers
