@@ -9,8 +9,8 @@ import torch
 import xarray as xr
 from measure import alone, arguments, megabytes, show, take_turns
 
-from hydronb.data.grid_windows import GridForcing, grid_samples
 from hydronb.data.scaling import Scaling
+from hydronb.data.windows import GridForcing, grid_samples
 from hydronb.losses import Terms, mse
 from hydronb.models.cnn_lstm import CNNLSTM
 from hydronb.parameters import Period

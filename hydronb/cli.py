@@ -1,19 +1,15 @@
 """The `hydronb` command. Every subcommand imports what it needs when it is called."""
 
+import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from hydronb.errors import HydronbError
-
-if TYPE_CHECKING:
-    from hydronb.runs.plan import Plan
-    from hydronb.runs.schedule import Outcome
-
-STOPPED = 130
+from hydronb.files import resolve
 
 app = typer.Typer(
     name="hydronb",
@@ -35,16 +31,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         app(args=None if argv is None else list(argv))
     except HydronbError as error:
-        sys.exit(_error(str(error)))
+        _fail(str(error))
     except OSError as error:
         from hydronb.runs.schedule import cannot_write
 
-        sys.exit(_error(cannot_write(error, Path.cwd())))
+        if error.errno == errno.ENAMETOOLONG:
+            _fail(f"{str(error.filename)[:60]}...: {error.strerror}")
+        _fail(cannot_write(error, Path.cwd()))
 
 
-def _error(message: str) -> int:
+def _fail(message: str) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
-    return 1
+    sys.exit(1)
 
 
 def _version(asked: bool) -> bool:
@@ -94,87 +92,28 @@ def run(
     ] = None,
 ) -> None:
     """Run what is missing of a plan; a run that was stopped goes on where it stopped."""
-    from hydronb.parameters import resolve
+    from hydronb.runs import schedule, status
     from hydronb.runs.plan import read_plan
-    from hydronb.runs.schedule import run_plan
 
-    chosen = read_plan(plan)
-    if only:
-        chosen = chosen.only(only)
-    folder = resolve(outputs)
+    chosen, folder = read_plan(plan).only(only or ["*"]), resolve(outputs)
     if dry_run:
-        print("\n".join(_dry(chosen, folder, redo_stale)))
+        print("\n".join(status.of_dry_run(chosen, folder, redo_stale)))
         return
     try:
-        outcomes = run_plan(chosen, folder, jobs=jobs, redo_stale=redo_stale)
+        outcomes = schedule.run_plan(chosen, folder, jobs=jobs, redo_stale=redo_stale)
     except KeyboardInterrupt:
         print(
             f"\nstopped; what was written so far is kept, and `hydronb run {plan}` goes on from"
             " there",
             file=sys.stderr,
         )
-        raise typer.Exit(STOPPED) from None
-    _report(chosen, outcomes, folder, redo_stale)
-
-
-def _dry(plan: "Plan", outputs: Path, redo_stale: bool) -> list[str]:
-    from hydronb.runs.schedule import directory, state_of_run, to_redo
-    from hydronb.runs.status import short_path, text_table
-
-    redo = to_redo(plan, outputs) if redo_stale else {}
-    rows, todo = [], 0
-    for r in plan.runs:
-        state, _ = state_of_run(outputs, plan.name, r)
-        runs = state not in ("complete", "stale") or r.id in redo
-        todo += runs
-        rows.append(
-            [
-                r.id,
-                r.notebook.name,
-                state,
-                "would run" if runs else "skipped",
-                _counted([n.entry for n in r.needs]),
-                short_path(directory(outputs, plan.name, r).path),
-            ]
+        raise  # typer ends with 130
+    print("\n".join(status.of_run(chosen, outcomes, folder, redo_stale)))
+    if bad := sum(not o.good for o in outcomes):
+        _fail(
+            f"{bad} of {len(outcomes)} runs not complete, for the reasons above; the same command"
+            " runs only these"
         )
-    return [
-        *text_table(["run", "notebook", "state", "now", "needs", "where"], rows),
-        "",
-        f"{todo} of {len(plan.runs)} runs would run; nothing was started or written",
-    ]
-
-
-def _counted(names: Sequence[str]) -> str:
-    """`train (6), catchments`."""
-    numbers = {name: names.count(name) for name in names}
-    return ", ".join(f"{name} ({n})" if n > 1 else name for name, n in numbers.items())
-
-
-def _report(plan: "Plan", outcomes: "list[Outcome]", outputs: Path, redo_stale: bool) -> None:
-    from hydronb.runs.schedule import to_redo
-    from hydronb.runs.status import made_and_next, of_outcomes, short_path
-
-    where = outputs / plan.name
-    old = {} if redo_stale else to_redo(plan, outputs)
-    if all(o.state == "complete" for o in outcomes):
-        print(
-            f"nothing to do: all {len(outcomes)} runs of {plan.name} are complete in"
-            f" {short_path(where)}"
-        )
-    else:
-        print("\n".join(["", *of_outcomes(outcomes), ""]))
-    if old:
-        first, why = next(iter(old.items()))
-        print(f"{len(old)} of them stale ({first}: {why}); --redo-stale runs them again")
-    if not all(o.good for o in outcomes):
-        bad = sum(not o.good for o in outcomes)
-        print(
-            f"error: {bad} of {len(outcomes)} runs not complete, for the reasons above; the same"
-            " command runs only these",
-            file=sys.stderr,
-        )
-        raise typer.Exit(1)
-    print("\n".join(made_and_next(outcomes, where)))
 
 
 @app.command()
@@ -196,14 +135,12 @@ def status(
     outputs: Outputs = Path("outputs"),
 ) -> None:
     """List runs: complete, running (and how far), failed, stale (and why)."""
-    from hydronb.parameters import resolve
     from hydronb.runs.plan import read_plan
     from hydronb.runs.status import of_outputs, of_plan
 
-    if target.suffix in (".yaml", ".yml"):
-        print("\n".join(of_plan(read_plan(target), resolve(outputs))))
-    else:
-        print("\n".join(of_outputs(resolve(target))))
+    is_plan = target.suffix in (".yaml", ".yml")
+    folder = resolve(outputs if is_plan else target)
+    print("\n".join(of_plan(read_plan(target), folder) if is_plan else of_outputs(folder)))
 
 
 @app.command("app")
@@ -228,7 +165,6 @@ def serve_app(
 ) -> None:
     """Serve the app: what the models have learnt, in a browser."""
     from hydronb.app.server import serve
-    from hydronb.parameters import resolve
 
     serve(
         resolve(outputs),
@@ -248,12 +184,10 @@ def data_check(
 ) -> None:
     """Print what a folder holds and what is wrong with it."""
     from hydronb.data.report import report
-    from hydronb.parameters import resolve
 
-    found = report(resolve(path))
-    print("\n".join(found))
-    if found.problems:
-        raise typer.Exit(1)
+    lines = report(resolve(path))
+    print("\n".join(lines))
+    sys.exit(1 if lines.problems else 0)
 
 
 @data_app.command("grid")
@@ -270,7 +204,7 @@ def data_grid(
         print(f"{folder} is ready; in a plan: data: {{kind: file, path: {folder}}}")
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from there", file=sys.stderr)
-        raise typer.Exit(STOPPED) from None
+        raise  # typer ends with 130
 
 
 @data_app.command("get")
@@ -281,26 +215,22 @@ def data_get(
         str | None,
         typer.Option(
             "--basins",
-            help="CAMELS-US: only these: ids with commas between, or a text file, one a line.",
+            help="CAMELS-US: only these ids, with commas between, or a text file with one id per"
+            " line.",
         ),
     ] = None,
 ) -> None:
     """Download a data set, with progress; an interrupted download goes on."""
     from hydronb.data.dataset import read_basin_list
     from hydronb.data.download import get
-    from hydronb.parameters import resolve
 
-    chosen = None
-    if basins is not None:
-        chosen = (
-            read_basin_list(basins)
-            if Path(basins).is_file()
-            else [b.strip() for b in basins.split(",")]
-        )
+    chosen = basins if basins is None else [b.strip() for b in basins.split(",")]
+    if basins and Path(basins).is_file():
+        chosen = read_basin_list(basins)
     try:
         folder = get(name, resolve(dest), basins=chosen)
         kind = "kind: caravan" if name == "caravan" else "kind: camels_us, forcing: daymet"
         print(f"{folder} is ready; in a plan: data: {{{kind}, path: {folder}}}")
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from there", file=sys.stderr)
-        raise typer.Exit(STOPPED) from None
+        raise  # typer ends with 130

@@ -9,6 +9,9 @@ class HydronbError(Exception):
     """Anything a user can put right. Shown as one line in terminals and in notebooks, never as a
     stack trace."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
     def _render_traceback_(self) -> list[str]:
         return [f"{type(self).__name__}: {self}"]
 
@@ -23,6 +26,16 @@ class ParameterError(HydronbError):
 
 class TrainingError(HydronbError):
     """A training that had to stop, or weights that cannot be read."""
+
+
+def one_line(text: str) -> str:
+    r"""`text` with line breaks and other control characters, such as a file name may hold, as
+    escapes.
+
+    >>> one_line("no file a\nb")
+    'no file a\\nb'
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 @contextmanager
@@ -40,8 +53,8 @@ def located(where: str) -> Iterator[None]:
         raise type(error)(f"{' '.join(where.split()):.200}: {error}") from None
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the known name closest to `name`, or the whole list where it is
+def nearest(name: str, names: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the closest of `names`, or the whole list where it is
     short.
 
     >>> nearest("stremflow", ["prcp", "streamflow"])
@@ -49,8 +62,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("zzz", ["mse", "nse_star"])
     '; known: mse, nse_star'
     """
-    known = sorted(known)
-    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
-    if close:
+    names = sorted(names)
+    if close := difflib.get_close_matches(str(name), names, n=1, cutoff=0.6):
         return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(known[:20])}{' ...' if len(known) > 20 else ''}" if known else ""
+    return f"; known: {', '.join(names[:20])}{' ...' if len(names) > 20 else ''}" if names else ""

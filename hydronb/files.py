@@ -3,16 +3,41 @@
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydronb.errors import DataError, HydronbError
+from hydronb.errors import DataError, HydronbError, ParameterError
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+def resolve(path: str | Path) -> Path:
+    """A path as the user means it, made absolute: `~` and `$VARIABLES` expanded, and a relative
+    path taken from the project's root when the notebook runs inside `notebooks/` (JupyterLab,
+    nbval), else from the working folder.
+
+    Raises
+    ------
+    ParameterError
+        An environment variable is not set.
+    """
+    text = os.path.expandvars(str(path))
+    if unset := re.search(r"\$\{?(\w+)", text):
+        raise ParameterError(
+            f"{path}: the environment variable {unset[1]} is not set; set it to your folder, or"
+            " write the path itself"
+        )
+    expanded, here = Path(os.path.expanduser(text)), Path.cwd()
+    if expanded.is_absolute():
+        return expanded
+    root = here.parent if here.name == "notebooks" and (here.parent / "params").is_dir() else here
+    return Path(os.path.normpath(root / expanded))
+
 
 MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 """Bytes of memory of this machine."""
@@ -66,13 +91,10 @@ def reading(
     remedy = f"; {hint}" if hint else ""
     try:
         yield
-    except HydronbError:
-        raise
     except UnicodeDecodeError:
         raise error(f"{path} is not {what}: it is not text in UTF-8{remedy}") from None
     except MemoryError as problem:
-        reason = first_line(problem)
-        raise error(f"{path} does not fit into memory ({reason}){remedy}") from None
+        raise error(f"{path} does not fit into memory ({first_line(problem)}){remedy}") from None
     except (
         ArithmeticError,
         AttributeError,
@@ -84,8 +106,10 @@ def reading(
     ) as problem:
         if isinstance(problem, FileNotFoundError) and not path.exists():
             raise error(f"no such file: {path}{remedy}") from None
-        reason = getattr(problem, "strerror", None) or first_line(problem)
-        raise error(f"{path} cannot be read as {what} ({reason}){remedy}") from None
+        raise error(
+            f"{path} cannot be read as {what}"
+            f" ({getattr(problem, 'strerror', None) or first_line(problem)}){remedy}"
+        ) from None
 
 
 @contextmanager
@@ -102,8 +126,10 @@ def writing(
                 f"the disk is full at {path}; free some space and run the same command again, it "
                 "continues from here"
             ) from None
-        reason = problem.strerror or first_line(problem)
-        raise error(f"{problem.filename or path} cannot be written ({reason}); {hint}") from None
+        raise error(
+            f"{problem.filename or path} cannot be written"
+            f" ({problem.strerror or first_line(problem)}); {hint}"
+        ) from None
 
 
 def first_line(problem: Exception) -> str:
@@ -146,19 +172,17 @@ def opening(
     from xarray.backends import NetCDF4DataStore
 
     path = Path(path).expanduser()
-    with reading(path, "NetCDF or Zarr", hint=hint, error=error):
+    with reading(path, "NetCDF or Zarr", hint=hint, error=error), ExitStack() as stack:
         if not path.exists():
             raise FileNotFoundError
-        if path.is_dir():
-            with xr.open_dataset(path, engine="zarr", consolidated=False) as ds:
-                yield ds
-            return
-        with closing(NetCDF4DataStore.open(str(path))) as store:
-            file = store.ds
-            coordinates = [v.size for n, v in file.variables.items() if n in file.dimensions]
-            _require_at_most(most, 8 * sum(coordinates))
-            with xr.open_dataset(store, cache=False) as ds:
-                yield ds
+        source, options = path, {"engine": "zarr", "consolidated": False}
+        if not path.is_dir():
+            source = stack.enter_context(closing(NetCDF4DataStore.open(str(path))))
+            options, file = {"cache": False}, source.ds
+            sizes = [v.size for n, v in file.variables.items() if n in file.dimensions]
+            _require_at_most(most, 8 * sum(sizes))
+        with xr.open_dataset(source, **options) as ds:
+            yield ds
 
 
 def load_at_most(most: int, ds: "xr.Dataset") -> "xr.Dataset":
@@ -189,7 +213,7 @@ def read_json(
         No such file, or something else in it.
     """
     with reading(path, "JSON", hint=hint, error=error):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(found, dict):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
             raise ValueError("it holds no names and values")
-    return found
+    return content

@@ -63,9 +63,10 @@ class Metric:
 
     def __call__(self, *, sim: xr.DataArray, obs: xr.DataArray, dim: str = "time") -> xr.DataArray:
         def over_days(s: np.ndarray, o: np.ndarray) -> np.ndarray:
-            s, o = np.broadcast_arrays(s, o)
-            series = (x.reshape(-1, x.shape[-1]) for x in (s, o))
-            return self.on_arrays(*series).reshape(s.shape[:-1])
+            both = np.broadcast_arrays(s, o)
+            return self.on_arrays(*(x.reshape(-1, x.shape[-1]) for x in both)).reshape(
+                both[0].shape[:-1]
+            )
 
         units = obs.attrs.get("units", "") if self.units == "mm/d" else self.units
         sim, obs = _pair(sim, obs, dim)
@@ -96,8 +97,9 @@ def nse(s: np.ndarray, o: np.ndarray) -> np.ndarray:
     >>> float(nse(sim=obs + 1, obs=obs))
     -0.5
     """
-    spread = np.nansum((o - _mean(o)[..., None]) ** 2, -1)
-    return _varying(o, 1 - np.nansum((s - o) ** 2, -1) / spread)
+    return _varying(
+        o, 1 - np.nansum((s - o) ** 2, -1) / np.nansum((o - _mean(o)[..., None]) ** 2, -1)
+    )
 
 
 @metric("KGE", "1", "Kling-Gupta efficiency")
@@ -110,9 +112,10 @@ def kge(s: np.ndarray, o: np.ndarray) -> np.ndarray:
     Missing: pairs with a NaN are left out; NaN where nothing is left or `sim` or `obs` is constant.
     Source: Gupta et al. (2009), Eq. 9, doi:10.1016/j.jhydrol.2009.08.003.
     """
-    ratio = _mean(s) / _mean(o)
     return 1 - np.sqrt(
-        (r.on_arrays(s, o) - 1) ** 2 + (alpha_nse.on_arrays(s, o) - 1) ** 2 + (ratio - 1) ** 2
+        (r.on_arrays(s, o) - 1) ** 2
+        + (alpha_nse.on_arrays(s, o) - 1) ** 2
+        + (_mean(s) / _mean(o) - 1) ** 2
     )
 
 

@@ -38,7 +38,7 @@ FILTER, PASSES, REFLECTED = 0.925, 3, 30
 WHY = {
     "runoff_ratio": "no precipitation",
     "slope_fdc": "no flow",
-    "baseflow_index": "no flow, or never 31 observed days on end",
+    "baseflow_index": "no flow, or never 31 consecutive observed days",
     "stream_elas": "fewer than two whole water years, no flow, or precipitation that never changes",
     "hfd_mean": "no whole water year with flow",
 }
@@ -105,8 +105,11 @@ def signatures(
         name: ("basin", [row[name] for row in rows], {"units": units, "long_name": long_name})
         for name, (units, long_name) in SIGNATURES.items()
     }
-    coords = {name: c for name, c in q.coords.items() if c.dims == ("basin",)}
-    return xr.Dataset(variables, coords | {"undefined": ("basin", np.array(undefined, object))})
+    return xr.Dataset(
+        variables,
+        {name: c for name, c in q.coords.items() if c.dims == ("basin",)}
+        | {"undefined": ("basin", np.array(undefined, object))},
+    )
 
 
 def _of_basin(q: np.ndarray, p: np.ndarray, year: np.ndarray) -> dict[str, float]:
@@ -205,11 +208,12 @@ def baseflow(streamflow: xr.DataArray) -> xr.DataArray:
         output_core_dims=[["time"]],
         vectorize=True,
     )
-    units = streamflow.attrs.get("units", "mm/d")
     return (
         base.transpose(*streamflow.dims)
         .rename("baseflow")
-        .assign_attrs(units=units, long_name="baseflow (Lyne-Hollick filter)")
+        .assign_attrs(
+            units=streamflow.attrs.get("units", "mm/d"), long_name="baseflow (Lyne-Hollick filter)"
+        )
     )
 
 
@@ -231,8 +235,8 @@ def _lyne_hollick(q: np.ndarray) -> np.ndarray:
         # the filter's state is set so that the first quick flow is the flow itself
         quick, _ = lfilter([half, -half], [1, -FILTER], base, zi=[(1 - half) * base[0]])
         base = np.where(quick > 0, base - quick, base)[::-1]
-    base = base if PASSES % 2 == 0 else base[::-1]
-    return np.maximum(base[REFLECTED:-REFLECTED], 0)
+    # the number of passes is odd: what the last one turned is turned back
+    return np.maximum(base[::-1][REFLECTED:-REFLECTED], 0)
 
 
 def baseflow_index(streamflow: xr.DataArray, modelled: xr.DataArray | None = None) -> xr.DataArray:
@@ -247,11 +251,14 @@ def baseflow_index(streamflow: xr.DataArray, modelled: xr.DataArray | None = Non
         None: `baseflow(streamflow)`, the filter that gives CAMELS' attribute `baseflow_index`.
     """
     base = baseflow(streamflow) if modelled is None else modelled
-    source = "Lyne-Hollick filter" if modelled is None else "Q2 / Q"
     flow, base = xr.align(streamflow, base, join="inner")
     both = flow.notnull() & base.notnull()
     total, slow = (da.where(both).sum("time", dtype=float) for da in (flow, base))
-    index = slow / total.where(total > 0)
-    return index.rename("baseflow_index").assign_attrs(
-        units="1", long_name=f"baseflow index, {source}"
+    return (
+        (slow / total.where(total > 0))
+        .rename("baseflow_index")
+        .assign_attrs(
+            units="1",
+            long_name=f"baseflow index, {'Lyne-Hollick filter' if modelled is None else 'Q2 / Q'}",
+        )
     )

@@ -48,10 +48,13 @@ class Model:
     name: str
     label: str
     """As its paper calls it; see `model_label`."""
+    colour: str
+    """In every figure."""
     notebook: str
     """The notebook that trains it, whose parameters it takes."""
-    training: Callable[[], ModuleType]
-    """Imports the module of `hydronb.training` with its `open_data`, `prepare` and `finish`."""
+    training: Callable[[], Callable[..., Any]]
+    """Imports the function of `hydronb.training` that prepares its training; see
+    `hydronb.training.task`."""
     make: Callable[..., Any]
     """The model from `scaling` and its settings, by keyword."""
     attributes: bool = True
@@ -86,101 +89,89 @@ class Source:
 # Models -----------------------------------------------------------------------------------------
 
 
-def _ealstm(**settings: Any) -> Any:
-    from hydronb.models.ealstm import EALSTM
-    from hydronb.models.standardised import StandardisedLSTM
+def _models() -> ModuleType:
+    from hydronb import models
 
-    return StandardisedLSTM(EALSTM, **settings)
-
-
-def _lstm(**settings: Any) -> Any:
-    from hydronb.models.lstm import LSTM
-    from hydronb.models.standardised import StandardisedLSTM
-
-    return StandardisedLSTM(LSTM, **settings)
+    return models
 
 
-def _delta_hbv(**settings: Any) -> Any:
-    from hydronb.models.delta_hbv import DeltaHBV
+def _training() -> ModuleType:
+    from hydronb import training
 
-    return DeltaHBV(**settings)
-
-
-def _runoff_lstm(**settings: Any) -> Any:
-    from hydronb.models.runoff_lstm import RunoffLSTM
-
-    return RunoffLSTM(**settings)
-
-
-def _local_hbv(**settings: Any) -> Any:
-    from hydronb.models.local_hbv import LocalHBV
-
-    return LocalHBV(**settings)
-
-
-def _cnn_lstm(**settings: Any) -> Any:
-    from hydronb.models.cnn_lstm import CNNLSTM
-
-    return CNNLSTM(**settings)
-
-
-def _train_ealstm() -> ModuleType:
-    from hydronb.training import ealstm
-
-    return ealstm
-
-
-def _train_delta_hbv() -> ModuleType:
-    from hydronb.training import delta_hbv
-
-    return delta_hbv
-
-
-def _train_runoff_lstm() -> ModuleType:
-    from hydronb.training import runoff_lstm
-
-    return runoff_lstm
-
-
-def _train_local_hbv() -> ModuleType:
-    from hydronb.training import local_hbv
-
-    return local_hbv
-
-
-def _train_cnn_lstm() -> ModuleType:
-    from hydronb.training import cnn_lstm
-
-    return cnn_lstm
+    return training
 
 
 MODELS = Vocabulary(
     "model",
-    Model("ealstm", "EA-LSTM", "ealstm_01_train", _train_ealstm, _ealstm),
-    Model("lstm", "LSTM", "ealstm_01_train", _train_ealstm, _lstm),
+    Model(
+        "ealstm",
+        "EA-LSTM",
+        "#0072B2",
+        "ealstm_01_train",
+        lambda: _training().prepare_ealstm,
+        lambda **settings: _models().StandardisedLSTM(_models().EALSTM, **settings),
+    ),
+    Model(
+        "lstm",
+        "LSTM",
+        "#D55E00",
+        "ealstm_01_train",
+        lambda: _training().prepare_ealstm,
+        lambda **settings: _models().StandardisedLSTM(_models().LSTM, **settings),
+    ),
     Model(
         "lstm_no_static",
         "LSTM (no statics)",
+        "#E69F00",
         "ealstm_01_train",
-        _train_ealstm,
-        _lstm,
+        lambda: _training().prepare_ealstm,
+        lambda **settings: _models().StandardisedLSTM(_models().LSTM, **settings),
         attributes=False,
     ),
     Model(
-        "delta_hbv", "delta-HBV", "delta_hbv_01_train", _train_delta_hbv, _delta_hbv, fluxes=True
+        "delta_hbv",
+        "delta-HBV",
+        "#009E73",
+        "delta_hbv_01_train",
+        lambda: _training().prepare_delta_hbv,
+        lambda **settings: _models().DeltaHBV(**settings),
+        fluxes=True,
     ),
-    Model("runoff_lstm", "LSTM", "delta_hbv_01_train", _train_runoff_lstm, _runoff_lstm),
+    Model(
+        "runoff_lstm",
+        "LSTM",
+        "#D55E00",
+        "delta_hbv_01_train",
+        lambda: _training().prepare_runoff_lstm,
+        lambda **settings: _models().RunoffLSTM(**settings),
+    ),
     Model(
         "local_hbv",
         "HBV (local)",
+        "#7F7F7F",
         "delta_hbv_01_train",
-        _train_local_hbv,
-        _local_hbv,
+        lambda: _training().prepare_local_hbv,
+        lambda **settings: _models().LocalHBV(**settings),
         attributes=False,
         fluxes=True,
     ),
-    Model("cnn_lstm", "CNN-LSTM", "cnn_lstm_01_train", _train_cnn_lstm, _cnn_lstm),
-    Model("mean_lstm", "LSTM", "cnn_lstm_01_train", _train_cnn_lstm, _cnn_lstm, attributes=False),
+    Model(
+        "cnn_lstm",
+        "CNN-LSTM",
+        "#CC79A7",
+        "cnn_lstm_01_train",
+        lambda: _training().prepare_cnn_lstm,
+        lambda **settings: _models().CNNLSTM(**settings),
+    ),
+    Model(
+        "mean_lstm",
+        "LSTM",
+        "#D55E00",
+        "cnn_lstm_01_train",
+        lambda: _training().prepare_cnn_lstm,
+        lambda **settings: _models().CNNLSTM(**settings),
+        attributes=False,
+    ),
 )
 
 SYMBOLS = {"BETAET": "gamma", "BETA": "beta"}
@@ -188,24 +179,22 @@ SYMBOLS = {"BETAET": "gamma", "BETA": "beta"}
 
 COLOURS = {
     "observed": "#000000",
-    "EA-LSTM": "#0072B2",
-    "LSTM": "#D55E00",
-    "LSTM (no statics)": "#E69F00",
-    "delta-HBV": "#009E73",
     "delta_1": "#E69F00",
     "delta_n": "#56B4E9",
     "delta_n(NN_r)": "#332288",
     "delta_n(beta)": "#882255",
     "delta_n(gamma)": "#999933",
     "delta_n(gamma, beta)": "#009E73",
-    "HBV (local)": "#7F7F7F",
-    "CNN-LSTM": "#CC79A7",
     "climatology": "#7F7F7F",
     "gamma": "#D55E00",
     "beta": "#0072B2",
 }
-"""Fixed colours by the beginning of a label: `EA-LSTM, NSE*` is an EA-LSTM. Palette of Okabe and
-Ito."""
+"""Of what is no model of its own. Palette of Okabe and Ito, as the models'."""
+
+
+def label_colours() -> dict[str, str]:
+    """Fixed colours by the beginning of a label: `EA-LSTM, NSE*` is an EA-LSTM."""
+    return {model.label: model.colour for model in MODELS.values()} | COLOURS
 
 
 def model_label(parameters: Mapping[str, Any]) -> str:
@@ -219,12 +208,11 @@ def model_label(parameters: Mapping[str, Any]) -> str:
     """
     if parameters["model"] != "delta_hbv":
         return MODELS[parameters["model"]].label
-    order = {name: place for place, name in enumerate(SYMBOLS)}
-    dynamic = sorted(parameters["dynamic"], key=lambda name: order.get(name, len(order)))
+    dynamic = sorted(parameters["dynamic"], key=lambda name: [*SYMBOLS, name].index(name))
     parts = ["NN_r"] if parameters["recharge"] == "network" else []
     parts += [SYMBOLS.get(name, name) for name in dynamic]
     size = 1 if parameters["components"] == 1 else "n"
-    return f"delta_{size}" + (f"({', '.join(parts)})" if parts else "")
+    return f"delta_{size}({', '.join(parts)})" if parts else f"delta_{size}"
 
 
 # Losses -----------------------------------------------------------------------------------------
@@ -236,39 +224,51 @@ def _losses() -> ModuleType:
     return losses
 
 
-def _feng2022(p: Any) -> Callable[..., Any]:
-    return partial(_losses().feng2022, low_flow_weight=getattr(p, "low_flow_weight", 0.25))
-
-
 LOSSES = Vocabulary(
     "loss",
     Loss("nse_star", "NSE*", lambda p: _losses().nse_star),
     Loss("nse_star_paper", "NSE* (as printed)", lambda p: _losses().nse_star_paper),
     Loss("mse", "MSE", lambda p: _losses().mse),
-    Loss("feng2022", "feng2022", _feng2022),
+    Loss(
+        "feng2022",
+        "feng2022",
+        lambda p: partial(_losses().feng2022, low_flow_weight=getattr(p, "low_flow_weight", 0.25)),
+    ),
 )
 
 # Sources of data --------------------------------------------------------------------------------
 
 
-def _sources() -> ModuleType:
-    from hydronb.data import sources
+def _synthetic() -> ModuleType:
+    from hydronb.data.sources import synthetic
 
-    return sources
+    return synthetic
+
+
+def _caravan() -> ModuleType:
+    from hydronb.data.sources import caravan
+
+    return caravan
+
+
+def _camels_us() -> ModuleType:
+    from hydronb.data.sources import camels_us
+
+    return camels_us
+
+
+def _file() -> ModuleType:
+    from hydronb.data.sources import file
+
+    return file
 
 
 SOURCES = Vocabulary(
     "kind of data",
-    Source(
-        "synthetic",
-        "synthetic catchments",
-        lambda: _sources().synthetic,
-        needs_path=False,
-        grids=True,
-    ),
-    Source("caravan", "Caravan", lambda: _sources().caravan),
-    Source("camels_us", "CAMELS-US", lambda: _sources().camels_us),
-    Source("file", "NetCDF or Zarr", lambda: _sources().file, grids=True),
+    Source("synthetic", "synthetic catchments", _synthetic, needs_path=False, grids=True),
+    Source("caravan", "Caravan", _caravan),
+    Source("camels_us", "CAMELS-US", _camels_us),
+    Source("file", "NetCDF or Zarr", _file, grids=True),
 )
 
 

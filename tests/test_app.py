@@ -99,7 +99,7 @@ def test_nonsense_is_named_and_the_rest_taken(tmp_path):
     app = App(Outputs(tmp_path), "?k=²&page=simularity&colour=aridity&metrik=nse")
     assert app.problems == [
         "the link's k='²': give a whole number from 2 to 99",
-        "the link's 'metrik' means nothing here; did you mean 'metric'?",
+        "the link's 'metrik' is not part of a link; did you mean 'metric'?",
         (
             "the link's page='simularity': there is no such page; did you mean 'similarity'?;"
             " the pages are similarity, dynamics, benchmarks, probes, runs"
@@ -156,10 +156,10 @@ def test_a_problem_that_one_part_is_rid_of_is_still_said_by_the_other(outputs):
         for name in ("basin", "run")
     )
     page.show()
-    assert (first.view.visible, second.view.visible) == (True, False)
+    assert (first.visible, second.visible) == (True, False)
     state.basin = "there"
     page.changed({"basin"})
-    assert first.text.object == "there" and second.view.visible and "gone" in second.text.object
+    assert first.text.object == "there" and second.visible and "gone" in second.text.object
 
 
 def test_the_app_starts_where_dask_is_not_installed():
@@ -183,16 +183,14 @@ def test_a_problem_of_many_parts_is_said_once(outputs):
     parts = app.pages["similarity"][0].parts
 
     def said() -> int:
-        return sum(
-            "there is no run 'no/such'" in part.problem and part.view.visible for part in parts
-        )
+        return sum("there is no run 'no/such'" in part.problem and part.visible for part in parts)
 
     assert said() == 1
     for basin in outputs.table("tiny/ealstm_01_train/lstm", "metrics.csv")["basin"][:2]:
         app.state.basin = basin
         assert said() == 1
     app.state.embedding = ""
-    assert said() == 0 and all(part.view.visible for part in parts)
+    assert said() == 0 and all(part.visible for part in parts)
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc", "a/../../secret", "link", ""])
@@ -504,5 +502,5 @@ def test_a_page_is_a_cell_of_a_notebook(folder):
         ParameterError, match=r"there is no page 'benchmark'; did you mean 'benchmarks'\?"
     ):
         page("benchmark", folder)
-    with pytest.raises(ParameterError, match="means nothing here"):
+    with pytest.raises(ParameterError, match="is not part of a link"):
         page("runs", folder, colours="x")

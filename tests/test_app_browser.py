@@ -291,7 +291,7 @@ def test_nonsense_in_a_link_is_said(tab):
     )
     for text in (
         "give a whole number from 2 to 99",
-        "means nothing here",
+        "is not part of a link",
         "there is no run 'no/such/run'",
     ):
         tab.get_by_text(text).first.wait_for()

@@ -337,6 +337,10 @@ PLANS |= {
         run(train_run(each={"hidden": [8, 16, 8]})),
         ["a: each.hidden = [8, 16, 8]: it lists 8 twice"],
     ),
+    "a value twice, written in two ways": (
+        run(train_run(each={"learning_rate": ["1e-3", 0.001]})),
+        ["a_learning_rate-1e-3 and a_learning_rate-0.001 have the same parameters; keep one"],
+    ),
     "the same data twice": (
         run(train_run(each={"data": [{"seed": 1}, {"seed": 1}]})),
         ["a: each.data = ", "it lists {'seed': 1} twice"],

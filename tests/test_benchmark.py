@@ -16,7 +16,6 @@ from hydronb.analysis import (
     ensembles,
     published,
     seasons,
-    settings,
     water_balance,
 )
 from hydronb.errors import DataError, TrainingError
@@ -298,7 +297,7 @@ def test_true_balance_closes_on_synthetic_catchments():
 
 
 def test_examples_in_the_docstrings():
-    for module in (settings, water_balance, seasons):
+    for module in (benchmark, water_balance, seasons):
         assert doctest.testmod(module).failed == 0
 
 

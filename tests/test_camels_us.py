@@ -23,7 +23,6 @@ from hydronb.data.problems import raise_first
 from hydronb.data.sources import camels_us
 from hydronb.data.sources.camels_us import (
     AreaWarning,
-    cfs_to_mm,
     open_camels_attributes,
     open_camels_us,
 )
@@ -104,10 +103,6 @@ def test_streamflow_is_joined_by_date_in_mm(root):
     ]
     assert list(DAYS[np.isnan(q.values)]) == sorted(gap)
     np.testing.assert_allclose(ds["area"], [area for _, area in BASINS.values()])
-
-
-def test_one_cubic_foot_a_second_over_a_square_kilometre():
-    assert cfs_to_mm(1.0, 1.0) == pytest.approx(2.446575545)
 
 
 def test_attributes_are_joined_by_id(root):

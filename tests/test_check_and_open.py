@@ -389,3 +389,38 @@ def test_whatever_is_passed_opens_and_whatever_is_refused_is_reported(
         assert any(what in problem for problem in problems), told
     assert not any("\n" in problem for problem in (refusal, *problems)), told
     assert not any("as catchment data" in problem for problem in problems), told
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "words"),
+    [
+        (
+            "camels_topo.txt",
+            lambda text: text.replace("1590.4", "much"),
+            "camels_topo.txt: area_gages2 of basin 11532500 is 'much', not a number",
+        ),
+        (
+            "camels_name.txt",
+            lambda text: text.replace("01013500", "\0", 1),
+            r"camels_name.txt: the gauge_id '\x00' is damaged",
+        ),
+    ],
+)
+def test_attribute_tables_of_camels_us(tmp_path, table, change, words):
+    """Found by chance in a thousand damaged folders."""
+    write_camels_us(tmp_path / "a", "daymet")
+    (path,) = (tmp_path / "a").rglob(table)
+    path.write_text(change(path.read_text()))
+    assert any(words in problem for problem in report(tmp_path / "a").problems)
+    with pytest.raises(HydronbError) as refused:
+        open_all("camels_us", tmp_path / "a")
+    assert words in str(refused.value)
+
+
+def test_a_file_none_of_whose_variables_can_be_used(tmp_path):
+    catchments().expand_dims(member=2).to_netcdf(tmp_path / "mine.nc")
+    problems = report(tmp_path / "mine.nc").problems
+    with pytest.raises(HydronbError) as refused:
+        open_all("netcdf", tmp_path)
+    assert str(refused.value) == problems[0]
+    assert "(member, basin, time), not over" in problems[0]

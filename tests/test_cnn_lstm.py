@@ -1,5 +1,5 @@
-"""CNN-LSTM: sizes of Table A3 of Li et al. (2023), PyTorch's LSTM, and one encoding a day against
-one a window."""
+"""CNN-LSTM: sizes of Table A3 of Li et al. (2023), PyTorch's LSTM, and one encoding per day against
+one per window."""
 
 import datetime as dt
 
@@ -9,16 +9,16 @@ import pytest
 import torch
 from grids import random_grid
 
-from hydronb.data.grid_windows import fit_grid_scaling, grid_forcing, grid_samples
+from hydronb.data.windows import fit_grid_scaling, grid_forcing, grid_samples
 from hydronb.errors import DataError, ParameterError
 from hydronb.models import cnn_lstm
 from hydronb.models.cnn_lstm import CNNLSTM, Encoder, StackedLSTM, layer_sizes, stack_for
 from hydronb.models.weights import load, save_model
 from hydronb.parameters import CNNLSTMTrainParameters, GridParameters, Period
-from hydronb.training import cnn_lstm as family
+from hydronb.training.cnn_lstm import prepare_cnn_lstm
 from hydronb.training.loop import Checkpoint
 from hydronb.training.predict import predict
-from hydronb.training.train import train
+from hydronb.training.train import simulate_test, train
 
 TABLE_A3 = {
     "Yellow": [(41, 77), (19, 37), (9, 17), (3, 5), (1, 1)],
@@ -293,7 +293,7 @@ def test_scaling_by_hand():
 def test_a_training_writes_what_the_others_read(tmp_path):
     ds, p = random_grid(), settings(targets=["streamflow", "et"], static=["elevation"])
     model = train(ds, p, tmp_path)
-    scores = family.finish(model, ds, p, tmp_path)
+    scores = simulate_test(model, ds, p, tmp_path)
     assert scores.index.tolist() == ["brook"]
     assert (tmp_path / "metrics_et.csv").exists()
     again = predict(load(tmp_path), ds, p.test_period, progress=False)
@@ -349,7 +349,7 @@ def test_the_grid_knows_what_the_mean_does_not(tmp_path):
 def test_a_missing_target_teaches_nothing():
     ds = random_grid()
     p = settings(targets=["streamflow", "et"])
-    ready = family.prepare(ds, p, "cpu")
+    ready = prepare_cnn_lstm(ds, p, "cpu")
     torch.manual_seed(0)
     model, batch = ready.build(), ready.samples.gather(torch.arange(4))
     batch.target[:, :, 0] = torch.nan
@@ -401,7 +401,7 @@ def test_what_is_wrong_is_said_in_one_line():
         (lambda d: d.assign(prcp=d["prcp"] * 0), {}, "forcing prcp is 0 everywhere"),
     ):
         with pytest.raises(DataError) as error:
-            family.prepare(change(ds.copy()), settings(**parameters), "cpu")
+            prepare_cnn_lstm(change(ds.copy()), settings(**parameters), "cpu")
         assert message in str(error.value) and "\n" not in str(error.value)
 
 

@@ -21,10 +21,9 @@ from hydronb.models.runoff_lstm import RunoffLSTM
 from hydronb.parameters import DataParameters, DeltaHBVTrainParameters
 from hydronb.runs.plan import read_plan
 from hydronb.training import delta_hbv
-from hydronb.training.local_hbv import nse_losses
 from hydronb.training.loop import Checkpoint
 from hydronb.training.predict import predict
-from hydronb.training.train import train
+from hydronb.training.train import simulate_test, train
 from hydronb.vocabulary import MODELS
 
 SETTINGS = {
@@ -69,7 +68,7 @@ def ds():
 
 
 def prepare(ds, p, device):
-    return MODELS[p.model].training().prepare(ds, p, device)
+    return MODELS[p.model].training()(ds, p, device)
 
 
 def model(ds, **changes):
@@ -302,7 +301,7 @@ def test_calibration_loses_one_minus_nse_of_the_observed_days(ds):
     rng = np.random.default_rng(0)
     obs, sim = rng.gamma(1, 2, (3, 50)), rng.gamma(1, 2, (3, 50, 2))
     obs[rng.random(obs.shape) < 0.3] = np.nan
-    losses = nse_losses(torch.from_numpy(sim), torch.from_numpy(obs))
+    losses = delta_hbv.nse_losses(torch.from_numpy(sim), torch.from_numpy(obs))
     dims = ("basin", "time", "start")
     scores = metrics.nse(sim=xr.DataArray(sim, dims=dims), obs=xr.DataArray(obs, dims=dims[:2]))
     np.testing.assert_allclose(losses, 1 - scores.transpose("basin", "start"), rtol=1e-9)
@@ -362,7 +361,7 @@ def test_what_a_training_leaves_behind(ds, tmp_path, changes):
     p = settings(**changes)
     m = train(ds, p, tmp_path)
     # as the notebooks call it, whichever of the models they train
-    scores = delta_hbv.finish(m, ds, p, tmp_path)
+    scores = simulate_test(m, ds, p, tmp_path)
     assert list(scores.index) == list(ds["basin"].values)
     again = load(tmp_path)
     simulated = predict(again, ds, p.test_period, progress=False)
@@ -445,7 +444,8 @@ def test_calibrations_do_not_feel_each_other(ds):
     ready.loss_of(m, record).backward()
     of_all = m.raw.grad.clone()
     m.raw.grad = None
-    nse_losses(m(record.dynamic)[:, -record.target.shape[1] :], record.target)[1, 0].backward()
+    losses = delta_hbv.nse_losses(m(record.dynamic)[:, -record.target.shape[1] :], record.target)
+    losses[1, 0].backward()
     torch.testing.assert_close(m.raw.grad[:, 1, 0], of_all[:, 1, 0])
     assert not m.raw.grad[:, 0].any() and not m.raw.grad[:, :, 1].any()
 

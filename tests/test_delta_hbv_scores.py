@@ -7,10 +7,10 @@ import pytest
 import xarray as xr
 import yaml
 
-from hydronb.analysis import benchmark, choices, flux_scores, published, twin
-from hydronb.analysis.dynamic_parameters import dynamics
+from hydronb.analysis import benchmark, choices, flux_scores, published
 from hydronb.analysis.evapotranspiration import composites
 from hydronb.analysis.flux_scores import Reference
+from hydronb.analysis.seasons import dynamics
 from hydronb.data.hbv_parameters import STORES
 from hydronb.data.synthetic.catchments import synthetic_catchments
 from hydronb.errors import DataError
@@ -161,7 +161,7 @@ def test_the_mean_of_seeds_is_scored_as_one_run(ds, observed, tmp_path):
 
 def test_a_run_without_its_fluxes_is_named(ds, observed, tmp_path):
     run = write_run(tmp_path / "a", ds, fluxes=False)
-    with pytest.raises(DataError, match=r"holds no fluxes\.nc; its notebook makes it anew"):
+    with pytest.raises(DataError, match=r"holds no fluxes\.nc; its notebook makes it again"):
         flux_scores.score_fluxes([run], Reference(observed, baseflow_index(observed)))
     assert write_run(tmp_path / "b", ds, model="runoff_lstm").fluxes() is None
 
@@ -237,13 +237,13 @@ def test_twin_of_a_perfect_run_and_of_an_lstm(ds, tmp_path):
         write_run(tmp_path / "b", ds, factor=0.5, dynamic=[]),
         write_run(tmp_path / "c", ds, model="runoff_lstm"),
     ]
-    experiments = twin.by_truth(runs)
+    experiments = flux_scores.by_truth(runs)
     assert list(experiments) == ["hbv"]
     scores = {
-        g.label: flux_scores.score_seeds(g, twin.hidden_reference(g.runs[0], ds))
+        g.label: flux_scores.score_seeds(g, flux_scores.hidden_reference(g.runs[0], ds))
         for g in experiments["hbv"]
     }
-    table = flux_scores.flux_table(scores, twin.TWIN_COLUMNS)
+    table = flux_scores.flux_table(scores, flux_scores.TWIN_COLUMNS)
     perfect, half, lstm = (table.loc[n] for n in ("delta_n(gamma, beta)", "delta_n", "LSTM"))
     ones = ["nse", "bfi_correlation", "et_r", "et_correlation", "snow_r", "soil_r"]
     np.testing.assert_allclose(perfect[ones].astype(float), 1, atol=1e-6)
@@ -256,13 +256,15 @@ def test_twin_of_a_perfect_run_and_of_an_lstm(ds, tmp_path):
     assert lstm["nse"] == pytest.approx(1) and lstm[["et_r", "snow_r", "soil_r"]].isna().all()
     filtered, true = (
         baseflow_index(ds["true_streamflow"].sel(time=slice(*PERIOD))),
-        twin.true_bfi(ds.sel(time=slice(*PERIOD))),
+        baseflow_index(
+            *(ds[n].sel(time=slice(*PERIOD)) for n in ("true_streamflow", "true_baseflow"))
+        ),
     )
     assert lstm["bfi_bias"] == pytest.approx(float((filtered - true).mean()), rel=1e-5)
 
 
 def test_pet_alone_is_worse_than_the_truth_but_seasonal(ds, tmp_path):
-    alone = twin.pet_alone(ds, write_run(tmp_path / "a", ds))
+    alone = flux_scores.pet_alone(ds, write_run(tmp_path / "a", ds))
     assert (
         alone["et_r"].between(0.3, 1).all()
         and (alone["et_simulated"] > alone["et_reference"]).all()
@@ -282,7 +284,7 @@ def test_parameters_that_are_true_are_recovered(ds, tmp_path):
         }
     )
     made.to_netcdf(run.path / "parameters.nc")
-    table = twin.parameter_recovery(run, ds)
+    table = flux_scores.parameter_recovery(run, ds)
     assert table["rank_correlation"].round(6).to_dict() == {
         "FC": 1,
         "K0": -1,
@@ -292,15 +294,17 @@ def test_parameters_that_are_true_are_recovered(ds, tmp_path):
     assert abs(table.loc["FC", "bias"]) < 1e-9 and table.loc["BETA", "temporal_r"] == pytest.approx(
         1
     )
-    assert twin.parameter_recovery(write_run(tmp_path / "b", ds, model="runoff_lstm"), ds).empty
+    assert flux_scores.parameter_recovery(
+        write_run(tmp_path / "b", ds, model="runoff_lstm"), ds
+    ).empty
 
 
 def test_a_twin_experiment_needs_a_truth(ds, tmp_path):
     run = write_run(tmp_path / "a", ds)
     with pytest.raises(DataError, match="carry no truth"):
-        twin.hidden_reference(run, ds.drop_vars("true_et"))
+        flux_scores.hidden_reference(run, ds.drop_vars("true_et"))
     data = {"kind": "caravan", "path": "here"}
     (run.path / "params.yaml").write_text(yaml.safe_dump(run.parameters | {"data": data}))
     real = read_run(run.path)
     with pytest.raises(DataError, match="was trained on data of kind 'caravan'"):
-        twin.by_truth([real])
+        flux_scores.by_truth([real])

@@ -143,7 +143,7 @@ def test_every_reader_reads_a_run_of_0_1_0(folder):
     assert run.record()["versions"]["hydronb"] == "0.1.0" and run.record()["seconds"] == 72.3
     assert isinstance(run.fit_parameters, TrainParameters) and run.seed == 7
     assert run.parameters["test_period"] == SETTINGS["test_period"]
-    assert run.description["scaling"]["forcings"]["prcp"] == [2.0, 4.0]
+    assert run.model.scaling.forcings["prcp"] == (2.0, 4.0)
     assert run.basins == tuple(IDS)
     assert all(torch.equal(run.model.state_dict()[name], t) for name, t in WEIGHTS.items())
     xr.testing.assert_identical(run.simulation(), simulation())
@@ -233,7 +233,7 @@ def test_one_bad_record_is_listed_with_its_reason_beside_the_others(tmp_path, mo
     (bad / "run.json").write_bytes(change.encode("latin-1"))
     with pytest.raises(HydronbError) as error:
         RunDirectory(bad).record()
-    assert f"{bad / 'run.json'}" in one_line(error) and "makes the run anew" in one_line(error)
+    assert f"{bad / 'run.json'}" in one_line(error) and "makes the run again" in one_line(error)
     assert read_record(bad) is None
     _, bad_row, good_row, *_ = status.of_outputs(tmp_path)
     assert "unreadable" in bad_row and str(error.value) in bad_row
@@ -354,7 +354,7 @@ def test_a_missing_or_damaged_file_says_what_makes_it_anew(folder, name, content
         run.table(name, ["nse"]) if name.endswith("csv") else run.dataset(name)
     assert str(folder) in one_line(error) and name in one_line(error)
     assert one_line(error).endswith(
-        "delete the folder of the run, then `hydronb run PLAN` (the plan demo) makes it anew"
+        "delete the folder of the run, then `hydronb run PLAN` (the plan demo) makes it again"
     )
 
 
@@ -478,7 +478,7 @@ def refuses(ds: xr.Dataset, checkpoint: Path, tensors: dict, metadata: dict) -> 
     with pytest.raises(TrainingError) as error:
         train(ds, PARAMETERS, checkpoint.parent)
     assert str(checkpoint) in one_line(error)
-    assert one_line(error).endswith("; delete it to start anew")
+    assert one_line(error).endswith("; delete it to start again")
     return one_line(error)
 
 

@@ -26,6 +26,14 @@ def test_difference_intervals_counts_the_sure_ones():
     hv.render(figure, backend="bokeh")
 
 
+def test_difference_intervals_of_no_basin_are_an_empty_figure():
+    none = pd.Series([np.nan], index=["00000000"])
+    bounds = xr.DataArray(
+        [[0.0], [1.0]], {"bound": ["low", "high"], "basin": none.index}, ("bound", "basin")
+    )
+    hv.render(plots.difference_intervals(none, bounds, label="x"), backend="bokeh")
+
+
 def test_search_scores_has_one_panel_per_setting():
     ranked = pd.DataFrame(
         {

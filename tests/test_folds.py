@@ -13,8 +13,7 @@ from hydronb.errors import DataError, ParameterError
 from hydronb.models.weights import read_description
 from hydronb.parameters import TrainParameters, run_folder
 from hydronb.runs.directory import read_run
-from hydronb.training import ealstm
-from hydronb.training.train import train
+from hydronb.training.train import simulate_test, train
 
 SMALL = {
     "data": {"kind": "synthetic", "n_basins": 5, "years": 3},
@@ -65,7 +64,7 @@ def runs(tmp_path_factory):
         for fold in (1, 2):
             p = parameters(folds=2, fold=fold, seed=seed, run_dir=str(root / f"{seed}-{fold}"))
             folder = run_folder(p, "x")
-            ealstm.finish(train(ds, p, folder), ds, p, folder)
+            simulate_test(train(ds, p, folder), ds, p, folder)
     return [read_run(path) for path in sorted(root.iterdir())]
 
 

@@ -11,7 +11,7 @@ from catchments import period
 
 from hydronb import metrics
 from hydronb.analysis import ealstm_ensemble, robustness, sensitivity
-from hydronb.analysis.evaluation import evaluation_windows
+from hydronb.analysis.ealstm_ensemble import evaluation_windows
 from hydronb.data import open_catchments
 from hydronb.data.scaling import fit_scaling
 from hydronb.errors import DataError, ParameterError, TrainingError

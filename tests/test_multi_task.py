@@ -15,10 +15,10 @@ from hydronb.errors import ParameterError
 from hydronb.losses import Terms
 from hydronb.parameters import BenchmarkParameters, TrainParameters
 from hydronb.runs.directory import read_run
-from hydronb.training import ealstm
+from hydronb.training.ealstm import prepare_ealstm
 from hydronb.training.predict import predict
 from hydronb.training.task import validator
-from hydronb.training.train import train
+from hydronb.training.train import simulate_test, train
 from hydronb.vocabulary import LOSSES
 
 SETTINGS = {
@@ -51,7 +51,7 @@ def trained(request, tmp_path_factory):
     p = TrainParameters(**SETTINGS, model=request.param)
     folder, ds = tmp_path_factory.mktemp(request.param), catchments()
     model = train(ds, p, folder)
-    ealstm.finish(model, ds, p, folder)
+    simulate_test(model, ds, p, folder)
     (folder / "params.yaml").write_text(yaml.safe_dump(p.plain()))
     return folder, p, ds, model
 
@@ -120,7 +120,7 @@ def test_targets_weigh_alike_whatever_their_units(loss):
 
 @pytest.mark.parametrize("model", ["ealstm", "lstm"])
 def test_a_missing_target_teaches_nothing(model):
-    ready = ealstm.prepare(catchments(), TrainParameters(**SETTINGS, model=model), "cpu")
+    ready = prepare_ealstm(catchments(), TrainParameters(**SETTINGS, model=model), "cpu")
     torch.manual_seed(0)
     network, batch = ready.build(), ready.samples.gather(torch.arange(4))
     batch.target[:, :, 1] = torch.nan

@@ -68,7 +68,7 @@ def test_hydrograph_shows_every_series_and_units(flows):
     line_colours = {
         g.glyph.line_color for g in drawn["GlyphRenderer"] if type(g.glyph).__name__ == "Line"
     }
-    assert line_colours == {"#000000", style.COLOURS["EA-LSTM"], style.COLOURS["LSTM"]}
+    assert line_colours == {"#000000", style.BLUE, style.ORANGE}
 
 
 def test_hydrograph_panels_zoom_together(flows):

@@ -65,7 +65,7 @@ def test_days_grid_mask_and_targets_are_those_of_the_products(recipe, tmp_path):
     area = 6371.0**2 * np.deg2rad(1.75) * (np.sin(np.deg2rad(35.55)) - np.sin(np.deg2rad(34.5)))
     assert float(ds["area"]) == pytest.approx(area, rel=1e-3)
     np.testing.assert_allclose(ds["streamflow"], flow_mm(float(ds["area"])), rtol=1e-5)
-    # evaporation is a plane in longitude and latitude, plus 0.01 a day: its basin mean is known
+    # evaporation is a plane in longitude and latitude, plus 0.01 per day: its basin mean is known
     weigh = lambda f: dblquad(f, 100.5, 102.25, 34.5, 35.55)[0]  # noqa: E731
     plane = weigh(
         lambda y, x: (1 + 0.1 * (x - 101) + 0.2 * (y - 35)) * np.cos(np.deg2rad(y))
@@ -519,7 +519,7 @@ def test_mistakes_are_one_line_and_leave_nothing(mistake, original, recipe, tmp_
 
 def test_a_recipe_that_is_not_there(tmp_path):
     with pytest.raises(
-        ParameterError, match=r"no such recipe: .*none.yaml; docs/data.md shows one"
+        ParameterError, match=r"no such file: .*none.yaml; docs/data.md shows a recipe"
     ):
         prepare_grid.read_recipe(tmp_path / "none.yaml")
 

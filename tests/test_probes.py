@@ -16,14 +16,14 @@ from grids import random_grid
 from hydronb import plots
 from hydronb.analysis import probes
 from hydronb.data import open_catchments
-from hydronb.data.grid_windows import fit_grid_scaling
 from hydronb.data.scaling import fit_scaling
+from hydronb.data.windows import fit_grid_scaling
 from hydronb.errors import DataError, ParameterError
 from hydronb.models.cnn_lstm import CNNLSTM
 from hydronb.models.weights import save_model
 from hydronb.parameters import CNNLSTMTrainParameters, TrainParameters
 from hydronb.runs.directory import TrainedRun, read_run
-from hydronb.training import cnn_lstm
+from hydronb.training.cnn_lstm import prepare_cnn_lstm
 from hydronb.training.predict import predict, save_results
 from hydronb.vocabulary import MODELS
 
@@ -172,7 +172,7 @@ def test_the_untrained_network_is_the_one_that_training_starts_from():
     p = CNNLSTMTrainParameters(
         train_period=TRAIN, validation_period=None, test_period=TEST, hidden=6, sequence_length=12
     )
-    ready = cnn_lstm.prepare(ds, p, "cpu")
+    ready = prepare_cnn_lstm(ds, p, "cpu")
     torch.manual_seed(7)
     start = ready.build()
     trained, before = grid_model(ds), torch.get_rng_state()

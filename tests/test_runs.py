@@ -18,15 +18,14 @@ import nbformat
 import pytest
 import yaml
 
-from hydronb.app.outputs import open_outputs
+from hydronb.app.outputs import Outputs
 from hydronb.errors import HydronbError, ParameterError
 from hydronb.parameters import NOTEBOOKS
 from hydronb.runs import notebook as notebooks
 from hydronb.runs import progress, status
 from hydronb.runs.directory import RunDirectory, read_record, write_record
-from hydronb.runs.identity import fingerprint
 from hydronb.runs.notebook import find_notebook
-from hydronb.runs.plan import Plan, read_plan
+from hydronb.runs.plan import Plan, fingerprint, read_plan
 from hydronb.runs.progress import Bars, Lines
 from hydronb.runs.schedule import directory, run_plan, state_of_run, to_redo
 
@@ -192,7 +191,7 @@ def test_a_wrong_plan_is_one_line(project, runs, words):
     ("text", "words"),
     [
         ("name: [", "plan.yaml, line 2: not YAML: "),
-        ("name: x\nname: y\n", "plan.yaml, line 2: the key 'name' is there twice"),
+        ("name: x\nname: y\n", "plan.yaml, line 2: the key 'name' occurs twice"),
         ("name: x\nwhen: 1999-02-30\n", "plan.yaml, line 2: '1999-02-30' cannot be read as a date"),
         (
             "just words",
@@ -488,7 +487,7 @@ def test_names_that_are_not_reserved_are_seen_by_status_and_dashboard(project, r
     seen = {line.split()[1] for line in status.of_outputs(out)[1:]}
     assert seen == {run_id, "b"}
     assert (out / "superseded_runs" / "superseded" / "count").is_dir()
-    assert {Path(name).name for name in open_outputs(out).names()} == seen
+    assert {Path(name).name for name in Outputs(out).names()} == seen
 
 
 # notebooks elsewhere
@@ -774,13 +773,13 @@ def test_the_newest_whole_row_of_progress_counts(tmp_path):
 
 def test_plain_lines_now_and_then(tmp_path, capsys, monkeypatch):
     (tmp_path / "progress.csv").write_text(ROWS)
-    show = Lines(2)
-    show.started("a", tmp_path)
-    show.refresh()
+    show, running = Lines(2), {"a": RunDirectory(tmp_path)}
+    show.refresh(running)
+    show.refresh(running)
     monkeypatch.setattr(progress, "EVERY", 0.0)
-    show.refresh()
+    show.refresh(running)
     show.ended("a", "complete in 3 s")
-    show.refresh()
+    show.refresh({})
     assert capsys.readouterr().out.splitlines() == [
         "a: started",
         "a: epoch 1.00 of 4, loss 0.512, valid 0.250",
@@ -791,10 +790,8 @@ def test_plain_lines_now_and_then(tmp_path, capsys, monkeypatch):
 def test_bars_for_the_plan_and_each_training(tmp_path, capsys):
     (tmp_path / "progress.csv").write_text(ROWS)
     show = Bars(2)
-    for name in ("a", "b"):
-        show.started(name, tmp_path)
-    show.refresh()
-    assert sorted(bar.pos for bar in show.bars.values()) == [-2, -1]
+    show.refresh(dict.fromkeys("ab", RunDirectory(tmp_path)))
+    assert sorted(abs(bar.pos) for bar in show.bars.values()) == [1, 2]
     assert [bar.n for bar in show.bars.values()] == [1.0, 1.0]
     show.ended("a", "complete in 3 s")
     show.close()

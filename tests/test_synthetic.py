@@ -290,10 +290,10 @@ def test_least_data_set():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_basins": 0}, "n_basins = 0: .* at least 1"),
+        ({"n_basins": 0}, "n_basins = 0: .* 1"),
         ({"years": 0}, "years = 0"),
         ({"seed": -1}, "seed = -1"),
-        ({"truth": "gr4"}, "unknown truth 'gr4'; did you mean 'gr4j'"),
+        ({"truth": "gr4"}, "truth = 'gr4' is unknown; choose one of hbv, gr4j"),
     ],
 )
 def test_refuses(arguments, message):

@@ -188,9 +188,9 @@ def test_the_gauge_errs_as_gauges_do(ds):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("yelow",), "unknown preset 'yelow'; did you mean 'yellow'"),
-        (((3, 8),), "at least 4 x 4"),
-        (((8,),), "rows and columns"),
+        (("yelow",), "preset = 'yelow' is unknown; choose one of yellow"),
+        (((3, 8),), "the smallest grid is 4 x 4"),
+        (((8,),), "at least 2 items"),
         (((8, 8), 0), "years = 0"),
         (((8, 8), 1, -1), "seed = -1"),
     ],

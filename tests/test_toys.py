@@ -7,7 +7,6 @@ A place that keeps a list of its own fails this test.
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -89,6 +88,7 @@ def toys():
         Model(
             "toy",
             "Toy model",
+            "#123456",
             "ealstm_01_train",
             MODELS["lstm"].training,
             lambda **settings: StandardisedLSTM(Toy, **settings),
@@ -102,10 +102,9 @@ def toys():
         """Share of days on which simulation and observation agree to 1 mm/d, in percent."""
         return 100 * np.mean(np.abs(s - o) < 1, axis=-1)
 
-    class ToyParameters(NotebookParameters):
+    class ToyParameters(NotebookParameters, notebook="toy_01"):
         """toy_01."""
 
-        notebook: ClassVar[str] = "toy_01"
         size: int = 1
 
     yield ToyParameters
@@ -195,7 +194,6 @@ def test_the_model_is_trained_saved_and_loaded(data, outputs):
     p = TrainParameters.validate_parameters(SETTINGS | {"data": data})
     simulation = predict(model, open_catchments(p.data), p.test_period, progress=False)
     assert simulation["streamflow"].notnull().all()
-    # the loss that was minimised, by hand from the weights of the first step on
     assert torch.isfinite(model.network.head.weight).all()
     table = pd.read_csv(run_dir / "metrics.csv", dtype={"basin": str}, index_col="basin")
     error = abs(simulation["streamflow"] - simulation["streamflow_obs"])
@@ -229,6 +227,7 @@ def test_the_dashboard_offers_it(outputs):
     )
     assert choice.options["Toy score (%)"] == "toy_score"
     assert plots.metric_label("toy_score") == "Toy score (%)"
+    assert plots.colours(["LSTM", "Toy model, 2 seeds"])["Toy model, 2 seeds"] == "#123456"
     page.state.metric = "toy_score"
     scores = catchment.scores(page, "toy_score")
     assert len(scores) == 2 and all(len(series) == 3 for series in scores.values())

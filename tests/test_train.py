@@ -556,7 +556,7 @@ def test_a_truncated_checkpoint(ds, tmp_path, monkeypatch):
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(TrainingError) as error:
         train(ds, settings(), tmp_path)
-    assert "checkpoint.safetensors" in one_line(error) and "delete it to start anew" in one_line(
+    assert "checkpoint.safetensors" in one_line(error) and "delete it to start again" in one_line(
         error
     )
 

@@ -1,6 +1,7 @@
-"""Trained runs side by side: grouped by their settings, on the basins and days they share."""
+"""Trained runs side by side: grouped by their settings, on the basins and days they share; settings
+as text, and what tells runs with different settings apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ import xarray as xr
 import yaml
 
 from hydronb.analysis.ensembles import OBSERVED, SIMULATED, as_members
-from hydronb.analysis.settings import NOT_THE_MODEL, distinctions
 from hydronb.data.dataset import bare_id
 from hydronb.data.sources.published import OBSERVED as PUBLISHED_OBSERVED
 from hydronb.data.sources.published import open_benchmark_models
@@ -21,6 +21,10 @@ from hydronb.vocabulary import LOSSES, model_label
 OBSERVATIONS_APART = 0.1
 """Largest mean absolute difference between the observation of a run and that of a file of the
 benchmark models, as a share of the mean; rounding stays far below it."""
+NOT_THE_MODEL = ("seed", "fold", "run_dir", "threads", "device")
+"""Parameters that may differ between the members of an ensemble."""
+PREFERRED = ("dropout", "hidden", "predict_last")
+"""Settings that a label names first."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +48,23 @@ class Group:
         """`streamflow` (seed, basin, time) and `streamflow_obs` (basin, time), or `target` under
         their names, on the basins and days of all; the folds of one seed together."""
         how = {"join": "inner", "coords": "minimal", "compat": "override"}
-        of_seeds = []
-        for seed in self.seeds:
-            folds = [r.simulation(target) for r in self.runs if r.parameters["seed"] == seed]
-            of_seeds.append(xr.concat(folds, "basin", **how))
-        seeds = pd.Index(self.seeds, name="seed")
-        sims = xr.concat([ds[SIMULATED] for ds in of_seeds], seeds, **how)
+        of_seeds = [
+            xr.concat(
+                [r.simulation(target) for r in self.runs if r.parameters["seed"] == seed],
+                "basin",
+                **how,
+            )
+            for seed in self.seeds
+        ]
+        sims = xr.concat(
+            [ds[SIMULATED] for ds in of_seeds], pd.Index(self.seeds, name="seed"), **how
+        )
         return xr.merge([sims, of_seeds[0][OBSERVED]], join="inner", compat="override")
 
 
 def group_runs(runs: Sequence[TrainedRun]) -> list[Group]:
-    """Runs grouped by all their parameters except the seed, labelled by model and by what else
-    tells groups apart.
+    """Runs grouped by all their parameters except the seed, labelled by model, by loss if there are
+    several, and by what else tells a group from all others like it.
 
     Raises
     ------
@@ -67,11 +76,18 @@ def group_runs(runs: Sequence[TrainedRun]) -> list[Group]:
     for run in runs:
         settings = {k: v for k, v in run.parameters.items() if k not in NOT_THE_MODEL}
         by_settings.setdefault(yaml.safe_dump(settings, sort_keys=True), []).append(run)
-    labels = _labels([members[0].parameters for members in by_settings.values()])
-    groups = []
-    for label, members in zip(labels, by_settings.values(), strict=True):
-        groups.append(Group(label, tuple(sorted(members, key=_member))))
-        _check_members(groups[-1])
+    parameters = [members[0].parameters for members in by_settings.values()]
+    several = len({p["loss"] for p in parameters}) > 1
+    labels = [
+        model_label(p) + (f", {LOSSES[p['loss']].label}" if several else "") for p in parameters
+    ]
+    labels = with_distinctions(labels, labels, parameters)
+    groups = [
+        Group(label, tuple(sorted(members, key=_member)))
+        for label, members in zip(labels, by_settings.values(), strict=True)
+    ]
+    for group in groups:
+        _check_members(group)
     return groups
 
 
@@ -98,16 +114,6 @@ def _check_members(group: Group) -> None:
         )
 
 
-def _labels(parameters: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Model, loss if there are several, and what else tells a group from all others like it."""
-    several = len({p["loss"] for p in parameters}) > 1
-    labels = [
-        model_label(p) + (f", {LOSSES[p['loss']].label}" if several else "") for p in parameters
-    ]
-    told = distinctions(labels, parameters)
-    return [", ".join([label, *extra]) for label, extra in zip(labels, told, strict=True)]
-
-
 def read_members(groups: Sequence[Group], target: str = SIMULATED) -> dict[str, xr.Dataset]:
     """`members()` of each group by label, all on the basins and days that every group has.
 
@@ -121,12 +127,11 @@ def read_members(groups: Sequence[Group], target: str = SIMULATED) -> dict[str, 
 
 def _aligned(read: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
     aligned = xr.align(*read.values(), join="inner", exclude="seed")
-    for dim in ("basin", "time"):
-        if aligned[0].sizes[dim] == 0:
-            raise DataError(
-                f"the runs {', '.join(read)} have no {dim} in common; compare runs with the same "
-                f"{'basins' if dim == 'basin' else 'test_period'}"
-            )
+    if empty := [dim for dim in ("basin", "time") if aligned[0].sizes[dim] == 0]:
+        raise DataError(
+            f"the runs {', '.join(read)} have no {empty[0]} in common; compare runs with the same "
+            f"{'basins' if empty[0] == 'basin' else 'test_period'}"
+        )
     return dict(zip(read, aligned, strict=True))
 
 
@@ -142,8 +147,7 @@ def with_benchmark_models(
         No basin or day in common, or the files' observation is another one than that of `members`
         in some basin; see also `open_benchmark_models`.
     """
-    basins = next(iter(members.values()))["basin"].values
-    ids = {bare_id(str(basin)): str(basin) for basin in basins}
+    ids = {bare_id(str(b)): str(b) for b in next(iter(members.values()))["basin"].values}
     ds = open_benchmark_models(folder)
     ds = ds.sel(basin=[basin for basin in ds["basin"].values if basin in ids])
     ds = ds.assign_coords(basin=[ids[str(basin)] for basin in ds["basin"].values])
@@ -181,3 +185,56 @@ def training_cost(groups: Sequence[Group]) -> pd.DataFrame:
             "cpu minutes": last["cpu_seconds"].mean() / 60,
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+# Settings
+# ---
+
+
+def setting_key(value: Any) -> Hashable:
+    """A setting as it is where it is a number or text, else as text, to be counted or unfolded."""
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def setting_text(value: Any) -> str:
+    """A setting to be read, without the braces that figures take for the name of a field.
+
+    >>> setting_text({"start": "1999-10-01", "end": "2008-09-30"})
+    '1999-10-01 to 2008-09-30'
+    >>> setting_text({1: 0.01, 4: 0.003})
+    '1: 0.01, 4: 0.003'
+    """
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{k}: {v}" for k, v in value.items())
+        return " to ".join(map(str, value.values())) if "start" in value else pairs
+    if value is None or value == []:
+        return "none"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def with_distinctions(
+    labels: Sequence[str], keys: Sequence[Hashable], parameters: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Each run's label and the settings that tell the run from all others of the same key, as `name
+    value`: one if one is enough, else all that differ; none where only a member's parameters
+    differ."""
+    names = sorted(
+        {n for p in parameters for n in p if n not in (*NOT_THE_MODEL, "model", "loss")},
+        key=lambda n: (n not in PREFERRED, n),
+    )
+    told = []
+    for label, key, p in zip(labels, keys, parameters, strict=True):
+        others = [
+            q
+            for k, q in zip(keys, parameters, strict=True)
+            if k == key and any(q.get(n) != p.get(n) for n in names)
+        ]
+        differ = [n for n in names if any(q.get(n) != p.get(n) for q in others)]
+        enough = [n for n in differ if all(q.get(n) != p.get(n) for q in others)]
+        told.append(", ".join([label, *(f"{n} {_short(p.get(n))}" for n in enough[:1] or differ)]))
+    return told
+
+
+def _short(value: Any) -> str:
+    text = setting_text(value)
+    return text if len(text) <= len("1990-10-01 to 1999-09-30") else text[:21] + "..."

@@ -33,8 +33,8 @@ def best_median_worst(scored: pd.Series) -> dict[str, str]:
 
 def near_median(scores: pd.Series, n: int) -> list[str]:
     """The `n` basins whose score is nearest to the median, as in Fig. 3 of Feng et al. (2022)."""
-    distance = (scores - scores.median()).abs().dropna()
-    return distance.sort_values(kind="stable").index[:n].astype(str).tolist()
+    distance = (scores - scores.median()).abs().dropna().sort_values(kind="stable")
+    return distance.index[:n].astype(str).tolist()
 
 
 def contrasting_basins(ds: xr.Dataset, run: TrainedRun) -> list[str]:
@@ -61,10 +61,8 @@ def days_shown(observed: xr.DataArray, period: Period | None) -> slice:
         None of the period's days was simulated.
     """
     last = observed.indexes["time"][-1]
-    start, end = last - pd.DateOffset(years=2) + pd.Timedelta("1D"), last
-    if period:
-        start, end = period.start, period.end
-    days = slice(str(start), str(end))
+    start = period.start if period else last - pd.DateOffset(years=2) + pd.Timedelta("1D")
+    days = slice(str(start), str(period.end if period else last))
     if not observed.sel(time=days).sizes["time"]:
         raise DataError(
             f"hydrograph_period {period} lies outside of what was simulated, "
@@ -76,12 +74,15 @@ def days_shown(observed: xr.DataArray, period: Period | None) -> slice:
 def most_detailed(groups: Sequence[Group]) -> Group:
     """The delta-HBV with the most dynamic parameters, then components, then epochs; the first of
     equals."""
-
-    def detail(group: Group) -> tuple[bool, int, int, int]:
-        p = group.parameters
-        return p["model"] == "delta_hbv", len(p["dynamic"]), p["components"], p["epochs"]
-
-    return max(groups, key=detail)
+    return max(
+        groups,
+        key=lambda group: (
+            group.parameters["model"] == "delta_hbv",
+            len(group.parameters["dynamic"]),
+            group.parameters["components"],
+            group.parameters["epochs"],
+        ),
+    )
 
 
 def fewest_dynamic(groups: Sequence[Group]) -> dict[str, Group]:
@@ -100,11 +101,10 @@ def fewest_dynamic(groups: Sequence[Group]) -> dict[str, Group]:
             "none of the runs has a dynamic parameter; give runs with dynamic: [BETA], [BETAET] or"
             " both"
         )
-
-    def order(group: Group) -> tuple[int, int]:
-        return len(group.parameters["dynamic"]), -group.parameters["components"]
-
+    by_order = sorted(
+        hbvs, key=lambda g: (len(g.parameters["dynamic"]), -g.parameters["components"])
+    )
     return {
-        n: min((g for g in hbvs if n in g.parameters["dynamic"]), key=order)
+        n: next(g for g in by_order if n in g.parameters["dynamic"])
         for n in sorted(names, key=lambda n: (n not in SYMBOLS, n))
     }

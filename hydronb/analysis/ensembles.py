@@ -37,8 +37,9 @@ def as_members(simulation: xr.DataArray, obs: xr.DataArray) -> xr.Dataset:
 
 def _join(parts: Mapping[str, xr.Dataset | xr.DataArray], dim: str) -> xr.Dataset | xr.DataArray:
     """The parts along the new dimension `dim`, by label; NaN where one lacks what others have."""
-    joined = xr.concat(list(parts.values()), dim, join="outer", coords="minimal", compat="override")
-    return joined.assign_coords({dim: list(parts)})
+    return xr.concat(
+        list(parts.values()), dim, join="outer", coords="minimal", compat="override"
+    ).assign_coords({dim: list(parts)})
 
 
 def mean_simulation(members: xr.Dataset) -> xr.DataArray:
@@ -77,16 +78,17 @@ def score_members(members: xr.Dataset, metrics: Sequence[str]) -> xr.Dataset:
     ParameterError
         An unknown metric.
     """
-    obs = members[OBSERVED]
     return _with_mean(
-        members, lambda sim: xr.Dataset({n: METRICS[n](sim=sim, obs=obs) for n in metrics})
+        members,
+        lambda sim: xr.Dataset({n: METRICS[n](sim=sim, obs=members[OBSERVED]) for n in metrics}),
     )
 
 
 def bootstrap_members(members: xr.Dataset, *, draws: int = DRAWS, seed: int = 0) -> xr.Dataset:
     """NSE and KGE in draws of water years (`bootstrap_years`), over member, draw and basin."""
-    obs = members[OBSERVED]
-    return _with_mean(members, lambda sim: bootstrap_years(sim, obs, draws=draws, seed=seed))
+    return _with_mean(
+        members, lambda sim: bootstrap_years(sim, members[OBSERVED], draws=draws, seed=seed)
+    )
 
 
 def join_models(scores: Mapping[str, xr.Dataset]) -> xr.Dataset:
@@ -139,28 +141,30 @@ def summary(
     """
     for dim in ("model", "member"):
         scores = scores if dim in scores.dims else scores.expand_dims({dim: [f"the {dim}"]})
-    for dim in ("model", "member", "basin"):
-        if scores.sizes.get(dim, 0) == 0:
-            raise DataError(f"a table of scores needs one {dim} or more, and there is none")
-    names = [name for name in statistics if name in scores]
-    if not names:
+    if empty := [dim for dim in ("model", "member", "basin") if not scores.sizes.get(dim)]:
+        raise DataError(f"a table of scores needs one {empty[0]} or more, and there is none")
+    chosen = {name: of_metric for name, of_metric in statistics.items() if name in scores}
+    if not chosen:
         raise DataError(
             f"none of {', '.join(statistics)} is among the scores,"
             f" {', '.join(map(str, scores.data_vars))}"
         )
-    statistics = {name: statistics[name] for name in names}
-    valid = scores[names].notnull().to_dataarray("metric")
+    valid = scores[[*chosen]].notnull().to_dataarray("metric")
     scored = valid.any(["metric", "basin"])
     n_seeds = _seeds(scored).sum("member")
-    over = _over_basins(scores, statistics).where(scored)
+    over = _over_basins(scores, chosen).where(scored)
     columns = dict(_kinds(over, n_seeds).data_vars)
-    for name, values in _seeds(over).std("member").items():
-        columns[f"{name}_std"] = values.where(n_seeds > 1).expand_dims(kind=["single"])
+    columns |= {
+        f"{name}_std": values.where(n_seeds > 1).expand_dims(kind=["single"])
+        for name, values in _seeds(over).std("member").items()
+    }
     if draws is not None:
-        drawn = _over_basins(draws, {n: s for n, s in statistics.items() if n in draws})
-        for name, values in _kinds(drawn.where(scored), n_seeds).items():
-            for bound in interval(values).transpose("bound", ...):
-                columns[f"{name}_{bound['bound'].item()}"] = bound.drop_vars("bound")
+        drawn = _over_basins(draws, {n: s for n, s in chosen.items() if n in draws})
+        columns |= {
+            f"{name}_{bound['bound'].item()}": bound.drop_vars("bound")
+            for name, values in _kinds(drawn.where(scored), n_seeds).items()
+            for bound in interval(values).transpose("bound", ...)
+        }
     counts = valid.any("metric").sum("basin")
     columns |= {
         "members": n_seeds,
@@ -215,9 +219,9 @@ def common_basins(scores: xr.Dataset, metric: str = "nse") -> list[str]:
     DataError
         There is no such basin.
     """
-    values = scores[metric].notnull()
-    values = values.any("member") if "member" in values.dims else values
-    basins = scores["basin"].values[values.all("model").values].tolist()
+    scored = scores[metric].notnull()
+    by_any = scored.any("member") if "member" in scored.dims else scored
+    basins = scores["basin"].values[by_any.all("model").values].tolist()
     if not basins:
         raise DataError(
             f"no basin has the score {metric} of all models"
@@ -239,19 +243,17 @@ def readable_summary(table: pd.DataFrame) -> pd.DataFrame:
     """`summary` as text: `0.712 \u00b1 0.005 (0.68 to 0.74)`, with the deviation over seeds and
     the interval over years."""
     names = [c for c in table if c not in COUNTS and not c.endswith(("_std", "_low", "_high"))]
-    text = {}
+    text, none = {}, pd.Series(np.nan, table.index)
     for name in names:
         metric = METRICS[name.rpartition("_")[0] or "nse"]
-        of_mean = " mean" if name.endswith("_mean") else ""
-        heading = HEADINGS.get(name, metric.label + of_mean)
+        heading = HEADINGS.get(name, metric.label + " mean" * name.endswith("_mean"))
         digits = 1 if name == "failures" or metric.units == "%" else 3
-        none = pd.Series(np.nan, table.index)
         std, low, high = (table.get(f"{name}_{part}", none) for part in ("std", "low", "high"))
         text[heading] = [
             _cell(*row, digits) for row in zip(table[name], std, low, high, strict=True)
         ]
-    counts = {"seeds": table["members"].map(str), "basins": table["basins"].map(str)}
-    return pd.DataFrame(text | counts, index=table.index)
+    text |= {"seeds": table["members"].map(str), "basins": table["basins"].map(str)}
+    return pd.DataFrame(text, index=table.index)
 
 
 def _cell(value: float, std: float, low: float, high: float, digits: int) -> str:

@@ -29,8 +29,7 @@ def composite_start(time: pd.DatetimeIndex) -> pd.DatetimeIndex:
     >>> composite_start(days).strftime("%m-%d").tolist()
     ['01-01', '01-09', '12-27']
     """
-    days_since = (time.day_of_year - 1) % COMPOSITE_DAYS
-    return time.normalize() - pd.to_timedelta(days_since, unit="D")
+    return time.normalize() - pd.to_timedelta((time.day_of_year - 1) % COMPOSITE_DAYS, unit="D")
 
 
 def composites(daily: xr.DataArray) -> xr.DataArray:
@@ -67,16 +66,15 @@ def composites(daily: xr.DataArray) -> xr.DataArray:
         raise DataError(
             f"{days[0].date()} to {days[-1].date()} holds no whole 8-day composite; give more days"
         )
-    attrs = daily.attrs | {"units": "mm/8 d"}
-    sums = sums.isel(start=np.flatnonzero(whole)).rename(start="time")
-    return sums.transpose(*daily.dims).rename(daily.name).assign_attrs(attrs)
+    sums = sums.isel(start=np.flatnonzero(whole)).rename(start="time").transpose(*daily.dims)
+    return sums.rename(daily.name).assign_attrs(daily.attrs | {"units": "mm/8 d"})
 
 
 def composite_length(start: pd.DatetimeIndex) -> np.ndarray:
     """Number of days of the composites that start on these days: 8, or 5 or 6 at the end of the
     year."""
-    remaining = np.where(start.is_leap_year, 366, 365) - start.day_of_year + 1
-    return np.minimum(np.asarray(remaining), COMPOSITE_DAYS)
+    days_left = np.where(start.is_leap_year, 366, 365) - start.day_of_year + 1
+    return np.minimum(np.asarray(days_left), COMPOSITE_DAYS)
 
 
 def read_et(path: str | Path) -> xr.DataArray:
@@ -191,14 +189,13 @@ def compare_et(simulated: xr.DataArray, observed: xr.DataArray) -> pd.DataFrame:
                 f"against {_span(obs, dim)})"
             )
     sim, obs = xr.align(sim, obs, join="inner")
-    both = sim.notnull() & obs.notnull()
-    sim, obs = sim.where(both), obs.where(both)
+    sim, obs = sim.where(obs.notnull()), obs.where(sim.notnull())
     columns = {
         "r": xr.corr(sim, obs, "time"),
         "rmse": np.sqrt(((sim - obs) ** 2).mean("time")),
         "simulated": sim.mean("time"),
         "observed": obs.mean("time"),
-        "composites": both.sum("time"),
+        "composites": sim.count("time"),
     }
     return pd.DataFrame({n: da.to_series() for n, da in columns.items()}).rename_axis("basin")
 

@@ -1,5 +1,11 @@
 """Streamflow, and the fluxes and stores that no model was trained on, against what was observed or
-against the hidden truth: the scores of Feng et al. (2022, doi:10.1029/2022WR032404), and more."""
+against the hidden truth: the scores of Feng et al. (2022, doi:10.1029/2022WR032404), and more.
+
+The twin experiment judges models trained on the streamflow of synthetic catchments by what was
+hidden from them. The truth has another structure than the model even where both are HBV: eight
+elements per catchment with parameters of their own, and beta and gamma that follow the season
+(`hydronb.data.synthetic.catchments`).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +14,13 @@ import pandas as pd
 import xarray as xr
 
 from hydronb import metrics
-from hydronb.analysis.benchmark import Group
+from hydronb.analysis.benchmark import Group, group_runs
 from hydronb.analysis.ensembles import ENSEMBLE, SIMULATED
 from hydronb.analysis.evapotranspiration import compare_et, composites, read_et
 from hydronb.analysis.published import read_published
 from hydronb.data import open_catchments
 from hydronb.data.dataset import bare_id
+from hydronb.errors import DataError
 from hydronb.parameters import DataParameters, resolve
 from hydronb.runs.directory import TrainedRun
 from hydronb.signatures import baseflow_index
@@ -24,6 +31,23 @@ FENG_COLUMNS = ("nse", "kge", "bfi_correlation", "et_r", "et_rmse")
 SCORED = ("q2", "et", "snowpack", "meltwater", "soil_moisture")
 SNOWY = 20.0
 """Mean yearly maximum of snow, in mm, from which the snow of a catchment is scored."""
+
+TRUE_NAMES = {"routing_a": "ROUTE_A", "routing_b": "ROUTE_B"}
+"""The truth's names of parameters where they are not HBV's."""
+TWIN_COLUMNS = (
+    "nse",
+    "bfi_correlation",
+    "bfi_bias",
+    "et_r",
+    "et_rmse",
+    "et_correlation",
+    "et_bias",
+    "snow_r",
+    "snow_bias",
+    "soil_r",
+)
+"""The columns of Table 2 of Feng et al. (2022) with a truth, and those that no observation could
+add to them, for `flux_table`."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +101,8 @@ def reference_bfi(ds: xr.Dataset, observed: xr.DataArray) -> xr.DataArray:
         Streamflow of the test period, (basin, time).
     """
     if "baseflow_index" in ds:
-        attrs = {"units": "1", "long_name": "baseflow index, CAMELS"}
-        return ds["baseflow_index"].sel(basin=observed["basin"]).astype(float).assign_attrs(attrs)
+        bfi = ds["baseflow_index"].sel(basin=observed["basin"]).astype(float)
+        return bfi.assign_attrs(units="1", long_name="baseflow index, CAMELS")
     return baseflow_index(observed)
 
 
@@ -103,14 +127,13 @@ def score_fluxes(runs: Sequence[TrainedRun], reference: Reference) -> pd.DataFra
     sim = _mean([run.simulation()[[SIMULATED]] for run in runs], observed)[SIMULATED]
     scores = metrics.metric_table(sim, observed, reference.metrics)
     of_runs = [run.fluxes() for run in runs]
-    if any(ds is None for ds in of_runs):
-        if reference.filtered_bfi:
-            scores["bfi"] = baseflow_index(sim).to_series()
-            scores["bfi_reference"] = reference.bfi.to_series()
+    lacking = any(ds is None for ds in of_runs)
+    fluxes = {} if lacking else _mean([ds[list(SCORED)] for ds in of_runs], observed)
+    if reference.filtered_bfi or not lacking:
+        scores["bfi"] = baseflow_index(sim, fluxes.get("q2")).to_series()
+        scores["bfi_reference"] = reference.bfi.to_series()
+    if lacking:
         return scores
-    fluxes = _mean([ds[list(SCORED)] for ds in of_runs], observed)
-    scores["bfi"] = baseflow_index(sim, fluxes["q2"]).to_series()
-    scores["bfi_reference"] = reference.bfi.to_series()
     if reference.et is not None:
         scores = scores.join(score_et(fluxes["et"], reference.et))
     if reference.snow is not None:
@@ -119,8 +142,9 @@ def score_fluxes(runs: Sequence[TrainedRun], reference: Reference) -> pd.DataFra
         scores["snow_r"] = metrics.r(sim=snow, obs=hidden).where(snowy).to_series()
         scores["snow_bias"] = (snow.mean("time") / hidden.mean("time").where(snowy) - 1).to_series()
     if reference.soil_moisture is not None:
-        soil = metrics.r(sim=fluxes["soil_moisture"], obs=reference.soil_moisture)
-        scores["soil_r"] = soil.to_series()
+        scores["soil_r"] = metrics.r(
+            sim=fluxes["soil_moisture"], obs=reference.soil_moisture
+        ).to_series()
     return scores
 
 
@@ -132,19 +156,16 @@ def _mean(of_runs: Sequence[xr.Dataset], observed: xr.DataArray) -> xr.Dataset:
 
 def score_et(et: xr.DataArray, reference: xr.DataArray) -> pd.DataFrame:
     """`compare_et`, its columns named as `score_fluxes` names them."""
-    columns = {
-        "r": "et_r",
-        "rmse": "et_rmse",
-        "simulated": "et_simulated",
-        "observed": "et_reference",
-    }
-    return compare_et(et, reference)[list(columns)].rename(columns=columns)
+    table = compare_et(et, reference).drop(columns="composites")
+    return table.rename(columns={"observed": "reference"}).add_prefix("et_")
 
 
 def score_seeds(group: Group, reference: Reference) -> pd.DataFrame:
     """`score_fluxes` of each run of a group: index (seed, basin)."""
-    scores = {run.parameters["seed"]: score_fluxes([run], reference) for run in group.runs}
-    return pd.concat(scores, names=["seed", "basin"])
+    return pd.concat(
+        {run.parameters["seed"]: score_fluxes([run], reference) for run in group.runs},
+        names=["seed", "basin"],
+    )
 
 
 def score_ensembles(groups: Sequence[Group], reference: Reference) -> dict[str, pd.DataFrame]:
@@ -213,11 +234,14 @@ def feng_table2(scores: Mapping[str, pd.DataFrame], groups: Sequence[Group]) -> 
         Index `model`; columns `FENG_COLUMNS`, `nse_failures` (basins with an NSE of 0 or less, mean
         over seeds), `seeds`, `basins`; `paper_*` where the paper has the model.
     """
-    counts = {}
-    for label, scored in scores.items():
-        seeds, basins = (scored.index.unique(level).size for level in ("seed", "basin"))
-        failures = (scored["nse"] <= 0).sum() / seeds
-        counts[label] = {"nse_failures": failures, "seeds": seeds, "basins": basins}
+    counts = {
+        label: {
+            "nse_failures": (scored["nse"] <= 0).sum() / scored.index.unique("seed").size,
+            "seeds": scored.index.unique("seed").size,
+            "basins": scored.index.unique("basin").size,
+        }
+        for label, scored in scores.items()
+    }
     table = flux_table(scores, FENG_COLUMNS).join(pd.DataFrame.from_dict(counts, orient="index"))
     published = read_published("feng2022_table2").set_index(["model", "forcing"])
     rows = {}
@@ -229,3 +253,105 @@ def feng_table2(scores: Mapping[str, pd.DataFrame], groups: Sequence[Group]) -> 
         rows |= {label: row for label in (group.label, _ensemble_label(group))}
     published = pd.DataFrame.from_dict(rows, orient="index", columns=published.columns)
     return table.join(published.add_prefix("paper_"))
+
+
+# The twin experiment
+# ---
+
+
+def by_truth(runs: Sequence[TrainedRun]) -> dict[str, list[Group]]:
+    """Groups of runs that differ in their seed alone, by the truth of their synthetic catchments.
+
+    Raises
+    ------
+    DataError
+        A run on other catchments.
+    """
+    truths: dict[str, list[TrainedRun]] = {}
+    for run in runs:
+        data = run.parameters["data"]
+        if data["kind"] != "synthetic":
+            raise DataError(
+                f"{run.path} was trained on data of kind {data['kind']!r}, whose truth is not"
+                " known; a twin experiment needs synthetic catchments"
+            )
+        truths.setdefault(data["truth"], []).append(run)
+    return {truth: group_runs(of_truth) for truth, of_truth in truths.items()}
+
+
+def hidden_reference(run: TrainedRun, ds: xr.Dataset) -> Reference:
+    """The hidden truth on the basins and days that a run simulated: streamflow without the errors
+    of the gauge, evapotranspiration, snow, soil moisture and baseflow, of which a model without
+    fluxes is asked for its filtered hydrograph.
+
+    Parameters
+    ----------
+    ds
+        The synthetic catchments that the run was trained on.
+
+    Raises
+    ------
+    DataError
+        The catchments are not synthetic.
+    """
+    sim = run.simulation()[SIMULATED]
+    truth = _truth(ds).sel(basin=sim["basin"], time=sim["time"])
+    return Reference(
+        truth["true_streamflow"],
+        baseflow_index(truth["true_streamflow"], truth.get("true_baseflow")),
+        composites(truth["true_et"]),
+        truth["true_snow"],
+        truth["true_soil_moisture"],
+        metrics=("nse",),
+        filtered_bfi=True,
+    )
+
+
+def _truth(ds: xr.Dataset) -> xr.Dataset:
+    if "true_streamflow" not in ds or "true_et" not in ds:
+        raise DataError(
+            "the runs' catchments carry no truth (true_streamflow, true_et); a twin experiment"
+            " needs data of kind synthetic"
+        )
+    return ds
+
+
+def pet_alone(ds: xr.Dataset, run: TrainedRun) -> pd.DataFrame:
+    """What potential evapotranspiration alone says about the true one, on the days that `run`
+    simulated: index (seed, basin), the columns `et_...` of `score_fluxes`."""
+    truth = ds.sel(time=run.simulation()["time"])
+    return pd.concat(
+        {0: score_et(truth["pet"], composites(truth["true_et"]))}, names=["seed", "basin"]
+    )
+
+
+def parameter_recovery(run: TrainedRun, ds: xr.Dataset) -> pd.DataFrame:
+    """How well a run's parameters follow the true ones; means over components and, where dynamic,
+    over time.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index `parameter`, those that run and truth have in common; `rank_correlation` over basins
+        (Spearman), `bias` (mean of estimate minus truth, in the parameter's unit), and for dynamic
+        ones `temporal_r`, the median over basins of the correlation of their daily means. Empty for
+        an LSTM.
+    """
+    truth, rows = _truth(ds), {}
+    for name, values in (run.hbv_parameters() or {}).items():
+        true = f"true_{TRUE_NAMES.get(name, name)}"
+        if true not in truth:
+            continue
+        means = values.mean([d for d in ("component", "time") if d in values.dims])
+        pair = pd.DataFrame({"estimated": means.to_series(), "true": truth[true].to_series()})
+        rows[name] = {
+            "rank_correlation": pair["estimated"].corr(pair["true"], method="spearman"),
+            "bias": (pair["estimated"] - pair["true"]).mean(),
+        }
+        if "time" in values.dims and f"{true}_daily" in truth:
+            daily = values.mean("component") if "component" in values.dims else values
+            hidden = truth[f"{true}_daily"].sel(basin=daily["basin"], time=daily["time"])
+            rows[name]["temporal_r"] = float(metrics.r(sim=daily, obs=hidden).median())
+    columns = ["rank_correlation", "bias", "temporal_r"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
+    return table.rename_axis("parameter")

@@ -9,9 +9,9 @@ import pandas as pd
 import xarray as xr
 
 from hydronb import metrics
+from hydronb.analysis.benchmark import with_distinctions
 from hydronb.analysis.ensembles import OBSERVED, SIMULATED
 from hydronb.analysis.published import read_published
-from hydronb.analysis.settings import distinctions
 from hydronb.errors import DataError
 from hydronb.runs.directory import TrainedRun
 from hydronb.vocabulary import model_label
@@ -48,12 +48,14 @@ def basin_label(data: Mapping[str, Any]) -> str:
     >>> basin_label({"kind": "synthetic", "preset": None, "shape": [16, 20], "seed": 3})
     '16 x 20, seed 3'
     """
-    if data.get("kind") == "file":
+    if data.get("path"):
         stem = Path(data["path"]).stem
         return next((name for name in LI_BASINS if name.lower() in stem.lower()), stem)
-    if data.get("preset"):
-        return str(data["preset"]).capitalize()
-    return f"{data['shape'][0]} x {data['shape'][1]}, seed {data['seed']}"
+    return (
+        str(data["preset"]).capitalize()
+        if data.get("preset")
+        else f"{data['shape'][0]} x {data['shape'][1]}, seed {data['seed']}"
+    )
 
 
 def name_scenarios(runs: Sequence[TrainedRun]) -> pd.DataFrame:
@@ -75,10 +77,7 @@ def name_scenarios(runs: Sequence[TrainedRun]) -> pd.DataFrame:
         }
     )
     keys = list(frame.drop(columns="seed").itertuples(index=False, name=None))
-    told = distinctions(keys, settings)
-    frame["model"] = [
-        ", ".join([model, *extra]) for model, extra in zip(frame["model"], told, strict=True)
-    ]
+    frame["model"] = with_distinctions(frame["model"].tolist(), keys, settings)
     if (twice := frame.duplicated()).any():
         row = frame[twice].iloc[0]
         raise DataError(
@@ -102,19 +101,21 @@ def score_scenarios(runs: Sequence[TrainedRun]) -> pd.DataFrame:
         for target in scenario.pop("targets"):
             ds = run.simulation(target)
             sim, obs = ds[SIMULATED], ds[OBSERVED]
-            scores = {
-                column: metrics.METRICS[name](sim=sim, obs=obs).item()
-                for column, name in LI_COLUMNS.items()
-            }
-            why = metrics.why_undefined(sim=sim, obs=obs).item(0)
             rows.append(
-                scenario
-                | {"target": target, "days": int(obs.count())}
-                | scores
-                | {"undefined": why}
+                {
+                    **scenario,
+                    "target": target,
+                    "days": int(obs.count()),
+                    **{
+                        column: metrics.METRICS[name](sim=sim, obs=obs).item()
+                        for column, name in LI_COLUMNS.items()
+                    },
+                    "undefined": metrics.why_undefined(sim=sim, obs=obs).item(0),
+                }
             )
-    columns = ["basin", "model", "target", "seed", "days", *LI_COLUMNS, "undefined"]
-    return pd.DataFrame(rows)[columns]
+    return pd.DataFrame(
+        rows, columns=["basin", "model", "target", "seed", "days", *LI_COLUMNS, "undefined"]
+    )
 
 
 def scenario_table(scores: pd.DataFrame, target: str) -> pd.DataFrame:
@@ -126,16 +127,15 @@ def scenario_table(scores: pd.DataFrame, target: str) -> pd.DataFrame:
     """
     of_target = scores[scores["target"] == target]
     grouped = of_target.groupby(["basin", "model"], sort=False)[list(LI_COLUMNS)]
-    deviation = grouped.std(ddof=0).add_suffix("_std")
-    table = grouped.mean().join(deviation).assign(seeds=grouped.size())
+    table = grouped.mean().join(grouped.std(ddof=0).add_suffix("_std"))
     published = read_published(LI_TABLES[target]).set_index(["basin", "model"])[list(LI_COLUMNS)]
-    return table.join(published.add_prefix("paper_")).sort_index(key=_paper_order)
+    table = table.assign(seeds=grouped.size()).join(published.add_prefix("paper_"))
+    return table.sort_index(key=_paper_order)
 
 
 def _paper_order(level: pd.Index) -> pd.Index:
-    published = [*LI_BASINS, *LI_MODELS]
-    order = {name: k for k, name in enumerate([*published, *sorted(set(level) - set(published))])}
-    return level.map(order)
+    names = dict.fromkeys([*LI_BASINS, *LI_MODELS, *sorted(set(level))])
+    return level.map({name: place for place, name in enumerate(names)})
 
 
 def readable_scenarios(table: pd.DataFrame) -> pd.DataFrame:
@@ -186,8 +186,10 @@ def scenario_effects(scores: pd.DataFrame) -> pd.DataFrame:
                         "seeds": len(change),
                     }
                 )
-    columns = ["target", "effect", "basin", "of", *names, *(f"{n}_std" for n in names), "seeds"]
-    return pd.DataFrame(rows, columns=columns)
+    deviations = [f"{name}_std" for name in names]
+    return pd.DataFrame(
+        rows, columns=["target", "effect", "basin", "of", *names, *deviations, "seeds"]
+    )
 
 
 def mean_over_seeds(runs: Sequence[TrainedRun], target: str) -> dict[str, dict[str, xr.Dataset]]:
@@ -199,6 +201,7 @@ def mean_over_seeds(runs: Sequence[TrainedRun], target: str) -> dict[str, dict[s
     means: dict[str, dict[str, xr.Dataset]] = {}
     for (basin, model), part in frame.groupby(["basin", "model"], sort=False):
         members = [run.simulation(target).isel(basin=0, drop=True) for run in part["run"]]
-        mean = xr.concat(members, "seed", **how).mean("seed", keep_attrs=True)
-        means.setdefault(basin, {})[model] = mean
+        means.setdefault(basin, {})[model] = xr.concat(members, "seed", **how).mean(
+            "seed", keep_attrs=True
+        )
     return means

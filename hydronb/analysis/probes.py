@@ -15,18 +15,16 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from torch import nn
 
 from hydronb import metrics
 from hydronb.analysis.grid_scenarios import basin_label, scenario_label
 from hydronb.data.gridded import FORCING, as_catchment
-from hydronb.data.opening import open_catchments, open_grid
+from hydronb.data.opening import open_data
 from hydronb.data.scaling import select_period
-from hydronb.data.windows import prediction_samples
 from hydronb.errors import DataError, ParameterError, nearest
 from hydronb.models.cnn_lstm import CNNLSTM
 from hydronb.models.standardised import StandardisedLSTM
-from hydronb.parameters import GridParameters, Period
+from hydronb.parameters import Period
 from hydronb.runs.directory import TrainedRun
 from hydronb.vocabulary import MODELS
 
@@ -78,8 +76,7 @@ def open_run(run: TrainedRun, ds: xr.Dataset | None = None) -> tuple[xr.Dataset,
             " ealstm_01_train"
         )
     place = f"{basin_label(run.parameters['data'])}, " if p.notebook == "cnn_lstm_01_train" else ""
-    if ds is None:
-        ds = (open_grid if isinstance(p.data, GridParameters) else open_catchments)(p.data)
+    ds = open_data(p.data) if ds is None else ds
     return ds, f"{place}{scenario_label(run.parameters)} ({' + '.join(p.targets)})"
 
 
@@ -87,7 +84,7 @@ def open_run(run: TrainedRun, ds: xr.Dataset | None = None) -> tuple[xr.Dataset,
 # ---
 
 
-def activations(model: nn.Module, ds: xr.Dataset, period: Period) -> dict[str, xr.DataArray]:
+def activations(model: torch.nn.Module, ds: xr.Dataset, period: Period) -> dict[str, xr.DataArray]:
     """Values of each layer on each day of `period`, `(basin, time, unit)`, float32, by layer: the
     cell states `cell_1`, ... (the lowest layer first), all of them together as `cells`, and the
     `features` of a CNN-LSTM.
@@ -109,59 +106,46 @@ def activations(model: nn.Module, ds: xr.Dataset, period: Period) -> dict[str, x
         for basin, day, of_piece in pieces:
             for name, values in of_piece.items():
                 if name not in layers:
-                    shape = (len(basins), ds.sizes["time"], values.shape[-1])
-                    layers[name] = np.full(shape, np.nan, np.float32)
-                layers[name][basin[:, None], day] = values.cpu().numpy()
+                    layers[name] = np.full(
+                        (len(basins), ds.sizes["time"], values.shape[-1]), np.nan, np.float32
+                    )
+                layers[name][basin, day] = values.cpu().numpy()
     coords = {"basin": basins, "time": ds.indexes["time"]}
-    found = {
+    states = {
         name: _of_period(xr.DataArray(values, coords, ("basin", "time", "unit")), period)
         for name, values in layers.items()
     }
-    cells = [name for name in found if name.startswith("cell_")]
+    cells = [name for name in states if name.startswith("cell_")]
     if len(cells) == 1:
-        return {ALL_CELLS: found.pop(cells[0])} | found
-    return found | {ALL_CELLS: xr.concat([found[name] for name in cells], "unit")}
+        return {ALL_CELLS: states.pop(cells[0])} | states
+    return states | {ALL_CELLS: xr.concat([states[name] for name in cells], "unit")}
 
 
 def _of_period(da: xr.DataArray, period: Period) -> xr.DataArray:
     return select_period(da.to_dataset(name="values"), period)["values"].rename(da.name)
 
 
-Pieces = Iterator[tuple[np.ndarray, np.ndarray, dict[str, torch.Tensor]]]
+Pieces = Iterator[tuple[np.ndarray | int, np.ndarray, dict[str, torch.Tensor]]]
 
 
 def _of_grid(model: CNNLSTM, ds: xr.Dataset, period: Period) -> Pieces:
     for x, days in model.windows(ds, period):
-        cells = model.recurrent.states(x, model.predict_last)[1]
+        _, cells = model.recurrent.states(x, model.predict_last)
         layers = {f"cell_{n}": c for n, c in enumerate(cells, start=1)}
         if model.encoder is not None:
             layers[FEATURES] = x[:, -model.predict_last :]
-        yield np.zeros(len(x), int), days.cpu().numpy(), layers
+        yield 0, days.cpu().numpy(), layers
 
 
 def _of_catchments(model: StandardisedLSTM, ds: xr.Dataset, period: Period) -> Pieces:
-    samples = prediction_samples(
-        ds,
-        model.scaling,
-        period,
-        model.sequence_length,
-        model.predict_last,
-        device=model.forcings_mean.device,
-    )
-    back = torch.arange(1 - model.predict_last, 1)
-    for index in torch.arange(len(samples)).split(max(1, 2**18 // model.sequence_length)):
-        batch = samples.gather(index.to(samples.last.device))
+    for batch, basin, day in model.windows(ds, period):
         dynamic, static = model.standardise(batch.dynamic, batch.static)
-        zero = dynamic.new_zeros(len(index), model.network.hidden)
+        zero = dynamic.new_zeros(len(dynamic), model.network.hidden)
         _, cells = model.network.states(dynamic, static, (zero, zero), model.predict_last)
-        yield (
-            batch.basin.cpu().numpy(),
-            (samples.last[index].cpu()[:, None] + back).numpy(),
-            {"cell_1": cells},
-        )
+        yield basin, day, {"cell_1": cells}
 
 
-def untrained(model: nn.Module, seed: int = 0) -> nn.Module:
+def untrained(model: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
     """A network of the same shape and scaling, with the weights from which a training with this
     seed starts."""
     with torch.random.fork_rng(devices=[]):
@@ -175,8 +159,12 @@ def forcing_memory(
 ) -> xr.DataArray:
     """What a linear model has of a day without a network: means of each forcing over the last days
     (`MEMORY`, none above `longest`), `(basin, time, unit)`."""
-    spans = [n for n in MEMORY if n <= longest]
-    parts = [series[name].rolling(time=n, min_periods=1).mean() for name in forcings for n in spans]
+    parts = [
+        series[name].rolling(time=n, min_periods=1).mean()
+        for name in forcings
+        for n in MEMORY
+        if n <= longest
+    ]
     return _of_period(xr.concat(parts, "unit").transpose("basin", "time", "unit"), period)
 
 
@@ -214,18 +202,18 @@ def fit_probe(x: xr.DataArray, y: xr.DataArray) -> Probe:
     x, y = xr.align(x, y, join="inner")
     values = x.transpose("basin", "time", "unit").to_numpy()
     target = y.transpose("basin", "time").to_numpy()
-    known = np.isfinite(target)
-    if not known.any():
+    has_target = np.isfinite(target)
+    if not has_target.any():
         raise DataError(
             f"no day to fit a probe on: {y.name or 'the target'} and the network have none in"
             " common"
         )
-    n = int(known.sum())
-    x_mean = sum(v[k].sum(0, dtype=np.float64) for v, k in zip(values, known, strict=True)) / n
-    y_mean = float(target[known].mean(dtype=np.float64))
+    total = sum(v[k].sum(0, dtype=np.float64) for v, k in zip(values, has_target, strict=True))
+    x_mean = total / int(has_target.sum())
+    y_mean = float(target[has_target].mean(dtype=np.float64))
     gram, cross = np.zeros((len(x_mean), len(x_mean))), np.zeros(len(x_mean))
     # basin by basin, so that the whole is not copied
-    for v, k, o in zip(values, known, target, strict=True):
+    for v, k, o in zip(values, has_target, target, strict=True):
         centred = v[k].astype(np.float64) - x_mean
         gram += centred.T @ centred
         cross += centred.T @ (o[k].astype(np.float64) - y_mean)
@@ -241,8 +229,8 @@ def shuffle_days(y: xr.DataArray, seed: int) -> xr.DataArray:
     y = y.transpose("basin", "time")
     values = y.to_numpy().copy()
     for row in values:
-        known = np.isfinite(row)
-        row[known] = rng.permutation(row[known])
+        has_value = np.isfinite(row)
+        row[has_value] = rng.permutation(row[has_value])
     return y.copy(data=values)
 
 
@@ -271,7 +259,7 @@ class Probed(NamedTuple):
 
 
 def probe(
-    model: nn.Module,
+    model: torch.nn.Module,
     ds: xr.Dataset,
     train_period: Period,
     test_period: Period,
@@ -309,22 +297,23 @@ def probe(
         and n.removeprefix("true_") not in model.scaling.targets
         and (n != "true_et" or "et" not in series)
     ]
-    for name in asked:
-        if name not in series or series[name].dims != ("basin", "time"):
-            raise DataError(
-                f"the data have no {name!r} to probe for{nearest(name, map(str, series.data_vars))}"
-            )
+    if lacking := [n for n in asked if n not in series or series[n].dims != ("basin", "time")]:
+        raise DataError(
+            f"the data have no {lacking[0]!r} to probe"
+            f" for{nearest(lacking[0], map(str, series.data_vars))}"
+        )
     periods = {"train": train_period, "test": test_period}
     fitted_on = [b for b in series["basin"].values if b not in set(left_out)]
     splits = {"train": ("train", fitted_on), "test": ("test", fitted_on)}
     splits |= {"left_out": ("test", list(left_out))} if left_out else {}
-    networks = {"network": model, "untrained": untrained(model, seed)}
     layers = {
         control: {k: activations(network, ds, v) for k, v in periods.items()}
-        for control, network in networks.items()
+        for control, network in (("network", model), ("untrained", untrained(model, seed)))
     }
-    forcings, longest = list(model.scaling.forcings), model.sequence_length
-    memory = {k: forcing_memory(series, forcings, v, longest) for k, v in periods.items()}
+    memory = {
+        k: forcing_memory(series, list(model.scaling.forcings), v, model.sequence_length)
+        for k, v in periods.items()
+    }
     rows, fitted = [], {}
     for layer in layers["network"]["train"]:
         inputs = {control: {k: of[k][layer] for k in periods} for control, of in layers.items()}
@@ -336,17 +325,18 @@ def probe(
             }
         for target in FORCING if layer == FEATURES else asked:
             y = {k: _of_period(series[target], v) for k, v in periods.items()}
+            truths = {"shuffled": {k: shuffle_days(v, seed) for k, v in y.items()}}
             for control, x in inputs.items():
-                shuffled = control == "shuffled"
-                truth = {k: shuffle_days(v, seed) for k, v in y.items()} if shuffled else y
+                truth = truths.get(control, y)
                 fit = fit_probe(_of(x["train"], fitted_on), _of(truth["train"], fitted_on))
                 for split, (k, basins) in splits.items():
-                    probed, known = fit(_of(x[k], basins)), _of(truth[k], basins)
+                    probed, true = fit(_of(x[k], basins)), _of(truth[k], basins)
                     row = {"layer": layer, "target": target, "control": control, "split": split}
-                    rows.append(row | score_probe(probed, known))
+                    rows.append(row | score_probe(probed, true))
                     if (control, split) == ("network", "test"):
-                        probed = probed.assign_attrs(series[target].attrs)
-                        fitted[layer, target] = xr.Dataset({"probed": probed, "truth": known})
+                        fitted[layer, target] = xr.Dataset(
+                            {"probed": probed.assign_attrs(series[target].attrs), "truth": true}
+                        )
     if isinstance(model, CNNLSTM) and model.encoder is not None:
         rows += _reference(ds, series, periods)
     return Probed(pd.DataFrame(rows), fitted)
@@ -411,10 +401,8 @@ def grid_means(ds: xr.Dataset, period: Period) -> dict[str, xr.DataArray]:
 def _reference(ds: xr.Dataset, series: xr.Dataset, periods: Mapping[str, Period]) -> list[dict]:
     """r_ref of Table 5: the mean of the whole grid against the basin's, without any regression (so
     no NSE)."""
-    row = {"layer": "grid mean", "control": "reference"}
     return [
-        row
-        | {"target": name, "split": split}
+        {"layer": "grid mean", "control": "reference", "target": name, "split": split}
         | score_probe(whole, _of_period(series[name], period))
         | {"nse": np.nan}
         for split, period in periods.items()

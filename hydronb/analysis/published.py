@@ -9,9 +9,8 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from hydronb.analysis.benchmark import Group
+from hydronb.analysis.benchmark import NOT_THE_MODEL, Group, setting_text
 from hydronb.analysis.ensembles import COUNTS, ENSEMBLE, join_models
-from hydronb.analysis.settings import NOT_THE_MODEL, setting_text
 from hydronb.data.dataset import bare_id
 from hydronb.data.sources.published import MODELS as BENCHMARK_MODELS
 from hydronb.errors import DataError
@@ -92,10 +91,11 @@ def differences_from_paper(groups: Sequence[Group], n_basins: int, paper: PaperR
         "basins": ([n_basins], [paper.basins]),
     }
     skipped = {*NOT_THE_MODEL, "data", *paper.left_open, *paper.not_compared}
-    for name, default in defaults.items():
-        if name not in skipped:
-            published = paper.varied.get(name, [default])
-            compared[name] = ([g.parameters[name] for g in groups], published)
+    compared |= {
+        name: ([g.parameters[name] for g in groups], paper.varied.get(name, [default]))
+        for name, default in defaults.items()
+        if name not in skipped
+    }
     compared["seeds per model"] = ([len(g.seeds) for g in groups], [paper.seeds])
     lines = []
     for name, both in compared.items():
@@ -137,8 +137,8 @@ def kratzert_table2(groups: Sequence[Group]) -> pd.DataFrame:
     ]
     if not rows:
         return pd.DataFrame(columns=[*named.values(), "failures", "failures_std", *COUNTS])
-    frame = pd.concat(rows).rename(columns=named).set_index(["model", "kind"])
-    return frame.assign(members=8, basins=531, undefined=0)
+    frame = pd.concat(rows).rename(columns=named).assign(members=8, basins=531, undefined=0)
+    return frame.set_index(["model", "kind"])
 
 
 def read_scores(paths: Sequence[str | Path]) -> xr.Dataset:

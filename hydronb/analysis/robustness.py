@@ -1,5 +1,5 @@
-"""How robust an EA-LSTM is to errors in its attributes: Gaussian noise on them, without training
-anew.
+"""How robust an EA-LSTM is to errors in its attributes: Gaussian noise on them, without further
+training.
 
 Kratzert et al. (2019), Sects. 2.6.2 and 3.3 of the discussion paper, Fig. 6. A noise vector is
 added to the standardised attributes of one basin and stays the same on all days; many are drawn for
@@ -15,16 +15,14 @@ import pandas as pd
 import torch
 import xarray as xr
 from jaxtyping import Float, Int
-from torch import Tensor
 from tqdm.auto import tqdm
 
 from hydronb import metrics
-from hydronb.analysis.evaluation import Evaluation, Windows, evaluation_windows
+from hydronb.analysis.ealstm_ensemble import Evaluation, Windows, evaluation_windows
 from hydronb.data.scaling import select_period
 from hydronb.errors import DataError
 from hydronb.files import replacing
-from hydronb.models.ealstm import EALSTM
-from hydronb.models.standardised import StandardisedLSTM
+from hydronb.models import EALSTM, StandardisedLSTM
 from hydronb.parameters import Period
 
 SIGMAS = tuple(round(0.1 * k, 1) for k in range(11))
@@ -91,8 +89,9 @@ def noise_experiment(
             sim = sim * model.targets_std[0] + model.targets_mean[0]
             sim = sim.clamp(min=0) if target == "streamflow" else sim
             sim = xr.DataArray(sim.numpy(), dims=("row", "time"))
-            observed = sim.copy(data=obs[basin[part]])
-            nse[level, repetition, basin[part]] = metrics.nse(sim=sim, obs=observed)
+            nse[level, repetition, basin[part]] = metrics.nse(
+                sim=sim, obs=sim.copy(data=obs[basin[part]])
+            )
             bar.update(len(part))
     return xr.DataArray(
         nse,
@@ -109,16 +108,17 @@ def noise_experiment(
 
 def _vectors(
     model: StandardisedLSTM, ds: xr.Dataset, sigmas: Sequence[float], repetitions: int, seed: int
-) -> tuple[np.ndarray, Tensor, np.ndarray]:
+) -> tuple[np.ndarray, torch.Tensor, np.ndarray]:
     """Every evaluation as a row: its basin's position, its standardised attributes, its level and
     repetition."""
     raw = torch.from_numpy(model.scaling.static(ds).astype(np.float32))
     clean = ((raw - model.attributes_mean) / model.attributes_std).numpy()
     place = np.array([(a, r) for a, s in enumerate(sigmas) for r in range(repetitions if s else 1)])
-    each = []
-    for b, name in enumerate(ds["basin"].values):
-        draws = noise_vectors(str(name), sigmas, repetitions, clean.shape[1], seed)
-        each.append(clean[b] + draws[place[:, 0], place[:, 1]])
+    each = [
+        attributes
+        + noise_vectors(str(name), sigmas, repetitions, len(attributes), seed)[tuple(place.T)]
+        for name, attributes in zip(ds["basin"].values, clean, strict=True)
+    ]
     static = torch.from_numpy(np.concatenate(each).astype(np.float32))
     return np.repeat(np.arange(len(each)), len(place)), static, np.tile(place, (len(each), 1))
 
@@ -127,21 +127,22 @@ def noise_vectors(
     basin: str, sigmas: Sequence[float], repetitions: int, n_attributes: int, seed: int
 ) -> np.ndarray:
     """Noise on the standardised attributes of one basin: (sigma, repetition, attribute)."""
-    draws = [
-        np.random.default_rng((seed, zlib.crc32(basin.encode()), round(1e6 * s))).normal(
-            0.0, s, (repetitions, n_attributes)
-        )
-        for s in sigmas
-    ]
-    return np.stack(draws)
+    return np.stack(
+        [
+            np.random.default_rng((seed, zlib.crc32(basin.encode()), round(1e6 * s))).normal(
+                0.0, s, (repetitions, n_attributes)
+            )
+            for s in sigmas
+        ]
+    )
 
 
-Simulated = Iterator[tuple[np.ndarray, Tensor]]
+Simulated = Iterator[tuple[np.ndarray, torch.Tensor]]
 """Positions of rows, and their standardised simulation (row, day)."""
 
 
 def _continuous(
-    model: StandardisedLSTM, windows: Windows, basin: np.ndarray, static: Tensor, rows: int
+    model: StandardisedLSTM, windows: Windows, basin: np.ndarray, static: torch.Tensor, rows: int
 ) -> Simulated:
     samples, _, _ = windows
     for part in np.split(np.arange(len(basin)), range(rows, len(basin), rows)):
@@ -154,11 +155,11 @@ def _continuous(
 
 def carried(
     network: EALSTM,
-    dynamic: Float[Tensor, "basin time dynamic"],
-    basin: Int[Tensor, " row"],
-    static: Float[Tensor, "row static"],
+    dynamic: Float[torch.Tensor, "basin time dynamic"],
+    basin: Int[torch.Tensor, " row"],
+    static: Float[torch.Tensor, "row static"],
     last: int,
-) -> Float[Tensor, "row last"]:
+) -> Float[torch.Tensor, "row last"]:
     """The first target on the last `last` days from one pass, the state carried from chunk to
     chunk.
 
@@ -176,7 +177,7 @@ def carried(
 
 
 def _windowed(
-    model: StandardisedLSTM, windows: Windows, basin: np.ndarray, static: Tensor, rows: int
+    model: StandardisedLSTM, windows: Windows, basin: np.ndarray, static: torch.Tensor, rows: int
 ) -> Simulated:
     samples, day, new = windows
     for row in range(len(basin)):
@@ -214,11 +215,15 @@ def pooled_boxes(nse: xr.DataArray) -> pd.DataFrame:
             raise DataError(
                 f"no basin has an NSE at sigma {sigma:g}: nothing was observed in the period"
             )
-        quantiles = np.percentile(values, (1, 5, 25, 50, 75, 95))
-        names = ("q01", "q05", "q25", "median", "q75", "q95")
+        q01, q05, q25, median, q75, q95 = np.percentile(values, (1, 5, 25, 50, 75, 95))
         rows[sigma] = {
             "mean": values.mean(),
-            **dict(zip(names, quantiles, strict=True)),
+            "q01": q01,
+            "q05": q05,
+            "q25": q25,
+            "median": median,
+            "q75": q75,
+            "q95": q95,
             "n": len(values),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("sigma").astype({"n": int})

@@ -12,18 +12,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hydronb.analysis.benchmark import Group
+from hydronb.analysis.benchmark import NOT_THE_MODEL, Group, setting_key
 from hydronb.analysis.ensembles import ENSEMBLE, bootstrap_members, score_members
-from hydronb.analysis.settings import NOT_THE_MODEL, setting_key
 from hydronb.analysis.significance import DRAWS, interval
+from hydronb.data.climate import water_year
 from hydronb.errors import DataError, ParameterError
-from hydronb.signatures import water_year
 
 
 def varied_settings(groups: Sequence[Group]) -> list[str]:
     """The parameters in which the groups differ."""
-    names = [name for name in groups[0].parameters if name not in NOT_THE_MODEL]
-    return [n for n in names if len({setting_key(g.parameters.get(n)) for g in groups}) > 1]
+    return [
+        name
+        for name in groups[0].parameters
+        if name not in NOT_THE_MODEL
+        and len({setting_key(group.parameters.get(name)) for group in groups}) > 1
+    ]
 
 
 def rank_settings(groups: Sequence[Group], *, draws: int = DRAWS) -> pd.DataFrame:
@@ -61,13 +64,17 @@ def rank_settings(groups: Sequence[Group], *, draws: int = DRAWS) -> pd.DataFram
         if with_folds == {True}
         else {group.label: _by_validation(group) for group in groups}
     )
-    names, rows = varied_settings(groups), {}
-    for group in groups:
-        settings = {name: setting_key(group.parameters.get(name)) for name in names}
-        seconds = sum(run.progress()["seconds"].iloc[-1] for run in group.runs)
-        rows[group.label] = settings | scores[group.label] | {"minutes": seconds / 60}
-    frame = pd.DataFrame.from_dict(rows, orient="index")
-    return frame.rename_axis("settings").sort_values("score", ascending=False, kind="stable")
+    names = varied_settings(groups)
+    rows = {
+        group.label: {
+            **{name: setting_key(group.parameters.get(name)) for name in names},
+            **scores[group.label],
+            "minutes": sum(run.progress()["seconds"].iloc[-1] for run in group.runs) / 60,
+        }
+        for group in groups
+    }
+    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("settings")
+    return frame.sort_values("score", ascending=False, kind="stable")
 
 
 def _by_folds(groups: Sequence[Group], draws: int) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,5 @@
-"""The calendar: the same day of different years, and the mean year as a forecast."""
+"""The calendar: the same day of different years, the mean year as a forecast, and what the dynamic
+parameters of a delta-HBV vary with: the season, the storage, the truth."""
 
 from collections.abc import Mapping
 
@@ -7,19 +8,21 @@ import pandas as pd
 import xarray as xr
 
 from hydronb.errors import DataError
+from hydronb.metrics import r
 
 
-def calendar_day(time: xr.DataArray) -> np.ndarray:
+def calendar_day(time: xr.DataArray) -> xr.DataArray:
     """Day of the year, 1 to 365, the same for a date in every year; 29 February counts as 28
     February.
 
     >>> dates = ["2000-02-28", "2000-02-29", "2000-03-01", "2001-03-01", "2000-12-31"]
     >>> days = pd.DatetimeIndex(dates)
-    >>> calendar_day(xr.DataArray(days, dims="time")).tolist()
+    >>> calendar_day(xr.DataArray(days, dims="time")).values.tolist()
     [59, 59, 60, 60, 365]
     """
     days = pd.DatetimeIndex(time.values)
-    return np.asarray(days.day_of_year - (days.is_leap_year & (days.day_of_year >= 60)))
+    day = days.day_of_year - (days.is_leap_year & (days.day_of_year >= 60))
+    return xr.DataArray(np.asarray(day), {"time": time.values}, "time", name="day")
 
 
 def mean_year(series: xr.DataArray, *, window: int = 1) -> xr.DataArray:
@@ -32,9 +35,7 @@ def mean_year(series: xr.DataArray, *, window: int = 1) -> xr.DataArray:
     window
         Days of the centred running mean, which continues across the end of the year; odd.
     """
-    mean = series.groupby(
-        xr.DataArray(calendar_day(series["time"]), dims="time", name="day")
-    ).mean()
+    mean = series.groupby(calendar_day(series["time"])).mean()
     mean = mean.reindex(day=np.arange(1, 366)).assign_attrs(series.attrs)
     if window == 1:
         return mean
@@ -46,6 +47,11 @@ def mean_year(series: xr.DataArray, *, window: int = 1) -> xr.DataArray:
     return smooth.isel(day=slice(window // 2, -(window // 2))).assign_coords(day=mean["day"])
 
 
+def _mean_year_on(time: xr.DataArray, series: xr.DataArray, window: int) -> xr.DataArray:
+    """The `mean_year` of `series` on the days of `time`."""
+    return mean_year(series, window=window).sel(day=calendar_day(time)).drop_vars("day")
+
+
 def mean_years(
     obs: xr.DataArray | None, simulations: Mapping[str, xr.DataArray], *, window: int = 7
 ) -> tuple[xr.DataArray | None, dict[str, xr.DataArray]]:
@@ -53,8 +59,9 @@ def mean_years(
     there is an observation; for `hydronb.plots.regime`."""
     if obs is None:
         return None, {name: mean_year(da, window=window) for name, da in simulations.items()}
-    observed = {name: da.where(obs.notnull()) for name, da in simulations.items()}
-    return mean_year(obs, window=window), mean_years(None, observed, window=window)[1]
+    return mean_year(obs, window=window), {
+        name: mean_year(da.where(obs.notnull()), window=window) for name, da in simulations.items()
+    }
 
 
 def climatology(observed: xr.DataArray, time: xr.DataArray, *, window: int = 31) -> xr.DataArray:
@@ -73,10 +80,49 @@ def climatology(observed: xr.DataArray, time: xr.DataArray, *, window: int = 31)
         raise DataError(
             f"the climatology is made from {common} days of the test period; give it others"
         )
-    day = xr.DataArray(calendar_day(time), dims="time", coords={"time": time.values})
-    return (
-        mean_year(observed, window=window)
-        .sel(day=day)
-        .drop_vars("day")
-        .assign_attrs(observed.attrs)
-    )
+    return _mean_year_on(time, observed, window).assign_attrs(observed.attrs)
+
+
+def dynamics(
+    parameter: xr.DataArray, storage: xr.DataArray, truth: xr.DataArray | None = None
+) -> pd.DataFrame:
+    """How the median component of a dynamic parameter varies, basin by basin.
+
+    Parameters
+    ----------
+    parameter
+        (basin, time, component).
+    storage
+        mm, (basin, time), the same days.
+    truth
+        The true parameter, (basin, time), over all of these days, if it is known.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index `basin`; `mean`; `amplitude` of the mean year smoothed over a month; `season_share`,
+        the share of the variance that the mean year explains; `storage_r`; `storage_r_deseasoned`,
+        with the mean years subtracted from both; and `true_r`, of the components' mean, if the
+        truth is known.
+    """
+    means = parameter.mean("time")
+    rank = means.argsort(axis=means.get_axis_num("component"))
+    middle = rank.isel(component=(parameter.sizes["component"] - 1) // 2)
+    median = parameter.isel(component=middle.drop_vars("component", errors="ignore"))
+    smooth = mean_year(median, window=31)
+    rest, rest_of_storage = (da - _mean_year_on(median["time"], da, 31) for da in (median, storage))
+    columns = {
+        "mean": median.mean("time"),
+        "amplitude": smooth.max("day") - smooth.min("day"),
+        "season_share": 1 - rest.var("time") / median.var("time"),
+        "storage_r": r(sim=median, obs=storage),
+        "storage_r_deseasoned": r(sim=rest, obs=rest_of_storage),
+    }
+    if truth is not None:
+        columns["true_r"] = r(
+            sim=parameter.mean("component"),
+            obs=truth.sel(basin=parameter["basin"], time=parameter["time"]),
+        )
+    return pd.DataFrame(
+        {name: da.to_series() for name, da in columns.items()}, dtype=float
+    ).rename_axis("basin")

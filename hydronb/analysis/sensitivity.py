@@ -14,15 +14,13 @@ import pandas as pd
 import torch
 import xarray as xr
 from jaxtyping import Float
-from torch import Tensor
 from tqdm.auto import tqdm
 
-from hydronb.analysis.evaluation import Evaluation, evaluation_windows
+from hydronb.analysis.ealstm_ensemble import Evaluation, evaluation_windows
 from hydronb.errors import DataError
 from hydronb.files import reading
-from hydronb.models.ealstm import EALSTM
+from hydronb.models import EALSTM, StandardisedLSTM
 from hydronb.models.kernels.forward_gradient import attribute_gradients
-from hydronb.models.standardised import StandardisedLSTM
 from hydronb.parameters import Period
 from hydronb.runs.directory import TrainedRun
 
@@ -69,8 +67,8 @@ def sensitivities(
             batch = samples.gather(index)
             dynamic, static = model.standardise(batch.dynamic, batch.static)
             slope = _slopes(network, dynamic, static, samples.predict_last).abs()
-            slope = slope * new[index % len(new), :, None]
-            total.index_add_(0, batch.basin.long(), slope.sum(1).double())
+            counted = slope * new[index % len(new), :, None]
+            total.index_add_(0, batch.basin.long(), counted.sum(1).double())
             bar.update(len(index))
     # single precision, as the network computes
     mean = (total / new.sum()).float().double()
@@ -89,33 +87,30 @@ def _gradients(values: np.ndarray, basins: np.ndarray, attributes: list[str]) ->
 
 def _slopes(
     network: EALSTM,
-    dynamic: Float[Tensor, "batch time dynamic"],
-    static: Float[Tensor, "batch static"],
+    dynamic: Float[torch.Tensor, "batch time dynamic"],
+    static: Float[torch.Tensor, "batch static"],
     last: int,
-) -> Float[Tensor, "batch last static"]:
+) -> Float[torch.Tensor, "batch last static"]:
     """Derivatives by one reverse pass where a window has one target, else carried forward."""
     if last > 1:
         return attribute_gradients(network, dynamic, static, last)[1]
     static = static.clone().requires_grad_()
-    weights = [w for w in network.parameters() if w.requires_grad]
-    for w in weights:
-        w.requires_grad_(False)
-    try:
-        return torch.autograd.grad(network(dynamic, static)[..., 0].sum(), static)[0][:, None]
-    finally:
-        for w in weights:
-            w.requires_grad_(True)
+    constant = {name: weight.detach() for name, weight in network.named_parameters()}
+    out = torch.func.functional_call(network, constant, (dynamic, static))
+    return torch.autograd.grad(out[..., 0].sum(), static)[0][:, None]
 
 
 def sensitivities_of_seeds(
     runs: Sequence[TrainedRun], ds: xr.Dataset, *, evaluation: Evaluation = "continuous"
 ) -> xr.DataArray:
     """`sensitivities` of each run over its own test period: (seed, basin, attribute)."""
-    each = [
-        sensitivities(run.model, ds, run.fit_parameters.test_period, evaluation=evaluation)
-        for run in runs
-    ]
-    return xr.concat(each, pd.Index([run.seed for run in runs], name="seed"))
+    return xr.concat(
+        [
+            sensitivities(run.model, ds, run.fit_parameters.test_period, evaluation=evaluation)
+            for run in runs
+        ],
+        pd.Index([run.seed for run in runs], name="seed"),
+    )
 
 
 def read_sensitivities(path: str | Path) -> xr.DataArray:
@@ -139,12 +134,11 @@ def read_sensitivities(path: str | Path) -> xr.DataArray:
         raise DataError(
             f"{path}: basin {table.index[table.index.duplicated()][0]} is there twice; remove a row"
         )
-    for name, values in table.items():
-        if values.dtype.kind not in "fi" or not (values >= 0).all():
-            raise DataError(
-                f"{path}: {name} holds something else than numbers from 0 on, for a mean absolute"
-                " gradient"
-            )
+    if wrong := [n for n in table if table[n].dtype.kind not in "fi" or not (table[n] >= 0).all()]:
+        raise DataError(
+            f"{path}: {wrong[0]} holds something else than numbers from 0 on, for a mean absolute"
+            " gradient"
+        )
     return _gradients(table.to_numpy(float), table.index.to_numpy(object), list(table.columns))
 
 
@@ -213,8 +207,8 @@ def compare_sensitivities(one: xr.DataArray, other: xr.DataArray) -> dict[str, f
 def rank_agreement(gradients: xr.DataArray) -> pd.DataFrame:
     """`compare_sensitivities` of every pair of seeds of (seed, basin, attribute): columns one,
     other, spearman, same_first."""
-    rows = []
-    for a, b in combinations(gradients["seed"].values, 2):
-        pair = (gradients.sel(seed=s, drop=True) for s in (a, b))
-        rows.append({"one": int(a), "other": int(b)} | compare_sensitivities(*pair))
+    rows = [
+        {"one": int(one["seed"]), "other": int(other["seed"])} | compare_sensitivities(one, other)
+        for one, other in combinations(gradients, 2)
+    ]
     return pd.DataFrame(rows, columns=["one", "other", "spearman", "same_first"])

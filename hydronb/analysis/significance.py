@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hydronb.data.climate import water_year
 from hydronb.data.dataset import bare_id
 from hydronb.errors import DataError
-from hydronb.signatures import water_year
 
 DRAWS, LEVEL = 1000, 0.9
 """Draws of years, and the share of them that an interval holds."""
@@ -48,9 +48,8 @@ def yearly_sums(sim: xr.DataArray, obs: xr.DataArray, *, first_month: int = 10) 
         No basin or day in common.
     """
     sim, obs = xr.align(sim, obs, join="inner")
-    for dim in obs.dims:
-        if obs.sizes[dim] == 0:
-            raise DataError(f"sim and obs have no {dim} in common, so nothing can be resampled")
+    if empty := [dim for dim in obs.dims if obs.sizes[dim] == 0]:
+        raise DataError(f"sim and obs have no {empty[0]} in common, so nothing can be resampled")
     obs = obs.astype(float)
     level = obs.mean("time").fillna(0.0)
     year = water_year(obs["time"], first_month).rename("year")
@@ -58,21 +57,11 @@ def yearly_sums(sim: xr.DataArray, obs: xr.DataArray, *, first_month: int = 10) 
     member = xr.DataArray(
         (year.values == years[:, None]).astype(float), dims=("year", "time"), coords={"year": years}
     )
-
-    def per_year(da: xr.DataArray) -> xr.DataArray:
-        return xr.dot(da, member, dim="time")
-
     s, o = sim.astype(float) - level, obs - level
     both = s.notnull() & o.notnull()
     s, o = s.where(both, 0.0), o.where(both, 0.0)
-    sums = {
-        "n": per_year(both.astype(float)),
-        "s": per_year(s),
-        "o": per_year(o),
-        "ss": per_year(s * s),
-        "oo": per_year(o * o),
-        "so": per_year(s * o),
-    }
+    daily = {"n": both.astype(float), "s": s, "o": o, "ss": s * s, "oo": o * o, "so": s * o}
+    sums = {name: xr.dot(da, member, dim="time") for name, da in daily.items()}
     return xr.Dataset(sums | {"level": level})
 
 
@@ -87,10 +76,9 @@ def scores_of_sums(sums: xr.Dataset) -> xr.Dataset:
     var_s, var_o = var_s.where(var_s > tiny), var_o.where(var_o > tiny)
     r = (sums["so"] / n - ms * mo) / np.sqrt(var_s * var_o)
     bias = (ms + sums["level"]) / (mo + sums["level"])
-    nse = 1 - (sums["ss"] - 2 * sums["so"] + sums["oo"]) / n / var_o
     return xr.Dataset(
         {
-            "nse": nse,
+            "nse": 1 - (sums["ss"] - 2 * sums["so"] + sums["oo"]) / n / var_o,
             "kge": 1 - np.sqrt((r - 1) ** 2 + (np.sqrt(var_s / var_o) - 1) ** 2 + (bias - 1) ** 2),
         }
     )
@@ -128,18 +116,15 @@ def bootstrap_years(
             f"a bootstrap over water years needs two or more, and {first} to {last} lies in one;"
             " take a longer test_period"
         )
-    rng = np.random.default_rng(seed)
-    times = xr.DataArray(
-        rng.multinomial(n_years, np.full(n_years, 1 / n_years), size=draws).astype(float),
-        dims=("draw", "year"),
-        coords={"year": sums["year"]},
+    counts = np.random.default_rng(seed).multinomial(
+        n_years, np.full(n_years, 1 / n_years), size=draws
     )
+    times = xr.DataArray(counts.astype(float), {"year": sums["year"]}, ("draw", "year"))
     parts = []
     for start in range(0, draws, AT_ONCE):
         part = times[start : start + AT_ONCE]
-        drawn = {name: xr.dot(part, sums[name], dim="year") for name in SUMS}
-        scores = scores_of_sums(xr.Dataset(drawn | {"level": sums["level"]}))
-        parts.append(scores.astype(np.float32))
+        drawn = sums.assign({name: xr.dot(part, sums[name], dim="year") for name in SUMS})
+        parts.append(scores_of_sums(drawn).astype(np.float32))
     enough = (sums["n"] > 0).sum("year") >= 2
     scores = xr.concat(parts, "draw").where(enough).assign_coords(years=n_years)
     return scores.transpose("draw", *[d for d in sim.dims if d in scores.dims])
@@ -164,8 +149,8 @@ def interval(draws: xr.DataArray, level: float = LEVEL) -> xr.DataArray:
 
     n = int(draws["years"])
     tail = stats.norm.cdf(stats.t.ppf((1 - level) / 2, n - 1) * np.sqrt(n / (n - 1)))
-    bounds = draws.quantile([tail, 1 - tail], "draw", skipna=False).rename(quantile="bound")
-    return bounds.assign_coords(bound=["low", "high"])
+    bounds = draws.quantile([tail, 1 - tail], "draw", skipna=False)
+    return bounds.rename(quantile="bound").assign_coords(bound=["low", "high"])
 
 
 def paired(a: pd.Series, b: pd.Series) -> tuple[pd.Series, pd.Series]:
@@ -208,8 +193,6 @@ def cohens_d(a: pd.Series, b: pd.Series) -> float:
     NaN where neither varies. Rule of thumb (Cohen, 1988): 0.2 small, 0.5 medium, 0.8 large.
     """
     a, b = paired(a, b)
-    if len(a) < 2:
-        return float("nan")
     pooled = np.sqrt((np.var(a) + np.var(b)) / 2)
     return float(abs(a.mean() - b.mean()) / pooled) if pooled > 0 else float("nan")
 

@@ -33,11 +33,11 @@ Space = tuple[str, int | None]
 
 def gates_of_runs(runs: Sequence[TrainedRun], ds: xr.Dataset) -> xr.DataArray:
     """Input gates of each run for the basins of `ds`: (seed, basin, cell), 0 to 1 (Eq. 7)."""
-    gates = []
-    for run in runs:
-        static = torch.from_numpy(run.model.scaling.static(ds).astype(np.float32))
-        with torch.inference_mode():
-            gates.append(run.model.input_gate(static).numpy())
+    with torch.inference_mode():
+        gates = [
+            model.input_gate(torch.from_numpy(model.scaling.static(ds).astype(np.float32))).numpy()
+            for model in (run.model for run in runs)
+        ]
     return _described(np.stack(gates), [run.seed for run in runs], ds["basin"].values)
 
 
@@ -147,8 +147,9 @@ def select_basins(ds: xr.Dataset, basins: Iterable[str], *, where: str) -> xr.Da
             f"{where} has no basin {lacking[0]!r}{more} of the embedding; give the `attributes` of"
             " these"
         )
-    chosen = ds.isel(basin=[position[bare_id(b)] for b in basins])
-    return chosen.assign_coords(basin=np.array(basins, object))
+    return ds.isel(basin=[position[bare_id(b)] for b in basins]).assign_coords(
+        basin=np.array(basins, object)
+    )
 
 
 # Clusters
@@ -172,11 +173,10 @@ def clusters(
     from threadpoolctl import threadpool_limits
 
     basins = points["basin"].values
-    for k in ks:
-        if not 2 <= k < len(basins):
-            raise DataError(
-                f"k = {k} clusters of {len(basins)} basins: choose k from 2 to {len(basins) - 1}"
-            )
+    if wrong := [k for k in ks if not 2 <= k < len(basins)]:
+        raise DataError(
+            f"k = {wrong[0]} clusters of {len(basins)} basins: choose k from 2 to {len(basins) - 1}"
+        )
     values = points.transpose("basin", ...).values
     # one thread is fastest for so few points, and always gives the same result
     with threadpool_limits(1):
@@ -230,18 +230,18 @@ def all_spaces(embedding: xr.DataArray, attributes: xr.DataArray) -> dict[Space,
         raise DataError(
             f"basin {min(only)} is not in both, embedding and attributes; join them first"
         )
-    spaces = {
-        ("embedding", int(s)): embedding.sel(seed=s, drop=True) for s in embedding["seed"].values
+    return {
+        **{("embedding", int(one["seed"])): one.drop_vars("seed") for one in embedding},
+        ("attributes", None): attributes.sel(basin=embedding["basin"]),
     }
-    return spaces | {("attributes", None): attributes.sel(basin=embedding["basin"])}
 
 
 def join_spaces(tables: Mapping[Space, pd.DataFrame]) -> pd.DataFrame:
     """Tables by space and seed below each other, with columns `space` and `seed` in front."""
-    parts = []
-    for (space, seed), table in tables.items():
-        front = pd.DataFrame({"space": space, "seed": seed}, index=table.index, dtype=object)
-        parts.append(front.join(table))
+    parts = [
+        pd.DataFrame({"space": space, "seed": seed}, table.index, dtype=object).join(table)
+        for (space, seed), table in tables.items()
+    ]
     return pd.concat(parts, ignore_index=True).astype({"seed": "Int64"})
 
 
@@ -285,10 +285,10 @@ def truth_agreement(labels: Mapping[Space, xr.DataArray], truth: xr.DataArray) -
     from sklearn.metrics import adjusted_rand_score
 
     tables = {}
-    for key, of_seed in labels.items():
-        known = truth.sel(basin=of_seed["basin"]).values.astype(str)
-        rand = [adjusted_rand_score(known, of_k.values) for of_k in of_seed]
-        tables[key] = pd.DataFrame({"k": of_seed["k"].values, "adjusted_rand": rand})
+    for space, of_space in labels.items():
+        classes = truth.sel(basin=of_space["basin"]).values.astype(str)
+        rand = [adjusted_rand_score(classes, of_k.values) for of_k in of_space]
+        tables[space] = pd.DataFrame({"k": of_space["k"].values, "adjusted_rand": rand})
     return join_spaces(tables)
 
 
@@ -372,8 +372,12 @@ def variance_reductions(labels: xr.DataArray, ds: xr.Dataset) -> pd.DataFrame:
         y = values.values.astype(np.float64)
         seen = ~np.isnan(y)
         for k, of_k in zip(labels["k"].values, labels.values, strict=True):
-            both = zip(WEIGHTINGS, _reductions(y[seen], of_k[seen]), strict=True)
-            rows += [(int(k), str(name), weighting, value) for weighting, value in both]
+            rows += [
+                (int(k), str(name), weighting, value)
+                for weighting, value in zip(
+                    WEIGHTINGS, _reductions(y[seen], of_k[seen]), strict=True
+                )
+            ]
     return pd.DataFrame(rows, columns=["k", "signature", "weighting", "value"])
 
 
@@ -436,8 +440,7 @@ def save_embedding(
         ],
         compat="override",
         join="exact",
-    )
-    whole = whole.assign_coords(
+    ).assign_coords(
         {c: catchments[c] for c in ("lat", "lon", "gauge_name") if c in catchments.coords}
     )
     with replacing(folder / "embedding.nc") as partial:

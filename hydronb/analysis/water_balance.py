@@ -17,32 +17,36 @@ DAYS_PER_YEAR = 365.25
 def variables_table(ds: xr.Dataset) -> pd.DataFrame:
     """The daily variables of the convention, one row per variable: long name, units, mean, and
     share of days missing."""
-    rows = {
-        str(name): {
-            "long name": ds[name].attrs["long_name"],
-            "units": ds[name].attrs["units"],
-            "mean": float(ds[name].mean()),
-            "missing": float(np.isnan(ds[name]).mean()),
-        }
-        for name in ds.data_vars
-        if name in VARIABLES
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("variable")
+    return pd.DataFrame.from_dict(
+        {
+            str(name): {
+                "long name": ds[name].attrs["long_name"],
+                "units": ds[name].attrs["units"],
+                "mean": float(ds[name].mean()),
+                "missing": float(np.isnan(ds[name]).mean()),
+            }
+            for name in ds.data_vars
+            if name in VARIABLES
+        },
+        orient="index",
+    ).rename_axis("variable")
 
 
 def attribute_quantiles(ds: xr.Dataset, basin: str) -> pd.DataFrame:
     """The numeric attributes of one basin beside their 5th, 50th and 95th percentile over all
     basins."""
-    rows = {
-        name: {
-            "units": ds[name].attrs.get("units", ""),
-            basin: float(ds[name].sel(basin=basin)),
-            **{f"{q:.0%}": float(ds[name].quantile(q)) for q in (0.05, 0.5, 0.95)},
-        }
-        for name in attribute_names(ds)
-        if ds[name].dtype.kind in "fiu"
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("attribute")
+    return pd.DataFrame.from_dict(
+        {
+            name: {
+                "units": ds[name].attrs.get("units", ""),
+                basin: float(ds[name].sel(basin=basin)),
+                **{f"{q:.0%}": float(ds[name].quantile(q)) for q in (0.05, 0.5, 0.95)},
+            }
+            for name in attribute_names(ds)
+            if ds[name].dtype.kind in "fiu"
+        },
+        orient="index",
+    ).rename_axis("attribute")
 
 
 def measured_balance(ds: xr.Dataset) -> pd.DataFrame:
@@ -59,11 +63,10 @@ def measured_balance(ds: xr.Dataset) -> pd.DataFrame:
         `missing`, the share of days without streamflow.
     """
     observed = ds["streamflow"].notnull()
-    fluxes = {"P": "prcp", "Q": "streamflow", "PET": "pet"}
     table = pd.DataFrame(
         {
             column: ds[name].where(observed).mean("time").to_series() * DAYS_PER_YEAR
-            for column, name in fluxes.items()
+            for column, name in (("P", "prcp"), ("Q", "streamflow"), ("PET", "pet"))
             if name in ds
         }
     )
@@ -85,8 +88,9 @@ def true_balance(ds: xr.Dataset) -> pd.DataFrame:
         Index `basin`; columns `P` = `Q` + `ET` + `storage` (its change) + `residual` (what leaves
         underground).
     """
-    fluxes = {"P": ds["prcp"], "Q": ds["true_streamflow"], "ET": ds["true_et"]}
-    table = _per_year(fluxes, ds["true_storage"])
+    table = _per_year(
+        {"P": ds["prcp"], "Q": ds["true_streamflow"], "ET": ds["true_et"]}, ds["true_storage"]
+    )
     table["residual"] = table["P"] - table["Q"] - table["ET"] - table["storage"]
     return table
 
@@ -109,8 +113,7 @@ def simulated_balance(prcp: xr.DataArray, fluxes: xr.Dataset) -> pd.DataFrame:
     residual = balance_residual(prcp, fluxes)
     sums = {"P": _at(fluxes, prcp), "ET": fluxes["et"], **{name: fluxes[name] for name in OUTFLOW}}
     table = _per_year(sums, total_storage(fluxes[[*STORES]].astype(float)))
-    years = residual.sizes["time"] / DAYS_PER_YEAR
-    table["residual"] = residual.sum("time").to_series() / years
+    table["residual"] = residual.sum("time").to_series() / (residual.sizes["time"] / DAYS_PER_YEAR)
     return table
 
 
@@ -122,8 +125,9 @@ def _per_year(fluxes: Mapping[str, xr.DataArray], storage: xr.DataArray) -> pd.D
         name: da.isel(time=slice(1, None)).sum("time", dtype=float) for name, da in fluxes.items()
     }
     sums["storage"] = storage.isel(time=-1) - storage.isel(time=0)
-    table = pd.DataFrame({name: da.to_series() / years for name, da in sums.items()})
-    return table.rename_axis("basin")
+    return pd.DataFrame({name: da.to_series() / years for name, da in sums.items()}).rename_axis(
+        "basin"
+    )
 
 
 def balance_residual(prcp: xr.DataArray, fluxes: xr.Dataset) -> xr.DataArray:
@@ -160,8 +164,11 @@ def balance_residual(prcp: xr.DataArray, fluxes: xr.Dataset) -> xr.DataArray:
 
 def total_storage(fluxes: xr.Dataset) -> xr.DataArray:
     """All five stores together, mm."""
-    storage = sum(fluxes[name] for name in STORES)
-    return storage.rename("storage").assign_attrs(units="mm", long_name="storage")
+    return (
+        sum(fluxes[name] for name in STORES)
+        .rename("storage")
+        .assign_attrs(units="mm", long_name="storage")
+    )
 
 
 def _at(fluxes: xr.Dataset, prcp: xr.DataArray) -> xr.DataArray:

@@ -22,20 +22,19 @@ def page(name: str, outputs: str | Path = "outputs", **state: Any) -> Any:
     Raises
     ------
     ParameterError
-        No such page, or something in `state` that means nothing.
+        No such page, or an unknown name or value in `state`.
     """
     from urllib.parse import urlencode
 
     import panel as pn
 
-    from hydronb.app.outputs import open_outputs
-    from hydronb.app.shell import CSS, PAGES, App
+    from hydronb.app.shell import CSS, PAGES, App, Outputs
     from hydronb.parameters import resolve
 
     if name not in PAGES:
         raise ParameterError(f"there is no page {name!r}{nearest(name, PAGES)}")
     pn.extension(inline=True, raw_css=[CSS])
-    app = App(open_outputs(resolve(outputs)), urlencode(state), only=name)
+    app = App(Outputs(resolve(outputs)), urlencode(state), only=name)
     if app.problems:
         raise ParameterError(app.problems[0])
     return app.place

@@ -6,11 +6,9 @@ import panel as pn
 from hydronb import plots
 from hydronb.analysis.seasons import mean_years
 from hydronb.app import catchment
-from hydronb.app.state import State
+from hydronb.app.outputs import refuse_unless
 from hydronb.app.view import Page, choose_by_click, heading, html_table, note, row
-from hydronb.errors import DataError
 from hydronb.metrics import METRICS
-from hydronb.plots.refill import bokeh_plots
 
 
 def build(page: Page) -> pn.Column:
@@ -64,7 +62,7 @@ def build(page: Page) -> pn.Column:
             page.part(
                 lambda: _scatter(page),
                 [*shown, "across", "up"],
-                drawn=lambda model: choose_by_click(bokeh_plots(model)[0], page.state),
+                drawn=lambda plot: choose_by_click(plot, page.state),
                 table=lambda: _pair(page)[2],
                 name="scatter",
             ),
@@ -83,7 +81,11 @@ def build(page: Page) -> pn.Column:
         ),
         row(
             page.part(
-                lambda: _hydrograph(page),
+                lambda: (
+                    catchment.flow_figure(page)
+                    if page.state.basin
+                    else note("Click a point of the scatter for its catchment's hydrographs.")
+                ),
                 ["runs", "basin", "since", "years"],
                 width=700,
                 table=lambda: catchment.flow_table(page),
@@ -91,7 +93,12 @@ def build(page: Page) -> pn.Column:
             )
         ),
         row(
-            page.of_basin(lambda: _regime(page), ["runs"]),
+            page.of_basin(
+                lambda: plots.regime(
+                    *mean_years(*catchment.flows(page, whole=True)), title="mean year"
+                ),
+                ["runs"],
+            ),
             page.of_basin(
                 lambda: html_table(catchment.metrics_of(page).T.rename(index=plots.metric_label)),
                 ["runs"],
@@ -112,11 +119,11 @@ def build(page: Page) -> pn.Column:
 
 def _cdf(page: Page) -> plots.Figure:
     scores = catchment.scores(page, page.state.metric)
-    chosen = "selected catchments" if page.state.selection else "catchments"
     return plots.cdf(
         scores,
         label=plots.metric_label(page.state.metric),
-        title=f"{max(map(len, scores.values()))} {chosen}",
+        title=f"{max(map(len, scores.values()))} "
+        + ("selected catchments" if page.state.selection else "catchments"),
     )
 
 
@@ -124,31 +131,29 @@ def _pair(page: Page) -> tuple[str, str, pd.DataFrame]:
     """The two runs that the visitor has chosen, else the first two, and their scores, one column
     each, joined by catchment."""
     asked = [n for n in (page.state.across, page.state.up) if n]
-    runs = page.state.runs or list(catchment.compared(page).values())
-    chosen = State(runs=list(dict.fromkeys([*runs, *asked])), selection=page.state.selection)
-    both = Page(chosen, page.outputs)
-    scores = catchment.scores(both, page.state.metric)
-    labels = {name: label for label, name in catchment.compared(both).items() if label in scores}
-    if missing := [n for n in asked if n not in labels]:
-        raise DataError(
-            f"{missing[0][:120]} has no {page.state.metric} or is not there; choose another"
+    runs = list(dict.fromkeys([*(page.state.runs or catchment.compared(page).values()), *asked]))
+    scores = catchment.scores(page, page.state.metric, runs)
+    labels = {n: label for label, n in catchment.compared(page, runs).items() if label in scores}
+    for name in asked:
+        refuse_unless(
+            name in labels,
+            f"{name[:120]} has no {page.state.metric}, or there is no such run; choose another",
         )
-    if len(labels) < 2:
-        raise DataError("a scatter needs two runs with this metric; choose a second one")
+    refuse_unless(
+        len(labels) >= 2, "a scatter needs two runs with this metric; choose a second one"
+    )
     across = page.state.across or next(n for n in labels if n != page.state.up)
     up = page.state.up or next(n for n in labels if n != across)
-    table = pd.DataFrame({label: scores[label] for label in (labels[across], labels[up])})
-    return across, up, table.dropna()
+    return across, up, pd.DataFrame({labels[n]: scores[labels[n]] for n in (across, up)}).dropna()
 
 
 def _scatter(page: Page) -> plots.Figure:
     *_, table = _pair(page)
-    if table.empty:
-        raise DataError("these two runs have no catchment in common; choose others")
+    refuse_unless(len(table), "these two runs have no catchment in common; choose others")
     name, x, y = plots.metric_label(page.state.metric), table.columns[0], table.columns[-1]
-    better = (table[y] > table[x]).mean()
     return plots.one_to_one(table[x], table[y], x=f"{name}, {x}", y=f"{name}, {y}").opts(
-        title=f"above the line: {better:.0%} of {len(table)} catchments; click one"
+        title=f"above the line: {(table[y] > table[x]).mean():.0%} of {len(table)} catchments;"
+        " click one"
     )
 
 
@@ -158,35 +163,22 @@ def _medians(page: Page) -> str:
         table = catchment.metrics_by_basin(page, name).select_dtypes("number")
         table = table[catchment.chosen_basins(table.index, page.state.selection)]
         rows[label] = table.median().to_dict() | {"catchments": len(table)}
-    chosen = ", of the selected ones" if page.state.selection else ""
     return html_table(
-        pd.DataFrame(rows).T.rename(columns=plots.metric_label), f"Medians over catchments{chosen}"
+        pd.DataFrame(rows).T.rename(columns=plots.metric_label),
+        "Medians over catchments" + (", of the selected ones" if page.state.selection else ""),
     )
-
-
-def _hydrograph(page: Page) -> plots.Figure | str:
-    if not page.state.basin:
-        return note("Click a point of the scatter for its catchment's hydrographs.")
-    return catchment.flow_figure(page)
-
-
-def _regime(page: Page) -> plots.Figure:
-    every_year = State(runs=page.state.runs, basin=page.state.basin, years=100)
-    means = mean_years(*catchment.flows(Page(every_year, page.outputs)))
-    return plots.regime(*means, title="mean year")
 
 
 def _tables(page: Page) -> str:
     name = _made_by(page)
-    texts = [
+    return "".join(
         html_table(
             page.outputs.table(name, path.name),
             title=path.stem.replace("table", "Table "),
             index=False,
         )
         for path in sorted(page.outputs.folder(name).glob("table*.csv"))
-    ]
-    return "".join(texts) or note(f"{name} holds no table.")
+    ) or note(f"{name} holds no table.")
 
 
 def _with_tables(page: Page) -> list[str]:
@@ -195,11 +187,11 @@ def _with_tables(page: Page) -> list[str]:
 
 def _made_by(page: Page) -> str:
     names = _with_tables(page)
-    if not names and not page.state.table:
-        raise DataError(
-            "no table here yet; the notebooks ealstm_02_benchmark and delta_hbv_02_benchmark make"
-            " them: `hydronb run params/demo.yaml`"
-        )
+    refuse_unless(
+        names or page.state.table,
+        "no table here yet; the notebooks ealstm_02_benchmark and delta_hbv_02_benchmark make"
+        " them: `hydronb run params/demo.yaml`",
+    )
     return page.state.table or max(
         names, key=lambda n: (not n.startswith(catchment.BY_HAND), "benchmark" in n, n)
     )

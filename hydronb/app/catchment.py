@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from hydronb import plots
-from hydronb.app.outputs import find_basin
+from hydronb.app.outputs import find_basin, refuse_unless
 from hydronb.app.view import Page
 from hydronb.data.dataset import bare_id
 from hydronb.errors import DataError, HydronbError, ParameterError
@@ -36,7 +36,7 @@ def run_labels(page: Page, names: Sequence[str]) -> dict[str, str]:
     labels = {}
     for name, model in models.items():
         alike = [n for n in names if n != name and models[n] == model]
-        folder = next(part(name) for part in PARTS if all(part(name) != part(n) for n in alike))
+        folder = next(part(name) for part in PARTS if part(name) not in map(part, alike))
         label = " · ".join(filter(None, [model, folder])) or name
         labels[label.replace("{", "(").replace("}", ")")] = name  # {} mean fields in figures
     return labels
@@ -79,15 +79,16 @@ def runs_with(page: Page, *files: str, what: str, notebook: str) -> list[str]:
         There is none; it says which notebook makes one.
     """
     names = newest_first(page, page.outputs.having(*files), files[-1])
-    if not names:
-        raise DataError(
-            f"no {what} here yet; the notebook {notebook} makes one: `hydronb run params/demo.yaml`"
-        )
+    refuse_unless(
+        names,
+        f"no {what} here yet; the notebook {notebook} makes one: `hydronb run params/demo.yaml`",
+    )
     return names
 
 
-def compared(page: Page) -> dict[str, str]:
-    """The runs that are compared, by label: the visitor's, else the first few of the newest plan.
+def compared(page: Page, runs: Sequence[str] = ()) -> dict[str, str]:
+    """The runs that are compared, by label: `runs` or the visitor's, else the first few of the
+    newest plan.
 
     Raises
     ------
@@ -95,26 +96,23 @@ def compared(page: Page) -> dict[str, str]:
         There is none.
     """
     trained = page.outputs.trained()
-    if not trained:
-        raise DataError(
-            "no trained run here yet; `make demo` (or `hydronb run params/demo.yaml`) makes some"
-        )
-    if page.state.runs:
-        runs = [n for n in page.state.runs if n in trained]
-        if not runs:
-            raise DataError(
-                f"there is no run {page.state.runs[0][:120]!r} in this outputs folder; choose"
-                " others"
-            )
-        return run_labels(page, runs)
-    plan = _newest_plan(page, trained)
-    first_of_model = {_model(page, n): n for n in reversed(plan)}.values()
-    return run_labels(page, sorted(sorted(plan, key=lambda n: n not in first_of_model)[:MOST]))
+    refuse_unless(
+        trained,
+        "no trained run here yet; `make demo` (or `hydronb run params/demo.yaml`) makes some",
+    )
+    runs = runs or page.state.runs
+    existing = [n for n in runs if n in trained]
+    refuse_unless(
+        existing or not runs,
+        f"there is no run {next(iter(runs), '')[:120]!r} in this outputs folder; choose others",
+    )
+    return run_labels(page, existing or _of_newest_plan(page, trained))
 
 
-def _newest_plan(page: Page, names: Sequence[str]) -> list[str]:
-    """The runs of the newest plan; of those that simulate the visitor's catchment where any does.
-    Only those with most catchments, so that a single gridded one does not stand beside them."""
+def _of_newest_plan(page: Page, names: Sequence[str]) -> list[str]:
+    """The first few runs of the newest plan, each model before a second of the same; of the plans
+    that simulate the visitor's catchment where any does. Only runs with most catchments, so that a
+    single gridded one does not stand beside them."""
     plans: dict[str, list[str]] = {}
     for name in newest_first(page, names, "metrics.csv"):
         plans.setdefault(name.split("/")[0], []).append(name)
@@ -124,9 +122,11 @@ def _newest_plan(page: Page, names: Sequence[str]) -> list[str]:
         if page.state.basin
         and bare_id(page.state.basin) in map(bare_id, metrics_by_basin(page, runs[0]).index)
     )
-    chosen = next(simulating, next(iter(plans.values())))
+    chosen = sorted(next(simulating, next(iter(plans.values()))))
     sizes = {name: len(metrics_by_basin(page, name)) for name in chosen}
-    return sorted(name for name, size in sizes.items() if size == max(sizes.values()))
+    plan = [name for name, size in sizes.items() if size == max(sizes.values())]
+    first_of_model = {_model(page, n): n for n in reversed(plan)}.values()
+    return sorted(sorted(plan, key=lambda n: n not in first_of_model)[:MOST])
 
 
 def metrics_by_basin(page: Page, name: str) -> pd.DataFrame:
@@ -134,15 +134,15 @@ def metrics_by_basin(page: Page, name: str) -> pd.DataFrame:
     return page.outputs.table(name, "metrics.csv", ["basin"]).set_index("basin")
 
 
-def scores(page: Page, metric: str) -> dict[str, pd.Series]:
-    """A metric of each basin by the run's label; of the selected basins alone where some are."""
+def scores(page: Page, metric: str, runs: Sequence[str] = ()) -> dict[str, pd.Series]:
+    """A metric of each basin by the label of each of the `compared` runs; of the selected basins
+    alone where some are."""
     series = {
         label: table.loc[chosen_basins(table.index, page.state.selection), metric]
-        for label, name in compared(page).items()
+        for label, name in compared(page, runs).items()
         if metric in (table := metrics_by_basin(page, name))
     }
-    if not series:
-        raise DataError(f"none of these runs has the metric {metric[:40]!r}; choose another")
+    refuse_unless(series, f"none of these runs has the metric {metric[:40]!r}; choose another")
     return series
 
 
@@ -160,11 +160,11 @@ def metrics_of(page: Page) -> pd.DataFrame:
         table = metrics_by_basin(page, name)
         with suppress(DataError):
             rows[label] = table.loc[find_basin(table.index.to_numpy(), page.state.basin, label)]
-    if not rows:
-        raise DataError(
-            f"none of the compared runs has the catchment {page.state.basin[:60]!r}; choose other"
-            " runs on the page Benchmarks"
-        )
+    refuse_unless(
+        rows,
+        f"none of the compared runs has the catchment {page.state.basin[:60]!r}; choose other"
+        " runs on the page Benchmarks",
+    )
     return pd.DataFrame(rows).T.astype(float)
 
 
@@ -175,22 +175,24 @@ def in_shown_years(series: xr.Dataset, page: Page) -> xr.Dataset:
     return series.isel(time=(years >= start) & (years < start + page.state.years))
 
 
-def flows(page: Page) -> tuple[xr.DataArray | None, dict[str, xr.DataArray]]:
-    """Observed and simulated streamflow of the clicked catchment, in the years that are shown."""
+def flows(
+    page: Page, *, whole: bool = False
+) -> tuple[xr.DataArray | None, dict[str, xr.DataArray]]:
+    """Observed and simulated streamflow of the clicked catchment, in the years that are shown or
+    in all."""
     obs, simulations, problems = None, {}, []
-    variables = ("streamflow", "streamflow_obs")
     for label, name in compared(page).items():
         try:
-            ds = page.outputs.read(name, "simulation.nc", variables, basin=page.state.basin)
+            ds = page.outputs.read(
+                name, "simulation.nc", ("streamflow", "streamflow_obs"), basin=page.state.basin
+            )
+            if "streamflow" in ds:
+                ds = ds if whole else in_shown_years(ds, page)
+                simulations[label] = ds["streamflow"]
+                obs = ds.get("streamflow_obs") if obs is None else obs
         except HydronbError as error:
             problems.append(str(error))
-            continue
-        if "streamflow" in ds:
-            ds = in_shown_years(ds, page)
-            simulations[label] = ds["streamflow"]
-            obs = ds.get("streamflow_obs") if obs is None else obs
-    if not simulations:
-        raise DataError([*problems, "these runs simulate no streamflow; choose others"][0])
+    refuse_unless(simulations, [*problems, "these runs simulate no streamflow; choose others"][0])
     return obs, simulations
 
 
@@ -214,14 +216,20 @@ def years_of(page: Page, names: Sequence[str], file: str) -> tuple[int, int]:
 
 def placed_values(values: pd.Series, places: pd.DataFrame) -> xr.DataArray:
     """Values by basin id, at the places in columns beside the column `basin`."""
-    coords = {n: ("basin", places[n].to_numpy()) for n in places}
-    in_order = values.reindex(places["basin"].astype(str)).to_numpy()
-    return xr.DataArray(in_order, coords, "basin", name=str(values.name))
+    return xr.DataArray(
+        values.reindex(places["basin"].astype(str)).to_numpy(),
+        {n: ("basin", places[n].to_numpy()) for n in places},
+        "basin",
+        name=str(values.name),
+    )
 
 
-def gauge_map(values: pd.Series, ds: xr.Dataset, *, label: str, title: str) -> plots.Figure:
+def gauge_map(values: pd.Series, label: str, ds: xr.Dataset, *, title: str = "") -> plots.Figure:
     """Values by basin id at the gauges of `ds`, to select and to click."""
-    places = pd.DataFrame({n: ds[n].to_numpy() for n in ("basin", "lon", "lat")})
     return plots.basin_map(
-        placed_values(values, places), label=label, title=title, height=400, select=True
+        placed_values(values, pd.DataFrame({n: ds[n].to_numpy() for n in ("basin", "lon", "lat")})),
+        label=label,
+        title=title,
+        height=400,
+        select=True,
     )

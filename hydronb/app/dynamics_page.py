@@ -1,8 +1,6 @@
 """The page of dynamic parameters: what happens in a catchment day by day, beside what a second
 model says."""
 
-import holoviews as hv
-import numpy as np
 import pandas as pd
 import panel as pn
 import xarray as xr
@@ -11,13 +9,12 @@ from hydronb import plots
 from hydronb.analysis.seasons import mean_year
 from hydronb.analysis.water_balance import simulated_balance
 from hydronb.app import catchment
-from hydronb.app.outputs import find_basin
+from hydronb.app.outputs import find_basin, refuse_unless
 from hydronb.app.view import LinkedPlots, Page, column, heading, html_table, note, row
 from hydronb.data.hbv_parameters import STORES
-from hydronb.errors import DataError
 from hydronb.plots import fluxes as figures
-from hydronb.plots.style import COLOURS, OBSERVED
-from hydronb.vocabulary import SYMBOLS
+from hydronb.plots.style import OBSERVED
+from hydronb.vocabulary import COLOURS, SYMBOLS
 
 FILES = ("fluxes.nc", "parameters.nc")
 POINTS = 1500
@@ -31,9 +28,6 @@ def build(page: Page) -> pn.Column:
     def runs() -> dict[str, str]:
         return catchment.run_labels(page, page.outputs.having(*FILES))
 
-    def first() -> str:
-        return chosen_model(page)
-
     def second() -> str:
         return page.state.other if page.state.other != NONE else ""
 
@@ -41,7 +35,7 @@ def build(page: Page) -> pn.Column:
     return pn.Column(
         heading("Dynamic parameters"),
         row(
-            page.choice("model", "Model", runs, value=first, width=380),
+            page.choice("model", "Model", runs, value=lambda: chosen_model(page), width=380),
             page.choice(
                 "other",
                 "Beside it",
@@ -52,7 +46,7 @@ def build(page: Page) -> pn.Column:
             page.choice(
                 "basin",
                 "Catchment",
-                lambda: {b: b for b in _basins(page, first())},
+                lambda: {b: b for b in _basins(page, chosen_model(page))},
                 on=["model"],
                 value=lambda: chosen_basin(page),
                 width=180,
@@ -62,23 +56,23 @@ def build(page: Page) -> pn.Column:
             page.slider(
                 "since",
                 "From",
-                lambda: catchment.years_of(page, [first()], "fluxes.nc"),
+                lambda: catchment.years_of(page, [chosen_model(page)], "fluxes.nc"),
                 on=["model"],
             ),
             page.slider("years", "Years", lambda: (1, 30)),
         ),
         row(
             page.part(
-                lambda: _stack(page, first()),
+                lambda: _stack(page, chosen_model(page)),
                 one,
                 width=560,
                 name="series",
-                table=lambda: series_table(page, first()),
+                table=lambda: series_table(page, chosen_model(page)),
             ),
             page.part(lambda: _stack(page, second()) if second() else None, two, width=560),
         ),
         row(
-            page.part(lambda: _seasons(page, first()), ["model", "basin"], width=520),
+            page.part(lambda: _seasons(page, chosen_model(page)), ["model", "basin"], width=520),
             page.part(
                 lambda: _seasons(page, second()) if second() else None,
                 ["other", "basin"],
@@ -87,7 +81,7 @@ def build(page: Page) -> pn.Column:
         ),
         row(
             page.part(
-                lambda: _balance(page, [first(), second()]),
+                lambda: _balance(page, [chosen_model(page), second()]),
                 ["model", "other", "basin"],
                 width=700,
             )
@@ -98,16 +92,16 @@ def build(page: Page) -> pn.Column:
                 page.choice(
                     "parameter",
                     "On the map",
-                    lambda: _mapped(page, first()),
+                    lambda: _mapped(page, chosen_model(page)),
                     on=["model"],
                     value=lambda: _parameter(page),
                     width=260,
                 ),
                 page.part(
-                    lambda: _map(page, first()),
+                    lambda: _map(page, chosen_model(page)),
                     ["model", "parameter"],
-                    drawn=links.listen("one"),
-                    table=lambda: mapped_values(page, first()).to_frame(),
+                    drawn=lambda plot: links.listen("one", plot),
+                    table=lambda: mapped_values(page, chosen_model(page)).to_frame(),
                     name="parameter",
                 ),
             ),
@@ -116,7 +110,7 @@ def build(page: Page) -> pn.Column:
                 page.part(
                     lambda: _map(page, second()) if second() else None,
                     ["other", "parameter"],
-                    drawn=links.listen("two"),
+                    drawn=lambda plot: links.listen("two", plot),
                 ),
             ),
         ),
@@ -126,21 +120,21 @@ def build(page: Page) -> pn.Column:
 
 def chosen_model(page: Page) -> str:
     """The visitor's model, else the newest of those with most dynamic parameters."""
-    if page.state.model:
-        return page.state.model
-    names = catchment.runs_with(page, *FILES, what="delta-HBV", notebook="delta_hbv_01_train")
-    return max(names, key=lambda n: len(page.outputs.parameters(n).get("dynamic") or ()))
+    return page.state.model or max(
+        catchment.runs_with(page, *FILES, what="delta-HBV", notebook="delta_hbv_01_train"),
+        key=lambda n: len(page.outputs.parameters(n).get("dynamic") or ()),
+    )
 
 
 def chosen_basin(page: Page) -> str:
     """The visitor's catchment by its id in the chosen model's files, else the first one."""
     name = chosen_model(page)
     ids = _basins(page, name)
-    return find_basin(ids, page.state.basin, name) if page.state.basin else str(ids[0])
+    return find_basin(ids, page.state.basin, name) if page.state.basin else ids[0]
 
 
-def _basins(page: Page, name: str) -> np.ndarray:
-    return page.outputs.still(name, "fluxes.nc", ["basin"])["basin"].values.astype(str)
+def _basins(page: Page, name: str) -> list[str]:
+    return page.outputs.still(name, "fluxes.nc", ["basin"])["basin"].values.astype(str).tolist()
 
 
 def inside_catchment(page: Page, name: str, *, whole: bool = False) -> xr.Dataset:
@@ -148,29 +142,28 @@ def inside_catchment(page: Page, name: str, *, whole: bool = False) -> xr.Datase
     fluxes' rain and snow, and parameters that do not change with time are repeated every day."""
     basin = chosen_basin(page)
     fluxes = page.outputs.read(name, "fluxes.nc", basin=basin)
-    if lacking := [n for n in ("rain", "snow", "et", "q0", "q1", "q2", *STORES) if n not in fluxes]:
-        raise DataError(f"{name}/fluxes.nc has no {lacking[0]!r}: another version wrote it")
+    for n in ("rain", "snow", "et", "q0", "q1", "q2", *STORES):
+        refuse_unless(n in fluxes, f"{name}/fluxes.nc has no {n!r}: another version wrote it")
     parameters = page.outputs.read(name, "parameters.nc", tuple(SYMBOLS), basin=basin)
     flows = page.outputs.read(
         name, "simulation.nc", ("streamflow", "streamflow_obs", "et_obs"), basin=basin
     )
     ds = xr.merge([fluxes, parameters, flows], compat="override", join="inner").drop_vars("basin")
     ds["prcp"] = (ds["rain"] + ds["snow"]).assign_attrs(units="mm/d", long_name="precipitation")
-    for n in SYMBOLS:
-        if n in ds and "time" not in ds[n].dims:
-            ds[n] = ds[n].expand_dims(time=ds["time"]).assign_attrs(ds[n].attrs)
+    for n in (n for n in SYMBOLS if n in ds and "time" not in ds[n].dims):
+        ds[n] = ds[n].expand_dims(time=ds["time"]).assign_attrs(ds[n].attrs)
     return ds if whole else catchment.in_shown_years(ds, page)
 
 
 def thinned(ds: xr.Dataset) -> tuple[xr.Dataset, int]:
     """Means over as many days as it takes to have at most `POINTS`, and over how many."""
-    days = max(1, int(np.ceil(ds.sizes["time"] / POINTS)))
+    days = max(1, -(-ds.sizes["time"] // POINTS))  # rounded up
     if days == 1:
         return ds, 1
     return ds.coarsen(time=days, boundary="trim", coord_func="min").mean(keep_attrs=True), days
 
 
-def _stack(page: Page, name: str) -> hv.Layout:
+def _stack(page: Page, name: str) -> plots.Figure:
     ds, days = thinned(inside_catchment(page, name))
     observed = {
         n: {OBSERVED: ds[f"{n}_obs"]} if f"{n}_obs" in ds else {} for n in ("et", "streamflow")
@@ -206,12 +199,14 @@ def series_table(page: Page, name: str) -> pd.DataFrame:
     ds = inside_catchment(page, name)
     table = {str(n): v.to_series() for n, v in ds.data_vars.items() if v.dims == ("time",)}
     for n in (n for n in SYMBOLS if n in ds):
-        components = ds[n].transpose("component", "time")
-        table |= {f"{n}_{k}": one.to_series() for k, one in enumerate(components, start=1)}
+        table |= {
+            f"{n}_{k}": one.to_series()
+            for k, one in enumerate(ds[n].transpose("component", "time"), start=1)
+        }
     return pd.DataFrame(table)
 
 
-def _seasons(page: Page, name: str) -> hv.Layout | str:
+def _seasons(page: Page, name: str) -> plots.Figure | str:
     ds = page.outputs.read(name, "parameters.nc", tuple(SYMBOLS), basin=chosen_basin(page))
     panels = [
         figures.seasonal_components(
@@ -225,7 +220,7 @@ def _seasons(page: Page, name: str) -> hv.Layout | str:
     ]
     if not panels:
         return note(f"{name} has no parameter that changes with time.")
-    return hv.Layout(panels).opts(shared_axes=False)
+    return figures.grid(panels)
 
 
 def _balance(page: Page, names: list[str]) -> str:
@@ -247,10 +242,10 @@ def _balance(page: Page, names: list[str]) -> str:
 
 def _mapped(page: Page, name: str) -> dict[str, str]:
     """Metrics, and parameters that do not change with time, by label."""
-    constant = page.outputs.still(name, "parameters.nc").data_vars
     metrics = catchment.metrics_by_basin(page, name).select_dtypes("number")
     return {plots.metric_label(m): m for m in metrics} | {
-        f"{n}, mean of components": str(n) for n in constant
+        f"{n}, mean of components": str(n)
+        for n in page.outputs.still(name, "parameters.nc").data_vars
     }
 
 
@@ -265,20 +260,20 @@ def mapped_values(page: Page, name: str) -> pd.Series:
     if mapped in metrics:
         return metrics[mapped].astype(float)
     ds = page.outputs.still(name, "parameters.nc", ["basin"])
-    if mapped not in ds.data_vars:
-        raise DataError(
-            f"{name} has no metric or constant parameter {mapped[:40]!r}; choose another"
-        )
+    refuse_unless(
+        mapped in ds.data_vars,
+        f"{name} has no metric or constant parameter {mapped[:40]!r}; choose another",
+    )
     by_basin = ds[mapped].mean("component") if "component" in ds[mapped].dims else ds[mapped]
     return by_basin.to_series().astype(float).rename(mapped)
 
 
-def _map(page: Page, name: str) -> hv.Overlay:
+def _map(page: Page, name: str) -> plots.Figure:
     by_basin = mapped_values(page, name)
     label = plots.metric_label(str(by_basin.name))
     return catchment.gauge_map(
         by_basin,
+        label,
         page.outputs.still(name, "parameters.nc", ["lat", "lon"]),
-        label=label,
         title=f"{label} of {catchment.run_label(page, name)}; click a catchment",
     )

@@ -11,13 +11,12 @@ for all visitors.
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -38,32 +37,43 @@ SERIES = "series"
 """Attribute that names the variables that change with time."""
 _ONE_AT_A_TIME = Lock()
 
-Stamp = tuple[int, int, int]
-"""What tells a file from its next version."""
+Result = TypeVar("Result")
 
 
 class Outputs:
-    """An outputs folder, shared by all visitors, who only read."""
+    """An outputs folder, shared by all visitors, who only read.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root.resolve()
+    Raises
+    ------
+    ParameterError
+        It is not a folder.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.root = Path(folder).expanduser().resolve()
+        if self.root.exists() and not self.root.is_dir():
+            raise ParameterError(
+                f"{folder} is not a folder; name the outputs folder, `hydronb app OUTPUTS`"
+            )
 
     def names(self) -> list[str]:
         """Run directories by their path below the folder, those being written with `.partial` at
         the end."""
-        found = []
+        names = []
         for folder, folders, files in os.walk(self.root):
             path = Path(folder).relative_to(self.root)
-            deeper = len(path.parts) < DEPTH
-            folders[:] = [name for name in folders if deeper and name not in RESERVED]
+            folders[:] = [n for n in folders if n not in RESERVED and len(path.parts) < DEPTH]
             if path.parts and not MARKS.isdisjoint(files):
-                found.append(path.as_posix())
-        return sorted(found)
+                names.append(path.as_posix())
+        return sorted(names)
 
     def having(self, *files: str) -> list[str]:
         """Complete run directories that hold all of these files."""
-        complete = (n for n in self.names() if not n.endswith(PARTIAL))
-        return [n for n in complete if all((self.root / n / f).is_file() for f in files)]
+        return [
+            n
+            for n in self.names()
+            if not n.endswith(PARTIAL) and all((self.root / n / f).is_file() for f in files)
+        ]
 
     def trained(self) -> list[str]:
         """Run directories with a simulation that was scored."""
@@ -80,10 +90,10 @@ class Outputs:
         path = Path()
         with contextlib.suppress(OSError, ValueError):  # a name that is too long, or no name
             path = (self.root / name).resolve(strict=True)
-        if not name or not path.is_relative_to(self.root) or not path.is_dir():
-            raise DataError(
-                f"there is no run {name[:120]!r} in this outputs folder; choose one from the list"
-            )
+        refuse_unless(
+            name and path.is_relative_to(self.root) and path.is_dir(),
+            f"there is no run {name[:120]!r} in this outputs folder; choose one from the list",
+        )
         return path
 
     def file(self, name: str, file: str) -> Path:
@@ -96,8 +106,9 @@ class Outputs:
         """
         with self._shown():
             path = RunDirectory(self.folder(name)).file(file).resolve()
-        if not path.is_relative_to(self.root):
-            raise DataError(f"{name} holds no {file} but a link to one elsewhere")
+        refuse_unless(
+            path.is_relative_to(self.root), f"{name} holds no {file} but a link to one elsewhere"
+        )
         return path
 
     def table(self, name: str, file: str, columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -110,17 +121,11 @@ class Outputs:
 
     def parameters(self, name: str) -> dict[str, Any]:
         """What the run's `params.yaml` says, not validated; nothing if it cannot be read."""
-        return self._mapping(name, "params.yaml", RunDirectory.given)
+        return value_or(lambda: self._kept(_of_run, name, "params.yaml", RunDirectory.given), {})
 
     def record(self, name: str) -> dict[str, Any]:
         """What the run's `run.json` says; nothing if it cannot be read."""
-        return self._mapping(name, "run.json", RunDirectory.record)
-
-    def _mapping(self, name: str, file: str, read: Callable[[RunDirectory], Any]) -> dict[str, Any]:
-        try:
-            return self._kept(_of_run, name, file, read)
-        except HydronbError:
-            return {}
+        return value_or(lambda: self._kept(_of_run, name, "run.json", RunDirectory.record), {})
 
     def still(self, name: str, file: str, variables: Sequence[str] = ()) -> xr.Dataset:
         """What in a NetCDF file of a run does not change with time, coordinates included.
@@ -132,8 +137,9 @@ class Outputs:
         """
         ds = self._kept(_still, name, file, file)
         with self._shown():
-            present = {*ds.variables, *ds.attrs[SERIES]}
-            RunDirectory(self.folder(name)).require(file, variables, present)
+            RunDirectory(self.folder(name)).require(
+                file, variables, {*ds.variables, *ds.attrs[SERIES]}
+            )
         return ds
 
     def read(
@@ -159,7 +165,8 @@ class Outputs:
             return load_at_most(LARGEST, part.sel(at))
 
     def _kept(self, read: Callable[..., Any], name: str, file: str, *arguments: Any) -> Any:
-        """What `read` gives of a file of a run, from memory if the file has not changed since."""
+        """What `read` gives of a file of a run, from memory if the file has not changed since: its
+        number, time and size tell it from its next version."""
         run, path = RunDirectory(self.folder(name)), self.file(name, file)
         with self._shown():
             stat = path.stat()
@@ -175,19 +182,20 @@ class Outputs:
 
 
 @lru_cache(KEPT_TABLES)
-def _of_run(run: RunDirectory, stamp: Stamp, read: Callable[..., Any], *arguments: Any) -> Any:
+def _of_run(
+    run: RunDirectory, stamp: tuple[int, ...], read: Callable[..., Any], *arguments: Any
+) -> Any:
     return read(run, *arguments)
 
 
 @lru_cache(KEPT_FILES)
-def _still(run: RunDirectory, stamp: Stamp, file: str) -> xr.Dataset:
+def _still(run: RunDirectory, stamp: tuple[int, ...], file: str) -> xr.Dataset:
     with _ONE_AT_A_TIME, opening(run.path / file, most=LARGEST, hint=run.remedy) as ds:
         series = {str(n) for n, v in ds.data_vars.items() if "time" in v.dims}
-        still = load_at_most(LARGEST, ds.drop_vars(series))
-        return still.assign_attrs(ds.attrs | {SERIES: series})
+        return load_at_most(LARGEST, ds.drop_vars(series)).assign_attrs(ds.attrs | {SERIES: series})
 
 
-def find_basin(basins: np.ndarray, basin: str, where: str) -> str:
+def find_basin(basins: Iterable[str], basin: str, where: str) -> str:
     """The id in `basins` that means this catchment, whatever the prefix of its source.
 
     Raises
@@ -196,20 +204,21 @@ def find_basin(basins: np.ndarray, basin: str, where: str) -> str:
         There is none.
     """
     ids = {bare_id(str(b)): b for b in basins}
-    if bare_id(basin) not in ids:
-        raise DataError(f"there is no catchment {basin[:60]!r} in {where}; click one")
+    refuse_unless(
+        bare_id(basin) in ids, f"there is no catchment {basin[:60]!r} in {where}; click one"
+    )
     return ids[bare_id(basin)]
 
 
-def open_outputs(folder: str | Path) -> Outputs:
-    """Raises
-    ------
-    ParameterError
-        It is not a folder.
-    """
-    path = Path(folder).expanduser()
-    if path.exists() and not path.is_dir():
-        raise ParameterError(
-            f"{folder} is not a folder; name the outputs folder, `hydronb app OUTPUTS`"
-        )
-    return Outputs(path)
+def refuse_unless(condition: object, problem: str) -> None:
+    """Raises DataError with what is wrong and what to do, unless the condition holds."""
+    if not condition:
+        raise DataError(problem)
+
+
+def value_or(make: Callable[[], Result], otherwise: Result) -> Result:
+    """What `make` returns, or `otherwise` where the files do not allow it."""
+    try:
+        return make()
+    except HydronbError:
+        return otherwise

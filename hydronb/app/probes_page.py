@@ -1,31 +1,29 @@
 """The page of probes: what the values inside a network tell about variables that it was never
 trained on, beside controls."""
 
-from collections.abc import Callable
-
 import pandas as pd
 import panel as pn
 
 from hydronb import plots
 from hydronb.analysis.published import read_published
 from hydronb.app import catchment
+from hydronb.app.outputs import refuse_unless
 from hydronb.app.view import WIDE, Page, heading, html_table, note, row
-from hydronb.errors import DataError
 from hydronb.plots.scenarios import LEAST
 
 FILE = "probes.csv"
 COLUMNS = ("label", "layer", "target", "control", "split", "nse", "r")
 CONTROLS = (
     "A probe is a linear regression from a layer's values to something the network was not trained"
-    " on. It says something only where it beats its controls: the same from an untrained network,"
-    " from the forcing alone, and to targets whose days are shuffled."
+    " on. It means something only where it is better than its controls: the same from an untrained"
+    " network, from the forcing alone, and to targets whose days are shuffled."
 )
 
 
 def build(page: Page) -> pn.Column:
-    def kinds(column: str) -> Callable[[], dict[str, str]]:
+    def kinds(column: str) -> dict[str, str]:
         """The values in a column of the probes."""
-        return lambda: {
+        return {
             str(v).replace("_", " "): str(v)
             for v in dict.fromkeys(_table(page)[column])
             if v != "grid mean"
@@ -33,10 +31,11 @@ def build(page: Page) -> pn.Column:
 
     def table(file: str, title: str) -> str | None:
         """A table of the analysis, if it has it."""
-        name = chosen_probes(page)
-        if not (page.outputs.folder(name) / file).is_file():
-            return None
-        return html_table(page.outputs.table(name, file), title, index=False, digits=2)
+        if (page.outputs.folder(chosen_probes(page)) / file).is_file():
+            return html_table(
+                page.outputs.table(chosen_probes(page), file), title, index=False, digits=2
+            )
+        return None
 
     def published(name: str, title: str) -> str:
         return html_table(read_published(name), title, index=False, digits=2)
@@ -52,11 +51,11 @@ def build(page: Page) -> pn.Column:
                 value=lambda: chosen_probes(page),
                 width=330,
             ),
-            page.choice("layer", "Layer", kinds("layer"), on=["probes"], width=140),
+            page.choice("layer", "Layer", lambda: kinds("layer"), on=["probes"], width=140),
             page.choice(
                 "score", "Score", lambda: {plots.metric_label(n): n for n in LEAST}, width=140
             ),
-            page.choice("split", "On days", kinds("split"), on=["probes"], width=140),
+            page.choice("split", "On days", lambda: kinds("split"), on=["probes"], width=140),
         ),
         row(
             page.part(
@@ -122,35 +121,36 @@ def _table(page: Page) -> pd.DataFrame:
 
 def _scores(page: Page) -> plots.Figure:
     table, state = _table(page), page.state
-    if state.score not in LEAST:
-        raise DataError(f"there is no score {state.score[:40]!r}; choose {' or '.join(LEAST)}")
-    if not ((table["layer"] == state.layer) & (table["split"] == state.split)).any():
-        raise DataError(
-            f"no run was probed in layer {state.layer[:40]!r} on {state.split[:40]!r} days; choose"
-            " another"
-        )
+    refuse_unless(
+        state.score in LEAST, f"there is no score {state.score[:40]!r}; choose {' or '.join(LEAST)}"
+    )
+    refuse_unless(
+        ((table["layer"] == state.layer) & (table["split"] == state.split)).any(),
+        f"no run was probed in layer {state.layer[:40]!r} on {state.split[:40]!r} days; choose"
+        " another",
+    )
     return plots.probe_scores(table, layer=state.layer, value=state.score, split=state.split)
 
 
 def _series(page: Page) -> dict[str, str]:
     """Files of probed series, by their titles."""
     name = chosen_probes(page)
-    files = sorted(
-        page.outputs.folder(name).glob("probe_*.nc"), key=lambda f: (len(f.name), f.name)
-    )
-    return {str(page.outputs.still(name, f.name).attrs.get("title", f.name)): f.name for f in files}
+    files = page.outputs.folder(name).glob("probe_*.nc")
+    return {
+        str(page.outputs.still(name, f.name).attrs.get("title", f.name)): f.name
+        for f in sorted(files, key=lambda f: (len(f.name), f.name))
+    }
 
 
 def _hydrograph(page: Page) -> plots.Figure:
     titles = {file: title for title, file in _series(page).items()}
-    if not titles:
-        raise DataError(
-            "this analysis keeps no series: only runs that were not trained on streamflow, or not"
-            " on evaporation, have one"
-        )
+    refuse_unless(
+        titles,
+        "this analysis keeps no series: only runs that were not trained on streamflow, or not"
+        " on evaporation, have one",
+    )
     file = page.state.series or next(iter(titles))
-    if file not in titles:
-        raise DataError(f"there is no series {file[:40]!r}; choose another")
+    refuse_unless(file in titles, f"there is no series {file[:40]!r}; choose another")
     page.outputs.still(chosen_probes(page), file, ["truth", "probed"])
     ds = catchment.in_shown_years(page.outputs.read(chosen_probes(page), file), page)
     return plots.hydrograph(ds["truth"], {"probe": ds["probed"]}, title=titles[file])

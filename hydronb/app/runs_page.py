@@ -2,8 +2,6 @@
 why."""
 
 import os
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import panel as pn
@@ -11,16 +9,14 @@ import yaml
 
 from hydronb import plots
 from hydronb.app import catchment
-from hydronb.app.outputs import PARTIAL
-from hydronb.app.view import Page, heading, html_table, message, note, row, value_or
-from hydronb.errors import DataError
+from hydronb.app.outputs import PARTIAL, refuse_unless, value_or
+from hydronb.app.view import Page, heading, html_table, message, note, row
 from hydronb.runs.directory import RunDirectory
 from hydronb.runs.status import state_of_folder, took
 
 EVERY = 3000
 """Milliseconds between two looks at a run that is running."""
 LEFT_OUT = ("identity", "parameters", "data", "needs", "versions", "error", "traceback")
-COLUMNS = ["run", "state", "epoch", "finished", "time", "hydronb", "about"]
 
 
 def build(page: Page) -> pn.Column:
@@ -62,10 +58,12 @@ def build(page: Page) -> pn.Column:
 
 def _written(page: Page) -> dict[str, float]:
     """When each run last wrote one of its small files."""
-    files = ("progress.csv", "run.json", "params.yaml")
     return {
-        n: max(catchment.modified(page.outputs.root / n / file) for file in files)
-        for n in page.outputs.names()
+        name: max(
+            catchment.modified(page.outputs.root / name / file)
+            for file in ("progress.csv", "run.json", "params.yaml")
+        )
+        for name in page.outputs.names()
     }
 
 
@@ -75,15 +73,18 @@ def chosen_run(page: Page) -> str:
     if page.state.run:
         return page.state.run
     written = _written(page)
-    if not written:
-        raise DataError(
-            "no runs yet; `make demo` (or `hydronb run params/demo.yaml`) makes some within minutes"
-        )
+    refuse_unless(
+        written,
+        "no runs yet; `make demo` (or `hydronb run params/demo.yaml`) makes some within minutes",
+    )
 
     def rank(name: str) -> tuple[bool, bool, float]:
         running = _state(page, name)[0] == "running"
-        trains = (page.outputs.root / name / "progress.csv").is_file()
-        return running, running or trains, written[name]
+        return (
+            running,
+            running or (page.outputs.root / name / "progress.csv").is_file(),
+            written[name],
+        )
 
     return max(written, key=rank)
 
@@ -97,14 +98,19 @@ def overview(page: Page) -> pd.DataFrame:
             {
                 "run": name,
                 "state": state,
-                "epoch": value_or(lambda name=name: _epoch(page.outputs.progress(name)), ""),
+                "epoch": value_or(
+                    lambda name=name: "{epoch:.3g} of {epochs:g}".format(
+                        **page.outputs.progress(name).iloc[-1]
+                    ),
+                    "",
+                ),
                 "finished": record.get("finished", "")[:16].replace("T", " "),
                 "time": took(record["seconds"]) if "seconds" in record else "",
                 "hydronb": record.get("versions", {}).get("hydronb", ""),
                 "about": about,
             }
         )
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows)
 
 
 def _overview(page: Page) -> str:
@@ -114,8 +120,11 @@ def _overview(page: Page) -> str:
             f"No runs in {page.outputs.root.name}/ yet. `make demo` (or `hydronb run"
             " params/demo.yaml`) makes some within minutes; this page shows them as they come."
         )
-    counts = table["state"].value_counts()
-    return html_table(table, ", ".join(f"{n} {state}" for state, n in counts.items()), index=False)
+    return html_table(
+        table,
+        ", ".join(f"{n} {state}" for state, n in table["state"].value_counts().items()),
+        index=False,
+    )
 
 
 def _state(page: Page, name: str) -> tuple[str, str]:
@@ -124,39 +133,31 @@ def _state(page: Page, name: str) -> tuple[str, str]:
     where = RunDirectory(folder.with_name(folder.name.removesuffix(PARTIAL)))
     if folder == where.partial and (writer := where.writer()):
         return "running", writer
-
-    def record(path: Path) -> dict[str, Any] | None:
-        return page.outputs.record(os.path.relpath(path, root)) or None
-
-    state, about = state_of_folder(folder, record)
+    state, about = state_of_folder(
+        folder, lambda path: page.outputs.record(os.path.relpath(path, root)) or None
+    )
     return state, about.replace(f"{root}/", "")[:400]
 
 
-def _epoch(progress: pd.DataFrame) -> str:
-    last = progress.iloc[-1]
-    return f"{last['epoch']:.3g} of {last['epochs']:g}"
-
-
 def _loss(page: Page, name: str) -> plots.Figure | str:
-    if not (page.outputs.folder(name) / "progress.csv").is_file():
-        return note(
-            f"{name} trained no model of its own, or has not begun: there is no loss curve."
-        )
-    return plots.loss_curve(page.outputs.progress(name), width=700)
+    if (page.outputs.folder(name) / "progress.csv").is_file():
+        return plots.loss_curve(page.outputs.progress(name), width=700)
+    return note(f"{name} trained no model of its own, or has not begun: there is no loss curve.")
 
 
 def _about(page: Page, name: str) -> str:
     record = page.outputs.record(name)
-    lines = {"state": ": ".join(filter(None, _state(page, name)))}
-    lines |= {f"version of {n}": str(v)[:12] for n, v in record.get("versions", {}).items()}
-    lines |= {
-        n: str(v)
-        for n, v in record.items()
-        if n not in LEFT_OUT and isinstance(v, str | int | float)
+    lines = {
+        "state": ": ".join(filter(None, _state(page, name))),
+        **{f"version of {n}": str(v)[:12] for n, v in record.get("versions", {}).items()},
+        **{
+            n: str(v)
+            for n, v in record.items()
+            if n not in LEFT_OUT and isinstance(v, str | int | float)
+        },
     } | {
         n: yaml.safe_dump(v, default_flow_style=True, width=1000).strip().removesuffix("\n...")
         for n, v in page.outputs.parameters(name).items()
     }
-    table = pd.DataFrame({"": lines.values()}, index=map(str, lines))
     with pd.option_context("display.max_colwidth", 300):
-        return html_table(table, title=name)
+        return html_table(pd.DataFrame({"": lines.values()}, map(str, lines)), title=name)

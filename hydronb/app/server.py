@@ -8,7 +8,6 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from hydronb.errors import ParameterError
 
@@ -39,10 +38,9 @@ def serve(
 
     import panel as pn
 
-    from hydronb.app.outputs import open_outputs
-    from hydronb.app.shell import CSS, session
+    from hydronb.app.shell import CSS, Outputs, session
 
-    folder = open_outputs(outputs)
+    folder = Outputs(outputs)
     port = port or _free_port(address)
     warm_up()
     pn.config.raw_css.append(CSS)
@@ -74,8 +72,8 @@ def serve(
         print("\nstopped")
 
 
-def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Report an error, unless it is that a visitor left while a part was on its way."""
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """Report an error, unless it is that a visitor left while a part was being sent."""
     from tornado.websocket import WebSocketClosedError
 
     if not isinstance(context.get("exception"), WebSocketClosedError):
@@ -83,8 +81,7 @@ def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 def _free_port(address: str) -> int:
-    with socket.socket() as free:
-        free.bind((address, 0))
+    with socket.create_server((address, 0)) as free:
         return int(free.getsockname()[1])
 
 
@@ -104,8 +101,7 @@ def check_address(address: str, password: str) -> None:
 def allowed(address: str, port: int) -> list[str]:
     """Hosts whose pages may open a connection: this machine, by the names it is reached by."""
     others = [] if address in LOCAL else [address, socket.gethostname(), socket.getfqdn()]
-    names = dict.fromkeys([*LOCAL[:2], *others])
-    return [f"{name}:{port}" for name in names if name != "0.0.0.0"]
+    return [f"{n}:{port}" for n in dict.fromkeys([*LOCAL[:2], *others]) if n != "0.0.0.0"]
 
 
 def warm_up() -> None:

@@ -22,8 +22,7 @@ its module and a line here."""
 
 
 class App:
-    """One visitor's pages. Each is made when it is first looked at, and drawn while it is looked
-    at."""
+    """One visitor's pages. Each is made when it is first shown, and drawn while it is shown."""
 
     def __init__(self, outputs: Outputs, query: str = "", *, only: str = "") -> None:
         self.outputs, self.state = outputs, State()
@@ -38,8 +37,7 @@ class App:
         self.pages: dict[str, tuple[Page, pn.Column]] = {}
         self.problem = pn.pane.HTML("".join(map(message, self.problems)), **WIDE)
         self.place = pn.Column(**WIDE)
-        names = [n for n in self.state.param if n != "name"]
-        self.state.param.watch(self._changed, names)
+        self.state.param.watch(self._changed, [n for n in self.state.param if n != "name"])
         self.show()
 
     def show(self) -> None:
@@ -47,8 +45,7 @@ class App:
         name = self.state.page
         if name not in self.pages:
             page = Page(self.state, self.outputs, lambda: self.state.page == name)
-            _, build = PAGES[name]
-            self.pages[name] = page, build(page)
+            self.pages[name] = page, PAGES[name][1](page)
         page, view = self.pages[name]
         page.show()
         self.place[:] = [view]
@@ -71,7 +68,7 @@ def _first(outputs: Outputs) -> str:
 def session(outputs: Outputs) -> pn.Template:
     """A visitor's page, in step with the address."""
     location = pn.state.location
-    app = App(outputs, location.search if location is not None else "")
+    app = App(outputs, location.search)
     tabs = pn.widgets.RadioButtonGroup(
         options={title: name for name, (title, _) in PAGES.items()},
         value=app.state.page,
@@ -82,15 +79,15 @@ def session(outputs: Outputs) -> pn.Template:
 
     tabs.link(app.state, value="page", bidirectional=True)
 
-    def changed(*_: Any) -> None:
-        location.search = "?" + app.state.query()
-
-    if location is not None:
-        app.state.param.watch(changed, app.state.linked())
-    page = pn.Template(_TEMPLATE, location=True)
+    app.state.param.watch(
+        lambda *_: location.param.update(search="?" + app.state.query()), app.state.linked()
+    )
+    page = pn.Template(
+        _TEMPLATE,
+        items={"tabs": tabs, "main": pn.Column(app.problem, app.place, **WIDE)},
+        location=True,
+    )
     page.add_variable("where", outputs.root.name)
-    page.add_panel("tabs", tabs)
-    page.add_panel("main", pn.Column(app.problem, app.place, **WIDE))
     return page
 
 

@@ -1,18 +1,15 @@
 """The page of similar catchments: embedding, clusters and map, linked; and the one catchment that
 was clicked."""
 
-import holoviews as hv
-import numpy as np
 import pandas as pd
 import panel as pn
 import xarray as xr
 
 from hydronb import plots
 from hydronb.app import catchment
-from hydronb.app.outputs import find_basin
-from hydronb.app.view import LinkedPlots, Page, column, heading, html_table, note, row, value_or
+from hydronb.app.outputs import find_basin, refuse_unless, value_or
+from hydronb.app.view import LinkedPlots, Page, column, heading, html_table, note, row
 from hydronb.data.dataset import bare_id
-from hydronb.errors import DataError
 from hydronb.plots import similarity as figures
 
 LOOKS = {
@@ -46,14 +43,20 @@ def build(page: Page) -> pn.Column:
             ),
             page.choice("space", "Clusters of", lambda: SPACES, width=130),
             page.slider("k", "k, number of clusters", of.ks, on=["embedding"], width=200),
-            page.choice("colour", "Colour by", of.colours, on=["embedding"], width=180),
+            page.choice(
+                "colour",
+                "Colour by",
+                lambda: {n: n for n in ("cluster", *value_or(of.over_basin, ()))},
+                on=["embedding"],
+                width=180,
+            ),
             clear,
         ),
         row(
             page.part(
                 lambda: _plane(of),
                 colours,
-                drawn=links.listen("plane"),
+                drawn=lambda plot: links.listen("plane", plot),
                 width=380,
                 table=lambda: of.plane().assign(
                     cluster=of.clusters().reindex(of.plane()["basin"]).to_numpy()
@@ -61,9 +64,9 @@ def build(page: Page) -> pn.Column:
                 name="umap",
             ),
             page.part(
-                lambda: _map(of),
+                lambda: catchment.gauge_map(*of.values(), of.open()),
                 colours,
-                drawn=links.listen("map"),
+                drawn=lambda plot: links.listen("map", plot),
                 width=440,
                 grow=2,
                 table=lambda: of.values()[0].to_frame(),
@@ -156,11 +159,8 @@ class Embedding:
         return {str(s): str(s) for s in self.open()["seed"].values}
 
     def ks(self) -> tuple[int, int]:
-        k = self.silhouettes()["k"]
+        k = self.table("silhouettes.csv", "mean", "min")["k"]
         return int(k.min()), int(k.max())
-
-    def colours(self) -> dict[str, str]:
-        return {n: n for n in ["cluster", *value_or(lambda: list(self.over_basin()), [])]}
 
     def over_basin(self) -> xr.Dataset:
         """Attributes and signatures."""
@@ -170,14 +170,13 @@ class Embedding:
     def attributes(self) -> pd.DataFrame:
         """Those that are numbers, one row per basin."""
         ds = self.over_basin()
-        numbers = {n: v.values for n, v in ds.items() if v.dtype.kind in "fiu"}
-        return pd.DataFrame(numbers, index=ds["basin"].values.astype(str))
+        return pd.DataFrame(
+            {n: v.values for n, v in ds.items() if v.dtype.kind in "fiu"},
+            ds["basin"].values.astype(str),
+        )
 
     def units(self) -> dict[str, str]:
         return {str(n): str(v.attrs.get("units", "")) for n, v in self.over_basin().items()}
-
-    def silhouettes(self) -> pd.DataFrame:
-        return self.table("silhouettes.csv", "mean", "min")
 
     def table(self, file: str, *columns: str, space: str = "", of_k: bool = False) -> pd.DataFrame:
         """A table by space and seed; with `space` the rows of that, for the seed in the case of the
@@ -187,14 +186,12 @@ class Embedding:
             table = table[table["space"] == space]
         if space == "embedding":
             table = table[table["seed"] == pd.to_numeric(self.seed, errors="coerce")]
-            if table.empty:
-                raise DataError(f"{self.name} has no seed {self.seed[:20]!r}; choose one")
+            refuse_unless(len(table), f"{self.name} has no seed {self.seed[:20]!r}; choose one")
         if of_k:
             table = table[table["k"] == self.state.k]
-            if table.empty:
-                raise DataError(
-                    f"{self.name} has no clusters for k = {self.state.k}; move the slider"
-                )
+            refuse_unless(
+                len(table), f"{self.name} has no clusters for k = {self.state.k}; move the slider"
+            )
         return table
 
     def plane(self) -> pd.DataFrame:
@@ -203,10 +200,10 @@ class Embedding:
     def clusters(self) -> pd.Series:
         """Number of each basin's cluster as text, from 1 on, the largest first."""
         space = self.state.space
-        if space not in SPACES.values():
-            raise DataError(
-                f"clusters are of {' or '.join(SPACES.values())}, not of {space[:40]!r}"
-            )
+        refuse_unless(
+            space in SPACES.values(),
+            f"clusters are of {' or '.join(SPACES.values())}, not of {space[:40]!r}",
+        )
         table = self.table("clusters.csv", "k", "basin", "cluster", space=space, of_k=True)
         return (table.set_index("basin")["cluster"] + 1).astype(str)
 
@@ -216,12 +213,13 @@ class Embedding:
         if name == "cluster":
             return self.clusters(), name
         ds = self.over_basin()
-        if name not in ds:
-            raise DataError(
-                f"{self.name} has no attribute or signature {name[:40]!r}; choose another"
-            )
-        values = pd.Series(ds[name].values, index=ds["basin"].values.astype(str), name=name)
-        return values, plots.with_unit(name, self.units()[name])
+        refuse_unless(
+            name in ds, f"{self.name} has no attribute or signature {name[:40]!r}; choose another"
+        )
+        return (
+            pd.Series(ds[name].values, ds["basin"].values.astype(str), name=name),
+            plots.with_unit(name, self.units()[name]),
+        )
 
     def basin(self) -> str:
         """The clicked catchment, by its id in the embedding."""
@@ -229,21 +227,17 @@ class Embedding:
 
     def gates(self) -> xr.DataArray:
         """Input gates (basin, cell) of the seed."""
-        if self.seed not in self.seeds():
-            raise DataError(f"{self.name} has no seed {self.seed[:20]!r}; choose one")
+        refuse_unless(
+            self.seed in self.seeds(), f"{self.name} has no seed {self.seed[:20]!r}; choose one"
+        )
         return self.open()["input_gate"].sel(seed=int(self.seed))
 
 
-def _plane(of: Embedding) -> hv.Overlay:
+def _plane(of: Embedding) -> plots.Figure:
     values, label = of.values()
     return figures.embedding_plane(
         catchment.placed_values(values, of.plane()), label=label, title="UMAP of the input gates"
     )
-
-
-def _map(of: Embedding) -> hv.Overlay:
-    values, label = of.values()
-    return catchment.gauge_map(values, of.open(), label=label, title=label)
 
 
 def _selected(of: Embedding) -> str:
@@ -254,43 +248,54 @@ def _selected(of: Embedding) -> str:
             "Draw a box (or choose the lasso) on either plot to select catchments; click one to see"
             " it below."
         )
-    medians = pd.DataFrame({"selected": inside.median(), "all": table.median()}).T
-    return html_table(medians, f"{len(inside)} of {len(table)} catchments selected; medians:")
+    return html_table(
+        pd.DataFrame({"selected": inside.median(), "all": table.median()}).T,
+        f"{len(inside)} of {len(table)} catchments selected; medians:",
+    )
 
 
 def neighbours(of: Embedding) -> pd.DataFrame:
     """Nearest catchments in embedding space (Euclidean distance of the input gates), nearest
     first."""
     basin, gates = of.basin(), of.gates()
-    squares = ((gates - gates.sel(basin=basin)) ** 2).sum("cell")
-    distance = np.sqrt(squares).to_series().drop(basin).nsmallest(NEIGHBOURS)
-    columns = {"distance": distance}
+    distance = (((gates - gates.sel(basin=basin)) ** 2).sum("cell") ** 0.5).rename("distance")
+    table = distance.to_series().drop(basin).nsmallest(NEIGHBOURS).to_frame()
     if "gauge_name" in gates.coords:
-        columns["name"] = gates["gauge_name"].to_series().astype(str)
-    columns["cluster"] = of.clusters()
-    return pd.DataFrame(columns, index=distance.index).rename_axis("basin")
+        table["name"] = gates["gauge_name"].to_series().astype(str)
+    return table.assign(cluster=of.clusters()).rename_axis("basin")
 
 
-def _look(of: Embedding) -> tuple[hv.Layout | hv.Image, pd.DataFrame]:
+def _look(of: Embedding) -> tuple[plots.Figure, pd.DataFrame]:
     """The chosen figure of all catchments, and its numbers."""
-    look, k = of.state.look, of.state.k
-    if look == "silhouettes":
-        return figures.silhouette_curves(of.silhouettes(), at=k), of.silhouettes()
-    if look == "gates":
-        gates = of.gates()
-        selected = gates["basin"].isin(of.state.selection)
-        chosen = gates[selected] if selected.any() else gates
-        title = f"input gates of {chosen.sizes['basin']} catchments, seed {of.seed}"
-        return figures.gate_image(chosen, title=title), gates.to_pandas()
-    if look == "variance":
-        of_k = of.table("variance_reduction.csv", "k", "signature", "weighting", "value", of_k=True)
-        return figures.variance_bars(of_k, k), of_k
-    if look == "sensitivity":
-        return _sensitivity(of)
-    raise DataError(f"there is no figure {look[:40]!r}; choose one of {', '.join(LOOKS)}")
+    look = of.state.look
+    refuse_unless(
+        look in LOOKS.values(),
+        f"there is no figure {look[:40]!r}; choose one of {', '.join(LOOKS)}",
+    )
+    match look:
+        case "silhouettes":
+            table = of.table("silhouettes.csv", "mean", "min")
+            return figures.silhouette_curves(table, at=of.state.k), table
+        case "gates":
+            gates = of.gates()
+            selected = gates["basin"].isin(of.state.selection)
+            chosen = gates[selected] if selected.any() else gates
+            return (
+                figures.gate_image(
+                    chosen, title=f"input gates of {len(chosen)} catchments, seed {of.seed}"
+                ),
+                gates.to_pandas(),
+            )
+        case "variance":
+            of_k = of.table(
+                "variance_reduction.csv", "k", "signature", "weighting", "value", of_k=True
+            )
+            return figures.variance_bars(of_k, of.state.k), of_k
+        case "sensitivity":
+            return _sensitivity(of)
 
 
-def _sensitivity(of: Embedding) -> tuple[hv.Layout, pd.DataFrame]:
+def _sensitivity(of: Embedding) -> tuple[plots.Figure, pd.DataFrame]:
     """Of the newest sensitivity analysis of the same plan, else of any."""
     names = catchment.runs_with(
         of.page,
@@ -300,17 +305,21 @@ def _sensitivity(of: Embedding) -> tuple[hv.Layout, pd.DataFrame]:
     )
     name = next((n for n in names if n.split("/")[0] == of.name.split("/")[0]), names[0])
     each = of.outputs.table(name, "sensitivities.csv", ["basin", "attribute", "sensitivity"])
-    mean = each.pivot_table("sensitivity", "basin", "attribute", aggfunc="mean")
-    first = mean.idxmax(axis=1).rename(index=bare_id)
+    first = (
+        each.pivot_table("sensitivity", "basin", "attribute", aggfunc="mean")
+        .idxmax(axis=1)
+        .rename(index=bare_id)
+    )
     ds = of.open().assign_coords(basin=[bare_id(b) for b in of.open()["basin"].values.astype(str)])
     ds = ds.sel(basin=ds["basin"].isin(first.index))
-    if not ds.sizes["basin"]:
-        raise DataError(
-            f"{name} and {of.name} have no catchment in common, so there is no map of the"
-            " sensitivities"
-        )
+    refuse_unless(
+        ds.sizes["basin"],
+        f"{name} and {of.name} have no catchment in common, so there is no map of the"
+        " sensitivities",
+    )
     ranks = of.outputs.table(name, "rankings.csv", ["attribute", "sensitivity"])
-    title = "the attribute that streamflow answers to most"
-    most = catchment.gauge_map(first, ds, label="most sensitive to", title=title)
+    most = catchment.gauge_map(
+        first, "most sensitive to", ds, title="the attribute that streamflow answers to most"
+    )
     bars = figures.ranking_bars(ranks, title="all catchments; a dot is a seed", width=520)
-    return hv.Layout([most, bars]).opts(shared_axes=False), each
+    return (most + bars).opts(shared_axes=False), each

@@ -47,12 +47,16 @@ class State(param.Parameterized):
 
     def query(self) -> str:
         """What differs from the defaults, as the part of a link after `?`."""
-        values = {n: getattr(self, n) for n in self.linked()}
-        changed = {n: v for n, v in values.items() if v != self.param[n].default}
-        return urlencode({n: ",".join(v) if isinstance(v, list) else v for n, v in changed.items()})
+        return urlencode(
+            {
+                n: ",".join(v) if isinstance(v, list) else v
+                for n in self.linked()
+                if (v := getattr(self, n)) != self.param[n].default
+            }
+        )
 
     def read(self, query: str) -> list[str]:
-        """Take what a link says; return a line for each thing in it that means nothing, and leave
+        """Take what a link says; return a line for each part that is not valid, and leave
         that as it was."""
         problems, taken = [], {}
         for name, text in parse_qsl(query.lstrip("?")[:LONGEST]):
@@ -69,8 +73,9 @@ class State(param.Parameterized):
 
     def _value(self, name: str, text: str) -> object:
         if name not in self.linked():
-            hint = nearest(name, self.linked())
-            raise ValueError(f"{abbreviated(name)!r} means nothing here{hint}")
+            raise ValueError(
+                f"{abbreviated(name)!r} is not part of a link{nearest(name, self.linked())}"
+            )
         kind = self.param[name]
         if isinstance(kind, param.Integer):
             low, high = kind.bounds

@@ -5,20 +5,18 @@ import html
 import io
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 import panel as pn
 from bokeh.events import Tap
 from bokeh.models import ColumnDataSource, GlyphRenderer, GridPlot, LayoutDOM, Plot
 
-from hydronb.app.outputs import Outputs
+from hydronb.app.outputs import Outputs, value_or
 from hydronb.app.state import State
 from hydronb.errors import HydronbError
 from hydronb.plots.refill import bokeh_plots, refill, series_structure
-from hydronb.plots.style import COLOURS, render, theme
-
-log = logging.getLogger(__name__)
+from hydronb.plots.style import ORANGE, render, theme
 
 NEAR = 18
 """Pixels within which a click means a point."""
@@ -27,10 +25,8 @@ PAUSE = 20
 next would be drawn before."""
 WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": 0}
 
-Result = TypeVar("Result")
 
-
-class Part(pn.viewable.Viewer):
+class Part(pn.Column):
     """A figure, a table or a text on a page; a message where it cannot be drawn.
 
     Parameters
@@ -60,18 +56,13 @@ class Part(pn.viewable.Viewer):
         grow: int = 1,
         drawn: Callable[[LayoutDOM], None] | None = None,
     ) -> None:
-        super().__init__()
-        self.draw, self.on, self.drawn = draw, frozenset(on), drawn
-        self.stale, self.problem = True, ""
-        self.model: LayoutDOM | None = None
-        self.structure: tuple[Any, ...] | None = None
         self.text, self.body = pn.pane.HTML(**WIDE), pn.Column(**WIDE)
         self.download = [_download(table, name)] if table else []
-        self.view = pn.Column(self.body, *self.download, **WIDE)
+        super().__init__(self.body, *self.download, **WIDE)
+        self.draw, self.on, self.drawn = draw, frozenset(on), drawn
+        self.stale, self.problem = True, ""
+        self.model, self.structure = None, None  # of the figure that is shown
         self.basis = {"flex": f"{grow} 1 {width}px", "min-width": f"min({width}px, 100%)"}
-
-    def __panel__(self) -> pn.Column:
-        return self.view
 
     def update(self) -> None:
         """Draw, if something has changed."""
@@ -85,7 +76,7 @@ class Part(pn.viewable.Viewer):
             content = message(self.problem)
         # a file that is whole, but not what this version writes
         except (LookupError, TypeError, ValueError) as error:
-            log.exception("a part of the page cannot be drawn")
+            logging.getLogger(__name__).exception("a part of the page cannot be drawn")
             content = message(
                 f"this cannot be drawn from what the files hold ({type(error).__name__}: {error});"
                 " if another version of hydronb wrote them, `hydronb run PLAN --redo-stale` writes"
@@ -108,7 +99,7 @@ class Part(pn.viewable.Viewer):
             if self.drawn:
                 self.drawn(self.model)
             self.body[:] = [pn.pane.Bokeh(self.model, theme=theme(), **WIDE)]
-        self.view.visible = content is not None
+        self.visible = content is not None
         for button in self.download:
             button.visible = True
 
@@ -164,7 +155,7 @@ class Page:
                 choices = {html.escape(text): value for text, value in choices.items()}
                 chosen = [v for v in chosen if v in choices.values()]
             elif chosen not in choices.values():
-                text = f"{chosen} (not there)" if chosen else ""
+                text = f"{chosen} (not found)" if chosen else ""
                 choices = {text if len(text) < 60 else text[:57] + "...": chosen} | choices
             return {"options": choices, "value": chosen}
 
@@ -188,8 +179,9 @@ class Page:
             high = max(high, low + 1)
             return {"start": low, "end": high, "value": min(max(value, low), high)}
 
-        widget = pn.widgets.IntSlider(name=label, width=width, margin=(4, 14))
-        return self._follow(widget, name, on, contents)
+        return self._follow(
+            pn.widgets.IntSlider(name=label, width=width, margin=(4, 14)), name, on, contents
+        )
 
     def _follow(
         self,
@@ -235,18 +227,17 @@ class Page:
 
     def _draw(self, most: int) -> None:
         """Draw stale parts, at most so many, and the others later. A problem that several parts
-        have is said by the first."""
+        have is shown once, by the first."""
         try:
             for part in [part for part in self.parts if part.stale][:most]:
                 part.update()
-                said = set()
-                for each in self.parts:
-                    if each.problem and not each.stale:
-                        each.view.visible = each.problem not in said
-                        said.add(each.problem)
+                having = [each for each in self.parts if each.problem and not each.stale]
+                first = {each.problem: each for each in reversed(having)}
+                for each in having:
+                    each.visible = each is first[each.problem]
         finally:  # whatever happened to one, the others are drawn
-            later = pn.state.curdoc is not None and any(part.stale for part in self.parts)
-            if later and not self.waiting:
+            undrawn = not self.waiting and any(part.stale for part in self.parts)
+            if undrawn and pn.state.curdoc is not None:
                 self.waiting = True
                 pn.state.onload(lambda: pn.state.curdoc.add_timeout_callback(self._next, PAUSE))
 
@@ -256,19 +247,10 @@ class Page:
             self._draw(1)
 
 
-def value_or(make: Callable[[], Result], otherwise: Result) -> Result:
-    """What `make` returns, or `otherwise` where the files do not allow it."""
-    try:
-        return make()
-    except HydronbError:
-        return otherwise
-
-
 def row(*children: Any) -> pn.FlexBox:
     """Side by side as far as the window is wide enough, else one below the other."""
-    for child in children:
-        if isinstance(child, Part):
-            child.view.styles = child.basis
+    for part in (child for child in children if isinstance(child, Part)):
+        part.styles = part.basis
     return pn.FlexBox(
         *children, flex_wrap="wrap", align_items="flex-start", styles={"gap": "12px"}, **WIDE
     )
@@ -282,8 +264,10 @@ def column(*children: Any, width: int = 420) -> pn.Column:
 def message(text: str, *, css: str = "message") -> str:
     """A line for the reader, with `code` between backticks; whatever a file or link holds is text
     in it and nothing else."""
-    parts = html.escape(text).split("`")
-    marked = "".join(f"<code>{p}</code>" if i % 2 else p for i, p in enumerate(parts))
+    marked = "".join(
+        f"<code>{part}</code>" if i % 2 else part
+        for i, part in enumerate(html.escape(text).split("`"))
+    )
     return f'<div class="{css}">{marked}</div>'
 
 
@@ -360,8 +344,11 @@ def fit_to_page(model: LayoutDOM) -> LayoutDOM:
 
 def points_of(plot: Plot) -> GlyphRenderer:
     """The points of a plot that stand for catchments."""
-    renderers = [r for r in plot.renderers if isinstance(r, GlyphRenderer)]
-    return next(r for r in reversed(renderers) if "basin" in r.data_source.data)
+    return next(
+        r
+        for r in reversed(plot.renderers)
+        if isinstance(r, GlyphRenderer) and "basin" in r.data_source.data
+    )
 
 
 def choose_by_click(plot: Plot, state: State) -> None:
@@ -391,41 +378,27 @@ class LinkedPlots:
         self.plots: dict[str, tuple[GlyphRenderer, ColumnDataSource]] = {}
         state.param.watch(lambda *_: self.show(), ["basin", "selection"])
 
-    def listen(self, name: str) -> Callable[[LayoutDOM], None]:
-        """For `Part(drawn=)` of the plot `name`."""
-
-        def drawn(model: LayoutDOM) -> None:
-            (plot,) = bokeh_plots(model)
-            points = points_of(plot)
-            ring = plot.scatter(
-                [],
-                [],
-                size=18,
-                fill_color=None,
-                line_color=COLOURS["LSTM"],
-                line_width=3,
-                name="ring",
-            )
-            self.plots[name] = points, ring.data_source
-            choose_by_click(plot, self.state)
-            basins = [str(b) for b in points.data_source.data["basin"]]
-
-            def selected(_attribute: str, _old: list[int], new: list[int]) -> None:
-                self.state.selection = sorted(basins[i] for i in new)
-
-            points.data_source.selected.on_change("indices", selected)
-            self.show()
-
-        return drawn
+    def listen(self, name: str, plot: Plot) -> None:
+        """Link the plot `name`, which has been drawn."""
+        points = points_of(plot)
+        ring = {"size": 18, "fill_color": None, "line_color": ORANGE, "line_width": 3}
+        self.plots[name] = points, plot.scatter([], [], name="ring", **ring).data_source
+        choose_by_click(plot, self.state)
+        basins = [str(b) for b in points.data_source.data["basin"]]
+        points.data_source.selected.on_change(
+            "indices",
+            lambda attr, old, new: self.state.param.update(
+                selection=sorted(basins[i] for i in new)
+            ),
+        )
+        self.show()
 
     def show(self) -> None:
         """The state's selection and catchment, on all plots."""
         selection = set(self.state.selection)
         for points, ring in self.plots.values():
             data, selected = points.data_source.data, points.data_source.selected
-            inside = [i for i, b in enumerate(data["basin"]) if b in selection]
-            if list(selected.indices) != inside:
-                selected.indices = inside
+            selected.indices = [i for i, b in enumerate(data["basin"]) if b in selection]
             at = [i for i, b in enumerate(data["basin"]) if b == self.state.basin][:1]
             ring.data = {
                 axis: [data[field][i] for i in at]

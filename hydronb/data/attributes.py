@@ -61,9 +61,8 @@ FENG2022 = KRATZERT2019 + (
 @cache
 def camels_descriptions() -> dict[str, tuple[str, str]]:
     """Units and long name of each attribute of CAMELS-US, after Addor et al. (2017)."""
-    path = Path(__file__).with_name("camels_us_attributes.csv")
-    with path.open(encoding="utf-8", newline="") as lines:
-        return {row["name"]: (row["units"], row["long_name"]) for row in csv.DictReader(lines)}
+    lines = Path(__file__).with_name("camels_us_attributes.csv").read_text("utf-8").splitlines()
+    return {row["name"]: (row["units"], row["long_name"]) for row in csv.DictReader(lines)}
 
 
 def attribute_list(ds: xr.Dataset, asked: Sequence[str] | str) -> list[str]:
@@ -86,9 +85,8 @@ def attribute_list(ds: xr.Dataset, asked: Sequence[str] | str) -> list[str]:
         "feng2022": list(FENG2022),
     }
     names = named[asked] if isinstance(asked, str) else list(asked)
-    for name in names:
-        if name not in have:
-            raise DataError(f"the data have no attribute {name!r}{nearest(name, have)}")
+    if lacking := [n for n in names if n not in have]:
+        raise DataError(f"the data have no attribute {lacking[0]!r}{nearest(lacking[0], have)}")
     if given_away := [n for n in names if n in signatures]:
         warnings.warn(
             f"{', '.join(given_away)}: made from the streamflow that is to be simulated, test"
@@ -101,8 +99,11 @@ def attribute_list(ds: xr.Dataset, asked: Sequence[str] | str) -> list[str]:
 def categories(ds: xr.Dataset, names: Sequence[str]) -> dict[str, list[str]]:
     """The values of each text attribute, sorted; their positions are the codes saved with the
     weights."""
-    text = [n for n in names if ds[n].dtype.kind in "UOT"]
-    return {n: sorted({str(v) for v in ds[n].values if not _is_missing(v)}) for n in text}
+    return {
+        n: sorted({str(v) for v in ds[n].values if not _is_missing(v)})
+        for n in names
+        if ds[n].dtype.kind in "UOT"
+    }
 
 
 def attribute_matrix(
@@ -122,15 +123,14 @@ def attribute_matrix(
 
 
 def _encode(attribute: xr.DataArray, known: list[str]) -> np.ndarray:
-    position = {value: code for code, value in enumerate(known)}
     values = [None if _is_missing(v) else str(v) for v in attribute.values]
     for basin, value in zip(attribute["basin"].values, values, strict=True):
-        if value is not None and value not in position:
+        if value is not None and value not in known:
             raise DataError(
                 f"attribute {attribute.name} of basin {basin} is {value!r}, a category the model"
                 f" was not trained with{nearest(value, known)}"
             )
-    return np.array([np.nan if v is None else position[v] for v in values])
+    return np.array([np.nan if v is None else known.index(v) for v in values])
 
 
 def _is_missing(value: object) -> bool:

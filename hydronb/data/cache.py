@@ -14,7 +14,6 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import xarray as xr
 
@@ -33,12 +32,11 @@ def cache_folder() -> Path:
     """`$HYDRONB_CACHE`, else `$XDG_CACHE_HOME/hydronb`, else `~/.cache/hydronb`."""
     if chosen := os.environ.get("HYDRONB_CACHE"):
         return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "hydronb"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hydronb"
 
 
 def cached(
-    make: Callable[[], xr.Dataset], *, key: Mapping[str, Any], sources: Iterable[Path], name: str
+    make: Callable[[], xr.Dataset], *, key: Mapping[str, object], sources: Iterable[Path], name: str
 ) -> xr.Dataset:
     """`make()`, or what it returned when it was last called with the same key and sources.
 
@@ -83,11 +81,10 @@ def cached(
     return ds
 
 
-def _digest(key: Mapping[str, Any], sources: Iterable[Path]) -> str:
+def _digest(key: Mapping[str, object], sources: Iterable[Path]) -> str:
     paths = sorted(Path(p).absolute() for p in sources)
     files = [(str(p), stat.st_size, stat.st_mtime_ns) for p in paths for stat in [p.stat()]]
-    made_from = json.dumps([dict(key), files], sort_keys=True)
-    return hashlib.sha256(made_from.encode()).hexdigest()[:20]
+    return hashlib.sha256(json.dumps([dict(key), files], sort_keys=True).encode()).hexdigest()[:20]
 
 
 def _write(ds: xr.Dataset, entry: Path) -> None:
@@ -127,10 +124,10 @@ def _chunks(ds: xr.Dataset) -> dict[str, dict[str, tuple[int, ...]]]:
 
 def _manifest(folder: Path) -> dict[str, list[int]]:
     """Size and CRC-32 of every file but the manifest."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
     return {
         p.relative_to(folder).as_posix(): [p.stat().st_size, zlib.crc32(p.read_bytes())]
-        for p in files
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.name != MANIFEST
     }
 
 

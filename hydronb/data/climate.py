@@ -58,5 +58,4 @@ def _seasonality(prcp: np.ndarray, tmean: np.ndarray, time: pd.DatetimeIndex) ->
     (p0, pc, ps), (_, tc, ts) = (
         np.linalg.lstsq(design, series.T, rcond=None)[0] for series in (prcp, tmean)
     )
-    in_phase = (pc * tc + ps * ts) / np.hypot(tc, ts)
-    return in_phase / p0
+    return (pc * tc + ps * ts) / np.hypot(tc, ts) / p0

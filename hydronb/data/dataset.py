@@ -107,11 +107,16 @@ def checking(ds: xr.Dataset, where: str) -> Reading[xr.Dataset]:
         for name, da in ds.data_vars.items()
         if name not in VARIABLES and {"basin", "time"} >= set(da.dims)
     }
-    doubles = [n for n, da in others.items() if da.ndim == 2 and da.dtype == np.float64]
-    ds = ds.assign(others | {name: others[name].astype(np.float32) for name in doubles})
+    singles = {
+        name: da.astype(np.float32)
+        for name, da in others.items()
+        if da.ndim == 2 and da.dtype == np.float64
+    }
+    ds = ds.assign(others | singles)
     yield from coordinate_problems(ds, where)
-    places = [name for name in COORDINATES if name in ds.coords]
-    return ds.assign_coords({n: ds[n].assign_attrs(variable_attrs(n)) for n in places})
+    return ds.assign_coords(
+        {n: ds[n].assign_attrs(variable_attrs(n)) for n in COORDINATES if n in ds.coords}
+    )
 
 
 def _ids(ids: np.ndarray, where: str) -> np.ndarray:
@@ -156,15 +161,15 @@ def day_problems(time: pd.Index, where: str) -> Iterator[str]:
         if time.has_duplicates:
             yield f"{where}: the date {time[time.duplicated()][0].date()} appears twice"
         if not time.is_monotonic_increasing:
-            first = time[1:][np.diff(time) < 0 * DAY][0]
-            yield f"{where}: dates are not in order at {first.date()}"
+            yield (
+                f"{where}: dates are not in order at {time[1:][np.diff(time) < 0 * DAY][0].date()}"
+            )
             time = time.sort_values()
         missing = np.maximum(np.diff(time) // DAY - 1, 0)
-        if missing.any():
-            first = time[:-1][missing > 0][0] + DAY
+        if len(before := time[:-1][missing > 0]):
             yield (
-                f"{where}: {missing.sum()} dates are missing, the first is {first.date()}; "
-                "forcing must be complete"
+                f"{where}: {missing.sum()} dates are missing, the first is"
+                f" {(before[0] + DAY).date()}; forcing must be complete"
             )
 
 
@@ -214,13 +219,18 @@ def value_problems(
     def lines(wrong: np.ndarray, text: str) -> Iterator[str]:
         for b in np.flatnonzero(wrong.any(axis=1)):
             t = int(wrong[b].argmax())
-            value = f"{values[b, t]:g} {spec.units}"
-            facts = {"value": value, "day": str(days[t])[:10], "n": int(wrong[b].sum())}
+            facts = {
+                "value": f"{values[b, t]:g} {spec.units}",
+                "day": str(days[t])[:10],
+                "n": int(wrong[b].sum()),
+            }
             yield f"{where}: {name} of basin {basins[b]} is {text.format(**facts)}"
 
     gap = "missing on {day} ({n} days in all); forcing must be complete"
-    limits = f"outside {spec.low:g} to {spec.high:g}"
-    flag = f"{{value}} on {{day}}, {limits} ({{n}} such days); missing is NaN, never a flag"
+    flag = (
+        f"{{value}} on {{day}}, outside {spec.low:g} to {spec.high:g} ({{n}} such days); missing is"
+        " NaN, never a flag"
+    )
     yield from abridged(lines(missing, gap), f"{where}: {name}")
     yield from abridged(lines(outside, flag), f"{where}: {name}")
 
@@ -232,12 +242,11 @@ def is_place(da: xr.DataArray) -> bool:
 
 def coordinate_problems(ds: xr.Dataset, where: str) -> Iterator[str]:
     """What is wrong with latitude, longitude and area of the basins; they may be missing."""
-    for name, spec in COORDINATES.items():
-        if name in ds.coords:
-            da = ds[name]
-            if not is_place(da):
-                yield f"{where}: {name} is {shape_text(da)} of {da.dtype}, not a number per basin"
-                continue
+    for name in [name for name in COORDINATES if name in ds.coords]:
+        spec, da = COORDINATES[name], ds[name]
+        if not is_place(da):
+            yield f"{where}: {name} is {shape_text(da)} of {da.dtype}, not a number per basin"
+        else:
             values = np.broadcast_to(da.values, ds.sizes["basin"])
             wrong = (values < spec.low) | (values > spec.high)
             for basin, value in zip(ds["basin"].values[wrong], values[wrong], strict=True):
@@ -291,8 +300,7 @@ def choose_basins(
         if len(matches) > 1:
             raise DataError(f"{where} has several basins {basin!r}: {', '.join(matches)}; name one")
         if not matches:
-            stripped = {b.lstrip("0"): b for b in by_bare_id}
-            zero = stripped.get(bare_id(basin).lstrip("0"))
+            zero = {b.lstrip("0"): b for b in by_bare_id}.get(bare_id(basin).lstrip("0"))
             hint = (
                 f"; did you mean {zero!r}, with its leading zero?"
                 if zero
@@ -301,8 +309,9 @@ def choose_basins(
             raise DataError(f"{where} has no basin {basin!r}{hint}")
         chosen += matches
     if len(set(chosen)) < len(chosen):
-        twice = next(b for b in chosen if chosen.count(b) > 1)
-        raise DataError(f"basin {twice!r} is asked for twice")
+        raise DataError(
+            f"basin {next(b for b in chosen if chosen.count(b) > 1)!r} is asked for twice"
+        )
     if not chosen:
         raise DataError("the list of basins is empty")
     return chosen
@@ -338,7 +347,6 @@ def read_basin_list(path: str | Path) -> list[str]:
     path = Path(path).expanduser()
     with reading(path, "a list of basins", hint="give a text file with one id per line"):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    ids = [id_ for line in lines if (id_ := line.split("#")[0].strip())]
-    if not ids:
+    if not (ids := [id_ for line in lines if (id_ := line.split("#")[0].strip())]):
         raise DataError(f"{path} lists no basin")
     return ids

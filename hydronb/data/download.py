@@ -197,9 +197,8 @@ def _held_basins(name: str, dest: Path) -> list[str] | str:
         dataset, held = record["dataset"], record["basins"]
     if dataset != name:
         raise DataError(f"{dest} already holds {dataset}; choose another folder for {name}")
-    if held == "all" and not all((dest / f).is_dir() for f in PUBLICATIONS[name].folders):
-        return []
-    return held
+    gone = held == "all" and not all((dest / f).is_dir() for f in PUBLICATIONS[name].folders)
+    return [] if gone else held
 
 
 # from a server
@@ -226,13 +225,13 @@ def _open_session() -> requests.Session:
 
 
 def _refuse(response: requests.Response, **_: Any) -> None:
-    """Raise what an answer means that is not what was asked for; 416, nothing behind the end of a
+    """Raise the reason for an unexpected response; 416, nothing behind the end of a
     file, is no error."""
     status, part = response.status_code, response.request.headers.get("Range", "")
     if status == 200 and part.startswith("bytes=-"):
         remedy = (
-            "this server cannot send part of a file, so single basins cannot be had from it; leave "
-            f"--basins out to get all of it, or name another mirror in {MIRROR}"
+            "this server cannot send part of a file, so single basins cannot be read from it;"
+            f" leave --basins out to get all of it, or name another mirror in {MIRROR}"
         )
     elif status < 400 or status == 416:
         return
@@ -370,9 +369,9 @@ def _get_basins(url: str, dest: Path, basins: list[str], session: requests.Sessi
 def _basin_files(archive: zipfile.ZipFile) -> list[tuple[str, str, zipfile.ZipInfo]]:
     """Forcing and streamflow files: basin, path in the user's folder, member."""
     return [
-        (found[2], found[1], info)
+        (name[2], name[1], info)
         for info in archive.infolist()
-        if (found := MEMBER.search(info.filename))
+        if (name := MEMBER.search(info.filename))
     ]
 
 
@@ -381,8 +380,8 @@ def _basin_files(archive: zipfile.ZipFile) -> list[tuple[str, str, zipfile.ZipIn
 
 
 def _unpack(archive: Path, dest: Path, folders: tuple[str, ...]) -> None:
-    """Unpack into a folder aside, then move all of it into `dest`, without the archive's own top
-    folder; other files in `dest` stay."""
+    """Unpack into a temporary folder, then move all of it into `dest`, without the archive's own
+    top folder; other files in `dest` stay."""
     aside = dest / "unpacking.partial"
     shutil.rmtree(aside, ignore_errors=True)
     try:

@@ -4,8 +4,6 @@ The split depends on the ids, the number of folds and `fold_seed` alone, neither
 on the seed of the training, so that all seeds and settings of an experiment see the same one.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import xarray as xr
 
@@ -13,7 +11,7 @@ from hydronb.errors import DataError
 from hydronb.parameters import FitParameters
 
 
-def fold_of(basins: Sequence[str], folds: int, seed: int = 0) -> dict[str, int]:
+def fold_of(basins: list[str], folds: int, seed: int = 0) -> dict[str, int]:
     """The fold, 1 to `folds`, of each basin; sizes differ by one at most.
 
     >>> fold_of(["a", "b", "c", "d"], 2) == fold_of(["d", "c", "b", "a"], 2)
@@ -28,9 +26,8 @@ def fold_of(basins: Sequence[str], folds: int, seed: int = 0) -> dict[str, int]:
         raise DataError(
             f"folds = {folds} is more than the {len(basins)} basins; choose fewer folds"
         )
-    order = np.random.default_rng(seed).permutation(len(basins))
-    ids = sorted(map(str, basins))
-    return {ids[k]: n % folds + 1 for n, k in enumerate(order)}
+    order = np.random.default_rng(seed).permutation(sorted(map(str, basins)))
+    return {str(basin): n % folds + 1 for n, basin in enumerate(order)}
 
 
 def training_basins(ds: xr.Dataset, p: FitParameters) -> xr.Dataset:

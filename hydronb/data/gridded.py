@@ -10,7 +10,6 @@ the basin; targets may have gaps, or be absent where a model is only to predict.
 from collections.abc import Hashable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -67,7 +66,11 @@ def open_gridded(path: str | Path) -> xr.Dataset:
 def reading_grid(path: Path) -> Reading[xr.Dataset]:
     """`open_gridded` as a reading."""
     with reading(path, "NetCDF or Zarr"):
-        ds = open_lazily(path)
+        ds = (
+            xr.open_zarr(path, chunks=None, consolidated=False)
+            if path.is_dir()
+            else xr.open_dataset(path, engine="netcdf4")
+        )
         large = sum(ds[name].nbytes for name in FORCING if name in ds) > LAZY_BYTES
         if large and not find_spec("dask"):
             raise DataError(
@@ -78,17 +81,6 @@ def reading_grid(path: Path) -> Reading[xr.Dataset]:
     if not large:
         ds.close()
     return (yield from checking_grid(ds, str(path)))
-
-
-def open_lazily(path: Path) -> xr.Dataset:
-    """What xarray makes of a NetCDF file or a Zarr folder, nothing read but its coordinates."""
-    if not path.exists():
-        raise FileNotFoundError(path)
-    return (
-        xr.open_zarr(path, chunks=None, consolidated=False)
-        if path.is_dir()
-        else xr.open_dataset(path, engine="netcdf4")
-    )
 
 
 # Checks
@@ -125,25 +117,24 @@ def checking_grid(ds: xr.Dataset, where: str) -> Reading[xr.Dataset]:
     if not ds.sizes["time"]:
         raise DataError(f"{where} holds no day")
     yield from day_problems(ds.indexes["time"], where)
-    for name in (*FORCING, "mask"):
-        if name not in ds:
-            yield (
-                f"{where} has no variable {name!r}{nearest(name, map(str, ds.data_vars))}; "
-                "a gridded catchment has prcp, tmean and mask"
-            )
+    for name in [name for name in (*FORCING, "mask") if name not in ds]:
+        yield (
+            f"{where} has no variable {name!r}{nearest(name, map(str, ds.data_vars))}; "
+            "a gridded catchment has prcp, tmean and mask"
+        )
     if min(ds.sizes["y"], ds.sizes["x"]) < SMALLEST:
         yield (
             f"{where}: a grid of {ds.sizes['y']} x {ds.sizes['x']} cells; the smallest is"
             f" {SMALLEST} x {SMALLEST}, take a wider box around the basin"
         )
     out: dict[str, xr.DataArray | None] = {}
-    for name in FIELDS:
-        if name in ds:
-            out[name] = yield from _checking_field(ds[name], name, where)
-    for name in (*FORCING, *TARGETS):
-        if name in ds:
-            dims = ("time", "y", "x") if name in FORCING else ("time",)
-            out[name] = yield from in_convention(ds[name], name, dims, where)
+    for name in [name for name in (*FIELDS, *FORCING, *TARGETS) if name in ds]:
+        dims = ("time", "y", "x") if name in FORCING else ("time",)
+        out[name] = yield from (
+            _checking_field(ds[name], name, where)
+            if name in FIELDS
+            else in_convention(ds[name], name, dims, where)
+        )
     out = {name: da for name, da in out.items() if da is not None}
     yield from _forcing_problems({n: out[n] for n in FORCING if n in out}, out.get("mask"), where)
     for name in out.keys() & TARGETS.keys():
@@ -157,19 +148,18 @@ def _named_dims(ds: xr.Dataset, where: str) -> xr.Dataset:
     dims = {str(dim) for dim in ds.dims}
     for old in (name for name in DIMS if name in dims and DIMS[name] not in dims):
         ds = ds.rename_dims({old: DIMS[old]}).drop_indexes(old, errors="ignore")
-    names = {
-        old: new
-        for old, new in (("latitude", "lat"), ("longitude", "lon"))
-        if old in ds.coords and new not in ds
-    }
-    ds = ds.rename_vars(names)
-    for dim in ("time", "y", "x"):
-        if dim not in ds.dims:
-            raise DataError(
-                f"{where} has no dimension {dim!r} (it has"
-                f" {', '.join(map(str, ds.dims)) or 'none'}); a gridded catchment has dims time,"
-                " y, x"
-            )
+    ds = ds.rename_vars(
+        {
+            old: new
+            for old, new in (("latitude", "lat"), ("longitude", "lon"))
+            if old in ds.coords and new not in ds
+        }
+    )
+    if lacking := [dim for dim in ("time", "y", "x") if dim not in ds.dims]:
+        raise DataError(
+            f"{where} has no dimension {lacking[0]!r} (it has"
+            f" {', '.join(map(str, ds.dims)) or 'none'}); a gridded catchment has dims time, y, x"
+        )
     return ds
 
 
@@ -222,27 +212,24 @@ def _forcing_problems(
                 " be complete in every cell of the grid"
             )
         yield from limit_problems(name, low, high, where)
-        dry = mean < LEAST_PRCP and high < LEAST_STORM
-        if name == "prcp" and dry and da.sizes["time"] >= LONG_ENOUGH:
+        dry = mean < LEAST_PRCP and high < LEAST_STORM and da.sizes["time"] >= LONG_ENOUGH
+        if name == "prcp" and dry:
             yield (
                 f"{where}: prcp is {mean:.2g} mm/d on average and never above {high:.2g}: metres "
                 "rather than millimetres? multiply by 1000"
             )
 
 
-def judge(name: str, low: float | int, high: float | int, where: str) -> None:
-    """Raise `DataError` if the lowest or the highest value of a variable is impossible."""
-    raise_first(limit_problems(name, low, high, where))
-
-
-def limit_problems(name: str, low: float | int, high: float | int, where: str) -> Iterator[str]:
+def limit_problems(name: str, low: float, high: float, where: str) -> Iterator[str]:
     """What is wrong with the lowest and the highest value of a variable; NaN is no problem."""
     spec = VARIABLES[name]
     if low < spec.low or high > spec.high:
         wrong = low if low < spec.low else high
-        hint = "missing is NaN, never a flag"
-        if name == "tmean" and low > 150:
-            hint = "kelvin rather than degC? subtract 273.15"
+        hint = (
+            "kelvin rather than degC? subtract 273.15"
+            if name == "tmean" and low > 150
+            else "missing is NaN, never a flag"
+        )
         yield (
             f"{where}: {name} of {wrong:g} {spec.units} is outside {spec.low:g} to {spec.high:g};"
             f" {hint}"
@@ -273,8 +260,7 @@ def _place_problems(ds: xr.Dataset, where: str) -> Iterator[str]:
         elif not (abs(ds[name]) <= limit).all():
             yield f"{where}: {name} is missing or outside -{limit} to {limit} degrees"
     area, spec = ds.coords.get("area", xr.DataArray(0.0)), COORDINATES["area"]
-    number = not area.ndim and area.dtype.kind in "fiu"
-    if not number or float(area) < spec.low or float(area) > spec.high:
+    if area.ndim or area.dtype.kind not in "fiu" or area < spec.low or area > spec.high:
         yield f"{where}: area is {area.values}, not one number of 0 to {spec.high:g} km2"
 
 
@@ -304,15 +290,10 @@ def basin_mean(ds: xr.Dataset, name: Hashable) -> xr.DataArray:
 
 def cell_area(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
     """Area of the cells of a regular grid, km2, `(y, x)`, from their centres in degrees."""
-    north, south = (np.sin(np.deg2rad(edge)) for edge in edges(lat))
-    west, east = (np.deg2rad(edge) for edge in edges(lon))
+    high, wide = (abs(float(axis[-1] - axis[0])) / (len(axis) - 1) / 2 for axis in (lat, lon))
+    south, north = (np.sin(np.deg2rad(edge)) for edge in (lat - high, lat + high))
+    west, east = (np.deg2rad(edge) for edge in (lon - wide, lon + wide))
     return EARTH_KM**2 * np.abs(north - south)[:, None] * np.abs(east - west)[None, :]
-
-
-def edges(centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The lower and the upper edge of each cell of a regular axis."""
-    half = abs(float(centres[-1] - centres[0])) / (len(centres) - 1) / 2
-    return centres - half, centres + half
 
 
 def as_catchment(ds: xr.Dataset) -> xr.Dataset:
@@ -320,7 +301,7 @@ def as_catchment(ds: xr.Dataset) -> xr.Dataset:
 
     `prcp` and `tmean` are `basin_mean`s; targets and `true_*` series over `time` come along.
     """
-    series: dict[str, Any] = {name: basin_mean(ds, name).astype(np.float32) for name in FORCING}
+    series = {name: basin_mean(ds, name).astype(np.float32) for name in FORCING}
     series |= {str(name): da for name, da in ds.data_vars.items() if da.dims == ("time",)}
     out = (
         xr.Dataset(series)
@@ -331,7 +312,5 @@ def as_catchment(ds: xr.Dataset) -> xr.Dataset:
     mean = {"lat": ("basin", [lat]), "lon": ("basin", [lon - 360 if lon > 180 else lon])}
     if "area" in ds.coords:
         mean["area"] = ("basin", [float(ds["area"])])
-    out = out.assign_coords(
-        mean | {"gauge_name": ("basin", np.array([ds.attrs["basin"]], dtype=object))}
-    )
-    return check(out, where=ds.attrs["basin"])
+    mean["gauge_name"] = ("basin", np.array([ds.attrs["basin"]], dtype=object))
+    return check(out.assign_coords(mean), where=ds.attrs["basin"])

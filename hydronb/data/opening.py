@@ -7,6 +7,11 @@ from hydronb.parameters import DataParameters, GridParameters, resolve
 from hydronb.vocabulary import SOURCES
 
 
+def open_data(data: DataParameters | GridParameters) -> xr.Dataset:
+    """The catchments, or the gridded catchment, that `data` describes."""
+    return open_grid(data) if isinstance(data, GridParameters) else open_catchments(data)
+
+
 def open_catchments(data: DataParameters) -> xr.Dataset:
     """The catchments that `data` describes, those in `data.basins` in that order.
 

@@ -64,10 +64,10 @@ def extraterrestrial_radiation(
     sun = sunset * np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(
         declination
     ) * np.sin(sunset)
-    # Eq. 21
-    radiation = (24 * 60 / np.pi * 0.0820 * distance * sun).clip(min=0)
     return (
-        radiation.transpose(..., "time")
+        (24 * 60 / np.pi * 0.0820 * distance * sun)  # Eq. 21
+        .clip(min=0)
+        .transpose(..., "time")
         .rename("ra")
         .assign_attrs(units="MJ m-2 d-1", long_name="extraterrestrial radiation")
     )
@@ -88,11 +88,7 @@ def day_length(lat: xr.DataArray | float, time: xr.DataArray | pd.DatetimeIndex)
 def _sun(lat: xr.DataArray | float, time: xr.DataArray | pd.DatetimeIndex) -> tuple:
     """Angles in radians: of the year, of latitude, of the sun's declination, and its hour angle at
     sunset."""
-    days = (
-        time
-        if isinstance(time, xr.DataArray)
-        else xr.DataArray(time, dims="time", coords={"time": time})
-    )
+    days = xr.DataArray(time, dims="time", coords={"time": time})
     angle = 2 * np.pi / 365 * days.dt.dayofyear.astype(np.float64)
     # Eq. 24
     declination = 0.409 * np.sin(angle - 1.39)
@@ -116,8 +112,9 @@ def hargreaves(
     """
     tmean = (tmin + tmax) / 2 if tmean is None else tmean
     radiation = MM_PER_MJ * extraterrestrial_radiation(lat, tmin["time"])
-    pet = 0.0023 * radiation * (tmean + 17.8) * np.sqrt((tmax - tmin).clip(min=0))
-    return _named(pet, "hargreaves")
+    return _named(
+        0.0023 * radiation * (tmean + 17.8) * np.sqrt((tmax - tmin).clip(min=0)), "hargreaves"
+    )
 
 
 def oudin(tmean: xr.DataArray, lat: xr.DataArray | float) -> xr.DataArray:
@@ -192,11 +189,12 @@ def choose_pet(
     own = ds.get("pet") if own is None else own
     ds = ds.drop_vars("pet", errors="ignore")
     refusal = ""
-    if pet == "auto" and own is not None:
-        ratio = radiation_ratio(own, ds["lat"]) if "lat" in ds.coords else np.nan
-        refusal = own_pet_refusal(own_name, ratio, float(own.mean("time").median()))
     if pet == "auto":
-        pet = "source" if own is not None and not refusal else _computable(ds)
+        pet = "hargreaves" if _ranges(ds) else "none" if _tmean(ds) is None else "oudin"
+        if own is not None:
+            ratio = radiation_ratio(own, ds["lat"]) if "lat" in ds.coords else np.nan
+            refusal = own_pet_refusal(own_name, ratio, float(own.mean("time").median()))
+            pet = pet if refusal else "source"
     if pet == "source" and own is None:
         raise DataError(
             f"{where} has no PET of its own; choose pet 'auto', 'hargreaves' or 'oudin'"
@@ -213,9 +211,8 @@ def choose_pet(
             PetWarning,
             stacklevel=2,
         )
-    if chosen is None:
-        return ds
-    return ds.assign(pet=chosen.assign_attrs(note=refusal) if refusal else chosen)
+    note = {"note": refusal} if refusal else {}
+    return ds if chosen is None else ds.assign(pet=chosen.assign_attrs(note))
 
 
 def own_pet_refusal(name: str, ratio: float, mean: float) -> str:
@@ -244,11 +241,6 @@ def own_pet_refusal(name: str, ratio: float, mean: float) -> str:
     return ""
 
 
-def _computable(ds: xr.Dataset) -> str:
-    """The best method for data whose own PET is absent or refused."""
-    return "hargreaves" if _ranges(ds) else "oudin" if _tmean(ds) is not None else "none"
-
-
 def _ranges(ds: xr.Dataset) -> bool:
     """Whether tmin and tmax exist and differ; the archive's Maurer and NLDAS store the mean under
     both names."""
@@ -272,9 +264,11 @@ def _computed(ds: xr.Dataset, method: str, where: str) -> xr.DataArray:
             "choose pet 'oudin', which takes tmean"
         )
     raise_first(latitude_problems(ds, where))
-    if method == "oudin":
-        return oudin(tmean, ds["lat"])
-    return hargreaves(ds["tmin"], ds["tmax"], ds["lat"], ds.get("tmean"))
+    return (
+        oudin(tmean, ds["lat"])
+        if method == "oudin"
+        else hargreaves(ds["tmin"], ds["tmax"], ds["lat"], ds.get("tmean"))
+    )
 
 
 def latitude_problems(ds: xr.Dataset, where: str) -> Iterator[str]:

@@ -9,16 +9,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
-from hydronb.errors import DataError
+from hydronb.errors import DataError, one_line
 
 Result = TypeVar("Result")
 Reading = Generator[str, None, Result]
 """Yields problems and returns the result. It raises `DataError` at a problem that ends it, and
 returns None or a part of the result after problems that do not."""
-PER_FILE = 3
-"""Problems of one file that are listed; of more, their number."""
-PER_LINE = 5
-"""Names listed in one line; of more, the first."""
 
 
 def raise_first(reading: Reading[Result]) -> Result:
@@ -46,15 +42,14 @@ def nested(read: Callable[..., Any], *given: Any, **options: Any) -> Reading[Any
         yield str(error)
 
 
-def abridged(problems: Iterable[str], where: str, most: int = PER_FILE) -> Iterator[str]:
-    """The first few problems, and how many more of them `where` has."""
-    problems = iter(problems)
-    yield from islice(problems, most)
+def abridged(problems: Iterator[str], where: str) -> Iterator[str]:
+    """The first three problems, and how many more of them `where` has."""
+    yield from islice(problems, 3)
     if more := sum(1 for _ in problems):
         yield f"{where}: {more} more like these"
 
 
-def name_list(names: Iterable[Any], most: int = PER_LINE) -> str:
+def name_list(names: Iterable[Any], most: int = 5) -> str:
     """The first few names, in one line.
 
     >>> name_list("abcdefgh")
@@ -88,7 +83,7 @@ class Report(list[str]):
         reading = nested(read, *given, **options)
         while True:
             try:
-                self.problems.append(next(reading))
+                self.problems.append(one_line(next(reading)))
             except StopIteration as end:
                 return end.value
 

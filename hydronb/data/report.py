@@ -30,16 +30,22 @@ def report(path: str | Path) -> Report:
     path = Path(path).expanduser()
     if not path.exists():
         raise DataError(f"no such file or folder: {path}")
-    found = Report()
-    modules = [source.module() for source in SOURCES.values()]
+    contents = Report()
+    modules = [source.module() for source in SOURCES.values() if source.needs_path]
     with reading(path, "catchment data"):
         parts = [(module, path) for module in modules if module.recognises(path)]
         if not parts and path.is_dir():
-            inside = sorted(path.iterdir())
-            parts = [(m, part) for part in inside for m in modules if m.recognises(part)]
+            parts = [
+                (module, part)
+                for part in sorted(path.iterdir())
+                for module in modules
+                if module.recognises(part)
+            ]
         for module, part in parts:
-            module.describe(part, found)
+            module.describe(part, contents)
     if not parts:
-        layouts = ", ".join(filter(None, (module.LAYOUT for module in modules)))
-        raise DataError(f"{path} holds nothing known; looked for {layouts}")
-    return found.close()
+        raise DataError(
+            f"{path} holds nothing known; looked for"
+            f" {', '.join(module.LAYOUT for module in modules)}"
+        )
+    return contents.close()

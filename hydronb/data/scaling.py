@@ -57,8 +57,7 @@ class Scaling:
         matrix = attribute_matrix(ds, list(self.attributes), self.codes)
         if (missing := np.isnan(matrix)).any() and not self.fill_missing:
             raise _missing_attribute(ds, list(self.attributes), missing)
-        means = np.array([mean for mean, _ in self.attributes.values()])
-        return np.where(missing, means, matrix)
+        return np.where(missing, [mean for mean, _ in self.attributes.values()], matrix)
 
 
 def fit_scaling(
@@ -83,9 +82,8 @@ def fit_scaling(
         `mean`), a basin without an observation of a target in the period, or a forcing that never
         changes.
     """
-    require(ds, forcings, "forcing")
-    require(ds, targets, "target")
-    require(ds, attributes, "attribute")
+    for role, names in {"forcing": forcings, "target": targets, "attribute": attributes}.items():
+        require(ds, names, role)
     days = select_period(ds, period)
     codes = categories(ds, attributes)
     matrix = attribute_matrix(ds, attributes, codes)
@@ -97,17 +95,15 @@ def fit_scaling(
         )
     for name in targets:
         if (none := days[name].isnull().all("time")).any():
-            lacking = counted(ds["basin"].values[none.values])
             raise DataError(
-                f"no {name} in {period} in {lacking}; leave them out of `basins` or choose another"
-                " period"
+                f"no {name} in {period} in {counted(ds['basin'].values[none.values])}; leave them"
+                " out of `basins` or choose another period"
             )
     series = {n: _mean_std(days[n].values, ddof=0) for n in (*forcings, *targets)}
-    for name in forcings:
-        if series[name][1] == 0:
-            raise DataError(
-                f"forcing {name} is {series[name][0]:g} on every day in {period}; leave it out"
-            )
+    if still := [n for n in forcings if series[n][1] == 0]:
+        raise DataError(
+            f"forcing {still[0]} is {series[still[0]][0]:g} on every day in {period}; leave it out"
+        )
     statics = {n: _mean_std(matrix[:, k], ddof=1) for k, n in enumerate(attributes)}
     if constant := [n for n, (_, std) in statics.items() if std == 0]:
         warnings.warn(
@@ -159,9 +155,9 @@ def require(ds: xr.Dataset, names: Sequence[str], role: str) -> None:
 
 
 def _mean_std(values: np.ndarray, ddof: int) -> tuple[float, float]:
-    known = values[~np.isnan(values)].astype(np.float64)
-    std = known.std(ddof=ddof) if len(known) > ddof else 0.0
-    mean = known.mean()
+    valid = values[~np.isnan(values)].astype(np.float64)
+    std = valid.std(ddof=ddof) if len(valid) > ddof else 0.0
+    mean = valid.mean()
     return float(mean), float(std) if std > 1e-12 * abs(mean) else 0.0
 
 

@@ -1,11 +1,13 @@
-"""Samples as index pairs (basin, last day) into a single copy of the data; a batch is one gather.
+"""Samples as ranges of days into a single copy of the data, of catchments and of one grid; a batch
+is one gather.
 
-No window is stored: a sample costs 8 bytes, and its days are cut out of the series when a batch is
-made.
+No window is stored: a sample is its last day (and its basin), 8 bytes, and its days are cut out of
+the series when a batch is made. The grid of each distinct day of a batch is cut out once, when it
+is encoded.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,9 +15,25 @@ import xarray as xr
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from hydronb.data.dataset import TARGETS
+from hydronb.data.gridded import FORCING, basin_mean
 from hydronb.data.scaling import Scaling, require, select_period
-from hydronb.errors import DataError
+from hydronb.errors import DataError, nearest
 from hydronb.parameters import Period
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """`sequence_length` days enter a sample, and its last `predict_last` are targets."""
+
+    last: Int[Tensor, " sample"]
+    sequence_length: int
+    predict_last: int
+    ids: tuple[str, ...]
+    """The basins' names, for messages."""
+
+    def __len__(self) -> int:
+        return len(self.last)
 
 
 @dataclass(frozen=True)
@@ -29,42 +47,22 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class WindowSamples:
-    """All series of a dataset on one device, and the samples drawn from them.
-
-    `sequence_length` days enter a sample, and its last `predict_last` are targets.
-    """
+class WindowSamples(_Samples):
+    """All series of a dataset on one device, and the samples drawn from them."""
 
     dynamic: Float[Tensor, "basin time dynamic"]
     static: Float[Tensor, "basin static"]
     target: Float[Tensor, "basin time target"]
     basin: Int[Tensor, " sample"]
-    last: Int[Tensor, " sample"]
-    sequence_length: int
-    predict_last: int
-    ids: tuple[str, ...]
-    """The basins' names, for messages."""
-    _windows: tuple[Tensor, Tensor] = field(init=False, repr=False)
-
-    def __post_init__(self):
-        object.__setattr__(
-            self,
-            "_windows",
-            (_view(self.dynamic, self.sequence_length), _view(self.target, self.predict_last)),
-        )
-
-    def __len__(self) -> int:
-        return len(self.last)
 
     def gather(self, index: Int[Tensor, " batch"]) -> Batch:
         """The samples numbered `index`."""
         basin = self.basin[index].long()
         end = basin * self.dynamic.shape[1] + self.last[index] + 1
-        dynamic, target = self._windows
         return Batch(
-            dynamic[end - self.sequence_length].unflatten(1, (self.sequence_length, -1)),
+            _cut(self.dynamic, end, self.sequence_length),
             self.static[basin],
-            target[end - self.predict_last].unflatten(1, (self.predict_last, -1)),
+            _cut(self.target, end, self.predict_last),
             basin,
         )
 
@@ -79,11 +77,12 @@ class WindowSamples:
         return self.dynamic, self.static, self.target, self.basin, self.last
 
 
-def _view(series: Tensor, length: int) -> Tensor:
-    """Every `length` consecutive days as a row, without a copy; rows that cross from one basin to
-    the next are never used."""
+def _cut(series: Tensor, end: Tensor, length: int) -> Tensor:
+    """The `length` days of the flattened series before each of `end`, from a view that holds every
+    `length` consecutive days as a row; rows that cross from one basin to the next are not used."""
     n_basins, n_days, n = series.shape
-    return series.as_strided((max(n_basins * n_days - length + 1, 0), length * n), (n, 1))
+    rows = series.as_strided((max(n_basins * n_days - length + 1, 0), length * n), (n, 1))
+    return rows[end - length].unflatten(1, (length, n))
 
 
 def training_samples(
@@ -145,11 +144,10 @@ def prediction_samples(
     """
     last = prediction_days(ds, period, sequence_length, predict_last)
     basin = np.repeat(np.arange(ds.sizes["basin"]), len(last))
-    target = np.full((ds.sizes["basin"], ds.sizes["time"], 0), np.nan, np.float32)
     return _samples(
         ds,
         scaling,
-        target,
+        np.empty((ds.sizes["basin"], ds.sizes["time"], 0), np.float32),
         basin,
         np.tile(last, ds.sizes["basin"]),
         sequence_length,
@@ -182,11 +180,10 @@ def _positions(
     first = ds.indexes["time"].get_loc(days.indexes["time"][0])
     before = sequence_length - predict_last
     if first < before:
-        earliest = ds.indexes["time"][before].date()
         raise DataError(
             f"sequence_length {sequence_length} needs {before} days of forcing before"
-            f" {period.start}, the data have {first}; start the period on {earliest} or later, or"
-            " shorten the sequence"
+            f" {period.start}, the data have {first}; start the period on"
+            f" {ds.indexes['time'][before].date()} or later, or shorten the sequence"
         )
     return first, first + days.sizes["time"] - 1
 
@@ -203,19 +200,199 @@ def _samples(
 ) -> WindowSamples:
     require(ds, list(scaling.forcings), "forcing")
     return WindowSamples(
-        torch.from_numpy(_stack(ds, list(scaling.forcings))).to(device),
-        torch.from_numpy(scaling.static(ds).astype(np.float32)).to(device),
-        torch.from_numpy(target).to(device),
-        torch.from_numpy(basin.astype(np.int32)).to(device),
         torch.from_numpy(last.astype(np.int32)).to(device),
         sequence_length,
         predict_last,
         tuple(str(b) for b in ds["basin"].values),
+        torch.from_numpy(_stack(ds, list(scaling.forcings))).to(device),
+        torch.from_numpy(scaling.static(ds).astype(np.float32)).to(device),
+        torch.from_numpy(target).to(device),
+        torch.from_numpy(basin.astype(np.int32)).to(device),
     )
 
 
 def _stack(ds: xr.Dataset, names: list[str]) -> np.ndarray:
-    out = np.empty((ds.sizes["basin"], ds.sizes["time"], len(names)), np.float32)
-    for k, name in enumerate(names):
-        out[:, :, k] = ds[name].values
-    return out
+    series = np.stack([ds[name].values for name in names], axis=2, dtype=np.float32)
+    return np.ascontiguousarray(series)
+
+
+# Grids
+# ---
+
+
+@dataclass(frozen=True)
+class GridForcing:
+    """Raw forcing of every day, and the static fields.
+
+    A channel is `(time, y, x)` for a network that sees the grid and `(time)` for one that sees the
+    basin's means; on the CPU it shares the dataset's memory.
+    """
+
+    channels: tuple[Tensor, ...]
+    static: Tensor
+    """`(channel, y, x)`, standardised; without a channel for a network that sees means."""
+
+    def days(self, days: Int[Tensor, " day"]) -> Float[Tensor, "day channel *cells"]:
+        """A copy of the forcing of `days`, without the static channels."""
+        return torch.stack([channel[days] for channel in self.channels], 1)
+
+
+@dataclass(frozen=True)
+class GridBatch:
+    """The days that enter each sample, and the targets of its last days in raw units."""
+
+    forcing: GridForcing
+    days: Int[Tensor, "batch time"]
+    target: Float[Tensor, "batch last target"]
+    basin: Int[Tensor, " batch"]
+
+
+@dataclass(frozen=True)
+class GridSamples(_Samples):
+    """The forcing and targets of one basin on one device, and the samples drawn from them."""
+
+    forcing: GridForcing
+    target: Float[Tensor, "time target"]
+
+    def gather(self, index: Int[Tensor, " batch"]) -> GridBatch:
+        """The samples numbered `index`."""
+        days = self.last[index][:, None] + torch.arange(
+            1 - self.sequence_length, 1, device=self.last.device
+        )
+        return GridBatch(
+            self.forcing,
+            days,
+            self.target[days[:, -self.predict_last :]],
+            torch.zeros_like(days[:, 0]),
+        )
+
+
+def grid_forcing(
+    ds: xr.Dataset, scaling: Scaling, *, means: bool, device: str | torch.device = "cpu"
+) -> GridForcing:
+    """The forcing of the gridded catchment `ds` as a network takes it: the grid, or the basin's
+    means.
+
+    Raises
+    ------
+    DataError
+        A static field that `scaling` names does not exist, or is missing in a cell.
+    """
+    channels = tuple(_tensor(ds, name, means).to(device) for name in scaling.forcings)
+    static = [
+        (torch.from_numpy(static_field(ds, name)) - mean) / (std or 1.0)
+        for name, (mean, std) in scaling.attributes.items()
+    ]
+    none = torch.empty(0, *channels[0].shape[1:])
+    return GridForcing(channels, (torch.stack(static) if static else none).to(device))
+
+
+def _tensor(ds: xr.Dataset, name: str, means: bool) -> Tensor:
+    da = basin_mean(ds, name) if means else ds[name]
+    values = np.ascontiguousarray(da.to_numpy(), np.float32)
+    return torch.from_numpy(values if values.flags.writeable else values.copy())
+
+
+def static_field(ds: xr.Dataset, name: str) -> np.ndarray:
+    """A static field such as `elevation`, float32 `(y, x)`.
+
+    Raises
+    ------
+    DataError
+        The grid has no such field, or it is missing in a cell.
+    """
+    fields = [str(n) for n, da in ds.data_vars.items() if set(da.dims) == {"y", "x"}]
+    if name not in fields:
+        raise DataError(f"the grid has no static field {name!r}{nearest(name, fields)}")
+    field = ds[name].transpose("y", "x").to_numpy().astype(np.float32)
+    if np.isnan(field).any():
+        raise DataError(
+            f"static field {name} is missing in {int(np.isnan(field).sum())} cells; fill it, or "
+            "leave it out"
+        )
+    return field
+
+
+def fit_grid_scaling(
+    ds: xr.Dataset, targets: list[str], static: list[str], period: Period, *, means: bool
+) -> Scaling:
+    """Mean and standard deviation (ddof 0) of each forcing over all cells of the grid (or of its
+    basin mean) and all days of `period`, of each static field over its cells, and of each target
+    over the period's observed days.
+
+    Raises
+    ------
+    DataError
+        A target or field that does not exist, a period outside the data or without an observation,
+        a forcing that never changes.
+    """
+    inside = select_period(ds, period)
+    forcings = {name: _mean_std(_tensor(inside, name, means).numpy()) for name in FORCING}
+    if still := [n for n, (_, std) in forcings.items() if std == 0]:
+        raise DataError(
+            f"forcing {still[0]} is {forcings[still[0]][0]:g} everywhere and on every day in"
+            f" {period}; a network learns nothing from it"
+        )
+    fields = {} if means else {name: _mean_std(static_field(ds, name)) for name in static}
+    observed = {}
+    for name in targets:
+        values = _observed(inside, name).dropna("time").to_numpy()
+        if not len(values):
+            raise DataError(
+                f"{ds.attrs['basin']} has no {name} in {period}; choose another period or target"
+            )
+        observed[name] = _mean_std(values)
+    return Scaling(forcings, fields, observed, {})
+
+
+def _observed(ds: xr.Dataset, name: str) -> xr.DataArray:
+    have = [n for n in TARGETS if n in ds]
+    if name not in have:
+        raise DataError(
+            f"the gridded catchment {ds.attrs['basin']} has no target {name!r}"
+            f"{nearest(name, have) or ', nor any other, so nothing can be trained on it'}"
+        )
+    return ds[name]
+
+
+def _mean_std(values: np.ndarray) -> tuple[float, float]:
+    """In float64, one year at a time: the grid is never copied whole."""
+    n, total, squares = values.size, 0.0, 0.0
+    shift = float(values.flat[0])
+    for start in range(0, len(values), 366):
+        part = values[start : start + 366].astype(np.float64) - shift
+        total, squares = total + part.sum(), squares + (part**2).sum()
+    mean = total / n
+    std = float(np.sqrt(max(squares / n - mean**2, 0.0)))
+    return shift + float(mean), std if std > 1e-12 * abs(shift + mean) else 0.0
+
+
+def grid_samples(
+    ds: xr.Dataset,
+    forcing: GridForcing,
+    targets: list[str],
+    period: Period,
+    sequence_length: int,
+    predict_last: int,
+) -> GridSamples:
+    """Every sample whose targets lie in `period` and hold an observation.
+
+    Raises
+    ------
+    DataError
+        The period is shorter than `predict_last`, or the data do not start early enough for the
+        first sample.
+    """
+    target = np.stack([_observed(ds, name).to_numpy() for name in targets], 1).astype(np.float32)
+    last = training_days(
+        ds, np.isfinite(target).any(1)[None], period, sequence_length, predict_last
+    )[1]
+    device = forcing.static.device
+    return GridSamples(
+        torch.from_numpy(last).to(device),
+        sequence_length,
+        predict_last,
+        (str(ds.attrs["basin"]),),
+        forcing,
+        torch.from_numpy(target).to(device),
+    )

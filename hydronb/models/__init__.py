@@ -1,5 +1,6 @@
 """Models: one model, one paper, one file."""
 
+from hydronb.models.cnn_lstm import CNNLSTM
 from hydronb.models.delta_hbv import DeltaHBV
 from hydronb.models.ealstm import EALSTM
 from hydronb.models.local_hbv import LocalHBV
@@ -8,4 +9,13 @@ from hydronb.models.runoff_lstm import RunoffLSTM
 from hydronb.models.standardised import StandardisedLSTM
 from hydronb.models.weights import load
 
-__all__ = ["EALSTM", "LSTM", "DeltaHBV", "LocalHBV", "RunoffLSTM", "StandardisedLSTM", "load"]
+__all__ = [
+    "CNNLSTM",
+    "EALSTM",
+    "LSTM",
+    "DeltaHBV",
+    "LocalHBV",
+    "RunoffLSTM",
+    "StandardisedLSTM",
+    "load",
+]

@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from tqdm.auto import tqdm
 
-from hydronb.data.grid_windows import GridForcing, grid_forcing
 from hydronb.data.gridded import SMALLEST, cell_weights
 from hydronb.data.scaling import Scaling
-from hydronb.data.windows import prediction_days
+from hydronb.data.windows import GridForcing, grid_forcing, prediction_days
 from hydronb.errors import DataError, ParameterError
 from hydronb.models.kernels.recurrent import recurrence
 from hydronb.models.standardised import Standardised
@@ -89,10 +88,10 @@ def stack_for(shape: tuple[int, int]) -> list[Convolution]:
             f"a grid of {shape[0]} x {shape[1]} cells is too small to convolve; the smallest is "
             f"{SMALLEST} x {SMALLEST}, take a wider box around the basin"
         )
-    if shape in PRESETS:
-        return PRESETS[shape]
-    layers = zip(*(_axis(n) for n in shape), strict=True)
-    return [Convolution(*zip(rows, columns, strict=True)) for rows, columns in layers]
+    return PRESETS.get(shape) or [
+        Convolution(*zip(rows, columns, strict=True))
+        for rows, columns in zip(*map(_axis, shape), strict=True)
+    ]
 
 
 def _axis(n: int) -> list[tuple[int, int, int]]:
@@ -114,11 +113,8 @@ def layer_sizes(shape: tuple[int, int]) -> list[tuple[int, int]]:
     """
     sizes = [shape]
     for layer in stack_for(shape):
-        rows, cols = (
-            (n + 2 * p - k) // s + 1
-            for n, k, s, p in zip(sizes[-1], layer.kernel, layer.stride, layer.padding, strict=True)
-        )
-        sizes.append((rows, cols))
+        axes = zip(sizes[-1], layer.kernel, layer.stride, layer.padding, strict=True)
+        sizes.append(tuple((n + 2 * p - k) // s + 1 for n, k, s, p in axes))
     return sizes
 
 
@@ -150,9 +146,7 @@ class StackedLSTM(nn.Module):
         self, x: Float[Tensor, "batch time feature"], last: int
     ) -> Float[Tensor, "batch last hidden"]:
         """Hidden states of the top layer on the last `last` days."""
-        if x.is_cuda:
-            return self.lstm(x)[0][:, -last:]
-        return self.states(x, last)[0][-1]
+        return self.lstm(x)[0][:, -last:] if x.is_cuda else self.states(x, last)[0][-1]
 
     def states(
         self, x: Float[Tensor, "batch time feature"], last: int
@@ -167,8 +161,13 @@ class StackedLSTM(nn.Module):
                 for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
             )
             offset = (b_ih + b_hh).expand(x.shape[1], -1)
-            top = layer == self.lstm.num_layers - 1
-            x, c = recurrence(x, weight, offset, recurrent, last=last if top else None)
+            x, c = recurrence(
+                x,
+                weight,
+                offset,
+                recurrent,
+                last=last if layer == self.lstm.num_layers - 1 else None,
+            )
             hidden.append(x[-last:].transpose(0, 1))
             cell.append(c[-last:].transpose(0, 1))
         return hidden, cell
@@ -258,8 +257,9 @@ class CNNLSTM(Standardised):
         self, x: Float[Tensor, "batch time feature"]
     ) -> Float[Tensor, "batch last target"]:
         """Targets of the last days of windows of features."""
-        h = self.recurrent(x, self.predict_last)
-        return self.head(h) * self.targets_std + self.targets_mean
+        return (
+            self.head(self.recurrent(x, self.predict_last)) * self.targets_std + self.targets_mean
+        )
 
     def open(self, ds: xr.Dataset) -> GridForcing:
         """The forcing of `ds` as this model takes it.
@@ -289,8 +289,9 @@ class CNNLSTM(Standardised):
             The grid is of another shape, or does not hold the period and the days before it.
         """
         forcing, device = self.open(ds), self.head.weight.device
-        days = prediction_days(ds, period, self.sequence_length, self.predict_last)
-        last = torch.from_numpy(days).to(device)
+        last = torch.from_numpy(
+            prediction_days(ds, period, self.sequence_length, self.predict_last)
+        ).to(device)
         first = int(last[0]) - self.sequence_length + 1
         features = self.features(forcing, torch.arange(first, int(last[-1]) + 1, device=device))
         windows = features.unfold(0, self.sequence_length, 1).transpose(1, 2)
@@ -305,15 +306,18 @@ class CNNLSTM(Standardised):
     ) -> xr.Dataset:
         """See `hydronb.training.predict.predict`; the basin is the one of `ds`, and there are no
         `details`."""
-        targets = [name for name in self.scaling.targets if name in ds]
+        names = [str(ds.attrs["basin"])]
         centre = {
             name: ("basin", [float((ds[name] * cell_weights(ds)).sum())]) for name in ("lat", "lon")
         }
         basin = xr.Dataset(
-            {n: ("time", ds[n].data, ds[n].attrs) for n in targets}, {"time": ds.indexes["time"]}
+            {
+                target: (("basin", "time"), ds[target].data[None], ds[target].attrs)
+                for target in self.scaling.targets
+                if target in ds
+            },
+            {"basin": names, "time": ds.indexes["time"], **centre, "gauge_name": ("basin", names)},
         )
-        basin = basin.expand_dims(basin=[str(ds.attrs["basin"])])
-        basin = basin.assign_coords(centre | {"gauge_name": ("basin", [str(ds.attrs["basin"])])})
         windows = (
             (0, days.cpu().numpy(), self.simulate_windows(x))
             for x, days in self.windows(ds, period, progress=progress)

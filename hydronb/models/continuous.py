@@ -25,7 +25,11 @@ def log_sqrt(x: Tensor) -> Tensor:
 
 class ContinuousModel(Standardised):
     """A model that simulates a period in one piece, after the days before it have filled its stores
-    or its memory. Its networks see precipitation as `log_sqrt`."""
+    or its memory. Its networks see precipitation as `log_sqrt`.
+
+    A subclass has a method `simulate_basins(dynamic, static, first, end, details)`: what `simulate`
+    returns, by name, from what `inputs` gives of some basins.
+    """
 
     warmup_days: int
     """Days before a period that a simulation needs at least."""
@@ -72,8 +76,8 @@ class ContinuousModel(Standardised):
                 f"{forcings[k]} of basin {ds['basin'].values[b]} is missing on {time[t].date()} "
                 f"({int(bad.sum())} values in all); forcing must be complete"
             )
-        static = self.scaling.static(ds).astype(np.float32)
-        return torch.from_numpy(dynamic), torch.from_numpy(static), first, end
+        static = torch.from_numpy(self.scaling.static(ds).astype(np.float32))
+        return torch.from_numpy(dynamic), static, first, end
 
     def simulate(
         self, ds: xr.Dataset, period: Period, *, progress: bool = True, details: bool = False
@@ -97,21 +101,19 @@ class ContinuousModel(Standardised):
         """
         dynamic, static, first, end = self.inputs(ds, period)
         size, parts = max(1, ELEMENTS // ((end - self.reads_from(first)) * self.width)), []
-        bar = trange(0, len(dynamic), size, desc="simulate", unit="part", disable=not progress)
         with self.evaluating():
-            for k in bar:
+            for k in trange(
+                0, len(dynamic), size, desc="simulate", unit="part", disable=not progress
+            ):
                 part = (x[k : k + size].to(self.forcings_mean) for x in (dynamic, static))
                 values = self.simulate_basins(*part, first, end, details)
                 parts.append({name: value.cpu() for name, value in values.items()})
-        whole = {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
-        return self.simulation_dataset(whole, select_period(ds, period), TARGETS)
+        return self.simulation_dataset(
+            {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]},
+            select_period(ds, period),
+            TARGETS,
+        )
 
     def reads_from(self, first: int) -> int:
         """The first day of which a simulation from day `first` on holds `width` numbers."""
         return first
-
-    def simulate_basins(
-        self, dynamic: Tensor, static: Tensor, first: int, end: int, details: bool
-    ) -> dict[str, Tensor]:
-        """What `simulate` returns, by name, from what `inputs` gives of some basins."""
-        raise NotImplementedError

@@ -168,12 +168,11 @@ class DeltaHBV(ContinuousModel):
         reading_days: int = 365,
     ):
         super().__init__(scaling)
-        for name in dynamic:
-            if name not in hbv.PARAMETERS:
-                raise ParameterError(
-                    f"unknown dynamic parameter {name!r}{nearest(name, hbv.PARAMETERS)}; "
-                    "the paper's gamma is BETAET, its beta BETA"
-                )
+        if unknown := [name for name in dynamic if name not in hbv.PARAMETERS]:
+            raise ParameterError(
+                f"unknown dynamic parameter {unknown[0]!r}{nearest(unknown[0], hbv.PARAMETERS)}; "
+                "the paper's gamma is BETAET, its beta BETA"
+            )
         if dynamic and network == "attributes":
             raise ParameterError(
                 f"dynamic {', '.join(dynamic)} needs network: lstm or both; attributes do not"
@@ -216,21 +215,20 @@ class DeltaHBV(ContinuousModel):
         self.attribute_network = (
             AttributeNetwork(n_static, hidden, dropout) if network == "both" else None
         )
-        states = hidden if self.attribute_network is None else 2 * hidden
-        self.head = nn.Linear(states, len(self.names) * components + len(hbv.ROUTING))
+        self.head = nn.Linear(
+            2 * hidden if network == "both" else hidden,
+            len(self.names) * components + len(hbv.ROUTING),
+        )
         # the LSTM's half of the states counts for dynamic parameters alone
         if self.attribute_network is not None:
             mask = torch.ones_like(self.head.weight)
-            static = torch.tensor(
-                [n not in dynamic for n in self.names] + [True] * len(hbv.ROUTING)
-            )
-            rows = torch.tensor([components] * len(self.names) + [1] * len(hbv.ROUTING))
-            mask[static.repeat_interleave(rows), :hidden] = 0
+            static = [n not in dynamic for n in self.names for _ in range(components)]
+            mask[torch.tensor(static + [True] * len(hbv.ROUTING)), :hidden] = 0
             self.register_buffer("head_mask", mask, persistent=False)
         self.recharge = RechargeNetwork() if recharge == "network" else None
         if initialisation == "typical":
-            usual = [hbv.PARAMETERS[n].usual_raw for n in self.names]
-            each = torch.tensor(usual).repeat_interleave(components)
+            usual = torch.tensor([hbv.PARAMETERS[n].usual_raw for n in self.names])
+            each = usual.repeat_interleave(components)
             spread = SPREAD * torch.randn_like(each) if components > 1 else torch.zeros_like(each)
             routing = torch.tensor([p.usual_raw for p in hbv.ROUTING.values()])
             with torch.no_grad():
@@ -249,8 +247,9 @@ class DeltaHBV(ContinuousModel):
         h = self.states(dynamic[:, n - days - self.reading_days :], static, last=days + 1)
         parameters = self.read(h[:, -1])
         with torch.no_grad():
-            first = self.read(h[:, 0]) if self.dynamic else parameters
-            before, state = self._run(dynamic[:, : n - days], first)
+            before, state = self._run(
+                dynamic[:, : n - days], self.read(h[:, 0]) if self.dynamic else parameters
+            )
         daily = self.read_daily(h[:, -days:])
         if self.training and self.dynamic_dropout:
             daily = {
@@ -275,8 +274,11 @@ class DeltaHBV(ContinuousModel):
     def read(self, h: Float[Tensor, "batch hidden"]) -> dict[str, Tensor]:
         """Parameters of HBV by name, (batch, component), and of routing, (batch), within their
         bounds."""
-        masked = self.attribute_network is not None
-        weight = self.head.weight * self.head_mask if masked else self.head.weight
+        weight = (
+            self.head.weight
+            if self.attribute_network is None
+            else self.head.weight * self.head_mask
+        )
         raw, n = F.linear(h, weight, self.head.bias), len(hbv.ROUTING)
         columns = raw[:, :-n].unflatten(1, (len(self.names), self.components)).unbind(1)
         named = zip((*self.names, *hbv.ROUTING), (*columns, *raw[:, -n:].unbind(1)), strict=True)
@@ -290,8 +292,9 @@ class DeltaHBV(ContinuousModel):
         for name in self.dynamic:
             start = self.names.index(name) * self.components
             rows = slice(start, start + self.components)
-            raw = F.linear(h, self.head.weight[rows], self.head.bias[rows])
-            daily[name] = hbv.PARAMETERS[name].within(raw)
+            daily[name] = hbv.PARAMETERS[name].within(
+                F.linear(h, self.head.weight[rows], self.head.bias[rows])
+            )
         return daily
 
     def _fall_back(self, daily: Tensor, static: Tensor) -> Tensor:
@@ -308,9 +311,14 @@ class DeltaHBV(ContinuousModel):
         want: Sequence[str] = hbv.OUTFLOW,
     ) -> tuple[dict[str, Tensor], Tensor]:
         daily = daily or {}
-        static = {n: static[n].contiguous() for n in self.names if n not in daily}
-        forcing = hbv.split_forcing(dynamic, self.scaling.forcings)
-        return hbv.run(*forcing, static, daily, state=state, recharge=self.recharge, want=want)
+        return hbv.run(
+            *hbv.split_forcing(dynamic, self.scaling.forcings),
+            {name: static[name].contiguous() for name in self.names if name not in daily},
+            daily,
+            state=state,
+            recharge=self.recharge,
+            want=want,
+        )
 
     def simulate_basins(
         self, dynamic: Tensor, static: Tensor, first: int, end: int, details: bool
@@ -323,8 +331,13 @@ class DeltaHBV(ContinuousModel):
         h = self.states(dynamic[:, first - lead : stop], static, last=stop - first + 1)
         parameters, daily = self.read(h[:, 0]), self.read_daily(h[:, 1:])
         before, state = self._run(dynamic[:, :first], parameters)
-        want = (*hbv.FLUXES, *hbv.STORES) if details else hbv.OUTFLOW
-        fluxes, _ = self._run(dynamic[:, first:end], parameters, daily, state=state, want=want)
+        fluxes, _ = self._run(
+            dynamic[:, first:end],
+            parameters,
+            daily,
+            state=state,
+            want=(*hbv.FLUXES, *hbv.STORES) if details else hbv.OUTFLOW,
+        )
         out = {"streamflow": _at_gauge(fluxes, parameters, before)}
         return out | fluxes | parameters | daily if details else out
 
@@ -332,5 +345,9 @@ class DeltaHBV(ContinuousModel):
 def _at_gauge(
     fluxes: Mapping[str, Tensor], parameters: Mapping[str, Tensor], before: Mapping[str, Tensor]
 ) -> Tensor:
-    routing = (parameters[name] for name in hbv.ROUTING)
-    return hbv.route(hbv.outflow(fluxes), *routing, before=hbv.outflow(before))
+    return hbv.route(
+        hbv.outflow(fluxes),
+        parameters["routing_a"],
+        parameters["routing_b"],
+        before=hbv.outflow(before),
+    )

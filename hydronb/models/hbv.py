@@ -127,10 +127,11 @@ def step(
     water, meltwater = rain + (meltwater - held), held
 
     # (5) recharge
-    if recharge is None:
-        share = torch.minimum(soil / p["FC"], one) ** p["BETA"]
-    else:
-        share = recharge(p["FC"], p["BETA"], soil, soil / p["FC"], water)
+    share = (
+        torch.minimum(soil / p["FC"], one) ** p["BETA"]
+        if recharge is None
+        else recharge(p["FC"], p["BETA"], soil, soil / p["FC"], water)
+    )
     recharged = water * share
     soil = soil + (water - recharged)
     # (6) overflow of the soil
@@ -156,9 +157,9 @@ def step(
     q2 = p["K2"] * lower
     lower = lower - q2
 
-    values = (rain, snow, melt, refreeze, recharged, excess, et, percolation, q0, q1, q2)
+    fluxes = (rain, snow, melt, refreeze, recharged, excess, et, percolation, q0, q1, q2)
     return torch.stack([snowpack, meltwater, soil, upper, lower]), dict(
-        zip(FLUXES, values, strict=True)
+        zip(FLUXES, fluxes, strict=True)
     )
 
 
@@ -231,8 +232,8 @@ def run(
     series = {name: [] for name in want}
     days = {name: values.unbind(1) for name, values in dynamic.items()}
     for day, weather in enumerate(zip(*(f[:, :, None].unbind(1) for f in forcing), strict=True)):
-        today = {name: values[day] for name, values in days.items()}
-        state, fluxes = step(state, weather, {**static, **today}, recharge)
+        today = {**static, **{name: values[day] for name, values in days.items()}}
+        state, fluxes = step(state, weather, today, recharge)
         for name, values in series.items():
             value = fluxes[name] if name in fluxes else state[STORES.index(name)]
             values.append(value if components else value.mean(1))
@@ -265,9 +266,8 @@ def _check_parameters(names: tuple[str, ...]) -> None:
 
 
 def _refuse_unknown(names: Iterable[str], known: Collection[str], what: str) -> None:
-    for name in names:
-        if name not in known:
-            raise ParameterError(f"HBV has no {what} {name!r}{nearest(name, known)}")
+    if unknown := [name for name in names if name not in known]:
+        raise ParameterError(f"HBV has no {what} {unknown[0]!r}{nearest(unknown[0], known)}")
 
 
 def split_forcing(
@@ -321,9 +321,8 @@ def route(
     """
     weights, lags = unit_hydrograph(a, b), ROUTING_DAYS - 1
     carried = streamflow.new_zeros(len(streamflow), lags)
-    if before is not None and before.shape[1]:
-        last = before[:, -lags:]
-        carried = torch.cat([carried[:, last.shape[1] :], last], 1)
+    if before is not None:
+        carried = torch.cat([carried, before[:, -lags:]], 1)[:, -lags:]
     windows = torch.cat([carried, streamflow], 1).unfold(1, ROUTING_DAYS, 1)
     return (windows @ weights.flip(1)[:, :, None])[..., 0]
 
@@ -388,13 +387,12 @@ def simulate(
 
     given = [name for name in PARAMETERS if name in values]
     daily = [name for name in given if "time" in values[name].dims]
-    names = (*STORES, *FLUXES)
     out, _ = run(
         *tensors(FORCING, series, "basin", "time").values(),
         tensors([n for n in given if n not in daily], values, "basin", "component"),
         tensors(daily, values, "basin", "time", "component"),
         state=torch.stack(list(tensors(STORES, stores, "basin", "component").values())),
-        want=names,
+        want=(*STORES, *FLUXES),
         components=True,
     )
     flow = outflow(out).mean(2)
@@ -402,13 +400,19 @@ def simulate(
         flow = route(flow, *tensors(ROUTING, values, "basin").values(), before=before)
     dims = ("basin", "time", "component")[: 3 if components else 2]
     coords = {k: v for k, v in values.coords.items() if v.dims == ("component",)}
-    result = xr.Dataset(coords={**forcing["prcp"].coords, **coords})
-    for name in names:
-        array = out[name].numpy() if components else out[name][..., 0].numpy()
-        long_name = LONG_NAMES.get(name, name.replace("_", " "))
-        result[name] = (dims, array, {"units": UNITS[name], "long_name": long_name})
+    simulated = {
+        name: (
+            dims,
+            (array if components else array[..., 0]).numpy(),
+            {"units": UNITS[name], "long_name": LONG_NAMES.get(name, name.replace("_", " "))},
+        )
+        for name, array in out.items()
+    }
     attrs = {"units": "mm/d", "long_name": "streamflow"}
-    return result.assign(streamflow=(("basin", "time"), flow.numpy(), attrs))
+    return xr.Dataset(
+        simulated | {"streamflow": (("basin", "time"), flow.numpy(), attrs)},
+        {**forcing["prcp"].coords, **coords},
+    )
 
 
 def _matched(ds: xr.Dataset, what: str, **forcing: pd.Index) -> xr.Dataset:
@@ -431,15 +435,15 @@ def _matched(ds: xr.Dataset, what: str, **forcing: pd.Index) -> xr.Dataset:
 def _bounded(parameters: xr.Dataset) -> xr.Dataset:
     """Known names over dimensions that they can have, within their bounds (to rounding in single
     precision)."""
-    known = PARAMETERS | ROUTING
-    _refuse_unknown(map(str, parameters.data_vars), known, "parameter")
+    bounds = PARAMETERS | ROUTING
+    _refuse_unknown(map(str, parameters.data_vars), bounds, "parameter")
     for name, da in parameters.data_vars.items():
         allowed = ("basin",) if name in ROUTING else ("basin", "time", "component")
         if odd := [d for d in da.dims if d not in allowed]:
             raise ParameterError(
                 f"HBV's {name} cannot vary over {odd[0]}, only over {', '.join(allowed)}"
             )
-        low, high, unit, _ = known[name]
+        low, high, unit, _ = bounds[name]
         slack = 1e-6 * (high - low)
         if len(bad := np.argwhere(~((da.values >= low - slack) & (da.values <= high + slack)))):
             first = da[dict(zip(da.dims, bad[0], strict=True))]
@@ -452,7 +456,7 @@ def _bounded(parameters: xr.Dataset) -> xr.Dataset:
         raise ParameterError(
             f"HBV has {one[0]} but not the other of {' and '.join(ROUTING)}; give both or neither"
         )
-    return parameters.map(lambda da: da.clip(known[da.name].low, known[da.name].high))
+    return parameters.map(lambda da: da.clip(bounds[da.name].low, bounds[da.name].high))
 
 
 def _start(
@@ -474,12 +478,11 @@ def _start(
             )
         if set(OUTFLOW) <= set(state):
             flow = outflow(state.isel(time=slice(1 - ROUTING_DAYS, None)))
-            flow = flow.mean("component") if "component" in flow.dims else flow
-            before = torch.tensor(flow.transpose("basin", "time").values)
+            mean = flow.mean("component") if "component" in flow.dims else flow
+            before = torch.tensor(mean.transpose("basin", "time").values)
         state = state.isel(time=-1)
-    for name in STORES:
-        if not (state[name] >= 0).all():
-            raise DataError(
-                f"the state's {name} is negative or missing somewhere; a store holds 0 mm or more"
-            )
+    if wrong := [name for name in STORES if not (state[name] >= 0).all()]:
+        raise DataError(
+            f"the state's {wrong[0]} is negative or missing somewhere; a store holds 0 mm or more"
+        )
     return state[list(STORES)], before

@@ -73,9 +73,12 @@ class LocalHBV(ContinuousModel):
     def _run(
         self, dynamic: Tensor, values: Mapping[str, Tensor], want: Sequence[str]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        forcing = hbv.split_forcing(dynamic, self.scaling.forcings)
-        static = {n: v.contiguous() for n, v in values.items() if n in hbv.PARAMETERS}
-        fluxes, _ = hbv.run(*forcing, static, want=want, components=True)
+        fluxes, _ = hbv.run(
+            *hbv.split_forcing(dynamic, self.scaling.forcings),
+            {n: v.contiguous() for n, v in values.items() if n in hbv.PARAMETERS},
+            want=want,
+            components=True,
+        )
         n_basins, days, starts = fluxes["q0"].shape
         outflow = hbv.outflow(fluxes).transpose(1, 2).reshape(n_basins * starts, days)
         streamflow = hbv.route(outflow, *(values[name].flatten() for name in hbv.ROUTING))
@@ -109,8 +112,9 @@ class LocalHBV(ContinuousModel):
     ) -> dict[str, Tensor]:
         """See `ContinuousModel.simulate`."""
         values = self.parameters_of(static.T[:, :, None])
-        want = (*hbv.FLUXES, *hbv.STORES) if details else hbv.OUTFLOW
-        streamflow, fluxes = self._run(dynamic, values, want)
+        streamflow, fluxes = self._run(
+            dynamic, values, (*hbv.FLUXES, *hbv.STORES) if details else hbv.OUTFLOW
+        )
         out = {"streamflow": streamflow} | (fluxes if details else {})
         out = {name: series[:, first:, 0] for name, series in out.items()}
         routing = {name: values[name][:, 0] for name in hbv.ROUTING}

@@ -74,8 +74,7 @@ class LSTM(nn.Module):
         last: int = 1,
     ) -> Float[Tensor, "batch last target"]:
         """Standardised targets of the last `last` days from standardised inputs."""
-        h, _ = self.states(dynamic, static, last=last)
-        return self.head(self.dropout(h))
+        return self.head(self.dropout(self.states(dynamic, static, last=last)[0]))
 
     def states(
         self,
@@ -90,8 +89,7 @@ class LSTM(nn.Module):
         The fused kernel gives the cell state of the last day alone, and starts from zeros: with a
         `state` the loop is taken. `h[:, -1], c[:, -1]` continue to later days.
         """
-        fused = self.route == "fused" or (self.route == "auto" and dynamic.is_cuda)
-        if fused and state is None:
+        if state is None and (self.route == "fused" or (self.route == "auto" and dynamic.is_cuda)):
             return self._fused_states(dynamic, static, last)
         weight, offset, input_gate = self.gates(static)
         h, c = recurrence(
@@ -112,9 +110,5 @@ class LSTM(nn.Module):
     def fused_weights(self) -> tuple[Tensor, Tensor, Tensor]:
         """Input weights, recurrent weights and bias with rows in the order of PyTorch's kernel, i f
         g o."""
-
-        def reorder(stacked: Tensor) -> Tensor:
-            o, f, i, g = stacked.chunk(4)
-            return torch.cat([i, f, g, o])
-
-        return reorder(self.weight), reorder(self.recurrent), reorder(self.bias)
+        blocks = (stacked.chunk(4) for stacked in (self.weight, self.recurrent, self.bias))
+        return tuple(torch.cat([i, f, g, o]) for o, f, i, g in blocks)

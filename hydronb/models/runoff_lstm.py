@@ -80,8 +80,8 @@ class RunoffLSTM(ContinuousModel):
         static: Float[Tensor, "batch static"],
     ) -> Float[Tensor, "batch day"]:
         """The standardised target from streamflow in mm/d."""
-        share = log_sqrt(streamflow / static[:, self.p_mean, None])
-        return (share - self.targets_mean) / self.targets_std
+        logarithm = log_sqrt(streamflow / static[:, self.p_mean, None])
+        return (logarithm - self.targets_mean) / self.targets_std
 
     def decode(
         self,

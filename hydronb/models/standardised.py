@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from hydronb.data.dataset import COORDINATES, TARGETS
 from hydronb.data.scaling import Scaling, select_period
-from hydronb.data.windows import prediction_samples
+from hydronb.data.windows import Batch, prediction_samples
 from hydronb.errors import TrainingError
 from hydronb.models import hbv
 from hydronb.models.ealstm import EALSTM
@@ -79,14 +79,17 @@ class Standardised(nn.Module):
         observed
             Names of targets that are added as `<name>_obs` where `days` has them.
         """
-        keep = [c for c in (*COORDINATES, "gauge_name") if c in days.coords]
-        out = xr.Dataset(coords={c: days[c] for c in ("basin", "time", *keep)})
+        coordinates = ("basin", "time", *COORDINATES, "gauge_name")
+        out = xr.Dataset(coords={c: days[c] for c in coordinates if c in days.coords})
         for name, array in values.items():
             units, long_name = hbv.UNITS.get(name), name.replace("_", " ")
             if name in self.scaling.targets:
                 units, long_name = TARGETS[name].units, f"simulated {TARGETS[name].long_name}"
-            second = "component" if name in hbv.PARAMETERS else "time"
-            dims = {1: ("basin",), 2: ("basin", second), 3: ("basin", "time", "component")}
+            dims = {
+                1: ("basin",),
+                2: ("basin", "component" if name in hbv.PARAMETERS else "time"),
+                3: ("basin", "time", "component"),
+            }
             array = np.maximum(array, 0) if name == "streamflow" else array
             out[name] = (dims[array.ndim], array, {"units": units, "long_name": long_name})
         return out.assign({f"{name}_obs": days[name] for name in observed if name in days})
@@ -202,11 +205,23 @@ class StandardisedLSTM(Standardised):
         self, ds: xr.Dataset, period: Period, *, progress: bool = True, details: bool = False
     ) -> xr.Dataset:
         """See `hydronb.training.predict.predict`; there are no `details`."""
-        return self.windows_dataset(self._windows(ds, period, progress), ds, period)
+        windows = (
+            (basin, day, self(batch.dynamic, batch.static))
+            for batch, basin, day in self.windows(ds, period, progress=progress)
+        )
+        return self.windows_dataset(windows, ds, period)
 
-    def _windows(
-        self, ds: xr.Dataset, period: Period, progress: bool
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, Tensor]]:
+    def windows(
+        self, ds: xr.Dataset, period: Period, *, progress: bool = False
+    ) -> Iterator[tuple[Batch, np.ndarray, np.ndarray]]:
+        """Samples that cover `period`, with the positions in `ds` of their basins, (batch, 1), and
+        of their target days, (batch, last).
+
+        Raises
+        ------
+        DataError
+            The data do not hold the period and the days before it.
+        """
         samples = prediction_samples(
             ds,
             self.scaling,
@@ -219,6 +234,6 @@ class StandardisedLSTM(Standardised):
         with tqdm(total=len(samples), desc="predict", unit="window", disable=not progress) as bar:
             size = max(1, WINDOW_DAYS // self.sequence_length)
             for batch, last in zip(samples.batches(size), samples.last.split(size), strict=True):
-                basin, day = batch.basin.cpu().numpy()[:, None], last.cpu()[:, None] + days
-                yield basin, day.numpy(), self(batch.dynamic, batch.static)
-                bar.update(len(basin))
+                day = last.cpu()[:, None] + days
+                yield batch, batch.basin.cpu().numpy()[:, None], day.numpy()
+                bar.update(len(last))

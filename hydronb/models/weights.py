@@ -1,5 +1,5 @@
 """A trained model on disk: `model.safetensors` and `model.json`, nothing pickled, each file whole
-or not there. A file of tensors carries a checksum of all its bytes."""
+or absent. A file of tensors carries a checksum of all its bytes."""
 
 import hashlib
 import json
@@ -36,8 +36,8 @@ def save_model(model: nn.Module, folder: Path, **notes: object) -> None:
     text = json.dumps(
         {"settings": model.settings, "scaling": model.scaling.plain(), **notes}, indent=1
     ).encode()
-    weights = folder / "model.safetensors"
-    write_tensors(weights, model.state_dict(), {DESCRIPTION: hashlib.sha256(text).hexdigest()})
+    checksum = {DESCRIPTION: hashlib.sha256(text).hexdigest()}
+    write_tensors(folder / "model.safetensors", model.state_dict(), checksum)
     write(folder / "model.json", text)
 
 
@@ -77,9 +77,8 @@ def read_description(folder: Path) -> dict:
         There is none, or it is not of a model.
     """
     path = folder / "model.json"
-    for name in (path.name, "model.safetensors"):
-        if not (folder / name).exists():
-            raise TrainingError(f"{folder} holds no trained model (no {name}); train the run")
+    if lacking := [n for n in (path.name, "model.safetensors") if not (folder / n).exists()]:
+        raise TrainingError(f"{folder} holds no trained model (no {lacking[0]}); train the run")
     description = read_json(path, hint=HINT, error=TrainingError)
     basins = description.get("basins", [])
     whole = all(isinstance(description.get(name), dict) for name in ("settings", "scaling"))
@@ -92,9 +91,9 @@ def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
     """Write a safetensors file, whole or not at all, with a checksum in its metadata."""
-    blank = {CHECKSUM: BLANK.decode()}
     content = to_bytes(
-        {n: t.contiguous() for n, t in tensors.items()}, {**(metadata or {}), **blank}
+        {n: t.contiguous() for n, t in tensors.items()},
+        {**(metadata or {}), CHECKSUM: BLANK.decode()},
     )
     write(path, content.replace(BLANK, hashlib.sha256(content).hexdigest().encode(), 1))
 
@@ -111,8 +110,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     metadata = header.get("__metadata__", {})
     checksum = metadata.get(CHECKSUM, "").encode()
-    found = hashlib.sha256(content.replace(checksum, BLANK, 1)).hexdigest().encode()
-    if found != checksum and (checksum or metadata.keys() not in WITHOUT_CHECKSUM):
+    computed = hashlib.sha256(content.replace(checksum, BLANK, 1)).hexdigest().encode()
+    if computed != checksum and (checksum or metadata.keys() not in WITHOUT_CHECKSUM):
         raise ValueError("it is truncated or damaged: its checksum does not match")
     try:
         return from_bytes(content), metadata

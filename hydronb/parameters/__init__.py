@@ -9,9 +9,10 @@ The runner makes the same check for every run of a plan before it starts the fir
 
 from typing import Any
 
-from hydronb.errors import ParameterError, nearest
+from hydronb.errors import ParameterError
 from hydronb.parameters.base import (
     NOTEBOOKS,
+    CatchmentsParameters,
     DataParameters,
     FitParameters,
     InputPath,
@@ -31,7 +32,6 @@ from hydronb.parameters.cnn_lstm import (
     CNNLSTMTrainParameters,
     GridParameters,
 )
-from hydronb.parameters.data import CatchmentsParameters
 from hydronb.parameters.delta_hbv import (
     DeltaHBVBenchmarkParameters,
     DeltaHBVDynamicParameters,
@@ -41,13 +41,11 @@ from hydronb.parameters.delta_hbv import (
 )
 from hydronb.parameters.ealstm import (
     BenchmarkParameters,
-    SearchParameters,
-    TrainParameters,
-)
-from hydronb.parameters.ealstm_analysis import (
     RobustnessParameters,
+    SearchParameters,
     SensitivityParameters,
     SimilarityParameters,
+    TrainParameters,
 )
 from hydronb.vocabulary import MODELS
 
@@ -85,8 +83,8 @@ __all__ = [
 ]
 
 
-def training_class(model: Any) -> type[FitParameters]:
-    """The parameters of the training that makes `model`.
+def training_class(model: Any, where: str = "") -> type[FitParameters]:
+    """The parameters of the training that makes `model`, which is named at `where`.
 
     Raises
     ------
@@ -96,8 +94,8 @@ def training_class(model: Any) -> type[FitParameters]:
     if model is None:
         return TrainParameters
     if not isinstance(model, str) or model not in MODELS:
+        place = f"{where}: " if where else ""
         raise ParameterError(
-            f"model = {model!r} is unknown{nearest(str(model), MODELS)}; choose one of "
-            f"{', '.join(MODELS)}"
+            f"{place}model = {model!r:.60} is unknown; choose one of {', '.join(MODELS)}"
         )
     return NOTEBOOKS[MODELS[model].notebook]

@@ -1,18 +1,10 @@
-"""What the parameters of all notebooks share: reading, checking, one line for what is wrong.
-
-A notebook's first code cell holds plain assignments, its second is
-
-    p = TrainParameters.from_notebook(globals())
-
-The runner makes the same check for every run of a plan before it starts the first.
-"""
+"""What the parameters of all notebooks share: reading, checking, one line for what is wrong; and
+those of 00_catchments, which takes little more."""
 
 import ast
 import datetime as dt
 import itertools
-import os
 import re
-import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -32,35 +24,11 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from hydronb.errors import ParameterError, nearest
-from hydronb.files import reading, write
+from hydronb.files import reading, resolve, write
 from hydronb.parameters.plain_yaml import LARGEST, POWER_OF_TEN, plain_values
 from hydronb.vocabulary import LOSSES, MODELS, SOURCES, metrics
 
 Given = TypeVar("Given", bound="Parameters")  # not Self, which beartype does not take in methods
-
-
-def resolve(path: str | Path) -> Path:
-    """A path as the user means it, made absolute: `~` and `$VARIABLES` expanded, and a relative
-    path taken from the project's root when the notebook runs inside `notebooks/` (JupyterLab,
-    nbval), else from the working folder.
-
-    Raises
-    ------
-    ParameterError
-        An environment variable is not set.
-    """
-    text = os.path.expandvars(str(path))
-    if unset := re.search(r"\$\{?(\w+)", text):
-        raise ParameterError(
-            f"{path}: the environment variable {unset[1]} is not set; set it to your folder, or"
-            " write the path itself"
-        )
-    expanded = Path(os.path.expanduser(text))
-    if expanded.is_absolute():
-        return expanded
-    here = Path.cwd()
-    root = here.parent if here.name == "notebooks" and (here.parent / "params").is_dir() else here
-    return Path(os.path.normpath(root / expanded))
 
 
 class InputPath(str):
@@ -77,9 +45,8 @@ def input_paths(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
     """Name (`data.path`, `runs.0`) and text of each `InputPath` in parameters, nested ones too."""
     if isinstance(value, InputPath) and value:
         yield name, value
-    named = dict(value) if isinstance(value, BaseModel) else value
-    named = dict(enumerate(named)) if isinstance(named, list) else named
-    for key, item in named.items() if isinstance(named, dict) else ():
+    items = value if isinstance(value, BaseModel | dict) else ()
+    for key, item in dict(enumerate(value) if isinstance(value, list) else items).items():
         yield from input_paths(item, f"{name}.{key}" if name else str(key))
 
 
@@ -93,10 +60,10 @@ def run_folder(p: "NotebookParameters", name: str) -> Path:
         The folder cannot be written.
     """
     folder = resolve(p.run_dir or f"outputs/notebooks/{name}")
-    text = yaml.safe_dump({k: v for k, v in p.plain().items() if k != "run_dir"}, sort_keys=False)
+    values = {name: value for name, value in p.plain().items() if name != "run_dir"}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write(folder / "params.yaml", text)
+        write(folder / "params.yaml", yaml.safe_dump(values, sort_keys=False))
     except OSError as error:
         raise ParameterError(
             f"run_dir {folder} cannot be written: {error.strerror}; choose another"
@@ -126,8 +93,7 @@ def read_parameters(
     """
     shown = shown or str(path)
     with reading(path, "YAML", hint=hint, error=ParameterError):
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode) or about.st_size > 1_000_000:
+        if path.stat().st_size > 1_000_000 or not path.is_file():
             raise ParameterError(f"{shown} is not a file of at most 1 MB; {hint}")
         text = path.read_text(encoding="utf-8-sig")
     values = plain_values(text, shown)
@@ -156,11 +122,7 @@ def number(value: Any) -> Any:
 
 def choice(vocabulary: Callable[[], Mapping[str, Any]]) -> AfterValidator:
     """A name in a vocabulary, which is looked up when a value is given: entries may be added."""
-
-    def check(name: str) -> str:
-        return chosen(name, vocabulary())
-
-    return AfterValidator(check)
+    return AfterValidator(lambda name: chosen(name, vocabulary()))
 
 
 def chosen(name: str, names: Iterable[str]) -> str:
@@ -192,17 +154,15 @@ class Period(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _pair(cls, value: Any) -> Any:
-        if isinstance(value, list | tuple):
-            if len(value) != 2:
-                raise ValueError("a period is [first day, last day]")
-            return {"start": value[0], "end": value[1]}
-        return value
+        if not isinstance(value, list | tuple):
+            return value
+        if len(value) != 2:
+            raise ValueError("a period is [first day, last day]")
+        return {"start": value[0], "end": value[1]}
 
-    @model_validator(mode="after")
-    def _in_order(self) -> "Period":
+    def model_post_init(self, context: Any) -> None:
         if self.end < self.start:
             raise ValueError(f"the period ends ({self.end}) before it starts ({self.start})")
-        return self
 
     def __str__(self) -> str:
         return f"{self.start} to {self.end}"
@@ -232,8 +192,10 @@ class Parameters(BaseModel):
     def _no_other_names(cls, values: Any) -> Any:
         for name in values if isinstance(values, Mapping) else ():
             if name not in cls.model_fields:
-                hint = cls.instead.get(name) or nearest(name, cls.model_fields)
-                raise ValueError(f"unknown {cls.noun} {name!r:.60}{hint}")
+                raise ValueError(
+                    f"unknown {cls.noun} {name!r:.60}"
+                    + (cls.instead.get(name) or nearest(name, cls.model_fields))
+                )
         return values
 
     _lists = field_validator("*")(once)
@@ -260,12 +222,16 @@ class Parameters(BaseModel):
     def from_notebook(cls: type[Given], namespace: Mapping[str, Any]) -> Given:
         """The parameters among a notebook's globals; every name that papermill injected must be a
         parameter."""
-        cells = [cell for cell in namespace.get("In", []) if cell.startswith("# Parameters\n")]
-        nodes = [node for cell in cells for node in ast.walk(ast.parse(cell))]
-        injected = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        values = {n: namespace[n] for n in cls.model_fields if n in namespace}
-        values |= {n: namespace[n] for n in injected if n in namespace}
-        return cls.validate_parameters(values)
+        injected = {
+            node.id
+            for cell in namespace.get("In", [])
+            if cell.startswith("# Parameters\n")
+            for node in ast.walk(ast.parse(cell))
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
+        return cls.validate_parameters(
+            {name: namespace[name] for name in (*cls.model_fields, *injected) if name in namespace}
+        )
 
     def plain(self) -> dict[str, Any]:
         """The values as JSON and YAML hold them: no tuples, dates as text."""
@@ -276,24 +242,30 @@ def _one_line(error: ValidationError, noun: str) -> str:
     """The first parameter that is wrong; of the branches of a union, what the one says that the
     value comes nearest to."""
     errors = error.errors()
-    branches = [e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]]
-    problem = max(branches, key=lambda e: (len(e["loc"]), not e["type"].endswith("_type")))
+    problem = max(
+        (e for e in errors if e["loc"][:1] == errors[0]["loc"][:1]),
+        key=lambda e: (len(e["loc"]), not e["type"].endswith("_type")),
+    )
     kind, value = problem["type"], problem["input"]
     name = ".".join(str(part) for part in problem["loc"] if "[" not in str(part))
-    message = problem["msg"].removeprefix("Value error, ")
-    message = message.replace("tuple", "list").replace("Tuple", "List")
+    message = (
+        problem["msg"]
+        .removeprefix("Value error, ")
+        .replace("tuple", "list")
+        .replace("Tuple", "List")
+    )
     if kind == "string_type" and isinstance(value, int | float):
         message = "text belongs here; put it in quotes, gauge ids too"
     if kind == "missing":
         return f"the {noun} {name!r} is missing"
     if kind == "literal_error" and isinstance(value, str):
-        choices = ", ".join(re.findall(r"'([^']*)'", message))
-        return f"{name} = {value!r:.60} is unknown; choose one of {choices}"
+        return f"{name} = {value!r:.60} is unknown; choose one of " + ", ".join(
+            re.findall(r"'([^']*)'", message)
+        )
     if not name or (kind == "value_error" and isinstance(value, Mapping)):
         return f"{name}: {message}".removeprefix(": ")
     shown = repr(value)
-    shown = shown if len(shown) < 60 else shown[:57] + "..."
-    return f"{name} = {shown}: {message}"
+    return f"{name} = {shown if len(shown) < 60 else shown[:57] + '...'}: {message}"
 
 
 class DataParameters(Parameters):
@@ -319,11 +291,9 @@ class DataParameters(Parameters):
     seed: Seed = 0
     truth: Literal["hbv", "gr4j"] = "hbv"
 
-    @model_validator(mode="after")
-    def _has_path(self) -> "DataParameters":
+    def model_post_init(self, context: Any) -> None:
         if SOURCES[self.kind].needs_path and not self.path:
             raise ValueError(f"data of kind {self.kind!r} needs a path")
-        return self
 
 
 NOTEBOOKS: dict[str, type["NotebookParameters"]] = {}
@@ -334,17 +304,27 @@ class NotebookParameters(Parameters):
     """What every notebook takes."""
 
     notebook: ClassVar[str] = ""
-    """Name of the notebook; a class that states one is entered in `NOTEBOOKS`."""
+    """Name of the notebook; a class that states one, by `class X(..., notebook=NAME)`, is entered
+    in `NOTEBOOKS`."""
     takes_runs_of: ClassVar[tuple[str, ...]] = ()
-    """Notebooks whose runs (or runs of a copy) a plan may give it by `needs`; any where empty."""
+    """Notebooks whose runs (or runs of a copy) a plan may give it by `needs`; any where empty.
+    Stated as `notebook` is."""
     data: DataParameters = DataParameters()
     run_dir: str = ""
     """Folder the notebook writes to; the runner sets it. Empty: `outputs/notebooks/NAME`."""
 
-    @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        if "notebook" in cls.__dict__:
-            NOTEBOOKS[cls.notebook] = cls
+    def __init_subclass__(cls, notebook: str = "", takes_runs_of: tuple[str, ...] = ()) -> None:
+        cls.takes_runs_of = takes_runs_of or cls.takes_runs_of
+        if notebook:
+            cls.notebook, NOTEBOOKS[notebook] = notebook, cls
+
+
+class CatchmentsParameters(NotebookParameters, notebook="00_catchments"):
+    """00_catchments."""
+
+    basin: str | None = None
+    """The catchment that is drawn in detail; the first if None."""
+    period: Period | None = None
 
 
 class AnalysisParameters(NotebookParameters):
@@ -384,11 +364,10 @@ class FitParameters(NotebookParameters):
     def _known_model(cls, name: str) -> str:
         return chosen(name, [m.name for m in MODELS.values() if m.notebook == cls.notebook])
 
-    @model_validator(mode="after")
-    def _starts_at_one(self) -> "FitParameters":
+    def model_post_init(self, context: Any) -> None:
+        super().model_post_init(context)
         if isinstance(self.learning_rate, dict) and 1 not in self.learning_rate:
             raise ValueError("learning_rate given by epoch must start at epoch 1")
-        return self
 
 
 class Periods(Parameters):
@@ -400,11 +379,9 @@ class Periods(Parameters):
     """Scored after each epoch; with `patience` also stops the training. Never the test period."""
     test_period: Period
 
-    @model_validator(mode="after")
-    def _apart(self) -> "Periods":
-        names = ["train_period", "validation_period", "test_period"]
-        if getattr(self, "folds", None):
-            names.remove("test_period")
+    def model_post_init(self, context: Any) -> None:
+        names = ["train_period", "validation_period"]
+        names += [] if getattr(self, "folds", None) else ["test_period"]
         given = [(name, getattr(self, name)) for name in names if getattr(self, name)]
         for (one, a), (other, b) in itertools.combinations(given, 2):
             if a.start <= b.end and b.start <= a.end:
@@ -414,4 +391,3 @@ class Periods(Parameters):
                 )
         if getattr(self, "patience", None) and not self.validation_period:
             raise ValueError("patience needs a validation_period to judge by")
-        return self

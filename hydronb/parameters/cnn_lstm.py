@@ -1,9 +1,9 @@
 """Parameters of Li et al. (2023): gridded catchments, and the CNN-LSTM notebooks."""
 
 import datetime as dt
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from hydronb.parameters.base import (
     AnalysisParameters,
@@ -39,23 +39,20 @@ class GridParameters(Parameters):
     cells: bool = False
     """Synthetic: whether the truth of each cell (`true_*_cells`) is included."""
 
-    @model_validator(mode="after")
-    def _consistent(self) -> "GridParameters":
+    def model_post_init(self, context: Any) -> None:
         if SOURCES[self.kind].needs_path and not self.path:
             raise ValueError(f"data of kind {self.kind!r} needs a path")
         if self.preset and "shape" in self.model_fields_set and self.shape != (16, 16):
             raise ValueError(f"preset {self.preset!r} has a shape of its own; give preset or shape")
         if min(self.shape) < 4:
             raise ValueError(f"shape = {list(self.shape)}: the smallest grid is 4 x 4 cells")
-        return self
 
 
-class CNNLSTMTrainParameters(FitParameters, Periods):
+class CNNLSTMTrainParameters(FitParameters, Periods, notebook="cnn_lstm_01_train"):
     """cnn_lstm_01_train. The defaults here are the published settings for the Yellow River (Li et
     al. 2023, Tables 2 and A2); the learning rate, which the paper does not give, is Adam's usual
     one."""
 
-    notebook: ClassVar[str] = "cnn_lstm_01_train"
     data: GridParameters = GridParameters()
     model: str = "cnn_lstm"
     """`mean_lstm` is the paper's LSTM on the basin's mean forcing."""
@@ -80,8 +77,8 @@ class CNNLSTMTrainParameters(FitParameters, Periods):
     learning_rate: Positive | dict[int, Positive] = 1e-3
     clip_norm: Positive | None = None
 
-    @model_validator(mode="after")
-    def _consistent(self) -> "CNNLSTMTrainParameters":
+    def model_post_init(self, context: Any) -> None:
+        super().model_post_init(context)
         if self.predict_last > self.sequence_length:
             raise ValueError(
                 f"predict_last ({self.predict_last}) is longer than sequence_length "
@@ -92,22 +89,23 @@ class CNNLSTMTrainParameters(FitParameters, Periods):
                 f"static = {self.static}: mean_lstm sees no grid; leave static out or choose"
                 " cnn_lstm"
             )
-        return self
 
 
-class CNNLSTMBenchmarkParameters(AnalysisParameters):
+class CNNLSTMBenchmarkParameters(
+    AnalysisParameters, notebook="cnn_lstm_02_benchmark", takes_runs_of=("cnn_lstm_01_train",)
+):
     """cnn_lstm_02_benchmark."""
 
-    notebook: ClassVar[str] = "cnn_lstm_02_benchmark"
-    takes_runs_of: ClassVar[tuple[str, ...]] = ("cnn_lstm_01_train",)
     data: GridParameters = GridParameters()
 
 
-class CNNLSTMProbesParameters(AnalysisParameters):
+class CNNLSTMProbesParameters(
+    AnalysisParameters,
+    notebook="cnn_lstm_03_probes",
+    takes_runs_of=("cnn_lstm_01_train", "ealstm_01_train"),
+):
     """cnn_lstm_03_probes."""
 
-    notebook: ClassVar[str] = "cnn_lstm_03_probes"
-    takes_runs_of: ClassVar[tuple[str, ...]] = ("cnn_lstm_01_train", "ealstm_01_train")
     data: GridParameters = GridParameters()
     targets: list[str] = []
     """What the probes estimate from the cell states; if empty, all that the data hold and the

@@ -2,9 +2,9 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from hydronb.parameters.base import (
     AnalysisParameters,
@@ -23,11 +23,10 @@ from hydronb.parameters.base import (
 )
 
 
-class DeltaHBVTrainParameters(FitParameters, Periods):
+class DeltaHBVTrainParameters(FitParameters, Periods, notebook="delta_hbv_01_train"):
     """delta_hbv_01_train. The defaults here are the published settings (Feng et al. 2022, Sect. 2.2
     and its code)."""
 
-    notebook: ClassVar[str] = "delta_hbv_01_train"
     targets: ClassVar[list[str]] = ["streamflow"]
     instead: ClassVar[Mapping[str, str]] = {
         "static": (
@@ -80,23 +79,16 @@ class DeltaHBVTrainParameters(FitParameters, Periods):
     clip_norm: Positive | None = None
     seed: Seed = 111111
 
-    @model_validator(mode="after")
-    def _consistent(self) -> "DeltaHBVTrainParameters":
+    def model_post_init(self, context: Any) -> None:
+        super().model_post_init(context)
         if self.model == "delta_hbv" and self.warmup_days == 0:
             raise ValueError("warmup_days = 0: the stores of HBV start empty; 365 is the paper's")
-        return self
 
 
-class DeltaHBVAnalysisParameters(AnalysisParameters):
-    """What the four notebooks that read trained delta-HBVs take."""
-
-    takes_runs_of: ClassVar[tuple[str, ...]] = ("delta_hbv_01_train",)
-
-
-class DeltaHBVBenchmarkParameters(DeltaHBVAnalysisParameters):
+class DeltaHBVBenchmarkParameters(
+    AnalysisParameters, notebook="delta_hbv_02_benchmark", takes_runs_of=("delta_hbv_01_train",)
+):
     """delta_hbv_02_benchmark."""
-
-    notebook: ClassVar[str] = "delta_hbv_02_benchmark"
 
     et_path: InputPath | None = None
     """NetCDF with `et` over (basin, time) to compare with; if None, the hidden truth of synthetic
@@ -107,10 +99,10 @@ class DeltaHBVBenchmarkParameters(DeltaHBVAnalysisParameters):
     """Of the hydrographs; if None, the last two years of the test period."""
 
 
-class DeltaHBVFluxesParameters(DeltaHBVAnalysisParameters):
+class DeltaHBVFluxesParameters(
+    AnalysisParameters, notebook="delta_hbv_03_fluxes", takes_runs_of=("delta_hbv_01_train",)
+):
     """delta_hbv_03_fluxes."""
-
-    notebook: ClassVar[str] = "delta_hbv_03_fluxes"
 
     et_path: InputPath | None = None
     nse_above: Number = 0.5
@@ -119,17 +111,19 @@ class DeltaHBVFluxesParameters(DeltaHBVAnalysisParameters):
     """The catchment whose stores and fluxes are drawn; if None, the one of median NSE."""
 
 
-class DeltaHBVDynamicParameters(DeltaHBVAnalysisParameters):
+class DeltaHBVDynamicParameters(
+    AnalysisParameters,
+    notebook="delta_hbv_04_dynamic_parameters",
+    takes_runs_of=("delta_hbv_01_train",),
+):
     """delta_hbv_04_dynamic_parameters."""
-
-    notebook: ClassVar[str] = "delta_hbv_04_dynamic_parameters"
 
     basins: list[str] | None = None
     """Catchments that are drawn; if None, the driest, the snowiest and the wettest that the models
     simulate well."""
 
 
-class DeltaHBVTwinParameters(DeltaHBVAnalysisParameters):
+class DeltaHBVTwinParameters(
+    AnalysisParameters, notebook="delta_hbv_05_twin", takes_runs_of=("delta_hbv_01_train",)
+):
     """delta_hbv_05_twin: runs on synthetic catchments."""
-
-    notebook: ClassVar[str] = "delta_hbv_05_twin"

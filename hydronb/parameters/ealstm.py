@@ -1,9 +1,9 @@
 """Parameters of the EA-LSTM notebooks (Kratzert et al., 2019)."""
 
 import datetime as dt
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from hydronb.parameters.base import (
     AnalysisParameters,
@@ -21,11 +21,10 @@ from hydronb.parameters.base import (
 )
 
 
-class TrainParameters(FitParameters, Periods):
+class TrainParameters(FitParameters, Periods, notebook="ealstm_01_train"):
     """ealstm_01_train. The defaults here are the published settings (Kratzert et al. 2019, Sect.
     2.6 and its code)."""
 
-    notebook: ClassVar[str] = "ealstm_01_train"
     model: str = "ealstm"
     forcings: Annotated[list[str], Field(min_length=1)] = ["prcp", "srad", "tmax", "tmin", "vp"]
     attributes: list[str] | Literal["kratzert2019", "all"] = "kratzert2019"
@@ -52,8 +51,8 @@ class TrainParameters(FitParameters, Periods):
     fold_seed: Seed = 0
     """Of the split; the same for all runs of an experiment."""
 
-    @model_validator(mode="after")
-    def _consistent(self) -> "TrainParameters":
+    def model_post_init(self, context: Any) -> None:
+        super().model_post_init(context)
         if self.predict_last > self.sequence_length:
             raise ValueError(
                 f"predict_last ({self.predict_last}) is longer than sequence_length "
@@ -67,23 +66,24 @@ class TrainParameters(FitParameters, Periods):
             raise ValueError(
                 f"fold {self.fold} is not one of the {self.folds} folds, counted from 1"
             )
-        return self
 
 
-class SearchParameters(AnalysisParameters):
+class SearchParameters(
+    AnalysisParameters,
+    notebook="ealstm_06_search",
+    takes_runs_of=("ealstm_01_train", "cnn_lstm_01_train"),
+):
     """ealstm_06_search; the runs differ in their settings."""
 
-    notebook: ClassVar[str] = "ealstm_06_search"
-    takes_runs_of: ClassVar[tuple[str, ...]] = ("ealstm_01_train", "cnn_lstm_01_train")
     draws: Count = 1000
     """Number of draws of water years for the intervals."""
 
 
-class BenchmarkParameters(AnalysisParameters):
+class BenchmarkParameters(
+    AnalysisParameters, notebook="ealstm_02_benchmark", takes_runs_of=("ealstm_01_train",)
+):
     """ealstm_02_benchmark."""
 
-    notebook: ClassVar[str] = "ealstm_02_benchmark"
-    takes_runs_of: ClassVar[tuple[str, ...]] = ("ealstm_01_train",)
     target: Literal["streamflow", "et"] = "streamflow"
     """What is scored; all runs simulate it."""
     metrics: list[MetricName] = ["nse", "kge", "alpha_nse", "beta_nse", "fhv", "fms", "flv"]
@@ -96,17 +96,78 @@ class BenchmarkParameters(AnalysisParameters):
     draws: Count = 1000
     """Number of draws of water years for the intervals."""
 
-    @model_validator(mode="after")
-    def _one_source(self) -> "BenchmarkParameters":
+    def model_post_init(self, context: Any) -> None:
         if self.scores and (self.runs or self.benchmark_models):
             raise ValueError("give scores, or runs and benchmark_models, not both")
-        return self
-
-    @model_validator(mode="after")
-    def _has_target(self) -> "BenchmarkParameters":
         if self.benchmark_models and self.target != "streamflow":
             raise ValueError(
                 f"target = {self.target!r}: the benchmark models have streamflow alone; leave"
                 " them out"
             )
-        return self
+
+
+class EvaluationParameters(AnalysisParameters, takes_runs_of=("ealstm_01_train",)):
+    """What the notebooks take that run the networks again. The runs are EA-LSTMs that differ in
+    their seed alone."""
+
+    evaluation: Literal["continuous", "windowed"] = "continuous"
+    """`windowed` is the paper's."""
+    compared_basins: Count = 20
+    """Number of basins on which both evaluations are made and compared."""
+    threads: Count = 1
+
+
+class RobustnessParameters(EvaluationParameters, notebook="ealstm_03_robustness"):
+    """ealstm_03_robustness; the defaults are the paper's, but for the evaluation."""
+
+    sigmas: Annotated[list[NotNegative], Field(min_length=1)] = [
+        round(0.1 * k, 1) for k in range(11)
+    ]
+    """Standard deviations of the noise, in standard deviations of the attributes."""
+    repetitions: Count = 50
+    """Number of noise vectors for each basin and sigma."""
+    noise_seed: Seed = 0
+    compared_sigmas: Annotated[list[NotNegative], Field(min_length=1)] = [0.0, 1.0]
+    """Standard deviations for which both evaluations are compared, with one noise vector each."""
+
+
+class SensitivityParameters(EvaluationParameters, notebook="ealstm_04_sensitivity"):
+    """ealstm_04_sensitivity."""
+
+    sensitivities: InputPath = InputPath("")
+    """A CSV file of raw mean absolute gradients (basin, then one column per attribute) in place of
+    runs."""
+    attributes: InputPath = InputPath("")
+    """CAMELS attribute folder with the coordinates of the basins in that file; no map if empty."""
+
+    def model_post_init(self, context: Any) -> None:
+        if self.sensitivities and self.runs:
+            raise ValueError("give runs or sensitivities, not both")
+
+
+class SimilarityParameters(
+    AnalysisParameters, notebook="ealstm_05_similarity", takes_runs_of=("ealstm_01_train",)
+):
+    """ealstm_05_similarity; the defaults are the paper's, the runs EA-LSTMs that differ in their
+    seed alone."""
+
+    embedding: InputPath = InputPath("")
+    """A NetCDF file with input_gate (seed, basin, cell) in place of runs."""
+    attributes: InputPath = InputPath("")
+    """CAMELS attribute folder with attributes and signatures; if empty, those of the runs' data."""
+    ks: Annotated[list[Annotated[Count, Field(ge=2)]], Field(min_length=1)] = list(range(3, 15))
+    """Numbers of clusters to try."""
+    n_init: Count = 10
+    """Restarts of k-means for the silhouettes, which choose the number of clusters."""
+    label_restarts: Count = 200
+    """Restarts for the clusters of the chosen numbers: maps, agreement and explained variance."""
+    shown_seed: Seed | None = None
+    """The seed whose gates, explained variance, map and plane are drawn; the first where None."""
+    random_state: Seed = 0
+    missing_signatures: Literal["error", "skip"] = "error"
+    """`skip`: a basin without a signature is left out of that signature's score."""
+    umap: bool = True
+
+    def model_post_init(self, context: Any) -> None:
+        if self.embedding and self.runs:
+            raise ValueError("give runs or embedding, not both")

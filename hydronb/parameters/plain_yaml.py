@@ -29,14 +29,11 @@ def plain_values(text: str, where: str) -> Any:
     """
     try:
         loader = _Loader(text)
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        loader.check(node)
-        return loader.construct_document(node)
+        return loader.get_single_data()
+    except yaml.constructor.ConstructorError as error:
+        problem, line = error.problem, error.problem_mark.line
     except yaml.MarkedYAMLError as error:
-        prefix = "" if isinstance(error, yaml.constructor.ConstructorError) else "not YAML: "
-        problem, line = f"{prefix}{error.problem}", error.problem_mark.line
+        problem, line = f"not YAML: {error.problem}", error.problem_mark.line
     except yaml.reader.ReaderError as error:
         problem, line = f"not YAML: {error.reason}", text.count("\n", 0, error.position)
     except RecursionError:
@@ -48,6 +45,10 @@ class _Loader(yaml.SafeLoader):
     """PyYAML's loader with a check of the nodes before they become values."""
 
     count = 0
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        self.check(node)
+        return super().construct_document(node)
 
     def check(self, node: yaml.Node, depth: int = 1) -> None:
         """Raise what is wrong in a node, with all that its aliases repeat."""
@@ -77,7 +78,7 @@ class _Loader(yaml.SafeLoader):
                     self.check(key, depth)
                 name = key.value if merge else self.construct_object(key)
                 if name in names:
-                    raise _wrong(key, f"the key {name!r:.60} is there twice")
+                    raise _wrong(key, f"the key {name!r:.60} occurs twice")
                 names.add(name)
                 self.check(item, depth + 1)
 

@@ -13,12 +13,13 @@ import xarray as xr
 
 from hydronb.errors import DataError
 from hydronb.plots.style import (
+    BLUE,
     CATEGORIES,
     COLOUR_BAR,
-    COLOURS,
     DASHED,
     FREE,
     INK,
+    ORANGE,
     OTHER,
     POINT,
     SEQUENTIAL,
@@ -88,9 +89,13 @@ def basin_points(
     )
     legend: dict[str, str] = {}
     if numeric:
-        clim = clim or _inner_range(frame["value"])
-        style = {"color": "value", "cmap": cmap, "clim": clim, "clipping_colors": {"NaN": "white"}}
-        style |= COLOUR_BAR | {"colorbar": key}
+        style = COLOUR_BAR | {
+            "color": "value",
+            "cmap": cmap,
+            "clim": clim or _inner_range(frame["value"]),
+            "clipping_colors": {"NaN": "white"},
+            "colorbar": key,
+        }
     else:
         counts = frame["value"].value_counts(sort=False)
         kinds = _in_order(counts)[:most]
@@ -110,20 +115,24 @@ def basin_points(
     if select:
         from bokeh.models import LassoSelectTool
 
-        tools = ["box_select", LassoSelectTool(continuous=False)]
-        style |= {"tools": tools, "nonselection_alpha": 0.12, "selection_alpha": 1}
+        style |= {
+            "tools": ["box_select", LassoSelectTool(continuous=False)],
+            "nonselection_alpha": 0.12,
+            "selection_alpha": 1,
+        }
     else:
         tooltips += [(d.label, f"@{{{d.name}}}") for d in kdims]
-    size = float(np.clip(130 / root, 6, 11) if select else np.clip(90 / root, 5, 12))
-    points = hv.Points(frame, kdims, vdims)
-    points = points.opts(**POINT | {"hover_tooltips": tooltips, "size": size} | style)
+    style["size"] = float(np.clip(130 / root, 6, 11) if select else np.clip(90 / root, 5, 12))
+    points = hv.Points(frame, kdims, vdims).opts(**POINT | {"hover_tooltips": tooltips} | style)
     return hv.Overlay([*layers, points])
 
 
 def _in_order(counts: pd.Series) -> list[str]:
     """Numbers by size, other categories by how many basins are of them."""
-    numbers = all(kind.isdigit() for kind in counts.index)
-    return sorted(counts.index, key=int if numbers else lambda kind: -counts[kind])
+    return sorted(
+        counts.index,
+        key=int if all(map(str.isdigit, counts.index)) else lambda kind: -counts[kind],
+    )
 
 
 def _inner_range(values: pd.Series) -> tuple[float, float]:
@@ -166,8 +175,10 @@ def basin_map(
     lat, lon = values["lat"].to_numpy(), values["lon"].to_numpy()
     in_us = bool(((lat > 24.5) & (lat < 49.5) & (lon > -124.8) & (lon < -66.9)).any())
     if in_us:
-        borders = hv.Curve(_us_borders(), *points.get(0).kdims)
-        points = borders.opts(color="#B0B0B0", line_width=0.8) * points
+        points = (
+            hv.Curve(_us_borders(), *points.get(0).kdims).opts(color="#B0B0B0", line_width=0.8)
+            * points
+        )
     xlim, ylim = _extent(lon, lat, in_us)
     aspect = (ylim[1] - ylim[0]) / ((xlim[1] - xlim[0]) * np.cos(np.radians(sum(ylim) / 2)))
     beside, has_legend = (110, False) if values.dtype.kind in "biuf" else (160, True)
@@ -245,13 +256,15 @@ def attribute_distributions(
     for name in names:
         values = ds[name].to_numpy().astype(float)
         counts = np.histogram(values[np.isfinite(values)], bins=min(20, max(5, len(values) // 3)))
-        histogram = hv.Histogram(counts, kdims=[name], vdims=["basins"])
-        mark = hv.VLine(float(ds[name].sel(basin=basin)))
         units = ds[name].attrs.get("units", "")
         panels.append(
-            (
-                histogram.opts(color="#C6D4E1", line_color="white")
-                * mark.opts(color=COLOURS["LSTM"], line_width=2)
+            hv.Overlay(
+                [
+                    hv.Histogram(counts, kdims=[name], vdims=["basins"]).opts(
+                        color="#C6D4E1", line_color="white"
+                    ),
+                    hv.VLine(float(ds[name].sel(basin=basin))).opts(color=ORANGE, line_width=2),
+                ]
             ).opts(
                 width=width,
                 height=170,
@@ -288,34 +301,38 @@ def attribute_percentiles(
     span = span.where(span > 0, 1.0)
     start, lower, middle, upper, end = ((quantiles - low) / span).to_numpy(float)
     rows = np.arange(len(columns))
-    lines = hv.Segments((start, rows, end, rows)).opts(color="#AAAAAA", line_width=2)
-    boxes = hv.Rectangles((lower, rows - 0.3, upper, rows + 0.3))
-    medians = hv.Segments((middle, rows - 0.3, middle, rows + 0.3)).opts(color=INK, line_width=1.5)
-    dots = pd.DataFrame(
-        {
-            "where": ((of_basin - low) / span).to_numpy(float).clip(-0.08, 1.08),
-            "row": rows,
-            "attribute": columns,
-            "value": of_basin.to_numpy(float),
-            "lower": [100 * (table[c] < of_basin[c]).mean() for c in columns],
-        }
-    )
-    dot = hv.Points(dots, ["where", "row"], ["attribute", "value", "lower"]).opts(
-        color=COLOURS["LSTM"],
-        size=9,
-        line_color="white",
-        hover_tooltips=[
-            ("attribute", "@attribute"),
-            ("value", "@value"),
-            ("basins with less", "@lower{0} %"),
-        ],
-    )
+    dots = {
+        "where": ((of_basin - low) / span).to_numpy(float).clip(-0.08, 1.08),
+        "row": rows,
+        "attribute": columns,
+        "value": of_basin.to_numpy(float),
+        "lower": [100 * (table[c] < of_basin[c]).mean() for c in columns],
+    }
+    layers = [
+        hv.Segments((start, rows, end, rows)).opts(color="#AAAAAA", line_width=2),
+        hv.Rectangles((lower, rows - 0.3, upper, rows + 0.3)).opts(
+            color="#C6D4E1", line_color=None
+        ),
+        hv.Segments((middle, rows - 0.3, middle, rows + 0.3)).opts(color=INK, line_width=1.5),
+        hv.Points(dots, ["where", "row"], ["attribute", "value", "lower"]).opts(
+            color=ORANGE,
+            size=9,
+            line_color="white",
+            hover_tooltips=[
+                ("attribute", "@attribute"),
+                ("value", "@value"),
+                ("basins with less", "@lower{0} %"),
+            ],
+        ),
+    ]
     unit = {c: u for c, u in (units or {}).items() if u not in UNITLESS}
-    ticks = [(i, f"{c} {of_basin[c]:.3g} {unit.get(c, '')}".strip()) for i, c in enumerate(columns)]
-    return (lines * boxes.opts(color="#C6D4E1", line_color=None) * medians * dot).opts(
+
+    return hv.Overlay(layers).opts(
         width=width,
         height=80 + 20 * len(columns),
-        yticks=ticks,
+        yticks=[
+            (i, f"{c} {of_basin[c]:.3g} {unit.get(c, '')}".strip()) for i, c in enumerate(columns)
+        ],
         xlim=(-0.12, 1.12),
         ylim=(-0.7, len(columns) - 0.3),
         xticks=[(0, "5 %"), (1, "95 % of basins")],
@@ -351,24 +368,28 @@ def budyko(
     colour_by
         Another attribute over `basin`.
     """
-    values = evaporation if colour_by is None else colour_by
-    values = values.sel(basin=aridity["basin"]).assign_coords(
-        aridity=aridity, evaporation=evaporation
+    values = (
+        (evaporation if colour_by is None else colour_by)
+        .sel(basin=aridity["basin"])
+        .assign_coords(aridity=aridity, evaporation=evaporation)
     )
     points = basin_points(
         values,
         "aridity",
         "evaporation",
-        cmap=[COLOURS["EA-LSTM"]] if colour_by is None else SEQUENTIAL,
+        cmap=[BLUE] if colour_by is None else SEQUENTIAL,
         key=colour_by is not None,
     ).opts(hv.opts.Points(size=7, clabel=axis_label(values)))
     x, y = points.get(0).kdims
     right = max(2.0, float(aridity.max()) * 1.05)
     phi = np.linspace(1e-3, right, 200)
-    curve = np.sqrt(phi * np.tanh(1 / phi) * (1 - np.exp(-phi)))
-    limits = hv.Curve([(0, 0), (1, 1), (right, 1)], x, y, label="limits of energy and water")
-    line = hv.Curve((phi, curve), x, y, label="Budyko (1974)").opts(color=INK, line_width=1.6)
-    return (limits.opts(**DASHED) * line * points).opts(
+    share = np.sqrt(phi * np.tanh(1 / phi) * (1 - np.exp(-phi)))
+    limits = [(0, 0), (1, 1), (right, 1)]
+    return (
+        hv.Curve(limits, x, y, label="limits of energy and water").opts(**DASHED)
+        * hv.Curve((phi, share), x, y, label="Budyko (1974)").opts(color=INK, line_width=1.6)
+        * points
+    ).opts(
         width=width,
         height=height,
         legend_position="bottom_right",

@@ -84,8 +84,14 @@ def components(
     values = np.pad(others.to_numpy(), ((0, 0), (0, 1)), constant_values=np.nan)
     bold = curve(parameter.isel(component=chosen), dim).opts(color=colour, line_width=2)
     days = np.tile([*parameter["time"].to_numpy(), np.datetime64("NaT")], len(values))
-    thin = hv.Curve((days, values.ravel()), *bold.dimensions())
-    return hv.Overlay([thin.opts(color=THIN, line_width=0.7, alpha=0.8), bold]).opts(
+    return hv.Overlay(
+        [
+            hv.Curve((days, values.ravel()), *bold.dimensions()).opts(
+                color=THIN, line_width=0.7, alpha=0.8
+            ),
+            bold,
+        ]
+    ).opts(
         width=width,
         height=height,
         title=title,
@@ -116,10 +122,9 @@ def seasonal_components(
     bold
         Position of the component that stands out: the parameter's `median_component`.
     """
-    x = hv.Dimension("day", label="month")
-    y = hv.Dimension(str(mean.name), label=axis_label(mean))
+    dims = ("day", "month"), (str(mean.name), axis_label(mean))
     curves = [
-        hv.Curve((mean["day"].to_numpy(), mean.isel(component=k).to_numpy()), x, y).opts(
+        hv.Curve((mean["day"].to_numpy(), mean.isel(component=k).to_numpy()), *dims).opts(
             color=colour if k == bold else THIN, line_width=2.4 if k == bold else 0.8
         )
         for k in [*(k for k in range(mean.sizes["component"]) if k != bold), bold]
@@ -145,15 +150,14 @@ def against(
     width: int = 450,
     height: int = 330,
 ) -> hv.Overlay:
-    """Two daily series of one catchment against each other, one colour per month: a loop shows
-    memory, a line a function."""
-    x = hv.Dimension("across", label=axis_label(across))
-    y = hv.Dimension("up", label=axis_label(parameter))
+    """Two daily series of one catchment against each other, one colour per month: a loop
+    means memory, a line a function of the other."""
+    dims = ("across", axis_label(across)), ("up", axis_label(parameter))
     month = across["time"].dt.month.to_numpy()
     names = pd.date_range("2001-01-01", periods=12, freq="MS").strftime("%b")
     points = [
         hv.Scatter(
-            (across.to_numpy()[month == m], parameter.to_numpy()[month == m]), x, y, label=name
+            (across.to_numpy()[month == m], parameter.to_numpy()[month == m]), *dims, label=name
         ).opts(color=colour, size=3, alpha=0.7)
         for m, (name, colour) in enumerate(zip(names, CYCLIC, strict=True), start=1)
         if (month == m).any()
@@ -200,9 +204,8 @@ def correlated(
     across: pd.Series, up: pd.Series, *, x: str, y: str, title: str = "", width: int = 450
 ) -> hv.Overlay:
     """`one_to_one` with the correlation over basins in its title."""
-    r = across.corr(up)
     return one_to_one(across, up, x=x, y=y, width=width).opts(
-        title=f"{title} R = {r:.3f}, {(across * up).count()} basins".strip()
+        title=f"{title} R = {across.corr(up):.3f}, {(across * up).count()} basins".strip()
     )
 
 
@@ -217,9 +220,10 @@ def boxes(
 ) -> hv.BoxWhisker:
     """One box per model over its basins: quartiles, whiskers to 1.5 times their distance (Feng et
     al. 2022, Fig. 6a)."""
-    frame = pd.concat(dict(scores), names=["model"]).rename("value").dropna()
     return hv.BoxWhisker(
-        frame.reset_index("model"), "model", hv.Dimension("value", label=label)
+        pd.concat(dict(scores), names=["model"]).rename("value").dropna().reset_index("model"),
+        "model",
+        ("value", label),
     ).opts(
         width=width,
         height=height,
@@ -253,17 +257,17 @@ def balance(table: pd.DataFrame, *, width: int = WIDTH, height: int = 320) -> hv
     for name in ("ET", "q2", "q1", "q0"):
         bars.append(_bars(ordered, name, bottom))
         bottom = bottom + ordered[name]
-    edges = np.repeat(np.arange(n + 1), 2)[1:-1]
-    line = hv.Curve((edges, np.repeat(ordered["P"].to_numpy(), 2)), label="precipitation")
+    steps = np.repeat(np.arange(n + 1), 2)[1:-1], np.repeat(ordered["P"].to_numpy(), 2)
+    bars.append(hv.Curve(steps, label="precipitation").opts(color=INK, line_width=1.6))
     shared = {"width": width, "xlim": (0, n), "xticks": 0} | FREE
-    upper = hv.Overlay([*bars, line.opts(color=INK, line_width=1.6)]).opts(
+    upper = hv.Overlay(bars).opts(
         height=height,
         legend_position="top_left",
         ylim=(0, None),
         padding=(0, (0, 0.1)),
         xlabel="",
         legend_cols=1,
-        title="What becomes of precipitation",
+        title="Fate of precipitation",
         **shared,
     )
     lower = hv.Overlay([_bars(ordered, name, 0.0) for name in ("storage", "residual")]).opts(
@@ -271,7 +275,7 @@ def balance(table: pd.DataFrame, *, width: int = WIDTH, height: int = 320) -> hv
         legend_position="top_left",
         legend_cols=2,
         padding=(0, 0.6),
-        title=f"What is left (largest residual {table['residual'].abs().max():.1g} mm/yr)",
+        title=f"Residual (largest residual {table['residual'].abs().max():.1g} mm/yr)",
         **shared,
     )
     return hv.Layout([upper, lower]).cols(1).opts(shared_axes=False)
@@ -280,12 +284,19 @@ def balance(table: pd.DataFrame, *, width: int = WIDTH, height: int = 320) -> hv
 def _bars(table: pd.DataFrame, name: str, bottom: pd.Series | float) -> hv.Rectangles:
     label, colour = WATER[name]
     left = np.arange(len(table)) + 0.08
-    frame = pd.DataFrame({"basin": table.index.astype(str), label: table[name].to_numpy()})
-    top = (bottom + table[name]).to_numpy()
-    frame = frame.assign(x0=left, y0=np.broadcast_to(bottom, left.shape), x1=left + 0.84, y1=top)
-    x, y = (
-        hv.Dimension("x0", label="catchments, from dry to wet"),
-        hv.Dimension("y0", label="mm/yr"),
+    frame = pd.DataFrame(
+        {
+            "basin": table.index.astype(str),
+            label: table[name].to_numpy(),
+            "x0": left,
+            "y0": np.broadcast_to(bottom, left.shape),
+            "x1": left + 0.84,
+            "y1": (bottom + table[name]).to_numpy(),
+        }
     )
-    bars = hv.Rectangles(frame, [x, y, "x1", "y1"], ["basin", label], label=label)
-    return bars.opts(color=colour, line_width=0, tools=["hover"])
+    return hv.Rectangles(
+        frame,
+        [("x0", "catchments, from dry to wet"), ("y0", "mm/yr"), "x1", "y1"],
+        ["basin", label],
+        label=label,
+    ).opts(color=colour, line_width=0, tools=["hover"])

@@ -64,8 +64,8 @@ def _panel(
         clipping_colors={"NaN": "#FFFFFF"},
         **COLOUR_BAR,
     )
-    border = hv.Path(_border(ds["mask"].to_numpy() >= 0.5, x, y)).opts(color=INK, line_width=1.2)
-    return (cells * border).opts(
+    border = hv.Path(_border(ds["mask"].to_numpy() >= 0.5, x, y))
+    return (cells * border.opts(color=INK, line_width=1.2)).opts(
         width=int(wide) + BAR + 60,
         height=int(high) + BAR,
         title=title,

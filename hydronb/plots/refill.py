@@ -1,25 +1,23 @@
 """New data in a drawn figure of series: much cheaper than drawing it again, and its zoom tools
 stay."""
 
-from typing import Any
-
 import holoviews as hv
 import numpy as np
-import pandas as pd
-from bokeh.models import GlyphRenderer, GridPlot, LayoutDOM, Plot
+from bokeh.models import GlyphRenderer, LayoutDOM, Plot
 
 
 def bokeh_plots(model: LayoutDOM) -> list[Plot]:
     """The bokeh plots of a drawn figure, from top to bottom."""
     if isinstance(model, Plot):
         return [model]
-    children = getattr(model, "children", [])
-    if isinstance(model, GridPlot):
-        children = [child for child, *_ in children]
-    return [plot for child in children for plot in bokeh_plots(child)]
+    return [
+        plot
+        for place in getattr(model, "children", [])
+        for plot in bokeh_plots(place if isinstance(place, LayoutDOM) else place[0])
+    ]
 
 
-def series_structure(figure: Any) -> tuple[Any, ...] | None:
+def series_structure(figure: object) -> tuple[tuple[str, ...], ...] | None:
     """What two figures must have in common for one to take the other's data; None for one that is
     not made of series."""
     elements = _elements(figure)
@@ -28,11 +26,11 @@ def series_structure(figure: Any) -> tuple[Any, ...] | None:
     return tuple((type(e).__name__, e.label, *(d.name for d in e.dimensions())) for e in elements)
 
 
-def refill(model: LayoutDOM, figure: Any) -> None:
+def refill(model: LayoutDOM, figure: hv.core.Dimensioned) -> None:
     """Give the drawn `model` the data of `figure`, which is of the same `series_structure`."""
     panels = list(figure) if isinstance(figure, hv.Layout) else [figure]
     for plot, panel in zip(bokeh_plots(model), panels, strict=True):
-        renderers = [r for r in plot.renderers if isinstance(r, GlyphRenderer)]
+        renderers = (r for r in plot.renderers if isinstance(r, GlyphRenderer))
         elements = _elements(panel)
         for renderer, element in zip(renderers, elements, strict=True):
             renderer.data_source.data = _columns(element)
@@ -40,23 +38,24 @@ def refill(model: LayoutDOM, figure: Any) -> None:
         title = hv.Store.lookup_options("bokeh", panel, "plot").kwargs.get("title", "")
         plot.title.text = title if "{" not in title else plot.title.text
     x = np.concatenate([e.dimension_values(0) for e in _elements(figure)])
-    x = x[~pd.isna(x)]
-    first, last = x.min(), x.max()
+    first, last = np.nanmin(x), np.nanmax(x)
     for x_range in {plot.x_range for plot in bokeh_plots(model)}:
         x_range.update(start=first, end=last, reset_start=first, reset_end=last)
 
 
-def _elements(figure: Any) -> list[hv.Element]:
-    is_figure = isinstance(figure, hv.core.Dimensioned)
-    return figure.traverse(lambda element: element, [hv.Element]) if is_figure else []
+def _elements(figure: object) -> list[hv.Element]:
+    return (
+        figure.traverse(lambda element: element, [hv.Element])
+        if isinstance(figure, hv.core.Dimensioned)
+        else []
+    )
 
 
 def _columns(element: hv.Element) -> dict[str, np.ndarray]:
     x, y = element.kdims[0].name, element.vdims[0].name
     columns = {name: element.dimension_values(name) for name in (x, y)}
     if isinstance(element, hv.Histogram):
-        left, right = element.edges[:-1], element.edges[1:]
-        columns |= {"top": columns[y], "left": left, "right": right}
+        columns |= {"top": columns[y], "left": element.edges[:-1], "right": element.edges[1:]}
     return columns
 
 

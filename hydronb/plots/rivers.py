@@ -10,7 +10,6 @@ import xarray as xr
 
 from hydronb.plots.style import (
     ALONG_TIME,
-    COLOURS,
     FREE,
     OBSERVED,
     RAIN,
@@ -21,6 +20,7 @@ from hydronb.plots.style import (
     colours,
     on_bokeh,
 )
+from hydronb.vocabulary import COLOURS
 
 MONTHS = [
     (d.day_of_year, d.strftime("%b")[0]) for d in pd.date_range("2001-01-01", periods=12, freq="MS")
@@ -74,8 +74,12 @@ def hydrograph(
     if prcp is None:
         return lower
     days = next(iter((simulations or shown).values()))["time"]
-    shown_rain = prcp.sel(time=slice(days[0], days[-1]))
-    return stacked([rain(shown_rain, title=title, width=width), lower.relabel("")])
+    return stacked(
+        [
+            rain(prcp.sel(time=slice(days[0], days[-1])), title=title, width=width),
+            lower.relabel(""),
+        ]
+    )
 
 
 def observed_first(obs: xr.DataArray | None, simulations: Series) -> dict[str, xr.DataArray]:
@@ -85,19 +89,20 @@ def observed_first(obs: xr.DataArray | None, simulations: Series) -> dict[str, x
 
 def curve(da: xr.DataArray, vdim: hv.Dimension, label: str = "") -> hv.Curve:
     """A series over time."""
-    date = hv.Dimension("time", label="date")
-    line = hv.Curve((da["time"].to_numpy(), da.to_numpy().astype(float)), date, vdim, label=label)
-    return line.opts(tools=["hover"])
+    return hv.Curve(
+        (da["time"].to_numpy(), da.to_numpy().astype(float)), ("time", "date"), vdim, label=label
+    ).opts(tools=["hover"])
 
 
 @on_bokeh
 def rain(prcp: xr.DataArray, *, title: str = "", width: int = WIDTH) -> hv.Histogram:
-    """Precipitation hanging from above, for `stacked`."""
+    """Precipitation drawn downwards from the top, for `stacked`."""
     day = prcp["time"].to_numpy()
-    edges = np.append(day, day[-1] + np.timedelta64(1, "D"))
-    dim = hv.Dimension("rain", label=axis_label(prcp).replace("precipitation", "P"))
-    date = hv.Dimension("time", label="date")
-    return hv.Histogram((edges, prcp.to_numpy().astype(float)), kdims=[date], vdims=[dim]).opts(
+    return hv.Histogram(
+        (np.append(day, day[-1] + np.timedelta64(1, "D")), prcp.to_numpy().astype(float)),
+        kdims=[("time", "date")],
+        vdims=[("rain", axis_label(prcp).replace("precipitation", "P"))],
+    ).opts(
         width=width,
         height=130,
         invert_yaxis=True,
@@ -192,8 +197,9 @@ def forcing(
         )
         for name in names
     ]
-    first = ds[names[0]].attrs.get("long_name", names[0])
-    return stacked(panels, title=f"{title}: {first}" if title else "")
+    return stacked(
+        panels, title=f"{title}: {ds[names[0]].attrs.get('long_name', names[0])}" if title else ""
+    )
 
 
 @on_bokeh
@@ -215,14 +221,19 @@ def flow_duration_curve(
         simulations = {name: da.where(obs.notnull()) for name, da in simulations.items()}
     shown = observed_first(obs, simulations)
     colour = colours(list(shown))
-    x = hv.Dimension("exceeded", label="share of days with more flow (%)", range=(0, 100))
-    y = hv.Dimension("flow", label=axis_label(next(iter(shown.values()))))
+    dims = (
+        hv.Dimension("exceeded", label="share of days with more flow (%)", range=(0, 100)),
+        hv.Dimension("flow", label=axis_label(next(iter(shown.values())))),
+    )
     curves = []
     for name, da in shown.items():
         flow = np.sort(da.dropna("time").to_numpy().astype(float))[::-1]
         exceeded = 100 * (np.arange(len(flow)) + 0.5) / max(len(flow), 1)
-        line = hv.Curve((exceeded[flow > 0], flow[flow > 0]), x, y, label=name)
-        curves.append(line.opts(color=colour[name], line_width=2, tools=["hover"]))
+        curves.append(
+            hv.Curve((exceeded[flow > 0], flow[flow > 0]), *dims, label=name).opts(
+                color=colour[name], line_width=2, tools=["hover"]
+            )
+        )
     return hv.Overlay(curves).opts(
         width=width,
         height=height,
@@ -253,10 +264,9 @@ def regime(
     """
     shown = observed_first(obs, simulations)
     colour = colours(list(shown))
-    x = hv.Dimension("day", label="month")
-    y = hv.Dimension("flow", label="mean " + axis_label(next(iter(shown.values()))))
+    dims = ("day", "month"), ("flow", "mean " + axis_label(next(iter(shown.values()))))
     curves = [
-        hv.Curve((mean["day"].to_numpy(), mean.to_numpy()), x, y, label=name).opts(
+        hv.Curve((mean["day"].to_numpy(), mean.to_numpy()), *dims, label=name).opts(
             color=colour[name], line_width=2, tools=["hover"]
         )
         for name, mean in shown.items()

@@ -12,8 +12,8 @@ from hydronb.errors import DataError
 from hydronb.metrics import METRICS
 from hydronb.plots.style import DASHED, FREE, INK, colours, on_bokeh
 
-BEST = {"nse": 1.0, "r": 1.0, "alpha": 1.0}
-"""Value of a perfect simulation; 0 for all others."""
+OF_THE_PAPER = {"alpha": "alpha_nse", "beta": "beta_nse"}
+"""Metrics by the names that they have in the tables of Li et al. (2023)."""
 SHORT = {"streamflow": "Q", "et": "E", "Yellow": "Ye", "Yangtze": "Ya", "Lancang": "La"}
 """The letters of Li et al. (2023) for targets and basins; other names are in full."""
 
@@ -40,17 +40,18 @@ def scenario_scores(
     offset = {m: (k - (len(colour) - 1) / 2) * 0.8 / len(colour) for k, m in enumerate(colour)}
     scores = scores.assign(scenario=group + scores["model"].map(offset))
     half = 0.35 / len(colour)
-    kdim = hv.Dimension("scenario", label="basin and target")
     panels = []
     for metric, text in names.items():
-        parts = [hv.HLine(BEST.get(metric, 0.0)).opts(color=INK, line_dash="dashed", line_width=1)]
-        vdims = [hv.Dimension(metric, label=text), "basin", "target", "seed"]
+        perfect = METRICS[OF_THE_PAPER.get(metric, metric)].perfect
+        parts = [hv.HLine(perfect).opts(color=INK, line_dash="dashed", line_width=1)]
+        dims = ("scenario", "basin and target"), [(metric, text), "basin", "target", "seed"]
         for model, of_model in scores.groupby("model", sort=False):
             means = of_model.groupby("scenario")[metric].mean()
             at = means.index.to_numpy()
-            dots = hv.Scatter(of_model, kdim, vdims)
             parts += [
-                dots.opts(color=colour[model], size=6, alpha=0.8, line_color=None, tools=["hover"]),
+                hv.Scatter(of_model, *dims).opts(
+                    color=colour[model], size=6, alpha=0.8, line_color=None, tools=["hover"]
+                ),
                 hv.Segments((at - half, means, at + half, means)).opts(
                     color=colour[model], line_width=2
                 ),
@@ -112,15 +113,16 @@ def day_by_day(
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     ends = (low - 0.03 * (high - low), high + 0.03 * (high - low))
     units = obs.attrs.get("units", "")
-    kdim, vdim = (hv.Dimension(n, label=f"{n} ({units})") for n in ("observed", "simulated"))
-    line = hv.Curve([(e, e) for e in ends], kdim, vdim)
+    dims = ("observed", f"observed ({units})"), ("simulated", f"simulated ({units})")
     panels = []
     for label, sim in simulations.items():
         both = (obs.notnull() & sim.notnull()).to_numpy()
-        points = hv.Scatter((obs.to_numpy()[both], sim.to_numpy()[both]), kdim, vdim)
-        points = points.opts(color=colour[label], size=4, alpha=0.35, line_color=None)
+        points = hv.Scatter((obs.to_numpy()[both], sim.to_numpy()[both]), *dims)
         panels.append(
-            (points * line.opts(**DASHED)).opts(
+            (
+                points.opts(color=colour[label], size=4, alpha=0.35, line_color=None)
+                * hv.Curve([(e, e) for e in ends], *dims).opts(**DASHED)
+            ).opts(
                 width=width,
                 height=height,
                 xlim=ends,
@@ -176,27 +178,29 @@ def probe_scores(
         There are no such scores.
     """
     label, low = METRICS[value].label, LEAST[value]
-    layers = {layer, "grid mean"} if layer == "features" else {layer}
+    layers = [layer, "grid mean"] if layer == "features" else [layer]
     part = scores[scores["layer"].isin(layers) & (scores["split"] == split)].dropna(subset=[value])
     if part.empty:
         raise DataError(f"no {label} of {layer} on {split} days among these probes; choose another")
     targets = list(dict.fromkeys(part["target"]))
     controls = {c: mark for c, mark in CONTROLS.items() if c in set(part["control"])}
     shift = {c: (k - (len(controls) - 1) / 2) * 0.13 for k, c in enumerate(controls)}
-    place = part["target"].map(targets.index) + part["control"].map(shift)
-    part = part.assign(place=place, shown=part[value].clip(lower=low))
-    vdims = [hv.Dimension("shown", label=label), "target", value]
+    part = part.assign(
+        place=part["target"].map(targets.index) + part["control"].map(shift),
+        shown=part[value].clip(lower=low),
+    )
     panels = []
     for run, of_run in part.groupby("label", sort=False):
         marks = [
-            hv.Scatter(of_run[of_run["control"] == control], "place", vdims).opts(
-                color=colour, marker=marker, size=9, tools=["hover"], line_color=colour
-            )
+            hv.Scatter(
+                of_run[of_run["control"] == control], "place", [("shown", label), "target", value]
+            ).opts(color=colour, marker=marker, size=9, tools=["hover"], line_color=colour)
             for control, (_, colour, marker) in controls.items()
         ]
-        perfect = hv.HLine(1.0).opts(color=INK, line_dash="dashed", line_width=1)
         panels.append(
-            hv.Overlay([perfect, *marks]).opts(
+            hv.Overlay(
+                [hv.HLine(1.0).opts(color=INK, line_dash="dashed", line_width=1), *marks]
+            ).opts(
                 width=width,
                 height=height,
                 title=run,
@@ -213,6 +217,6 @@ def probe_scores(
             )
         )
     rows = [panels[k : k + ACROSS] for k in range(0, len(panels), ACROSS)]
-    key = marker_key(list(controls.values()), 190, height)
-    cells = [cell for k, row in enumerate(rows) for cell in (*row, hv.Empty() if k else key)]
+    ends = [marker_key(list(controls.values()), 190, height), *(hv.Empty() for _ in rows[1:])]
+    cells = [cell for row, end in zip(rows, ends, strict=True) for cell in (*row, end)]
     return hv.Layout(cells).cols(len(rows[0]) + 1).opts(shared_axes=False)

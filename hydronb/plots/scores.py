@@ -8,7 +8,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hydronb.plots.style import COLOURS, DASHED, FREE, INK, POINT, WIDTH, colours, on_bokeh
+from hydronb.plots.style import (
+    BLUE,
+    DASHED,
+    FREE,
+    GREEN,
+    INK,
+    ORANGE,
+    POINT,
+    WIDTH,
+    colours,
+    on_bokeh,
+)
 
 GREY = "#a0a0a0"
 
@@ -36,17 +47,19 @@ def cdf(
         outer 2 %.
     """
     colour = colours(list(scores))
-    x = hv.Dimension("score", label=label or str(next(iter(scores.values())).name))
-    y = hv.Dimension("share", label="share of basins", range=(0, 1))
-    curves, pooled = [], np.concatenate([s.dropna().to_numpy(float) for s in scores.values()])
-    for name, series in scores.items():
-        values = np.sort(series.dropna().to_numpy(float))
+    dims = (
+        hv.Dimension("score", label=label or str(next(iter(scores.values())).name)),
+        hv.Dimension("share", label="share of basins", range=(0, 1)),
+    )
+    ordered = {name: np.sort(of.dropna().to_numpy(float)) for name, of in scores.items()}
+    curves = []
+    for name, values in ordered.items():
         share = np.arange(len(values) + 1) / max(len(values), 1)
         median = f"{np.median(values):.2f}" if len(values) else "none"
         curves.append(
-            hv.Curve(([*values[:1], *values], share), x, y, label=f"{name} (median {median})").opts(
-                color=colour[name], interpolation="steps-post", line_width=2, tools=["hover"]
-            )
+            hv.Curve(
+                ([*values[:1], *values], share), *dims, label=f"{name} (median {median})"
+            ).opts(color=colour[name], interpolation="steps-post", line_width=2, tools=["hover"])
         )
     return hv.Overlay(curves).opts(
         width=width,
@@ -55,7 +68,7 @@ def cdf(
         legend_cols=1,
         show_legend=True,
         title=title,
-        xlim=xlim or _score_range(pooled),
+        xlim=xlim or _score_range(np.concatenate(list(ordered.values()))),
         ylim=(0, 1),
         **FREE,
     )
@@ -92,12 +105,17 @@ def loss_curve(
     valid = ends.dropna(subset=["valid"])
 
     def panel(
-        line: pd.DataFrame, dots: pd.DataFrame, name: str, label: str, model: str, title: str
+        line: pd.DataFrame, dots: pd.DataFrame, name: str, label: str, colour: str, title: str
     ) -> hv.Overlay:
         x, y = hv.Dimension("epoch"), hv.Dimension(name, label=label)
-        curve = hv.Curve(line, x, y).opts(color=COLOURS[model], line_width=1.5)
-        points = hv.Scatter(dots, x, [y, "learning_rate"])
-        return (curve * points.opts(color=COLOURS[model], size=6, tools=["hover"])).opts(
+        return hv.Overlay(
+            [
+                hv.Curve(line, x, y).opts(color=colour, line_width=1.5),
+                hv.Scatter(dots, x, [y, "learning_rate"]).opts(
+                    color=colour, size=6, tools=["hover"]
+                ),
+            ]
+        ).opts(
             width=width // 2 if len(valid) else width,
             height=height,
             title=title,
@@ -106,7 +124,7 @@ def loss_curve(
             **FREE,
         )
 
-    loss = panel(progress, ends, "loss", "training loss", "EA-LSTM", "training")
+    loss = panel(progress, ends, "loss", "training loss", BLUE, "training")
     if valid.empty:
         return loss
     best = valid.loc[valid["valid"].idxmax()]
@@ -115,7 +133,7 @@ def loss_curve(
         valid,
         "valid",
         "median NSE, validation",
-        "LSTM",
+        ORANGE,
         f"validation, best {best['valid']:.2f} after epoch {best['epoch']:.0f}",
     )
     return hv.Layout([loss, score]).cols(2).opts(shared_axes=False)
@@ -132,11 +150,14 @@ def one_to_one(
     margin = 0.05 * (high - low or 1.0)
     ends = (low - margin, high + margin)
     kdim, vdim = hv.Dimension("across", label=x), hv.Dimension("up", label=y)
-    line = hv.Curve([(e, e) for e in ends], kdim, vdim).opts(**DASHED)
-    points = hv.Scatter(frame.reset_index(names="basin"), kdim, [vdim, "basin"])
-    return (line * points.opts(color=COLOURS["EA-LSTM"], size=7, **POINT)).opts(
-        width=width, height=height, xlim=ends, ylim=ends, **FREE
-    )
+    return hv.Overlay(
+        [
+            hv.Curve([(e, e) for e in ends], kdim, vdim).opts(**DASHED),
+            hv.Scatter(frame.reset_index(names="basin"), kdim, [vdim, "basin"]).opts(
+                color=BLUE, size=7, **POINT
+            ),
+        ]
+    ).opts(width=width, height=height, xlim=ends, ylim=ends, **FREE)
 
 
 @on_bokeh
@@ -161,25 +182,32 @@ def difference_intervals(
     label
         Of the y axis.
     """
-    limits = {bound: bounds.sel(bound=bound).to_series() for bound in ("low", "high")}
-    frame = pd.DataFrame({"difference": difference, **limits}).rename_axis("basin").dropna()
-    frame = frame.sort_values("difference").reset_index()
+    frame = (
+        pd.DataFrame(
+            {"difference": difference}
+            | {bound: bounds.sel(bound=bound).to_series() for bound in ("low", "high")}
+        )
+        .rename_axis("basin")
+        .dropna()
+        .sort_values("difference")
+        .reset_index()
+    )
     frame["share"] = frame["share2"] = (np.arange(len(frame)) + 0.5) / max(len(frame), 1)
     sure = (frame["low"] > 0) | (frame["high"] < 0)
     x = hv.Dimension("share", label="share of basins", range=(0, 1))
-    y = hv.Dimension("difference", label=label)
+    y = ("difference", label)
     drawn = [hv.Curve([(0, 0), (1, 0)], x, y).opts(color=INK, line_width=1)]
     for part, colour, name in (
         (frame[~sure], GREY, "interval holds zero"),
-        (frame[sure], COLOURS["EA-LSTM"], "interval on one side of zero"),
+        (frame[sure], BLUE, "interval on one side of zero"),
     ):
-        bars = hv.Segments(part, [x, "low", "share2", "high"])
-        dots = hv.Scatter(part, x, [y, "basin", "low", "high"], label=f"{name}: {len(part)}")
         drawn += [
-            bars.opts(color=colour, line_width=1.2),
-            dots.opts(color=colour, size=5, tools=["hover"]),
+            hv.Segments(part, [x, "low", "share2", "high"]).opts(color=colour, line_width=1.2),
+            hv.Scatter(part, x, [y, "basin", "low", "high"], label=f"{name}: {len(part)}").opts(
+                color=colour, size=5, tools=["hover"]
+            ),
         ]
-    ylim = None
+    ylim: tuple[float | None, float | None] = (None, None)
     if len(frame):
         low, high = np.percentile(frame["low"], 2), np.percentile(frame["high"], 98)
         margin = 0.05 * (high - low) if high > low else 1.0
@@ -213,13 +241,17 @@ def search_scores(
     for name in settings:
         best = ranked.groupby(name)["score"].max().rename(index=str)
         x = hv.Dimension("at", label=name, values=list(best.index))
-        frame = ranked.reset_index().assign(at=[str(v) for v in ranked[name]])
-        points = hv.Scatter(frame, x, [y, "settings"])
-        line = hv.Curve(list(best.items()), x, y).opts(color=COLOURS["EA-LSTM"], line_width=2)
         panels.append(
-            (line * points.opts(color=GREY, size=6, tools=["hover"])).opts(
-                width=width, height=height, title=name, **FREE
-            )
+            hv.Overlay(
+                [
+                    hv.Curve(list(best.items()), x, y).opts(color=BLUE, line_width=2),
+                    hv.Scatter(
+                        ranked.reset_index().assign(at=ranked[name].map(str).to_numpy()),
+                        x,
+                        [y, "settings"],
+                    ).opts(color=GREY, size=6, tools=["hover"]),
+                ]
+            ).opts(width=width, height=height, title=name, **FREE)
         )
     return hv.Layout(panels).cols(3).opts(shared_axes=False)
 
@@ -250,20 +282,24 @@ def noise_boxes(
     left, right = at - 0.32, at + 0.32
     q05, q25, q75, q95, median = (boxes[c] for c in ("q05", "q25", "q75", "q95", "median"))
     whiskers = (np.tile(at, 2), pd.concat([q05, q75]), np.tile(at, 2), pd.concat([q25, q95]))
-    medians = hv.Segments((left, median, right, median), label="median")
-    means = hv.Scatter((at, boxes["mean"]), "sigma", "nse", label="mean")
     layers = [
         hv.Rectangles((left, q25, right, q75)).opts(
             color="#C6DCEC", line_color=INK, line_width=0.8
         ),
         hv.Segments(whiskers).opts(color=INK, line_width=1),
-        medians.opts(color=COLOURS["LSTM"], line_width=2.5),
-        means.opts(color=COLOURS["delta-HBV"], marker="triangle", size=8),
+        hv.Segments((left, median, right, median), label="median").opts(
+            color=ORANGE, line_width=2.5
+        ),
+        hv.Scatter((at, boxes["mean"]), "sigma", "nse", label="mean").opts(
+            color=GREEN, marker="triangle", size=8
+        ),
     ]
     if paper is not None:
-        published = paper["median"].reindex(boxes.index)
-        crosses = hv.Scatter((at, published), "sigma", "nse", label="median, paper")
-        layers.append(crosses.opts(color="black", marker="x", size=9, line_width=1.6))
+        layers.append(
+            hv.Scatter(
+                (at, paper["median"].reindex(boxes.index)), "sigma", "nse", label="median, paper"
+            ).opts(color="black", marker="x", size=9, line_width=1.6)
+        )
     return hv.Overlay(layers).opts(
         width=width,
         height=height,

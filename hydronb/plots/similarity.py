@@ -1,4 +1,4 @@
-"""Catchments as an EA-LSTM sees them: input gates, clusters, what the clusters explain, and the
+"""Similarity of catchments in an EA-LSTM: input gates, clusters, what the clusters explain, and the
 attributes that matter most."""
 
 from collections.abc import Mapping
@@ -95,24 +95,27 @@ def silhouette_curves(
 
 
 def _silhouette(table: pd.DataFrame, of: str, at: int | None) -> list[hv.Element]:
-    x = hv.Dimension("k", label="number of clusters k")
-    y = hv.Dimension(of, label=f"{of} silhouette")
+    dims = ("k", "number of clusters k"), (of, f"{of} silhouette")
     layers: list[hv.Element] = [] if at is None else [hv.VLine(at).opts(color=OTHER, line_width=8)]
     for space, colour in SPACES.items():
         seeds = table[table["space"] == space].groupby("k")[of]
         k, mean, std = list(seeds.groups), seeds.mean().to_numpy(), seeds.std(ddof=0).to_numpy()
         if not k:
             continue
-        spans = [(at, m - s, at, m + s) for at, m, s in zip(k, mean, std, strict=True) if s > 0]
         layers += [
-            hv.Curve((k, mean), x, y, label=space).opts(color=colour, line_width=2),
-            hv.Scatter((k, mean), x, y).opts(color=colour, size=6, tools=["hover"]),
-            hv.Segments(spans, ["k", "low", "k1", "high"]).opts(color=colour, line_width=1.2),
+            hv.Curve((k, mean), *dims, label=space).opts(color=colour, line_width=2),
+            hv.Scatter((k, mean), *dims).opts(color=colour, size=6, tools=["hover"]),
+            hv.Segments(
+                [(at, m - s, at, m + s) for at, m, s in zip(k, mean, std, strict=True) if s > 0],
+                ["k", "low", "k1", "high"],
+            ).opts(color=colour, line_width=1.2),
         ]
         if of == "mean":
-            best = int(mean.argmax())
-            star = hv.Scatter(([k[best]], [mean[best]]), x, y)
-            layers.append(star.opts(color=colour, marker="star", size=16, line_color="white"))
+            layers.append(
+                hv.Scatter(([k[mean.argmax()]], [mean.max()]), *dims).opts(
+                    color=colour, marker="star", size=16, line_color="white"
+                )
+            )
     return layers
 
 
@@ -140,12 +143,10 @@ def variance_bars(
         "cluster": f"k = {k}, clusters count alike (the paper)",
         "size": f"k = {k}, basins count alike",
     }
-    panels = []
-    for weighting, title in titles.items():
-        weighted = of_k[of_k["weighting"] == weighting]
-        names = list(dict.fromkeys(weighted["signature"]))
-        panels.append(
-            hv.Overlay(_signature_bars(weighted, names, seed)).opts(
+    names = list(dict.fromkeys(of_k["signature"]))
+    return hv.Layout(
+        [
+            hv.Overlay(_signature_bars(of_k[of_k["weighting"] == weighting], names, seed)).opts(
                 width=width,
                 height=height,
                 title=title,
@@ -158,8 +159,9 @@ def variance_bars(
                 legend_position="top_right",
                 **FREE,
             )
-        )
-    return hv.Layout(panels).opts(shared_axes=False)
+            for weighting, title in titles.items()
+        ]
+    ).opts(shared_axes=False)
 
 
 def _signature_bars(table: pd.DataFrame, names: list[str], seed: int | None) -> list[hv.Element]:
@@ -195,18 +197,23 @@ def cluster_maps(labels: Mapping[str, xr.DataArray], *, width: int = WIDTH // 2)
     """
     n = 1 + max(int(of.max()) for of in labels.values())
     colours = {str(c + 1): colour for c, colour in zip(range(n), CATEGORIES, strict=False)}
-    maps = [
-        basin_map(
-            (of + 1).astype(str),
-            title=title,
-            label="cluster",
-            colours=colours,
-            most=n,
-            width=width,
+    return (
+        hv.Layout(
+            [
+                basin_map(
+                    (of + 1).astype(str),
+                    title=title,
+                    label="cluster",
+                    colours=colours,
+                    most=n,
+                    width=width,
+                )
+                for title, of in labels.items()
+            ]
         )
-        for title, of in labels.items()
-    ]
-    return hv.Layout(maps).cols(2).opts(shared_axes=False)
+        .cols(2)
+        .opts(shared_axes=False)
+    )
 
 
 def embedding_plane(
@@ -265,8 +272,8 @@ def projections(
 
 @on_bokeh
 def agreement_matrix(table: pd.DataFrame, k: int, *, width: int = 430) -> hv.Overlay:
-    """Adjusted Rand index between the clusters of each two seeds, and of the attributes: columns k,
-    one, other, adjusted_rand."""
+    """Adjusted Rand index between the clusters of each pair of seeds, and of the attributes:
+    columns k, one, other, adjusted_rand."""
     from holoviews.plotting.util import process_cmap
 
     # seeds read from a file are numbers
@@ -275,30 +282,26 @@ def agreement_matrix(table: pd.DataFrame, k: int, *, width: int = 430) -> hv.Ove
     )
     names = list(dict.fromkeys([*of_k["one"], *of_k["other"]]))
     mirrored = of_k.rename(columns={"one": "other", "other": "one"})
-    diagonal = pd.DataFrame({"one": names, "other": names, "adjusted_rand": 1.0})
-    whole = pd.concat([of_k, mirrored, diagonal]).sort_values(
-        ["one", "other"], key=lambda column: column.map(names.index)
-    )
-    index = hv.Dimension("adjusted_rand", label="adjusted Rand index")
-    heat = hv.HeatMap(whole, ["one", "other"], index).opts(
+    whole = pd.concat(
+        [of_k, mirrored, pd.DataFrame({"one": names, "other": names, "adjusted_rand": 1.0})]
+    ).sort_values(["one", "other"], key=lambda column: column.map(names.index))
+    heat = hv.HeatMap(whole, ["one", "other"], ("adjusted_rand", "adjusted Rand index")).opts(
         cmap=process_cmap("Blues", 100)[:60],
         clim=(0, 1),
         width=width,
         height=width - 60,
         xlabel="seed",
         ylabel="seed",
-        title=f"do seeds find the same {k} clusters?",
+        title=f"agreement of seeds, {k} clusters",
         tools=["hover"],
         active_tools=[],
         xrotation=45,
         **COLOUR_BAR,
     )
-    if len(names) > 12:
-        return hv.Overlay([heat])
     text = hv.Labels(
         whole.assign(text=whole["adjusted_rand"].map("{:.2f}".format)), ["one", "other"], "text"
-    )
-    return hv.Overlay([heat, text.opts(text_font_size="9px", text_color=INK)])
+    ).opts(text_font_size="9px", text_color=INK)
+    return hv.Overlay([heat, text] if len(names) <= 12 else [heat])
 
 
 @on_bokeh
@@ -312,13 +315,16 @@ def ranking_bars(table: pd.DataFrame, *, title: str = "", width: int = 620) -> h
     """
     means = table.groupby("attribute")["sensitivity"].mean().sort_values()
     rows = np.arange(len(means))
-    bars = hv.Rectangles((np.zeros(len(means)), rows - 0.35, means.to_numpy(), rows + 0.35))
-    dots = hv.Scatter(
-        table.assign(place=table["attribute"].map(dict(zip(means.index, rows, strict=True)))),
-        "sensitivity",
-        ["place", "attribute"],
-    ).opts(color=SPACES["embedding"], size=5, tools=["hover"], alpha=0.8)
-    return (bars.opts(color="#9CC3E0", line_color=None) * dots).opts(
+    bars = (np.zeros(len(means)), rows - 0.35, means.to_numpy(), rows + 0.35)
+    dots = table.assign(place=table["attribute"].map(dict(zip(means.index, rows, strict=True))))
+    return hv.Overlay(
+        [
+            hv.Rectangles(bars).opts(color="#9CC3E0", line_color=None),
+            hv.Scatter(dots, "sensitivity", ["place", "attribute"]).opts(
+                color=SPACES["embedding"], size=5, tools=["hover"], alpha=0.8
+            ),
+        ]
+    ).opts(
         width=width,
         height=90 + 19 * len(means),
         xlim=(0, None),

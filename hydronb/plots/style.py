@@ -17,9 +17,10 @@ import xarray as xr
 from hydronb.errors import DataError
 from hydronb.files import write
 from hydronb.metrics import METRICS
-from hydronb.vocabulary import COLOURS
+from hydronb.vocabulary import MODELS, label_colours
 
 OBSERVED = "observed"
+BLUE, ORANGE, GREEN = (MODELS[name].colour for name in ("ealstm", "lstm", "delta_hbv"))
 SPARE = (
     "#56B4E9",
     "#882255",
@@ -200,9 +201,10 @@ def colours(labels: Sequence[str]) -> dict[str, str]:
     {'LSTM': '#D55E00', 'LSTM (no statics)': '#E69F00', 'EA-LSTM, MSE': '#0072B2'}
     """
     chosen: dict[str, str] = {}
+    fixed = label_colours()
     for label in labels:
-        family = max((f for f in COLOURS if label.startswith(f)), key=len, default="")
-        free = [c for c in (COLOURS.get(family), *SPARE) if c and c not in chosen.values()]
+        family = max((f for f in fixed if label.startswith(f)), key=len, default="")
+        free = [c for c in (fixed.get(family), *SPARE) if c and c not in chosen.values()]
         chosen[label] = free[0] if free else SPARE[len(chosen) % len(SPARE)]
     return chosen
 
@@ -222,8 +224,10 @@ def axis_label(da: xr.DataArray) -> str:
     >>> axis_label(xr.DataArray(0.0, attrs={"long_name": "precipitation", "units": "mm/d"}))
     'precipitation (mm/d)'
     """
-    name = str(da.attrs.get("long_name") or da.name or "value").replace("_", " ")
-    return with_unit(name, str(da.attrs.get("units", "")))
+    return with_unit(
+        str(da.attrs.get("long_name") or da.name or "value").replace("_", " "),
+        str(da.attrs.get("units", "")),
+    )
 
 
 def metric_label(name: str) -> str:

@@ -12,7 +12,6 @@ import fcntl
 import json
 import math
 import os
-import platform
 import shutil
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
@@ -76,15 +75,15 @@ class RunDirectory:
 
     @property
     def remedy(self) -> str:
-        """What makes the files of the run anew."""
+        """What makes the files of the run again."""
         if self.path.name.endswith(PARTIAL):
             return "if the run is going on, wait; else the same `hydronb run` continues it"
         if (self.path / "run.json").is_file():
             return (
                 "delete the folder of the run, then `hydronb run PLAN` (the plan"
-                f" {self.path.parent.parent.name}) makes it anew"
+                f" {self.path.parent.parent.name}) makes it again"
             )
-        return "its notebook makes it anew"
+        return "its notebook makes it again"
 
     def file(self, name: str) -> Path:
         """The path of a file of the run.
@@ -101,12 +100,11 @@ class RunDirectory:
 
     def require(self, file: str, names: Iterable[str], present: Container[str]) -> None:
         """Raise DataError if a column or variable of a file is not among those `present`."""
-        for name in names:
-            if name not in present:
-                raise DataError(
-                    f"{self.path / file} has no {name!r}; if another version of hydronb wrote it,"
-                    f" {self.remedy}"
-                )
+        for name in (name for name in names if name not in present):
+            raise DataError(
+                f"{self.path / file} has no {name!r}; if another version of hydronb wrote it,"
+                f" {self.remedy}"
+            )
 
     def record(self) -> dict[str, Any]:
         """`run.json`.
@@ -116,10 +114,12 @@ class RunDirectory:
         DataError, ParameterError
             There is none, or not what `RunRecord` says.
         """
-        path, remedy = self.path / "run.json", "`hydronb run PLAN` makes the run anew"
+        path, remedy = self.path / "run.json", "`hydronb run PLAN` makes the run again"
         record = read_json(path, hint=remedy)
-        known = {name: value for name, value in record.items() if name in RunRecord.model_fields}
-        RunRecord.validate_parameters(known, where=f"{path} is not whole ({remedy})")
+        RunRecord.validate_parameters(
+            {name: value for name, value in record.items() if name in RunRecord.model_fields},
+            where=f"{path} is not whole ({remedy})",
+        )
         return record
 
     def given(self) -> dict[str, Any]:
@@ -174,8 +174,7 @@ class RunDirectory:
             names, rows = head.split(","), []
             self.require(path.name, columns, names)
             for line in lines:
-                values = [float(value or "nan") for value in line.split(",")]
-                row = dict(zip(names, values, strict=True))
+                row = dict(zip(names, [float(v or "nan") for v in line.split(",")], strict=True))
                 finite = all(math.isfinite(row[name]) for name in columns if name != "valid")
                 if not finite or not 0 <= row["epoch"] <= row["epochs"] > 0:
                     raise ValueError(f"row {len(rows) + 1} is not whole")
@@ -238,8 +237,12 @@ class RunDirectory:
             else:
                 raise Busy(self._holder)
             lock.truncate(0)
-            now = dt.datetime.now().isoformat(" ", "seconds")
-            print(f"process {os.getpid()} on {platform.node()} since {now}", file=lock, flush=True)
+            print(
+                f"process {os.getpid()} on {os.uname().nodename} since"
+                f" {dt.datetime.now():%Y-%m-%d %H:%M:%S}",
+                file=lock,
+                flush=True,
+            )
             yield lock.fileno()
 
     def writer(self) -> str | None:
@@ -284,26 +287,24 @@ class RunDirectory:
 
     def finish_publishing(self, identity: str) -> bool:
         """Rename now, where a stop fell between the last word of `run.json` and the rename."""
-        left = read_record(self.partial)
-        if left is None or left["status"] != "complete" or left["identity"] != identity:
-            return False
-        self.publish()
-        return True
+        left = read_record(self.partial) or {}
+        if whole := (left.get("status"), left.get("identity")) == ("complete", identity):
+            self.publish()
+        return whole
 
     def state(self, identity: str, versions: dict[str, str]) -> tuple[State, str]:
         """State of the directory for a run with this identity, with the reason or error if there
         is one."""
-        made, left = read_record(self.path), read_record(self.partial)
-        complete = made is not None and made["status"] == "complete"
-        if complete and made["identity"] == identity:
-            why = why_stale(self.path, made, versions)
+        record, left = read_record(self.path), read_record(self.partial)
+        complete = record is not None and record["status"] == "complete"
+        if complete and record["identity"] == identity:
+            why = why_stale(self.path, record, versions)
             return ("stale", why) if why else ("complete", "")
         if left is not None and left["identity"] == identity:
             failed = left["status"] == "failed"
             return ("failed", left.get("error", "")) if failed else ("unfinished", "")
-        if complete:
-            return "changed", "parameters, data or needs differ from the plan's"
-        return "new", ""
+        changed = "changed", "parameters, data or needs differ from the plan's"
+        return changed if complete else ("new", "")
 
 
 @dataclass(frozen=True)
@@ -320,9 +321,8 @@ class TrainedRun(RunDirectory):
         ParameterError
             There is none, or not of a training.
         """
-        given = self.given()
-        kind = training_class(given.get("model"))
-        return kind.validate_parameters(given, where=str(self.path / "params.yaml"))
+        given, where = self.given(), str(self.path / "params.yaml")
+        return training_class(given.get("model"), where).validate_parameters(given, where=where)
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
@@ -334,23 +334,18 @@ class TrainedRun(RunDirectory):
         return self.fit_parameters.seed
 
     @cached_property
-    def description(self) -> dict[str, Any]:
-        """`model.json`.
+    def basins(self) -> tuple[str, ...]:
+        """Ids of the basins that the model was trained on.
 
         Raises
         ------
-        TrainingError
-            There is none, or not of a model.
+        DataError, TrainingError
+            There is no `model.json`, or it is not of a model.
         """
         from hydronb.models.weights import read_description
 
-        return read_description(self.path)
-
-    @property
-    def basins(self) -> tuple[str, ...]:
-        """Ids of the basins that the model was trained on."""
         with reading(self.path / "model.json", "a model's description", hint=self.remedy):
-            return tuple(self.description["basins"])
+            return tuple(read_description(self.path)["basins"])
 
     @cached_property
     def model(self) -> "nn.Module":
@@ -393,7 +388,7 @@ class TrainedRun(RunDirectory):
         DataError
             A run of HBV without the file.
         """
-        return self._of_hbv("fluxes.nc")
+        return self.dataset("fluxes.nc") if MODELS[self.fit_parameters.model].fluxes else None
 
     def hbv_parameters(self) -> "xr.Dataset | None":
         """`parameters.nc`: (basin, component), with `time` where dynamic, routing's (basin); None
@@ -404,10 +399,7 @@ class TrainedRun(RunDirectory):
         DataError
             A run of HBV without the file.
         """
-        return self._of_hbv("parameters.nc")
-
-    def _of_hbv(self, file: str) -> "xr.Dataset | None":
-        return self.dataset(file) if MODELS[self.fit_parameters.model].fluxes else None
+        return self.dataset("parameters.nc") if MODELS[self.fit_parameters.model].fluxes else None
 
 
 def read_run(path: str | Path) -> TrainedRun:
@@ -442,7 +434,7 @@ def write_record(folder: Path, record: dict[str, Any]) -> None:
 
 def why_stale(
     path: Path,
-    made: dict[str, Any],
+    record: dict[str, Any],
     versions: dict[str, str],
     read: Callable[[Path], dict[str, Any] | None] = read_record,
 ) -> str:
@@ -450,22 +442,21 @@ def why_stale(
 
     Parameters
     ----------
-    path, made
+    path, record
         Its directory and record. What it needs is looked for in the same outputs folder, wherever
         that has been moved to.
     versions
         Of today.
     """
-    then = made["versions"]
+    then = record["versions"]
     if then.get("hydronb") != versions["hydronb"]:
         return f"made by hydronb {then.get('hydronb')}, now {versions['hydronb']}"
     if then.get("notebook") != versions["notebook"]:
         return "the notebook's code has changed since"
-    for needed in made["needs"]:
-        parts = Path(needed.get("path") or "").parts
-        record = read(path.parents[2].joinpath(*parts[-3:]))
-        if record is None:
+    for needed in record["needs"]:
+        now = read(path.parents[2].joinpath(*Path(needed.get("path") or "").parts[-3:]))
+        if now is None:
             return f"{needed.get('id')} is gone"
-        if record.get("finished") != needed.get("finished"):
+        if now.get("finished") != needed.get("finished"):
             return f"{needed.get('id')} has been made again since"
     return ""

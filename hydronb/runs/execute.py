@@ -12,15 +12,12 @@ import importlib.metadata
 import os
 import platform
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import hydronb.errors
 from hydronb.runs.directory import RunDirectory, read_record, write_record
-from hydronb.runs.parent_process import DISK_FULL, FAILED, PARENT, die_with_parent
-
-LIBRARIES = ("torch", "numpy", "xarray", "papermill")
+from hydronb.runs.engines.local import DISK_FULL, FAILED, PARENT, die_with_parent
 
 
 def execute(partial: Path) -> bool:
@@ -35,28 +32,36 @@ def execute(partial: Path) -> bool:
     record = read_record(partial)
     if record is None:
         raise FileNotFoundError(errno.ENOENT, "not a prepared run directory", str(partial))
-    started = time.time()
+    started = dt.datetime.now().astimezone()
     record |= {
         "status": "running",
-        "started": _stamp(),
+        "started": started.isoformat(timespec="milliseconds"),
         "machine": {
             "name": platform.node(),
             "system": platform.platform(),
             "cores": os.cpu_count(),
             "python": platform.python_version(),
         },
-        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "libraries": {
+            name: importlib.metadata.version(name)
+            for name in ("torch", "numpy", "xarray", "papermill")
+        },
     }
     record.pop("error", None)
     write_record(partial, record)
     error = _notebook(partial, record)
-    record |= {"finished": _stamp(), "seconds": round(time.time() - started, 1)}
-    if error:
-        write_record(partial, record | {"status": "failed", "error": error})
-        return False
-    write_record(partial, record | {"status": "complete"})
-    RunDirectory(partial.with_name(partial.name.removesuffix(".partial"))).publish()
-    return True
+    finished = dt.datetime.now().astimezone()
+    record |= {
+        "finished": finished.isoformat(timespec="milliseconds"),
+        "seconds": round((finished - started).total_seconds(), 1),
+    }
+    write_record(
+        partial,
+        record | ({"status": "failed", "error": error} if error else {"status": "complete"}),
+    )
+    if not error:
+        RunDirectory(partial.with_name(partial.name.removesuffix(".partial"))).publish()
+    return not error
 
 
 def _notebook(partial: Path, record: dict[str, Any]) -> str:
@@ -66,17 +71,14 @@ def _notebook(partial: Path, record: dict[str, Any]) -> str:
 
     from hydronb.runs import kernel
 
-    parameters = dict(record["parameters"])
-    if record["needs"]:
-        parameters["runs"] = [needed["path"] for needed in record["needs"]]
-    if record["takes_run_dir"]:
-        parameters["run_dir"] = str(partial)
+    runs = {"runs": [needed["path"] for needed in record["needs"]]} if record["needs"] else {}
+    run_dir = {"run_dir": str(partial)} if record["takes_run_dir"] else {}
     os.environ[PARENT] = str(os.getpid())
     try:
         papermill.execute_notebook(
             record["notebook_file"],
             str(partial / f"{record['notebook']}.ipynb"),
-            parameters=parameters,
+            parameters=record["parameters"] | runs | run_dir,
             kernel_name="python3",
             language="python",
             progress_bar=False,
@@ -98,20 +100,15 @@ def _words(name: str, value: str) -> str:
     return f"{name}: {line}" if line else name
 
 
-def _stamp() -> str:
-    return dt.datetime.now().astimezone().isoformat(timespec="milliseconds")
-
-
 def main() -> None:
     if parent := os.environ.pop(PARENT, None):
         die_with_parent(int(parent))
     try:
-        complete = execute(Path(sys.argv[1]))
+        sys.exit(0 if execute(Path(sys.argv[1])) else FAILED)
     except OSError as error:
         with contextlib.suppress(OSError):  # the log may lie on the same full disk
             print(f"{error.strerror}: {error.filename}", file=sys.stderr, flush=True)
         sys.exit(DISK_FULL if error.errno == errno.ENOSPC else FAILED)
-    sys.exit(0 if complete else FAILED)
 
 
 if __name__ == "__main__":

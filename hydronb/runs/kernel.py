@@ -9,7 +9,7 @@ from jupyter_client.localinterfaces import localhost
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
-from hydronb.runs.parent_process import PARENT, die_with_parent
+from hydronb.runs.engines.local import PARENT, die_with_parent
 
 
 class RunKernelManager(AsyncKernelManager):
@@ -29,8 +29,10 @@ class RunKernelManager(AsyncKernelManager):
         return f"@hydronb-{uuid.uuid4()}" if self.transport == "ipc" else localhost()
 
     def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
-        extra = extra_arguments or []
-        return [sys.executable, "-m", "hydronb.runs.kernel", "-f", self.connection_file, *extra]
+        return [
+            *(sys.executable, "-m", "hydronb.runs.kernel", "-f", self.connection_file),
+            *(extra_arguments or []),
+        ]
 
 
 def main() -> None:

@@ -49,18 +49,17 @@ class Notebook:
             hint="save it once in JupyterLab",
             error=ParameterError,
         ):
-            cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
             return [
                 ("".join(cell["source"]), [*cell.get("metadata", {}).get("tags", [])])
-                for cell in cells
+                for cell in json.loads(self.path.read_text(encoding="utf-8"))["cells"]
                 if cell["cell_type"] == "code"
             ]
 
     @cached_property
     def code_hash(self) -> str:
         """A hash that changes with the code, not with outputs, text or metadata."""
-        sources = json.dumps([source for source, _ in self._code_cells])
-        return hashlib.sha256(sources.encode()).hexdigest()[:16]
+        sources = [source for source, _ in self._code_cells]
+        return hashlib.sha256(json.dumps(sources).encode()).hexdigest()[:16]
 
     @cached_property
     def assigned(self) -> dict[str, Any]:
@@ -70,25 +69,27 @@ class Notebook:
         try:
             statements = ast.parse(cell).body
         except (SyntaxError, ValueError, RecursionError) as error:
-            where = f"{self.path}: parameters cell, line {getattr(error, 'lineno', 0) or 1}"
-            raise ParameterError(f"{where}: not Python; correct it in JupyterLab") from None
+            raise ParameterError(
+                f"{self.path}: parameters cell, line {getattr(error, 'lineno', 0) or 1}: not"
+                " Python; correct it in JupyterLab"
+            ) from None
         defaults: dict[str, Any] = {}
         for node in statements:
             try:
                 default = ast.literal_eval(getattr(node, "value", None))
             except (ValueError, TypeError, RecursionError):
                 default = ...
-            for target in getattr(node, "targets", [getattr(node, "target", None)]):
-                if isinstance(target, ast.Name):
-                    defaults[target.id] = default
+            targets = getattr(node, "targets", [getattr(node, "target", None)])
+            defaults |= {t.id: default for t in targets if isinstance(t, ast.Name)}
         return defaults
 
     @cached_property
     def schema(self) -> type[NotebookParameters] | None:
         """The parameters class that the notebook's own code names, wherever the file is and
         whatever it is called; None if that is no class of the package."""
-        code = "\n".join(source for source, _ in self._code_cells)
-        named = re.search(r"\b(\w+)\.from_notebook\(", code)
+        named = re.search(
+            r"\b(\w+)\.from_notebook\(", "\n".join(source for source, _ in self._code_cells)
+        )
         return {cls.__name__: cls for cls in NOTEBOOKS.values()}.get(named[1]) if named else None
 
     @property
@@ -116,22 +117,21 @@ class Notebook:
             return self._compare_with_defaults(given)
         defaults = {n: v for n, v in self.assigned.items() if n in self.takes and v is not ...}
         p = self.schema.validate_parameters(defaults | dict(given))
-        shown = {
+        include = {
             name: set(v) if isinstance(v, Mapping) and name == "data" else True
             for name, v in given.items()
         }
-        return p.model_dump(mode="json", include=shown), p.plain(), dict(input_paths(p))
+        return p.model_dump(mode="json", include=include), p.plain(), dict(input_paths(p))
 
     def _compare_with_defaults(
         self, given: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
         """`check` for a notebook without a class: a parameter is a number if its default is one,
         and text if that is text."""
-        for name in given:
-            if name not in self.assigned:
-                raise ParameterError(
-                    f"unknown parameter {name!r:.60} of {self.name}{nearest(name, self.assigned)}"
-                )
+        for name in (name for name in given if name not in self.assigned):
+            raise ParameterError(
+                f"unknown parameter {name!r:.60} of {self.name}{nearest(name, self.assigned)}"
+            )
         plain = _plain(
             {name: _like(value, self.assigned[name], name) for name, value in given.items()}
         )
@@ -152,8 +152,10 @@ def find_notebook(name: str) -> Notebook:
     folder = notebooks_folder()
     path = resolve(name) if name.endswith(".ipynb") else folder / f"{name}.ipynb"
     if not os.path.isfile(path):
-        names = [p.stem for p in folder.glob("*.ipynb")]
-        raise ParameterError(f"unknown notebook {name!r:.200}{nearest(name, names)}")
+        raise ParameterError(
+            f"unknown notebook {name!r:.200}"
+            + nearest(name, [p.stem for p in folder.glob("*.ipynb")])
+        )
     return Notebook(path)
 
 

@@ -1,5 +1,6 @@
 """A plan: which notebooks run with which parameters. It is read from YAML and checked in full
-before anything starts.
+before anything starts. Two runs are the same if their notebook, parameters, the runs they need and
+the files they read are.
 
     name: demo
     data: {kind: synthetic}
@@ -14,12 +15,15 @@ before anything starts.
 """
 
 import fnmatch
+import hashlib
 import itertools
+import json
 import math
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -29,12 +33,14 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field
 
 from hydronb.errors import ParameterError, located, nearest
+from hydronb.files import reading
 from hydronb.parameters import Parameters, once, read_parameters, resolve
 from hydronb.runs.directory import read_record
-from hydronb.runs.identity import digest, fingerprint
 from hydronb.runs.notebook import Notebook, find_notebook
 
 MOST_RUNS = 10_000
+LOOKS = 16
+"""Files looked at side by side: network folders answer slowly, but many requests at once."""
 
 
 def folder_name(name: str) -> str:
@@ -125,8 +131,10 @@ class Plan:
                 if fnmatch.fnmatch(r.id, name) or fnmatch.fnmatch(r.entry, name)
             ]
             if not fitting:
-                names = {r.id for r in self.runs} | {r.entry for r in self.runs}
-                raise ParameterError(f"{self.file}: no run {name!r}{nearest(name, names)}")
+                raise ParameterError(
+                    f"{self.file}: no run {name!r}"
+                    + nearest(name, {n for r in self.runs for n in (r.id, r.entry)})
+                )
             kept |= {r.id for r in needed_first(fitting)}
         return Plan(self.name, self.file, tuple(r for r in self.runs if r.id in kept))
 
@@ -154,8 +162,12 @@ def read_plan(path: str | Path) -> Plan:
     """
     file, shown = resolve(path), str(path)
     if not os.path.exists(file):
-        plans = [str(p.relative_to(Path.cwd())) for p in Path.cwd().glob("params/**/*.yaml")]
-        raise ParameterError(f"{shown}: no such plan{nearest(shown, plans)}")
+        raise ParameterError(
+            f"{shown}: no such plan"
+            + nearest(
+                shown, [str(p.relative_to(Path.cwd())) for p in Path.cwd().glob("params/**/*.yaml")]
+            )
+        )
     values = read_parameters(
         file, shown=shown, hint="a plan needs `name:` and `runs:` (see params/demo.yaml)"
     )
@@ -167,6 +179,10 @@ def read_plan(path: str | Path) -> Plan:
         for entry in _in_order(entries):
             needs = tuple(run for needed in entry.needs for run in runs[needed])
             runs[entry.id] = [*_runs(entry, needs, plan.data, look)]
+            by_identity: dict[str, str] = {}
+            for run in runs[entry.id]:
+                if (other := by_identity.setdefault(run.identity, run.id)) != run.id:
+                    raise ParameterError(f"{other} and {run.id} have the same parameters; keep one")
         listed = tuple(run for name in entries for run in runs[name])
         _check_different(run.id for run in listed)
     return Plan(plan.name, file, listed)
@@ -184,12 +200,8 @@ def _entries(plan: PlanFile) -> dict[str, Entry]:
             entries.append(Entry.validate_parameters(_with_value(item)))
     by_id = {entry.id: entry for entry in entries}
     _check_different(entry.id for entry in entries)
-    for entry in entries:
-        for needed in entry.needs:
-            if needed not in by_id:
-                raise ParameterError(
-                    f"{entry.id}: needs unknown {needed!r:.60}{nearest(needed, by_id)}"
-                )
+    for entry, needed in ((e, n) for e in entries for n in e.needs if n not in by_id):
+        raise ParameterError(f"{entry.id}: needs unknown {needed!r:.60}{nearest(needed, by_id)}")
     if sum(math.prod(map(len, entry.each.values())) for entry in entries) > MOST_RUNS:
         raise ParameterError(f"more than {MOST_RUNS:,} runs; shorten the lists in `each`")
     return by_id
@@ -204,12 +216,12 @@ def _check_different(ids: Iterable[str]) -> None:
 def _in_order(entries: Mapping[str, Entry]) -> list[Entry]:
     """Each entry after those that it needs."""
     try:
-        order = [*TopologicalSorter({e.id: e.needs for e in entries.values()}).static_order()]
+        order = TopologicalSorter({e.id: e.needs for e in entries.values()})
+        return [entries[entry_id] for entry_id in order.static_order()]
     except CycleError as error:
         raise ParameterError(
             f"circular needs: {' needs '.join(reversed(error.args[1])):.300}"
         ) from None
-    return [entries[entry_id] for entry_id in order]
 
 
 def _runs(
@@ -218,6 +230,7 @@ def _runs(
     """A run for each combination of the `each` lists; `look` gives a path's fingerprint."""
     with located(entry.id):
         notebook = find_notebook(entry.notebook)
+        folder_name(notebook.name)
         _check_needs(entry, notebook, needs)
     shared = {"data": data} if data is not None and "data" in notebook.takes else {}
     for run_id, params in _crossed(entry):
@@ -230,25 +243,31 @@ def _runs(
                 with located(name):
                     marks[name] = look(resolve(path))
         files = {n: m for n, m in marks.items() if not n.startswith("data.")}
-        content = {
+        made_of = {
             "notebook": notebook.name,
             "parameters": given,
             "needs": [needed.identity for needed in needs] + named,
             "data": {n.removeprefix("data."): marks[n] for n in marks.keys() - files.keys()},
         } | ({"files": files} if files else {})
-        yield Run(run_id, entry.id, notebook, given, everything, needs, marks, digest(content))
+        identity = hashlib.sha256(
+            json.dumps(made_of, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        ).hexdigest()
+        yield Run(run_id, entry.id, notebook, given, everything, needs, marks, identity)
 
 
 def _check_needs(entry: Entry, notebook: Notebook, needs: tuple[Run, ...]) -> None:
     names = entry.params.keys() | entry.each.keys()
     for name in entry.params.keys() & entry.each.keys():
         raise ParameterError(f"{name!r:.60} is in params and in each; keep one")
-    if "run_dir" in names:
-        raise ParameterError("run_dir is set by the runner; leave it out")
-    if needs and "runs" in names:
-        raise ParameterError("runs come from needs; leave one of them out")
-    if needs and "runs" not in notebook.takes:
-        raise ParameterError(f"{notebook.name} has no parameter `runs` to take what it needs")
+    problems = {
+        "run_dir is set by the runner; leave it out": "run_dir" in names,
+        "runs come from needs; leave one of them out": needs and "runs" in names,
+        f"{notebook.name} has no parameter `runs` to take what it needs": (
+            needs and "runs" not in notebook.takes
+        ),
+    }
+    for problem in (words for words, holds in problems.items() if holds):
+        raise ParameterError(problem)
     takes = notebook.schema.takes_runs_of if notebook.schema else ()
     for run in needs if takes else ():
         if getattr(run.notebook.schema, "notebook", "") not in takes:
@@ -279,3 +298,42 @@ def _identity(path: str) -> str:
             f"runs: {path:.200} is not a complete run directory; see `hydronb status`"
         )
     return str(record["identity"])
+
+
+def fingerprint(path: Path) -> str:
+    """sha256 of path, size and time of change of a file, or of every file in a folder except hidden
+    ones. No file is read.
+
+    Raises
+    ------
+    DataError
+        No such file or folder, or one that cannot be looked into.
+    """
+    with reading(path, "a file or folder", hint="correct it, or see `hydronb data get`"):
+        files = [str(path)] if path.is_file() else sorted(_files(str(path)))
+        with ThreadPoolExecutor(LOOKS) as pool:
+            lines = [
+                f"{os.path.relpath(file, path)}\0{mark}"
+                for file, mark in zip(files, pool.map(_mark, files), strict=True)
+            ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _files(folder: str, above: tuple[str, ...] = ()) -> Iterator[str]:
+    """All files except hidden ones; a link back to a folder `above` is not followed."""
+    real = os.path.realpath(folder)
+    entries = [] if real in above else [e for e in os.scandir(folder) if e.name[0] != "."]
+    for entry in entries:
+        if entry.is_dir():
+            yield from _files(entry.path, (*above, real))
+        else:
+            yield entry.path
+
+
+def _mark(file: str) -> str:
+    """Size and time of change; empty for a broken link."""
+    try:
+        about = os.stat(file)
+    except FileNotFoundError:
+        return ""
+    return f"{about.st_size}\0{about.st_mtime_ns}"

@@ -1,14 +1,15 @@
 """How far a plan is: bars in a terminal, elsewhere plain lines now and then."""
 
-import sys
 import time
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+
+from tqdm import tqdm
 
 from hydronb.runs.directory import RunDirectory
 
 EVERY = 60.0
 """Seconds between two plain lines of a run."""
+BAR = "{desc}: {percentage:3.0f}%|{bar}| epoch {n:.1f}/{total:g} [{elapsed}{postfix}]"
 
 
 class Lines:
@@ -16,28 +17,25 @@ class Lines:
 
     def __init__(self, total: int) -> None:
         self.total, self.done = total, 0
-        self.running: dict[str, RunDirectory] = {}
         self.printed: dict[str, float] = {}
 
-    def started(self, run_id: str, partial: Path) -> None:
-        self.running[run_id] = RunDirectory(partial)
-        self.printed[run_id] = time.monotonic()
-        print(f"{run_id}: started", flush=True)
-
-    def refresh(self) -> None:
-        """Called a few times a second."""
+    def refresh(self, running: Mapping[str, RunDirectory]) -> None:
+        """Called a few times a second with the runs that are running."""
         now = time.monotonic()
-        for run_id, directory in self.running.items():
-            if now - self.printed[run_id] < EVERY:
-                continue
-            self.printed[run_id] = now
-            if row := directory.latest_progress():
-                scores = "".join(f", {name} {value}" for name, value in _scores(row).items())
-                epochs = f"epoch {row['epoch']:.2f} of {row['epochs']:g}"
-                print(f"{run_id}: {epochs}{scores}", flush=True)
+        for run_id, directory in running.items():
+            new = run_id not in self.printed
+            if new or now - self.printed[run_id] >= EVERY:
+                self.printed[run_id] = now
+                if new:
+                    print(f"{run_id}: started", flush=True)
+                elif row := directory.latest_progress():
+                    scores = "".join(f", {name} {value}" for name, value in _scores(row).items())
+                    print(
+                        f"{run_id}: epoch {row['epoch']:.2f} of {row['epochs']:g}{scores}",
+                        flush=True,
+                    )
 
     def ended(self, run_id: str, line: str) -> None:
-        self.running.pop(run_id, None)
         self.done += 1
         print(f"[{self.done}/{self.total}] {run_id}: {line}", flush=True)
 
@@ -49,62 +47,35 @@ class Bars:
     """One for the plan, below it one for each notebook that trains."""
 
     def __init__(self, total: int) -> None:
-        from tqdm import tqdm
-
-        self.tqdm = tqdm
         self.plan = tqdm(total=total, unit="run", desc="plan", position=0)
-        self.running: dict[str, RunDirectory] = {}
-        self.bars: dict[str, Any] = {}
+        self.bars: dict[str, tqdm] = {}
         self.refreshed = 0.0
 
-    def started(self, run_id: str, partial: Path) -> None:
-        self.running[run_id] = RunDirectory(partial)
-        self.plan.set_postfix_str(", ".join(self.running))
-
-    def refresh(self) -> None:
-        """Called a few times a second."""
+    def refresh(self, running: Mapping[str, RunDirectory]) -> None:
+        """Called a few times a second with the runs that are running."""
         if time.monotonic() - self.refreshed < 1:
             return
         self.refreshed = time.monotonic()
-        for run_id, directory in self.running.items():
+        for run_id, directory in running.items():
             if row := directory.latest_progress():
-                bar = self.bars.get(run_id) or self._add(run_id, row["epochs"])
-                bar.n = row["epoch"]
-                bar.set_postfix(_scores(row))
-        self.plan.refresh()
-
-    def _add(self, run_id: str, epochs: float) -> Any:
-        taken = {abs(bar.pos) for bar in self.bars.values()}
-        self.bars[run_id] = self.tqdm(
-            total=epochs,
-            desc=run_id,
-            position=min(set(range(1, len(taken) + 2)) - taken),
-            leave=False,
-            bar_format=(
-                "{desc}: {percentage:3.0f}%|{bar}| epoch {n:.1f}/{total:g} [{elapsed}{postfix}]"
-            ),
-        )
-        return self.bars[run_id]
+                if run_id not in self.bars:
+                    self.bars[run_id] = tqdm(
+                        total=row["epochs"], desc=run_id, leave=False, bar_format=BAR
+                    )
+                self.bars[run_id].n = row["epoch"]
+                self.bars[run_id].set_postfix(_scores(row))
+        self.plan.set_postfix_str(", ".join(running))
 
     def ended(self, run_id: str, line: str) -> None:
-        self.running.pop(run_id, None)
         if run_id in self.bars:
             self.bars.pop(run_id).close()
-        self.tqdm.write(f"{run_id}: {line}")
+        tqdm.write(f"{run_id}: {line}")
         self.plan.update()
-        self.plan.set_postfix_str(", ".join(self.running))
 
     def close(self) -> None:
+        self.plan.set_postfix_str("")
         for bar in (*self.bars.values(), self.plan):
             bar.close()
-
-
-Progress = Lines | Bars
-
-
-def progress(total: int) -> Progress:
-    """Shows how far a plan of so many runs is."""
-    return Bars(total) if sys.stderr.isatty() else Lines(total)
 
 
 def _scores(row: dict[str, float]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -13,9 +14,9 @@ from typing import Any, Literal
 import hydronb
 from hydronb.errors import ParameterError
 from hydronb.runs.directory import Busy, RunDirectory, State, read_record, write_record
-from hydronb.runs.engines.local import Engine, Job, LocalProcesses
+from hydronb.runs.engines import local
 from hydronb.runs.plan import Plan, Run, needed_first
-from hydronb.runs.progress import Progress, progress
+from hydronb.runs.progress import Bars, Lines
 
 Ended = Literal["complete", "made", "failed", "skipped", "busy"]
 PAUSE = 0.1
@@ -42,7 +43,7 @@ class Outcome:
 @dataclass
 class _Running:
     run: Run
-    job: Job
+    job: Any
     lock: contextlib.ExitStack
     since: float
 
@@ -53,7 +54,7 @@ def run_plan(
     *,
     jobs: int | None = None,
     redo_stale: bool = False,
-    engine: Engine | None = None,
+    engine: Any = local,
 ) -> list[Outcome]:
     """Run what is missing. A run that fails stops only those that need it.
 
@@ -61,17 +62,25 @@ def run_plan(
     ----------
     jobs
         Runs at a time; if None, as many as the cores allow with each run's threads.
+    engine
+        What executes the run directories; see `hydronb.runs.engines`.
 
     Raises
     ------
     ParameterError
         The outputs folder cannot be written; nothing has been started.
     """
-    schedule = _Schedule(plan, outputs, engine or LocalProcesses(), redo_stale)
-    waiting = schedule.to_do()
-    if waiting:
-        check_writable(outputs / plan.name)
-        schedule.work(waiting, jobs or default_jobs(waiting), progress(len(waiting)))
+    schedule = _Schedule(plan, outputs, engine, redo_stale)
+    if waiting := [run for run in plan.runs if run.id not in schedule.outcomes]:
+        folder = outputs / plan.name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(b"a few bytes")
+        except OSError as error:
+            raise ParameterError(cannot_write(error, folder)) from None
+        show = (Bars if sys.stderr.isatty() else Lines)(len(waiting))
+        schedule.work(waiting, jobs or default_jobs(waiting), show)
     return [schedule.outcomes[run.id] for run in plan.runs]
 
 
@@ -96,6 +105,7 @@ def prepare(
     """Make a directory ready to be executed: its parameters, without `run_dir`, whose name changes
     when the run is complete, and its record."""
     parameters = {name: value for name, value in run.everything.items() if name != "run_dir"}
+    parameters |= {"runs": [str(needed.path) for needed in needs]} if needs else {}
     record = {
         "id": run.id,
         "plan": plan,
@@ -104,25 +114,22 @@ def prepare(
         "identity": run.identity,
         "parameters": run.parameters,
         "data": run.data,
-        "needs": [_made(needed) for needed in needs],
+        "needs": [
+            {
+                "id": needed.path.name,
+                "path": str(needed.path),
+                "identity": (record := read_record(needed.path) or {}).get("identity"),
+                "finished": record.get("finished"),
+            }
+            for needed in needs
+        ],
         "seed": run.everything.get("seed"),
         "threads": run.threads,
         "versions": versions(run),
         "notebook_file": str(run.notebook.path),
         "takes_run_dir": "run_dir" in run.notebook.takes,
     }
-    runs = {"runs": [str(needed.path) for needed in needs]} if needs else {}
-    where.prepare(record, parameters | runs, fresh=fresh)
-
-
-def _made(needed: RunDirectory) -> dict[str, Any]:
-    record = read_record(needed.path) or {}
-    return {
-        "id": needed.path.name,
-        "path": str(needed.path),
-        "identity": record.get("identity"),
-        "finished": record.get("finished"),
-    }
+    where.prepare(record, parameters, fresh=fresh)
 
 
 def default_jobs(runs: list[Run]) -> int:
@@ -144,42 +151,31 @@ def to_redo(plan: Plan, outputs: Path) -> dict[str, str]:
     return redo
 
 
-def check_writable(folder: Path) -> None:
-    """Raise ParameterError with what to do if no file can be written in `folder`."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"a few bytes")
-    except OSError as error:
-        raise ParameterError(cannot_write(error, folder)) from None
-
-
 def cannot_write(error: OSError, folder: Path) -> str:
     """What the error means for a user who writes to `folder`, in one line."""
-    why = f"{error.strerror}; choose a folder you can write to with --outputs"
-    if error.errno == errno.ENOSPC:
-        why = "the disk is full; free some space, then the same command goes on"
+    why = (
+        "the disk is full; free some space, then the same command goes on"
+        if error.errno == errno.ENOSPC
+        else f"{error.strerror}; choose a folder you can write to with --outputs"
+    )
     return f"{error.filename or folder}: {why}"
 
 
 class _Schedule:
     """The runs of a plan: waiting, running or with an outcome."""
 
-    def __init__(self, plan: Plan, outputs: Path, engine: Engine, redo_stale: bool) -> None:
+    def __init__(self, plan: Plan, outputs: Path, engine: Any, redo_stale: bool) -> None:
         self.plan, self.engine = plan, engine
         self.where = {run.id: directory(outputs, plan.name, run) for run in plan.runs}
         self.redo: Mapping[str, str] = to_redo(plan, outputs) if redo_stale else {}
-        self.outcomes: dict[str, Outcome] = {}
+        self.outcomes = {
+            run.id: Outcome(run, "complete", self.where[run.id].path)
+            for run in plan.runs
+            if self._complete(run) and run.id not in self.redo
+        }
         self.running: dict[str, _Running] = {}
 
-    def to_do(self) -> list[Run]:
-        """The runs that are not complete; the others have their outcome at once."""
-        for run in self.plan.runs:
-            if self._complete(run) and run.id not in self.redo:
-                self.outcomes[run.id] = Outcome(run, "complete", self.where[run.id].path)
-        return [run for run in self.plan.runs if run.id not in self.outcomes]
-
-    def work(self, waiting: list[Run], jobs: int, show: Progress) -> None:
+    def work(self, waiting: list[Run], jobs: int, show: Lines | Bars) -> None:
         try:
             while waiting or self.running:
                 self._collect(show)
@@ -187,11 +183,16 @@ class _Schedule:
                     ended = [self.outcomes.get(needed.id) for needed in run.needs]
                     if bad := [outcome for outcome in ended if outcome and not outcome.good]:
                         waiting.remove(run)
-                        self._skip(run, bad[0], show)
+                        why = {
+                            "busy": "is being written by another process",
+                            "skipped": "was skipped",
+                        }
+                        words = f"because {bad[0].run.id} {why.get(bad[0].state, 'failed')}"
+                        self._end(run, "skipped", words, 0.0, show)
                     elif None not in ended and len(self.running) < jobs:
                         waiting.remove(run)
                         self._start(run, show)
-                show.refresh()
+                show.refresh({n: RunDirectory(self.where[n].partial) for n in self.running})
                 time.sleep(PAUSE if self.running else 0)
         finally:
             for running in self.running.values():
@@ -199,13 +200,8 @@ class _Schedule:
                 running.lock.close()
             show.close()
 
-    def _skip(self, run: Run, bad: Outcome, show: Progress) -> None:
-        reasons = {"busy": "is being written by another process", "skipped": "was skipped"}
-        why = f"because {bad.run.id} {reasons.get(bad.state, 'failed')}"
-        self._end(run, "skipped", why, 0.0, show)
-
-    def _start(self, run: Run, show: Progress) -> None:
-        where, lock = self.where[run.id], contextlib.ExitStack()
+    def _start(self, run: Run, show: Lines | Bars) -> None:
+        where = self.where[run.id]
         try:
             with contextlib.ExitStack() as undo:
                 held = undo.enter_context(where.locked())
@@ -222,40 +218,36 @@ class _Schedule:
                     fresh=run.id in self.redo,
                 )
                 job = self.engine.start(where.partial, threads=run.threads, lock=held)
-                lock = undo.pop_all()
+                self.running[run.id] = _Running(run, job, undo.pop_all(), time.monotonic())
         except Busy as busy:
             self._end(run, "busy", f"being written by {busy}", 0.0, show)
         except OSError as error:
             self._end(run, "failed", cannot_write(error, where.partial), 0.0, show)
-        else:
-            self.running[run.id] = _Running(run, job, lock, time.monotonic())
-            show.started(run.id, where.partial)
 
-    def _collect(self, show: Progress) -> None:
+    def _collect(self, show: Lines | Bars) -> None:
         for running in [r for r in self.running.values() if r.job.ended()]:
             run, where = running.run, self.where[running.run.id]
             del self.running[run.id]
-            took = time.monotonic() - running.since
             record = read_record(where.partial)
-            if self._complete(run) and record is None:
-                self._end(run, "made", "", took, show)
-            else:
-                if record is None or record["status"] != "failed":
-                    record = record or {}
-                    record |= {"status": "failed", "error": running.job.last_words()}
-                    with contextlib.suppress(OSError):  # a full disk has no room for the reason
-                        write_record(where.partial, record)
-                self._end(run, "failed", record["error"], took, show)
+            complete = record is None and self._complete(run)
+            if not complete and (record is None or record["status"] != "failed"):
+                record = (record or {}) | {"status": "failed", "error": running.job.last_words()}
+                with contextlib.suppress(OSError):  # a full disk has no room for the reason
+                    write_record(where.partial, record)
+            state, why = ("made", "") if complete else ("failed", record["error"])
+            self._end(run, state, why, time.monotonic() - running.since, show)
             running.lock.close()
 
     def _complete(self, run: Run) -> bool:
         record = read_record(self.where[run.id].path) or {}
         return (record.get("status"), record.get("identity")) == ("complete", run.identity)
 
-    def _end(self, run: Run, state: Ended, message: str, seconds: float, show: Progress) -> None:
+    def _end(
+        self, run: Run, state: Ended, message: str, seconds: float, show: Lines | Bars
+    ) -> None:
         where = self.where[run.id]
         path = where.path if state == "made" or not where.partial.exists() else where.partial
         self.outcomes[run.id] = Outcome(run, state, path, seconds, message)
-        words = {"made": "complete"}.get(state, state)
-        took = f" in {seconds:.0f} s" if seconds else ""
-        show.ended(run.id, f"{words}{took}{': ' if message else ''}{message}")
+        words = "complete" if state == "made" else state
+        words += f" in {seconds:.0f} s" if seconds else ""
+        show.ended(run.id, f"{words}: {message}" if message else words)

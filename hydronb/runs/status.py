@@ -1,5 +1,5 @@
-"""What `hydronb run` and `hydronb status` print: the runs of a plan, of an outputs folder, and what
-a plan has made."""
+"""What `hydronb run` and `hydronb status` print: the runs of a plan, of an outputs folder, what
+would run, and what a plan has made."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from hydronb.errors import HydronbError, ParameterError
 from hydronb.runs.directory import PARTIAL, RunDirectory, read_record, why_stale
 from hydronb.runs.notebook import Notebook
 from hydronb.runs.plan import Plan
-from hydronb.runs.schedule import Outcome, directory, state_of_run
+from hydronb.runs.schedule import Outcome, directory, state_of_run, to_redo
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -25,12 +25,10 @@ def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def took(seconds: float) -> str:
     """`12 s`, `3 min 5 s`, `2 h 10 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def of_outcomes(outcomes: Sequence[Outcome]) -> list[str]:
@@ -45,18 +43,54 @@ def of_outcomes(outcomes: Sequence[Outcome]) -> list[str]:
         ]
         for o in outcomes
     ]
-    lines = text_table(["run", "state", "time", "where"], rows)
     bad = [f"{o.run.id} {o.state}: {o.message}" for o in outcomes if not o.good]
-    return lines + (["", *bad] if bad else [])
+    return text_table(["run", "state", "time", "where"], rows) + (["", *bad] if bad else [])
+
+
+def of_run(plan: Plan, outcomes: Sequence[Outcome], outputs: Path, redo_stale: bool) -> list[str]:
+    """What `hydronb run` prints at its end."""
+    lines = ["", *of_outcomes(outcomes), ""]
+    if all(o.state == "complete" for o in outcomes):
+        lines = [
+            f"nothing to do: all {len(outcomes)} runs of {plan.name} are complete in"
+            f" {short_path(outputs / plan.name)}"
+        ]
+    old = {} if redo_stale else to_redo(plan, outputs)
+    if stale := [f"{run_id}: {why}" for run_id, why in old.items()]:
+        lines.append(f"{len(stale)} of them stale ({stale[0]}); --redo-stale runs them again")
+    if all(o.good for o in outcomes):
+        lines += made_and_next(outcomes, outputs / plan.name)
+    return lines
+
+
+def of_dry_run(plan: Plan, outputs: Path, redo_stale: bool) -> list[str]:
+    """What `hydronb run --dry-run` prints: what would run."""
+    redo = to_redo(plan, outputs) if redo_stale else {}
+    rows = []
+    for run in plan.runs:
+        state, _ = state_of_run(outputs, plan.name, run)
+        now = "skipped" if state in ("complete", "stale") and run.id not in redo else "would run"
+        counts = Counter(needed.entry for needed in run.needs).items()
+        needs = ", ".join(f"{entry} ({n})" if n > 1 else entry for entry, n in counts)
+        where = short_path(directory(outputs, plan.name, run).path)
+        rows.append([run.id, run.notebook.name, state, now, needs, where])
+    return [
+        *text_table(["run", "notebook", "state", "now", "needs", "where"], rows),
+        "",
+        f"{sum(row[3] == 'would run' for row in rows)} of {len(plan.runs)} runs would run; nothing"
+        " was started or written",
+    ]
 
 
 def of_plan(plan: Plan, outputs: Path) -> list[str]:
     """The state of each run of a plan."""
-    rows = [
-        _row(directory(outputs, plan.name, run), *state_of_run(outputs, plan.name, run))
-        for run in plan.runs
-    ]
-    return text_table(["run", "notebook", "state", "finished", "time", "about"], rows)
+    return text_table(
+        ["run", "notebook", "state", "finished", "time", "about"],
+        [
+            _row(directory(outputs, plan.name, run), *state_of_run(outputs, plan.name, run))
+            for run in plan.runs
+        ],
+    )
 
 
 def of_outputs(outputs: Path) -> list[str]:
@@ -78,20 +112,20 @@ def of_outputs(outputs: Path) -> list[str]:
     }
     if not folders:
         return [f"no runs in {short_path(outputs)} yet; `hydronb run params/demo.yaml` makes some"]
-    rows, others = [], Counter[str]()
+    rows = []
     for path in sorted(folders):
         where = RunDirectory(path)
-        folder = path if (path / "run.json").exists() else where.partial
-        rows.append([path.parent.parent.name, *_row(where, *state_of_folder(folder))])
-        made = (read_record(path) or {}).get("versions", {}).get("hydronb", hydronb.__version__)
-        others[made] += made != hydronb.__version__
+        state = state_of_folder(path if (path / "run.json").exists() else where.partial)
+        rows.append([path.parent.parent.name, *_row(where, *state)])
+    now = hydronb.__version__
+    by_version = Counter(r["versions"].get("hydronb", now) for r in map(read_record, folders) if r)
     return [
         *text_table(["plan", "run", "notebook", "state", "finished", "time", "about"], rows),
         *(
             f"{n} run{'s' * (n != 1)} of hydronb {version}: stale; `hydronb run PLAN --redo-stale`"
             " makes them again"
-            for version, n in sorted(others.items())
-            if n
+            for version, n in sorted(by_version.items())
+            if version != now
         ),
     ]
 
@@ -143,22 +177,22 @@ def short_path(path: Path) -> str:
 
 def made_and_next(outcomes: Sequence[Outcome], outputs: Path) -> list[str]:
     """The last lines of a good run: what was made, where, and what to do next."""
-    made = sum(o.state == "made" for o in outcomes)
-    kept = len(outcomes) - made
-    first = f"{made} run{'s' * (made != 1)} made" + (f", {kept} complete already" if kept else "")
-    lines = [f"{first}: notebooks, parameters, results and figures in {short_path(outputs)}"]
+    n_made = sum(o.state == "made" for o in outcomes)
+    kept = f", {len(outcomes) - n_made} complete already" if n_made < len(outcomes) else ""
     # the hydrograph first: it is what a hydrologist looks at first
-    pages = [page for o in reversed(outcomes) for page in sorted(o.path.glob("*.html"))]
-    pages.sort(key=lambda page: not page.name.startswith("hydrograph"))
-    if pages:
-        more = f"; {len(pages) - 1} more beside it and in the other runs" if len(pages) > 1 else ""
-        lines.append(f"Look: open {short_path(pages[0])} in a browser{more}")
-    else:
-        notebook = outcomes[-1].path / f"{outcomes[-1].run.notebook.name}.ipynb"
-        lines.append(f"Look: open {short_path(notebook)} in JupyterLab")
+    pages = sorted(
+        [page for o in reversed(outcomes) for page in sorted(o.path.glob("*.html"))],
+        key=lambda page: not page.name.startswith("hydrograph"),
+    )
+    more = f"; {len(pages) - 1} more beside it and in the other runs" if len(pages) > 1 else ""
+    notebook = outcomes[-1].path / f"{outcomes[-1].run.notebook.name}.ipynb"
     every = short_path(outputs.parent)
     return [
-        *lines,
+        f"{n_made} run{'s' * (n_made != 1)} made{kept}: notebooks, parameters, results and figures"
+        f" in {short_path(outputs)}",
+        f"Look: open {short_path(pages[0])} in a browser{more}"
+        if pages
+        else f"Look: open {short_path(notebook)} in JupyterLab",
         f"Next: `hydronb app {every}` shows them side by side, `hydronb status {every}` says what"
         " is stale",
     ]

@@ -3,23 +3,12 @@
 import torch
 import xarray as xr
 
-from hydronb.data import open_grid
-from hydronb.data.grid_windows import GridBatch, fit_grid_scaling, grid_forcing, grid_samples
-from hydronb.data.windows import prediction_days
-from hydronb.models.cnn_lstm import CNNLSTM
+from hydronb.data.windows import fit_grid_scaling, grid_forcing, grid_samples, prediction_days
 from hydronb.parameters import CNNLSTMTrainParameters
-from hydronb.training import task
 from hydronb.training.task import Task, model_builder, target_loss, validator
 
-finish = task.finish
 
-
-def open_data(p: CNNLSTMTrainParameters) -> xr.Dataset:
-    """The gridded catchment of `p.data`."""
-    return open_grid(p.data)
-
-
-def prepare(ds: xr.Dataset, p: CNNLSTMTrainParameters, device: str) -> Task:
+def prepare_cnn_lstm(ds: xr.Dataset, p: CNNLSTMTrainParameters, device: str) -> Task:
     """Scaling, samples, loss and validation of the model that `p` describes.
 
     Raises
@@ -38,15 +27,11 @@ def prepare(ds: xr.Dataset, p: CNNLSTMTrainParameters, device: str) -> Task:
     )
     settings = ("hidden", "layers", "sequence_length", "predict_last")
     shape = None if means else [ds.sizes["y"], ds.sizes["x"]]
-
-    def simulate(model: CNNLSTM, batch: GridBatch) -> torch.Tensor:
-        return model(batch.forcing, batch.days)
-
     std = torch.tensor([list(scaling.targets.values())], dtype=torch.float32, device=device)
     return Task(
         model_builder(p, scaling, settings, device, shape=shape),
         samples,
-        target_loss(p, std[:, :, 1], simulate),
+        target_loss(p, std[:, :, 1], lambda model, batch: model(batch.forcing, batch.days)),
         validator(ds, p),
         (*forcing.channels, forcing.static, samples.target, samples.last),
     )

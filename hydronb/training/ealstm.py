@@ -1,28 +1,17 @@
 """Training of EA-LSTM and LSTM on lumped catchments (Kratzert et al., 2019)."""
 
-import torch
 import xarray as xr
 
-from hydronb.data import open_catchments
 from hydronb.data.attributes import attribute_list
 from hydronb.data.folds import training_basins
 from hydronb.data.scaling import fit_scaling
-from hydronb.data.windows import Batch, prediction_samples, training_samples
-from hydronb.models.standardised import StandardisedLSTM
-from hydronb.parameters import FitParameters, TrainParameters
-from hydronb.training import task
+from hydronb.data.windows import prediction_samples, training_samples
+from hydronb.parameters import TrainParameters
 from hydronb.training.task import Task, basin_std, model_builder, target_loss, validator
 from hydronb.vocabulary import MODELS
 
-finish = task.finish
 
-
-def open_data(p: FitParameters) -> xr.Dataset:
-    """The catchments of `p.data`."""
-    return open_catchments(p.data)
-
-
-def prepare(ds: xr.Dataset, p: TrainParameters, device: str) -> Task:
+def prepare_ealstm(ds: xr.Dataset, p: TrainParameters, device: str) -> Task:
     """Scaling, samples, loss and validation of the model that `p` describes.
 
     Raises
@@ -51,9 +40,9 @@ def prepare(ds: xr.Dataset, p: TrainParameters, device: str) -> Task:
     for period in filter(None, (p.validation_period, p.test_period)):
         # raises here if a period cannot be predicted
         prediction_samples(ds.isel(basin=[0]), scaling, period, p.sequence_length, p.predict_last)
-
-    def simulate(model: StandardisedLSTM, batch: Batch) -> torch.Tensor:
-        return model(batch.dynamic, batch.static, attribute_noise=p.attribute_noise)
-
-    loss_of = target_loss(p, basin_std(ds, p).to(device), simulate)
+    loss_of = target_loss(
+        p,
+        basin_std(ds, p).to(device),
+        lambda model, batch: model(batch.dynamic, batch.static, attribute_noise=p.attribute_noise),
+    )
     return Task(build, samples, loss_of, validator(ds, p), samples.tensors)

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,10 +26,10 @@ PROGRESS_SECONDS = 5
 """How often `progress.csv` grows within an epoch."""
 OPTIMISERS = {"adam": torch.optim.AdamW, "adadelta": torch.optim.Adadelta}
 STATES = {
-    torch.optim.AdamW: ("exp_avg", "exp_avg_sq"),
-    torch.optim.Adadelta: ("square_avg", "acc_delta"),
+    torch.optim.AdamW: ("step", "exp_avg", "exp_avg_sq"),
+    torch.optim.Adadelta: ("step", "square_avg", "acc_delta"),
 }
-"""What an optimiser keeps of each weight, in its shape, beside the number `step`."""
+"""What an optimiser keeps of each weight: the number `step`, and the rest in the weight's shape."""
 START = {
     "epoch": 1,
     "step": 0,
@@ -44,21 +44,9 @@ START = {
 epoch with the best validation and its score, the rows of the log, the time spent."""
 
 
-@runtime_checkable
-class TrainingSet(Protocol):
-    """The samples that the loop draws its batches from."""
-
-    ids: tuple[str, ...]
-    """The basins' names; the `basin` of a batch holds positions in them."""
-
-    def __len__(self) -> int: ...
-
-    def gather(self, index: Tensor) -> Any: ...
-
-
 def fit(
     model: nn.Module,
-    samples: TrainingSet,
+    samples: Any,
     loss_of: Callable[[nn.Module, Any], Tensor],
     p: FitParameters,
     run_dir: Path,
@@ -71,6 +59,9 @@ def fit(
 
     Parameters
     ----------
+    samples
+        What batches are drawn from: `len(samples)`; `samples.gather(index)`, a batch, whose `basin`
+        holds positions in `samples.ids`, the basins' names.
     loss_of
         The loss of the model on a batch of `samples`.
     fingerprint
@@ -91,7 +82,6 @@ def fit(
     n_steps = -(-n_drawn // p.batch_size)
     at = checkpoint.restore(p.epochs, n_steps)
     log = ProgressLog(run_dir / "progress.csv", p.epochs, at)
-    saved = time.monotonic()
     for epoch in range(at["epoch"], p.epochs + 1):
         if p.patience and epoch - 1 - at["best_epoch"] >= p.patience and at["best_epoch"]:
             break
@@ -100,48 +90,42 @@ def fit(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate
         model.train()
-        bar = tqdm(
+        with tqdm(
             total=n_steps,
             initial=at["step"],
             desc=f"epoch {epoch}/{p.epochs}",
             unit="step",
             leave=False,
-        )
-        for step in range(at["step"], n_steps):
-            batch = samples.gather(order[step * p.batch_size : (step + 1) * p.batch_size])
-            loss = loss_of(model, batch)
-            if not (value := loss.item()) < float("inf"):
-                raise TrainingError(non_finite(epoch, step, batch.basin, samples, value))
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            if p.clip_norm:
-                nn.utils.clip_grad_norm_(parameters, p.clip_norm)
-            optimiser.step()
-            at["step"], at["loss_sum"] = step + 1, at["loss_sum"] + value
-            bar.update()
-            bar.set_postfix(loss=f"{at['loss_sum'] / at['step']:.4f}", refresh=False)
-            if step + 1 < n_steps:
-                log.within(
-                    epoch - 1 + (step + 1) / n_steps, at["loss_sum"] / at["step"], learning_rate
-                )
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    log.keep(at)
-                    checkpoint.save(at)
-                    saved = time.monotonic()
-        bar.close()
+        ) as bar:
+            for step in range(at["step"], n_steps):
+                batch = samples.gather(order[step * p.batch_size : (step + 1) * p.batch_size])
+                loss = loss_of(model, batch)
+                if not (value := loss.item()) < float("inf"):
+                    raise TrainingError(non_finite(epoch, step, batch.basin, samples, value))
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                if p.clip_norm:
+                    nn.utils.clip_grad_norm_(parameters, p.clip_norm)
+                optimiser.step()
+                at |= {"step": step + 1, "loss_sum": at["loss_sum"] + value}
+                mean = at["loss_sum"] / at["step"]
+                bar.update()
+                bar.set_postfix(loss=f"{mean:.4f}", refresh=False)
+                if step + 1 < n_steps:
+                    log.within(epoch - 1 + (step + 1) / n_steps, mean, learning_rate)
+                    if time.monotonic() - checkpoint.saved > CHECKPOINT_SECONDS:
+                        checkpoint.save(log.keep(at))
         score = validate(model) if validate else None
         if score is not None and score > (
             -np.inf if at["best_score"] is None else at["best_score"]
         ):
             at |= {"best_epoch": epoch, "best_score": score}
-            checkpoint.remember_best()
+            checkpoint.best = {n: t.clone() for n, t in model.state_dict().items()}
         log.epoch(float(epoch), at["loss_sum"] / n_steps, score, learning_rate)
         at |= {"epoch": epoch + 1, "step": 0, "loss_sum": 0.0}
-        log.keep(at)
-        checkpoint.save(at)
-        saved = time.monotonic()
-    if p.patience:
-        checkpoint.use_best()
+        checkpoint.save(log.keep(at))
+    if p.patience and checkpoint.best:
+        model.load_state_dict(checkpoint.best)
 
 
 def rate(learning_rate: float | dict[int, float], epoch: int) -> float:
@@ -150,21 +134,22 @@ def rate(learning_rate: float | dict[int, float], epoch: int) -> float:
     >>> rate({1: 1e-3, 11: 5e-4}, 10), rate({1: 1e-3, 11: 5e-4}, 11), rate(0.1, 7)
     (0.001, 0.0005, 0.1)
     """
-    if isinstance(learning_rate, dict):
-        return learning_rate[max(e for e in learning_rate if e <= epoch)]
-    return learning_rate
+    steps = learning_rate if isinstance(learning_rate, dict) else {epoch: learning_rate}
+    return steps[max(first for first in steps if first <= epoch)]
 
 
 def epoch_order(n_samples: int, n_drawn: int, seed: int, epoch: int) -> Tensor:
     """The samples of an epoch in their order, which depends on the arguments alone, so that a
     resumed epoch continues with the same batches."""
     rng = np.random.default_rng((seed % 2**32, epoch))
-    if n_drawn < n_samples // 8:
-        return torch.from_numpy(rng.choice(n_samples, n_drawn, replace=False, shuffle=True))
-    return torch.from_numpy(rng.permutation(n_samples)[:n_drawn])
+    return torch.from_numpy(
+        rng.choice(n_samples, n_drawn, replace=False, shuffle=True)
+        if n_drawn < n_samples // 8
+        else rng.permutation(n_samples)[:n_drawn]
+    )
 
 
-def non_finite(epoch: int, step: int, basin: Tensor, samples: TrainingSet, value: float) -> str:
+def non_finite(epoch: int, step: int, basin: Tensor, samples: Any, value: float) -> str:
     """The message of a training that diverged."""
     ids = sorted({samples.ids[b] for b in basin.tolist()})
     return (
@@ -180,19 +165,22 @@ class Checkpoint:
     def __init__(
         self, path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, fingerprint: str
     ):
-        self.path, self.model, self.optimiser = path, model, optimiser
-        self.fingerprint = fingerprint
+        self.path, self.fingerprint, self.saved = path, fingerprint, time.monotonic()
+        self.model, self.optimiser = model, optimiser
         self.best: dict[str, Tensor] = {}
 
     def save(self, at: dict[str, Any]) -> None:
-        tensors = {f"model.{n}": t for n, t in self.model.state_dict().items()}
-        tensors |= {f"best.{n}": t for n, t in self.best.items()}
-        for n, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{n}.{key}": value for key, value in state.items()}
-        tensors["rng.cpu"] = torch.get_rng_state()
+        states = self.optimiser.state_dict()["state"]
+        tensors = {
+            **{f"model.{name}": weight for name, weight in self.model.state_dict().items()},
+            **{f"best.{name}": weight for name, weight in self.best.items()},
+            **{f"optimiser.{n}.{k}": value for n in states for k, value in states[n].items()},
+            "rng.cpu": torch.get_rng_state(),
+        }
         if torch.cuda.is_available():
             tensors["rng.cuda"] = torch.cuda.get_rng_state()
         write_tensors(self.path, tensors, {"at": json.dumps(at), "fingerprint": self.fingerprint})
+        self.saved = time.monotonic()
 
     def restore(self, epochs: int, n_steps: int) -> dict[str, Any]:
         """Put model, optimiser and random numbers back; returns where the training stands.
@@ -209,7 +197,7 @@ class Checkpoint:
         """
         if not self.path.exists():
             return dict(START)
-        with reading(self.path, "checkpoint", hint="delete it to start anew", error=TrainingError):
+        with reading(self.path, "checkpoint", hint="delete it to start again", error=TrainingError):
             parts, metadata = read_tensors(self.path)
             if metadata["fingerprint"] != self.fingerprint:
                 return dict(START)
@@ -220,11 +208,11 @@ class Checkpoint:
                 raise ValueError(f"the tensor {min(wrong)[0]} is missing or of another shape")
             self.model.load_state_dict(_below(parts, "model"))
             self.best = _below(parts, "best")
-            keys = ("step", *STATES[type(self.optimiser)])
-            numbers = range(len(list(self.model.parameters())))
-            states = {n: {key: parts[f"optimiser.{n}.{key}"] for key in keys} for n in numbers}
-            groups = self.optimiser.state_dict()["param_groups"]
-            self.optimiser.load_state_dict({"state": states, "param_groups": groups})
+            states = {
+                n: {key: parts[f"optimiser.{n}.{key}"] for key in STATES[type(self.optimiser)]}
+                for n, _ in enumerate(self.model.parameters())
+            }
+            self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": states})
             torch.set_rng_state(parts["rng.cpu"])
             if "rng.cuda" in parts and torch.cuda.is_available():
                 torch.cuda.set_rng_state(parts["rng.cuda"])
@@ -232,20 +220,16 @@ class Checkpoint:
 
     def _shapes(self, *, best: bool) -> dict[str, torch.Size]:
         """Of the tensors of this training's checkpoints, with the best weights once there are."""
-        weights = self.model.state_dict().items()
-        shapes = {f"model.{name}": t.shape for name, t in weights}
-        shapes |= {f"best.{name}": t.shape for name, t in weights if best}
-        for n, weight in enumerate(self.model.parameters()):
-            kept = {f"optimiser.{n}.{key}": weight.shape for key in STATES[type(self.optimiser)]}
-            shapes |= kept | {f"optimiser.{n}.step": torch.Size()}
-        return shapes
-
-    def remember_best(self) -> None:
-        self.best = {n: t.clone() for n, t in self.model.state_dict().items()}
-
-    def use_best(self) -> None:
-        if self.best:
-            self.model.load_state_dict(self.best)
+        shapes = {
+            f"{copy}.{name}": weight.shape
+            for copy in (("model", "best") if best else ("model",))
+            for name, weight in self.model.state_dict().items()
+        }
+        return shapes | {
+            f"optimiser.{n}.{key}": torch.Size() if key == "step" else weight.shape
+            for n, weight in enumerate(self.model.parameters())
+            for key in STATES[type(self.optimiser)]
+        }
 
 
 def _below(parts: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -258,9 +242,9 @@ def _require_position(at: dict[str, Any], epochs: int, n_steps: int) -> None:
     for name, limit in most.items():
         if type(at[name]) is not int or not START[name] <= at[name] <= limit:
             raise ValueError(f"{name} is {at[name]!r}")
-    numbers = [at["loss_sum"], at["seconds"], at["cpu_seconds"]]
-    numbers += [] if at["best_score"] is None else [at["best_score"]]
-    if not all(map(math.isfinite, numbers)) or (len(numbers) > 3) != (at["best_epoch"] > 0):
+    score = at["best_score"]
+    numbers = (at["loss_sum"], at["seconds"], at["cpu_seconds"], 0 if score is None else score)
+    if not all(map(math.isfinite, numbers)) or (score is None) != (at["best_epoch"] == 0):
         raise ValueError("a number is missing or not finite")
 
 
@@ -275,10 +259,9 @@ class ProgressLog:
             RunDirectory(path.parent).progress_rows()  # refuses what is not a log
             rows = path.read_text(encoding="utf-8").splitlines()[: at["rows"] + 1]
         write(path, "\n".join(rows) + "\n")
-        self.rows = len(rows) - 1
-        self.seconds_before, self.cpu_before = at["seconds"], at["cpu_seconds"]
-        self.start, self.cpu_start = time.monotonic(), time.process_time()
-        self.written = time.monotonic()
+        self.rows, self.written = len(rows) - 1, time.monotonic()
+        self.start = time.monotonic() - at["seconds"]
+        self.cpu_start = time.process_time() - at["cpu_seconds"]
 
     def within(self, epoch: float, loss: float, learning_rate: float) -> None:
         if time.monotonic() - self.written > PROGRESS_SECONDS:
@@ -301,13 +284,10 @@ class ProgressLog:
             )
         self.rows += 1
 
-    def keep(self, at: dict) -> None:
-        """Note in `at` what a checkpoint written now accounts for."""
-        at["rows"] = self.rows
-        at["seconds"], at["cpu_seconds"] = self._spent()
+    def keep(self, at: dict[str, Any]) -> dict[str, Any]:
+        """`at`, with what a checkpoint written now accounts for."""
+        seconds, cpu = self._spent()
+        return at | {"rows": self.rows, "seconds": seconds, "cpu_seconds": cpu}
 
     def _spent(self) -> tuple[float, float]:
-        return (
-            self.seconds_before + time.monotonic() - self.start,
-            self.cpu_before + time.process_time() - self.cpu_start,
-        )
+        return time.monotonic() - self.start, time.process_time() - self.cpu_start

@@ -35,10 +35,9 @@ def predict(
     return model.simulate(ds, period, progress=progress)
 
 
-def save_simulation(simulation: xr.Dataset, path: str | Path) -> Path:
+def save_simulation(simulation: xr.Dataset, path: Path) -> None:
     """Write a simulation as NetCDF chunked by basin, so that one hydrograph is one read; whole or
     not at all."""
-    path = Path(path)
     chunks = {
         n: {"chunksizes": (1, *v.shape[1:]), "zlib": True, "complevel": 1}
         for n, v in simulation.data_vars.items()
@@ -46,7 +45,6 @@ def save_simulation(simulation: xr.Dataset, path: str | Path) -> Path:
     }
     with replacing(path) as partial:
         simulation.to_netcdf(partial, encoding=chunks)
-    return path
 
 
 def save_results(
@@ -55,9 +53,8 @@ def save_results(
     """Write `simulation.nc`, `metrics.csv` of the first target and `metrics_TARGET.csv` of each
     other one; of an HBV also `fluxes.nc` and `parameters.nc`, where it gave them. Returns the
     metrics of each target, one row per basin."""
-    observed = [f"{name}_obs" for name in TARGETS if f"{name}_obs" in simulation]
     files = {
-        "simulation.nc": [*targets, *observed],
+        "simulation.nc": [*targets, *(f"{name}_obs" for name in TARGETS)],
         "fluxes.nc": [*hbv.FLUXES, *hbv.STORES],
         "parameters.nc": [*hbv.PARAMETERS, *hbv.ROUTING],
     }
@@ -67,6 +64,6 @@ def save_results(
             save_simulation(simulation[[n for n in names if n in simulation]], run_dir / file)
     tables = {n: metric_table(simulation[n], simulation[f"{n}_obs"]) for n in targets}
     for name, scores in tables.items():
-        file = "metrics.csv" if name == targets[0] else f"metrics_{name}.csv"
-        write(run_dir / file, scores.to_csv())
+        suffix = "" if name == targets[0] else f"_{name}"
+        write(run_dir / f"metrics{suffix}.csv", scores.to_csv())
     return tables

@@ -1,32 +1,25 @@
-"""What a training needs to know of its model and data: one module per model prepares it.
+"""What a training needs to know of its model and data: one function per model prepares it.
 
-A module that `hydronb.vocabulary.MODELS` names as a model's `training` has three functions:
-
-- `open_data(p) -> Dataset`: the data that the parameters name;
-- `prepare(ds, p, device) -> Task`: before the training;
-- `finish(model, ds, p, run_dir) -> DataFrame`: after it, as `finish` here.
+The function that `hydronb.vocabulary.MODELS` names as a model's `training` takes the data, the
+parameters and a device, and returns a `Task`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 import xarray as xr
 from torch import Tensor, nn
 
 from hydronb import metrics
-from hydronb.data.folds import simulated_basins
 from hydronb.data.scaling import Scaling, select_period
 from hydronb.errors import DataError
 from hydronb.losses import Terms
 from hydronb.models.standardised import Standardised
 from hydronb.parameters import FitParameters
-from hydronb.training.loop import TrainingSet
-from hydronb.training.predict import predict, save_results
+from hydronb.training.predict import predict
 from hydronb.vocabulary import LOSSES, MODELS
 
 
@@ -35,7 +28,8 @@ class Task(NamedTuple):
 
     build: Callable[[], Standardised]
     """Makes the model, on its device; random numbers are seeded before."""
-    samples: TrainingSet
+    samples: Any
+    """As `hydronb.training.loop.fit` takes them."""
     loss_of: Callable[[nn.Module, Any], Tensor]
     """The loss of a batch, a scalar."""
     validate: Callable[[nn.Module], float] | None
@@ -100,19 +94,13 @@ def validator(ds: xr.Dataset, p: FitParameters) -> Callable[[nn.Module], float] 
 
     def score(model: nn.Module) -> float:
         simulation = predict(model, ds, period, progress=False)
-        targets = model.scaling.targets
-        nse = {n: metrics.nse(sim=simulation[n], obs=simulation[f"{n}_obs"]) for n in targets}
+        nse = {
+            name: metrics.nse(sim=simulation[name], obs=simulation[f"{name}_obs"])
+            for name in model.scaling.targets
+        }
         return float(xr.Dataset(nse).median().to_dataarray().mean())
 
     return score
-
-
-def finish(model: Standardised, ds: xr.Dataset, p: FitParameters, run_dir: Path) -> pd.DataFrame:
-    """Simulate the test period, write `simulation.nc` and `metrics.csv` (of an HBV also `fluxes.nc`
-    and `parameters.nc`), and return the metrics of the first target, one row per basin."""
-    with torch_settings(p.threads):
-        simulation = model.simulate(simulated_basins(ds, p), p.test_period, details=True)
-    return save_results(simulation, p.targets, run_dir)[p.targets[0]]
 
 
 @contextmanager

@@ -7,18 +7,20 @@ from pathlib import Path
 import pandas as pd
 import torch
 import xarray as xr
-from torch import Tensor, nn
 
+from hydronb.data import open_data
+from hydronb.data.folds import simulated_basins
 from hydronb.errors import ParameterError, TrainingError
 from hydronb.models.weights import load, read_description, save_model
 from hydronb.parameters import FitParameters
 from hydronb.runs.directory import TrainedRun
 from hydronb.training.loop import fit
+from hydronb.training.predict import save_results
 from hydronb.training.task import torch_settings
 from hydronb.vocabulary import MODELS
 
 
-def train(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) -> nn.Module:
+def train(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) -> torch.nn.Module:
     """Train the model that `p` describes on all basins of `ds` and save it in `run_dir`.
 
     A training that was cut off continues from its checkpoint and ends with the bits of an
@@ -39,7 +41,7 @@ def train(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) -> nn.Module:
     """
     run_dir, device = Path(run_dir), choose_device(p.device)
     with torch_settings(p.threads, device):
-        task = MODELS[p.model].training().prepare(ds, p, device)
+        task = MODELS[p.model].training()(ds, p, device)
         fingerprint = _fingerprint(task.seen, p)
         try:
             run_dir.mkdir(parents=True, exist_ok=True)
@@ -49,12 +51,13 @@ def train(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) -> nn.Module:
             (run_dir / "model.json").unlink(missing_ok=True)
             torch.manual_seed(p.seed)
             model = task.build()
-            drawn = p.samples_per_epoch or task.samples_per_epoch
             fit(
                 model,
                 task.samples,
                 task.loss_of,
-                p.model_copy(update={"samples_per_epoch": drawn}),
+                p.model_copy(
+                    update={"samples_per_epoch": p.samples_per_epoch or task.samples_per_epoch}
+                ),
                 run_dir,
                 fingerprint=fingerprint,
                 validate=task.validate,
@@ -88,9 +91,10 @@ def train_and_simulate(ds: xr.Dataset, p: FitParameters, run_dir: str | Path) ->
 
 
 def simulate_test(
-    model: nn.Module, ds: xr.Dataset, p: FitParameters, run_dir: str | Path
+    model: torch.nn.Module, ds: xr.Dataset, p: FitParameters, run_dir: str | Path
 ) -> pd.DataFrame:
-    """Simulate the test period with a trained model; see `train_and_simulate`.
+    """Simulate the test period, write `simulation.nc` and `metrics.csv` (of an HBV also `fluxes.nc`
+    and `parameters.nc`), and return the metrics of the first target, one row per basin.
 
     Raises
     ------
@@ -98,7 +102,9 @@ def simulate_test(
         `run_dir` cannot be written.
     """
     try:
-        return MODELS[p.model].training().finish(model, ds, p, Path(run_dir))
+        with torch_settings(p.threads):
+            simulation = model.simulate(simulated_basins(ds, p), p.test_period, details=True)
+        return save_results(simulation, p.targets, Path(run_dir))[p.targets[0]]
     except (OSError, RuntimeError) as error:  # netCDF4 has both for a full disk
         raise TrainingError(
             f"{run_dir} cannot be written: {error}; free space, then run again"
@@ -117,14 +123,13 @@ def train_run(run_dir: str | Path) -> pd.DataFrame:
         See `train`.
     """
     p = TrainedRun(Path(run_dir)).fit_parameters
-    return train_and_simulate(MODELS[p.model].training().open_data(p), p, run_dir)
+    return train_and_simulate(open_data(p.data), p, run_dir)
 
 
 def is_complete(run_dir: Path, fingerprint: str) -> bool:
     """Whether `run_dir` holds the weights of a finished training with this fingerprint."""
-    if not (run_dir / "model.safetensors").exists() or not (run_dir / "model.json").exists():
-        return False
-    return read_description(run_dir).get("fingerprint") == fingerprint
+    written = all((run_dir / name).exists() for name in ("model.safetensors", "model.json"))
+    return written and read_description(run_dir).get("fingerprint") == fingerprint
 
 
 def choose_device(name: str) -> str:
@@ -144,7 +149,7 @@ def choose_device(name: str) -> str:
     return name
 
 
-def _fingerprint(seen: tuple[Tensor, ...], p: FitParameters) -> str:
+def _fingerprint(seen: tuple[torch.Tensor, ...], p: FitParameters) -> str:
     """What the weights depend on: the parameters that training uses, and the numbers it sees."""
     used = p.model_dump(mode="json", exclude={"data", "run_dir", "test_period", "device"})
     data = 0

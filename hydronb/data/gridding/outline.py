@@ -10,9 +10,6 @@ from hydronb.data.gridding.regrid import Axes, share_of_cells
 from hydronb.errors import DataError
 from hydronb.files import reading
 
-GEOJSON = (".geojson", ".json")
-OTHER_POLYGONS = (".shp", ".gpkg", ".kml")
-
 
 class PolygonOutline:
     """A basin's polygons from GeoJSON in degrees (WGS84); `box` is west, south, east, north."""
@@ -102,9 +99,10 @@ def read_outline(path: Path) -> PolygonOutline | MaskOutline:
     """
     if not path.exists():
         raise DataError(f"outline: no file {path}")
-    if path.suffix.lower() in OTHER_POLYGONS:
+    if path.suffix.lower() in (".shp", ".gpkg", ".kml"):
         raise DataError(
             f"outline: {path} is not GeoJSON; convert it, for example with "
             f"`ogr2ogr -t_srs EPSG:4326 {path.stem}.geojson {path.name}`"
         )
-    return PolygonOutline(path) if path.suffix.lower() in GEOJSON else MaskOutline(path)
+    polygon = path.suffix.lower() in (".geojson", ".json")
+    return PolygonOutline(path) if polygon else MaskOutline(path)

@@ -3,7 +3,7 @@
 Precipitation defines the grid; temperature is regridded to it, evaporation is averaged over the
 basin, runoff comes from a table. Days are made in blocks, each block read, aggregated, checked and
 written before the next, so that a grid of decades in steps of hours is never in memory as a whole.
-A run that was stopped continues from its last block, and the result is complete or not there."""
+A run that was stopped continues from its last block, and the result is complete or absent."""
 
 import contextlib
 import hashlib
@@ -22,11 +22,12 @@ import zarr
 from pydantic import Field
 from tqdm.auto import tqdm
 
-from hydronb.data.dataset import VARIABLES
-from hydronb.data.gridded import LONG_ENOUGH, cell_area, check_grid, judge
+from hydronb.data.dataset import variable_attrs
+from hydronb.data.gridded import LONG_ENOUGH, cell_area, check_grid, limit_problems
 from hydronb.data.gridding.outline import MaskOutline, PolygonOutline, read_outline
 from hydronb.data.gridding.products import DAY, Product, ProductReader, find_files, open_field
 from hydronb.data.gridding.regrid import Axes, regrid
+from hydronb.data.problems import raise_first
 from hydronb.errors import DataError, ParameterError
 from hydronb.files import read_json, reading, write, writing
 from hydronb.parameters.base import Parameters, Period, Positive, read_parameters, resolve
@@ -34,7 +35,6 @@ from hydronb.parameters.base import Parameters, Period, Positive, read_parameter
 BLOCK_BYTES = 32_000_000
 """What the steps of a block take in memory; a few times as much is in use while they are
 aggregated."""
-LONGEST_BLOCK = 366
 LEAST_ET_SHARE = 0.5
 """Share of the basin that must have evaporation for a day to have a mean."""
 AREAS_DIFFER = 0.1
@@ -87,9 +87,8 @@ def read_recipe(path: str | Path) -> Recipe:
     ParameterError
         No such file, not YAML, an unknown name.
     """
-    if not (file := resolve(path)).is_file():
-        raise ParameterError(f"no such recipe: {file}; docs/data.md shows one")
-    return Recipe.validate_parameters(read_parameters(file), where=str(path))
+    values = read_parameters(resolve(path), hint="docs/data.md shows a recipe")
+    return Recipe.validate_parameters(values, where=str(path))
 
 
 def prepare_grid(
@@ -112,8 +111,7 @@ def prepare_grid(
     ParameterError, DataError
         In one line: which file, what is wrong, what to do.
     """
-    if not isinstance(recipe, Recipe):
-        recipe = Recipe.validate_parameters(recipe)
+    recipe = Recipe.validate_parameters(dict(recipe))
     folder = resolve(destination)
     if folder.exists():
         raise ParameterError(f"{folder} is there already; remove it or choose another name")
@@ -128,8 +126,7 @@ def prepare_grid(
     axes = readers["prcp"].cut((west - wide, south - high, east + wide, north + high)).axes
     for name in readers.keys() - {"prcp"}:
         readers[name].cut(axes.box, beyond=1)
-    days = _days(recipe, readers)
-    static = _static(recipe, outline, axes, days)
+    static = _static(recipe, outline, axes, _days(recipe, readers))
     with writing(folder):
         partial = folder.with_name(f"{folder.name}.partial")
         _fill(partial, recipe, readers, outline, static, progress=progress)
@@ -195,8 +192,11 @@ def _elevation(product: Product, axes: Axes) -> np.ndarray:
     west, south, east, north = axes.box
     with open_field(path, "elevation", product.variable) as da:
         da = da.isel(time=0) if "time" in da.dims else da
-        da = da.assign_coords(lon=(da["lon"] - centre + 180) % 360 - 180 + centre)
-        da = da.sortby("lat", ascending=False).sortby("lon")
+        da = (
+            da.assign_coords(lon=(da["lon"] - centre + 180) % 360 - 180 + centre)
+            .sortby("lat", ascending=False)
+            .sortby("lon")
+        )
         high, wide = Axes(da["lat"].to_numpy(), da["lon"].to_numpy()).cell
         da = (
             da.sel(lat=slice(north + high, south - high), lon=slice(west - wide, east + wide))
@@ -249,7 +249,8 @@ def _runoff(runoff: Runoff, days: pd.DatetimeIndex, area: float) -> np.ndarray:
         )
     if runoff.units == "m3/s":
         runoff_mm = runoff_mm * 86.4 / (runoff.area or area)
-    judge("streamflow", float(runoff_mm.min()), float(runoff_mm.max()), str(path))
+    low, high = float(runoff_mm.min()), float(runoff_mm.max())
+    raise_first(limit_problems("streamflow", low, high, str(path)))
     return runoff_mm.to_numpy(dtype=np.float32)
 
 
@@ -272,7 +273,7 @@ def _fill(
         int(DAY / reader.step) * reader.axes.lat.size * reader.axes.lon.size * 4
         for reader in readers.values()
     )
-    length = int(np.clip(BLOCK_BYTES // most, 1, LONGEST_BLOCK))
+    length = int(np.clip(BLOCK_BYTES // most, 1, 366))
     identity = _identity(recipe, readers, static, length)
     done = 0
     with contextlib.suppress(DataError):
@@ -317,9 +318,10 @@ def _block(
         "prcp": prcp.daily(days),
         "tmean": regrid(tmean.daily(days), tmean.axes, prcp.axes).astype(np.float32),
     }
-    forcing = {name: (("time", "y", "x"), values) for name, values in out.items()}
     check_grid(
-        static[["mask"]].assign_coords(time=days).assign(forcing),
+        static[["mask"]]
+        .assign_coords(time=days)
+        .assign({name: (("time", "y", "x"), values) for name, values in out.items()}),
         where=f"{recipe.basin}, {days[0].date()} on",
     )
     if share is not None and len(days.intersection(readers["et"].days)):
@@ -338,7 +340,7 @@ def _basin_et(reader: ProductReader, share: np.ndarray, days: pd.DatetimeIndex) 
     enough = part >= LEAST_ET_SHARE
     mean = (weights * np.nan_to_num(values)).sum(axis=(1, 2))[enough] / part[enough]
     if len(mean):
-        judge("et", float(mean.min()), float(mean.max()), str(reader.paths[0]))
+        raise_first(limit_problems("et", mean.min(), mean.max(), str(reader.paths[0])))
         if mean.mean() < 0 and len(days) >= LONG_ENOUGH:
             raise DataError(
                 f"{reader.paths[0]}: et is {mean.mean():.2g} mm/d on average from {days[0].date()}"
@@ -353,11 +355,9 @@ def _write_empty(
     """The store with everything but the series, for which there is room."""
     static.to_zarr(partial, mode="w", zarr_format=3, consolidated=False)
     store = zarr.open_group(partial, mode="r+")
-    n_days, rows, cols = (static.sizes[dim] for dim in ("time", "y", "x"))
     for name in readers:
-        dims, shape = (
-            (["time"], (n_days,)) if name == "et" else (["time", "y", "x"], (n_days, rows, cols))
-        )
+        dims = ["time"] if name == "et" else ["time", "y", "x"]
+        shape = tuple(static.sizes[dim] for dim in dims)
         store.create_array(
             name,
             shape=shape,
@@ -365,7 +365,7 @@ def _write_empty(
             dtype="float32",
             fill_value=np.nan,
             dimension_names=dims,
-            attributes={"units": VARIABLES[name].units, "long_name": VARIABLES[name].long_name},
+            attributes=variable_attrs(name),
         )
 
 

@@ -18,10 +18,9 @@ import xarray as xr
 from scipy.ndimage import distance_transform_edt
 from tqdm.auto import tqdm
 
-from hydronb.data.gridded import open_lazily
 from hydronb.data.gridding.regrid import SAME, Axes, Box
 from hydronb.errors import DataError, nearest
-from hydronb.files import reading
+from hydronb.files import opening
 from hydronb.parameters.base import Number, Parameters, resolve
 
 NAMES = {
@@ -130,19 +129,22 @@ class ProductReader:
             self._lat, self._lon = _wrapped(first, centre, self.paths[0])
             units = product.units or str(first.attrs.get("units", ""))
         self.axes = Axes(np.sort(self._lat)[::-1], np.sort(self._lon))
-        bar = tqdm(
-            self.paths,
-            desc=f"inspecting {name}",
-            unit="file",
-            delay=2,
-            leave=False,
-            disable=not progress,
-        )
-        stamps = [self._stamps(path) for path in bar]
+        stamps = [
+            self._stamps(path)
+            for path in tqdm(
+                self.paths,
+                desc=f"inspecting {name}",
+                unit="file",
+                delay=2,
+                leave=False,
+                disable=not progress,
+            )
+        ]
         self.step = _step(stamps, name, product)
-        moment = "end" if product.accumulated else product.stamp
-        before = {"start": 0.0, "middle": 0.5, "end": 1.0}[moment] * self.step
-        starts = [times - before for times in stamps]
+        part = (
+            1.0 if product.accumulated else {"start": 0.0, "middle": 0.5, "end": 1.0}[product.stamp]
+        )
+        starts = [times - part * self.step for times in stamps]
         self._files = sorted(zip(starts, self.paths, strict=True), key=lambda file: file[0][0])
         if late := (starts[0][0] - pd.Timestamp(0)) % self.step:
             raise DataError(
@@ -155,10 +157,11 @@ class ProductReader:
                 f"utc_offset {utc_offset} h does not fall between two steps of {name}, which are"
                 f" {self.step / pd.Timedelta('1h'):g} h long; take a multiple of that"
             )
-        first_start = min(of_file[0] for of_file in starts) + self._shift
-        last_end = max(of_file[-1] for of_file in starts) + self.step + self._shift
         self.days = pd.date_range(
-            first_start.ceil("D"), last_end.floor("D"), freq="D", inclusive="left"
+            (min(of_file[0] for of_file in starts) + self._shift).ceil("D"),
+            (max(of_file[-1] for of_file in starts) + self.step + self._shift).floor("D"),
+            freq="D",
+            inclusive="left",
         )
         if not len(self.days):
             raise DataError(f"{name} does not cover a single day from its first to its last step")
@@ -260,13 +263,10 @@ class ProductReader:
                 with open_field(path, self.name, self.variable) as field:
                     part = field.isel(
                         time=_as_slice(inside), lat=_as_slice(self._rows), lon=_as_slice(self._cols)
-                    )
-                    part = part.transpose("time", "lat", "lon").to_numpy()
-                    parts.append(part.astype(np.float32, copy=False))
+                    ).transpose("time", "lat", "lon")
+                    parts.append(part.to_numpy().astype(np.float32, copy=False))
         values = np.concatenate(parts) if len(parts) > 2 else parts[-1]
-        if starts.is_monotonic_increasing:
-            return starts, values
-        order = starts.argsort()
+        order = slice(None) if starts.is_monotonic_increasing else starts.argsort()
         return starts[order], values[order]
 
     def _without_sea(self, values: np.ndarray) -> np.ndarray:
@@ -274,10 +274,11 @@ class ProductReader:
             empty = np.isnan(values).all(axis=0)
             if empty.all():
                 raise DataError(f"{self.paths[0]}: {self.name} has no value in the basin's box")
-            nearest_cells = distance_transform_edt(
-                empty, return_distances=False, return_indices=True
+            self._nearest = (
+                tuple(distance_transform_edt(empty, return_distances=False, return_indices=True))
+                if empty.any()
+                else ()
             )
-            self._nearest = tuple(nearest_cells) if empty.any() else ()
         return values[:, *self._nearest]
 
 
@@ -316,10 +317,10 @@ def open_field(path: Path, name: str, variable: str | None = None) -> Iterator[x
     DataError
         Neither NetCDF nor Zarr, no such variable, no latitude or longitude, another dimension.
     """
-    with reading(path, "NetCDF or Zarr"), open_lazily(path) as ds:
+    with opening(path) as ds:
         fields = [str(n) for n, da in ds.data_vars.items() if da.ndim >= 2]
         if variable is None:
-            usual = [n for n in fields if n.lower() in {known.lower() for known in NAMES[name]}]
+            usual = [n for n in fields if n.lower() in {usual.lower() for usual in NAMES[name]}]
             if not usual and len(fields) != 1:
                 raise DataError(
                     f"{path}: which variable is {name}? it holds {', '.join(fields) or 'none'}; set"
@@ -328,13 +329,12 @@ def open_field(path: Path, name: str, variable: str | None = None) -> Iterator[x
             variable = (usual or fields)[0]
         elif variable not in ds:
             raise DataError(f"{path} has no variable {variable!r}{nearest(variable, fields)}")
-        da = ds[variable]
-        da = da.rename(
+        da = ds[variable].rename(
             {
                 dim: axis
-                for axis, known in AXES.items()
-                for dim in da.dims
-                if dim.lower() in known and dim != axis
+                for axis, names in AXES.items()
+                for dim in ds[variable].dims
+                if dim.lower() in names and dim != axis
             }
         )
         others = [dim for dim in da.dims if dim not in AXES]
@@ -343,12 +343,12 @@ def open_field(path: Path, name: str, variable: str | None = None) -> Iterator[x
                 f"{path}: {variable} has a dimension {long[0]!r} of {da.sizes[long[0]]}; select one"
                 " entry first"
             )
-        for axis, what in (("lat", "latitude"), ("lon", "longitude")):
-            if axis not in da.dims or axis not in da.coords:
-                raise DataError(
-                    f"{path}: {variable} has no {what} (its dimensions:"
-                    f" {', '.join(map(str, da.dims))})"
-                )
+        degrees = {"lat": "latitude", "lon": "longitude"}
+        if lacking := [n for n in degrees if n not in da.dims or n not in da.coords]:
+            raise DataError(
+                f"{path}: {variable} has no {degrees[lacking[0]]} (its dimensions:"
+                f" {', '.join(map(str, da.dims))})"
+            )
         yield da.squeeze(others, drop=True).transpose(..., "lat", "lon")
 
 

@@ -53,8 +53,8 @@ def regrid(values: np.ndarray, source: Axes, target: Axes) -> np.ndarray:
     between coarser ones."""
     if source.same_as(target):
         return values
-    by_row = _weights(target.lat, source.lat, by_area=True)
-    return by_row @ values @ _weights(target.lon, source.lon, by_area=False).T
+    rows = _weights(target.lat, source.lat, by_area=True)
+    return rows @ values @ _weights(target.lon, source.lon, by_area=False).T
 
 
 def _weights(target: np.ndarray, source: np.ndarray, *, by_area: bool) -> np.ndarray:

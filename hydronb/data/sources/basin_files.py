@@ -17,6 +17,8 @@ from hydronb.files import reading
 
 PLACES = {"gauge_lat": "lat", "gauge_lon": "lon", "area": "area", "gauge_name": "gauge_name"}
 """The convention's coordinates, by their names in the tables."""
+NUMBERS = ("gauge_lat", "gauge_lon", "area", "area_gages2")
+"""Columns that are read as numbers, or refused."""
 TEXT = ("gauge_id", "gauge_name", "huc_02")
 """Columns that are text, even where they look like numbers."""
 RESERVED = (*VARIABLES, "basin", "time", "lat", "lon")
@@ -61,54 +63,52 @@ def stack_series(
     """The series of all basins on the days from `first` to `last`, `(basin, time)` float32."""
     cut = [one.loc[first:last] for one in series.values()]
     values = {n: np.stack([one[n].to_numpy(np.float32) for one in cut]) for n in cut[0]}
-    time = pd.date_range(first, last, freq="D", unit="ns")
     return xr.Dataset(
         {n: (("basin", "time"), v, variable_attrs(n)) for n, v in values.items()},
-        coords={"basin": np.array(list(series), object), "time": time},
+        coords={
+            "basin": np.array(list(series), object),
+            "time": pd.date_range(first, last, freq="D", unit="ns"),
+        },
     )
 
 
-class SeriesSummary:
-    """Period, ranges and missing streamflow of many basins, none of which stays in memory."""
+def summarise(series: pd.DataFrame) -> pd.DataFrame:
+    """Period, ranges and number of values of one basin's series, a row per variable."""
+    statistics = {n: getattr(series, n)() for n in ("min", "max", "sum", "count")}
+    return pd.DataFrame(statistics).assign(
+        first=series.index[0], last=series.index[-1], days=len(series)
+    )
 
-    def __init__(self) -> None:
-        self._statistics: dict[str, pd.DataFrame] = {}
 
-    def add(self, basin: str, series: pd.DataFrame) -> None:
-        """Take in one basin's series, in the convention's names."""
-        statistics = {n: getattr(series, n)() for n in ("min", "max", "sum", "count")}
-        days = {"first": series.index[0], "last": series.index[-1], "days": len(series)}
-        self._statistics[basin] = pd.DataFrame(statistics).assign(**days)
-
-    def describe(self, report: Report) -> None:
-        """Append the summary, one line per variable."""
-        if not self._statistics:
-            report.append("  no file could be read")
-            return
-        table = pd.concat(self._statistics, names=["basin", "variable"])
-        same = len(table[["first", "last"]].drop_duplicates()) == 1
+def describe_series(summaries: Mapping[str, pd.DataFrame], report: Report) -> None:
+    """Append period, ranges and missing streamflow of all basins, from what `summarise` says of
+    each; one line per variable."""
+    if not summaries:
+        report.append("  no file could be read")
+        return
+    table = pd.concat(summaries, names=["basin", "variable"])
+    same = len(table[["first", "last"]].drop_duplicates()) == 1
+    report.append(
+        f"  period: {table['first'].min().date()} to {table['last'].max().date()}"
+        f"{'' if same else ', not the same in all basins'}"
+    )
+    for name, one in table[table["count"] > 0].groupby("variable", sort=False):
         report.append(
-            f"  period: {table['first'].min().date()} to {table['last'].max().date()}"
-            f"{'' if same else ', not the same in all basins'}"
+            f"  {name}: {one['min'].min():.6g} to {one['max'].max():.6g}"
+            f" {variable_attrs(name)['units']}, mean {one['sum'].sum() / one['count'].sum():.4g}"
         )
-        for name, one in table[table["count"] > 0].groupby("variable", sort=False):
-            report.append(
-                f"  {name}: {one['min'].min():.6g} to {one['max'].max():.6g}"
-                f" {variable_attrs(name)['units']}, mean"
-                f" {one['sum'].sum() / one['count'].sum():.4g}"
-            )
-        flow = table[table.index.get_level_values("variable") == "streamflow"].droplevel("variable")
-        missing = 1 - flow["count"] / flow["days"]
-        if flow.empty:
-            report.append("  streamflow: none")
-            return
-        most = f", most in {missing.idxmax()} ({missing.max():.1%})" if missing.any() else ""
-        report.append(
-            f"  no streamflow on {missing.mean():.1%} of days, in {(missing > 0).sum()} of"
-            f" {len(missing)} basins{most}"
-        )
-        if len(empty := missing.index[missing == 1]):
-            report.notes.append(f"no streamflow at all in {counted(empty)}; leave out for training")
+    flow = table[table.index.get_level_values("variable") == "streamflow"].droplevel("variable")
+    missing = 1 - flow["count"] / flow["days"]
+    if flow.empty:
+        report.append("  streamflow: none")
+        return
+    most = f", most in {missing.idxmax()} ({missing.max():.1%})" if missing.any() else ""
+    report.append(
+        f"  no streamflow on {missing.mean():.1%} of days, in {(missing > 0).sum()} of"
+        f" {len(missing)} basins{most}"
+    )
+    if len(empty := missing.index[missing == 1]):
+        report.notes.append(f"no streamflow at all in {counted(empty)}; leave out for training")
 
 
 # Attributes
@@ -138,17 +138,16 @@ def read_tables(
             continue
         if report is not None:
             gaps = name_list(table.columns[table.isna().any()])
-            missing = f", missing values in {gaps}" if gaps else ""
             report.append(
-                f"    {path.name}: {len(table)} basins, {table.shape[1]} attributes{missing}"
+                f"    {path.name}: {len(table)} basins, {table.shape[1]} attributes"
+                f"{f', missing values in {gaps}' if gaps else ''}"
             )
         if ids is not None:
             table = table[table.index.isin(ids)]
             if lacking := sorted(set(ids) - set(table.index)):
                 yield f"{path} lacks {counted(lacking)}; leave them out or download the table again"
-        for basin, times in table.index.value_counts().items():
-            if times > 1:
-                yield f"{path} has basin {basin} {times} times; remove all lines but one"
+        for basin, times in table.index.value_counts().loc[lambda times: times > 1].items():
+            yield f"{path} has basin {basin} {times} times; remove all lines but one"
         table = table[~table.index.duplicated()]
         for name, column in table.items():
             if name in (*RESERVED, *reserved):
@@ -159,10 +158,12 @@ def read_tables(
                     " remove one of them"
                 )
             else:
-                if name in PLACES and name not in TEXT:
+                if name in NUMBERS:
                     if len(texts := column[not_numbers(column)]):
-                        basin, text = texts.index[0], texts.iloc[0]
-                        yield f"{path}: {name} of basin {basin} is {text!r}, not a number"
+                        yield (
+                            f"{path}: {name} of basin {texts.index[0]} is {texts.iloc[0]!r}, not a"
+                            " number"
+                        )
                     column = pd.to_numeric(column, errors="coerce")
                 homes[name] = path
                 columns.append(column)
@@ -176,10 +177,9 @@ def read_tables(
     joined = pd.concat(columns, axis=1)
     joined = joined if ids is None else joined.reindex(ids)
     ds = xr.Dataset(
-        {name: variable(joined[name], homes[name]) for name in joined},
+        {PLACES.get(name, name): variable(joined[name], homes[name]) for name in joined},
         coords={"basin": joined.index.to_numpy(dtype=object)},
     )
-    ds = ds.rename({old: new for old, new in PLACES.items() if old in ds})
     return ds.set_coords([name for name in PLACES.values() if name in ds])
 
 
@@ -193,6 +193,8 @@ def _read_table(path: Path, sep: str) -> pd.DataFrame:
     table = table.assign(gauge_id=table["gauge_id"].str.strip()).set_index("gauge_id")
     if table.index.hasnans:
         raise DataError(f"{path}: {table.index.isna().sum()} lines have no gauge_id; remove them")
+    if odd := [id_ for id_ in table.index if not id_.isprintable()]:
+        raise DataError(f"{path}: the gauge_id {odd[0]!r} is damaged; download the table again")
     return table
 
 

@@ -15,8 +15,7 @@ by day.
 """
 
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,18 +35,17 @@ from hydronb.data.pet import choose_pet, latitude_problems
 from hydronb.data.problems import Reading, Report, counted, name_list, nested, raise_first
 from hydronb.data.sources.basin_files import (
     Extent,
-    SeriesSummary,
+    describe_series,
     read_each,
     read_tables,
     stack_series,
+    summarise,
 )
 from hydronb.data.sources.camels_us_text import read_forcing, read_streamflow
 from hydronb.errors import DataError, ParameterError, nearest
 from hydronb.parameters import DataParameters, resolve
 
 LAYOUT = "basin_mean_forcing/ (CAMELS-US), camels_*.txt (its attributes)"
-READER = 1
-"""Version of what the cache holds; raised with every change of the reader that changes the data."""
 
 PRODUCTS = {
     "daymet": "in the main archive",
@@ -59,8 +57,6 @@ PRODUCTS = {
 """Forcing products by their folder, and where to get them. The extended ones have real Tmin and
 Tmax."""
 
-FT3 = 0.3048**3
-"""m3 in a cubic foot, exactly."""
 AREA_TOLERANCE = 0.10
 """Relative difference of two areas above which a warning is given."""
 HEADER_AREA = "the forcing header's area, by which streamflow becomes mm/d,"
@@ -85,20 +81,11 @@ def recognises(path: Path) -> bool:
     return any(find_folders(path))
 
 
-def cfs_to_mm(cfs: pd.Series | float, area_km2: float) -> pd.Series | float:
-    """Streamflow in mm/d from cubic feet per second, over a catchment of `area_km2`.
-
-    >>> round(cfs_to_mm(1.0, 1.0), 6)
-    2.446576
-    """
-    return cfs * (FT3 * 86400 * 1000 / (area_km2 * 1e6))
-
-
 def open_camels_us(
     root: str | Path,
     *,
     forcing: str = "maurer_extended",
-    basins: Iterable[str] | None = None,
+    basins: Sequence[str] | None = None,
     pet: str = "auto",
 ) -> xr.Dataset:
     """The catchment dataset of a CAMELS-US folder.
@@ -140,11 +127,13 @@ def open_camels_us(
     files = forcing_files(base, forcing)
     attributes = open_camels_attributes(tables)
     attributes = attributes.sel(basin=available_basins(base, forcing, files, attributes, basins))
-    pairs = raise_first(find_pairs(base, files, streamflow_files(base), attributes))
+    flow = _by_gauge(base / "usgs_streamflow", "streamflow_qc.txt")
+    pairs = raise_first(find_pairs(base, files, flow, attributes))
     ds = cached(
         lambda: _read_all(pairs, forcing),
         name=f"camels_us-{forcing}",
-        key={"reader": READER, "forcing": forcing, "basins": list(pairs)},
+        # `reader` is raised with every change of the reader that changes the data
+        key={"reader": 1, "forcing": forcing, "basins": list(pairs)},
         sources=[path for pair in pairs.values() for path in pair],
     )
     ds = _without_placeholders(ds, forcing).merge(
@@ -160,7 +149,7 @@ def available_basins(
     forcing: str,
     files: Mapping[str, list[Path]],
     attributes: xr.Dataset,
-    basins: Iterable[str] | None = None,
+    basins: Sequence[str] | None = None,
 ) -> list[str]:
     """The basins asked for, or all that have both attributes and a forcing file.
 
@@ -176,13 +165,12 @@ def available_basins(
             f"no gauge in {where} is in the attribute tables; ids have eight digits, leading zeros"
             " kept"
         )
-    basins = list(basins) if basins is not None and not isinstance(basins, str) else basins
-    for basin in basins if isinstance(basins, list) else ():
-        if basin in listed - set(files):
-            raise DataError(
-                f"{where} has no forcing file of basin {basin}, only the attribute tables have"
-                " it; download the file or leave the basin out"
-            )
+    unread = listed - set(files)
+    if lacking := [basin for basin in basins or () if basin in unread]:
+        raise DataError(
+            f"{where} has no forcing file of basin {lacking[0]}, only the attribute tables have"
+            " it; download the file or leave the basin out"
+        )
     return choose_basins(sorted(listed & set(files)), basins, where=str(where))
 
 
@@ -195,13 +183,13 @@ def find_folders(root: Path) -> tuple[Path | None, Path | None]:
     one that holds the tables `camels_*.txt`, beside them too; None for what is not found."""
     if root.name == "basin_mean_forcing":
         root = root.parent
-    forcing = (
-        path
+    bases = (
+        path.parent
         for pattern in ("", "*/", "*/*/")
         for path in sorted(root.glob(f"{pattern}basin_mean_forcing"))
         if path.is_dir()
     )
-    base = next((path.parent for path in forcing), None)
+    base = next(bases, None)
     around = [root] if base is None else [root, base, base.parent, base.parent.parent]
     tables = (
         folder
@@ -262,17 +250,6 @@ def forcing_files(base: Path, product: str) -> dict[str, list[Path]]:
             f" ({PRODUCTS[product]})"
         )
     return _by_gauge(folder, "lump_TAG_forcing_leap.txt")
-
-
-def streamflow_files(base: Path) -> dict[str, list[Path]]:
-    """USGS streamflow files by gauge id.
-
-    Raises
-    ------
-    DataError
-        There is none.
-    """
-    return _by_gauge(base / "usgs_streamflow", "streamflow_qc.txt")
 
 
 def _by_gauge(folder: Path, ending: str) -> dict[str, list[Path]]:
@@ -361,10 +338,12 @@ def read_camels_attributes(folder: Path, report: Report | None = None) -> Readin
 def _attribute(column: pd.Series, path: Path) -> xr.DataArray:
     units, long_name = camels_descriptions().get(str(column.name), ("1", str(column.name)))
     attrs = {"units": units, "long_name": long_name, "group": path.stem.removeprefix("camels_")}
-    if pd.api.types.is_numeric_dtype(column):
-        return xr.DataArray(column.to_numpy(np.float64), dims="basin", attrs=attrs)
-    text = column.fillna("").astype(str).str.strip()
-    return xr.DataArray(text.to_numpy(dtype=object), dims="basin", attrs=attrs)
+    values = (
+        column.to_numpy(np.float64)
+        if pd.api.types.is_numeric_dtype(column)
+        else column.fillna("").astype(str).str.strip().to_numpy(dtype=object)
+    )
+    return xr.DataArray(values, dims="basin", attrs=attrs)
 
 
 # Series
@@ -393,7 +372,7 @@ def read_camels_series(
     extents = yield from read_each(pairs, read_basin, take, f"reading CAMELS-US {product}")
     periods = {b: f"{e.first.date()} to {e.last.date()}" for b, e in extents.items()}
     if len(set(periods.values())) > 1:
-        most = Counter(periods.values()).most_common(1)[0][0]
+        most = max(periods.values(), key=list(periods.values()).count)
         odd = [f"{basin} {period}" for basin, period in periods.items() if period != most]
         yield (
             f"{product}: {len(odd)} of {len(periods)} forcing files do not cover {most} like the"
@@ -408,9 +387,10 @@ def read_basin(forcing_path: Path, flow_path: Path | None = None) -> Reading[pd.
     forcing = yield from nested(read_forcing, forcing_path)
     flow = None if flow_path is None else (yield from nested(read_streamflow, flow_path))
     if forcing is not None and flow is not None:
-        mm = cfs_to_mm(flow.reindex(forcing.index), forcing.attrs["area"])
-        basin = [flow_path.name.split("_")[0]]
-        yield from value_problems("streamflow", mm.to_numpy()[None], basin, mm.index, flow_path)
+        m3, m2 = 0.3048**3, forcing.attrs["area"] * 1e6  # of a cubic foot, of the catchment
+        mm = flow.reindex(forcing.index) * (m3 * 86400 * 1000 / m2)
+        ids = flow_path.name.split("_")[:1]
+        yield from value_problems("streamflow", mm.to_numpy()[None], ids, mm.index, flow_path)
         forcing["streamflow"] = mm
     return forcing
 
@@ -421,9 +401,7 @@ def _without_placeholders(ds: xr.Dataset, product: str) -> xr.Dataset:
     the product, never basin by basin.
     """
     notes = {}
-    method = "mean of tmin and tmax"
     if float((ds["tmin"] == ds["tmax"]).mean()) > EQUAL_SHARE:
-        method = "the product's one temperature"
         notes["tmin"] = notes["tmax"] = (
             f"tmin and tmax are equal in the {product} files, so only tmean is offered; "
             "daymet, maurer_extended and nldas_extended have both"
@@ -431,15 +409,19 @@ def _without_placeholders(ds: xr.Dataset, product: str) -> xr.Dataset:
     if not ds["swe"].any():
         notes["swe"] = f"swe is zero throughout in the {product} files"
     tmean = ((ds["tmin"] + ds["tmax"]) / 2).assign_attrs(
-        variable_attrs("tmean") | {"method": method}
+        variable_attrs("tmean"),
+        method="the product's one temperature" if "tmin" in notes else "mean of tmin and tmax",
     )
-    ds = ds.assign(tmean=tmean).drop_vars(notes)
-    return ds.assign_attrs(
-        source="CAMELS-US",
-        forcing=product,
-        references="doi:10.5194/hess-19-209-2015, doi:10.5194/hess-21-5293-2017",
-        license="CC-BY-4.0",
-        **{f"note_{name}": text for name, text in notes.items()},
+    return (
+        ds.assign(tmean=tmean)
+        .drop_vars(notes)
+        .assign_attrs(
+            source="CAMELS-US",
+            forcing=product,
+            references="doi:10.5194/hess-19-209-2015, doi:10.5194/hess-21-5293-2017",
+            license="CC-BY-4.0",
+            **{f"note_{name}": text for name, text in notes.items()},
+        )
     )
 
 
@@ -451,8 +433,12 @@ def area_problem(ds: xr.Dataset, what: str) -> str:
     areas = pd.DataFrame({name: ds[name].to_series() for name in ("area", "area_gages2")}).dropna()
     off = areas[(areas["area"] / areas["area_gages2"] - 1).abs() > AREA_TOLERANCE]
     texts = [f"{b} ({area:.0f} against {gages2:.0f} km2)" for b, area, gages2 in off.itertuples()]
-    share = f"{len(off)} of {len(areas)} basins: {name_list(texts, 10)}"
-    return f"{what} is more than 10 % off area_gages2 in {share}" if texts else ""
+    return (
+        f"{what} is more than 10 % off area_gages2 in {len(off)} of {len(areas)} basins:"
+        f" {name_list(texts, 10)}"
+        if texts
+        else ""
+    )
 
 
 # What a folder holds
@@ -470,10 +456,12 @@ def describe(root: Path, report: Report) -> None:
         report.append(f"  attribute tables in {tables}:")
         attributes = report.take(read_camels_attributes, tables, report)
     if base is not None:
-        flow = report.take(streamflow_files, base) or {}
+        flow = report.take(_by_gauge, base / "usgs_streamflow", "streamflow_qc.txt") or {}
         if not PRODUCTS.keys() & set(products(base)):
-            looked = f"looked for {', '.join(PRODUCTS)}"
-            report.problems.append(f"{base}: basin_mean_forcing holds no forcing product; {looked}")
+            report.problems.append(
+                f"{base}: basin_mean_forcing holds no forcing product; looked for"
+                f" {', '.join(PRODUCTS)}"
+            )
         for product in products(base):
             if product in PRODUCTS:
                 _describe_product(base, product, flow, attributes, report)
@@ -510,21 +498,21 @@ def _describe_product(
                 f"{product}: {listed - len(ids)} of the {listed} basins with attributes have no"
                 " forcing file"
             )
-    summary, areas, equal = SeriesSummary(), {}, []
+    summaries, areas, equal = {}, {}, []
 
     def take(basin: str, series: pd.DataFrame) -> None:
-        summary.add(basin, series)
+        summaries[basin] = summarise(series)
         areas[basin] = series.attrs["area"]
         equal.append(bool((series["tmin"] == series["tmax"]).all()))
 
     pairs = report.take(find_pairs, base, files, flow, chosen)
     report.take(read_camels_series, pairs, product, take)
-    summary.describe(report)
+    describe_series(summaries, report)
     if equal and np.mean(equal) > EQUAL_SHARE:
         report.notes.append(
             f"{product}: tmin equals tmax in {sum(equal)} of {len(equal)} files; only tmean is"
             " offered"
         )
-    area = ("basin", np.array(list(areas.values())))
-    if problem := area_problem(chosen.sel(basin=list(areas)).assign_coords(area=area), HEADER_AREA):
+    chosen = chosen.sel(basin=list(areas)).assign_coords(area=("basin", list(areas.values())))
+    if problem := area_problem(chosen, HEADER_AREA):
         report.notes.append(problem)

@@ -105,25 +105,13 @@ def _columns(path: Path, header: list[str]) -> list[str]:
             )
     if sorted(names) == sorted(COLUMNS):
         return names
-    if _is_cut_short(names):
+    # four of the archive's Maurer files (02108000, 05120500, 07067000, 09492400) have such a header
+    # above whole data
+    if " ".join(COLUMNS).startswith(" ".join(names)):
         return list(COLUMNS)
     odd = next((name for name in names if name not in COLUMNS), names[-1])
     raise DataError(
         f"{path}:{HEADER_LINES}: unexpected column {odd!r}; a forcing file has {' '.join(COLUMNS)}"
-    )
-
-
-def _is_cut_short(names: list[str]) -> bool:
-    """Whether the names are the beginning of `COLUMNS`, the last of them perhaps cut. Four of the
-    archive's Maurer files (02108000, 05120500, 07067000, 09492400) have such a header above whole
-    data."""
-    if not names:
-        return True
-    *whole, last = names
-    return (
-        len(names) <= len(COLUMNS)
-        and tuple(whole) == COLUMNS[: len(whole)]
-        and COLUMNS[len(whole)].startswith(last)
     )
 
 
@@ -156,11 +144,15 @@ def _read_lines(
         raise DataError(f"{path}:{skip + 1}: the file holds no day; download it again")
     days = _days(table)
     whole = ~table.index.isin(list(damaged))
-    problems = [*damaged.items(), *_date_problems(table, days, whole, gaps=not forcings)]
-    for name in forcings:
-        problems += _value_problems(name, table.loc[whole, name])
-    advice = "; download the file again or leave the basin out"
-    lines = (f"{path}:{line}: {text}{advice}" for line, text in sorted(problems))
+    problems = [
+        *damaged.items(),
+        *_date_problems(table, days, whole, gaps=not forcings),
+        *(line for name in forcings for line in _value_problems(name, table.loc[whole, name])),
+    ]
+    lines = (
+        f"{path}:{line}: {text}; download the file again or leave the basin out"
+        for line, text in sorted(problems)
+    )
     yield from abridged(lines, str(path))
     return None if problems else table[forcings or columns].set_axis(days)
 

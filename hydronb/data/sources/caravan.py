@@ -35,11 +35,12 @@ from hydronb.data.pet import (
 from hydronb.data.problems import Reading, Report, raise_first
 from hydronb.data.sources.basin_files import (
     Extent,
-    SeriesSummary,
+    describe_series,
     not_numbers,
     read_each,
     read_tables,
     stack_series,
+    summarise,
 )
 from hydronb.data.sources.camels_us import area_problem, open_camels_attributes
 from hydronb.errors import DataError, nearest
@@ -69,7 +70,6 @@ MADE_FROM_PET = ("pet_mean", "aridity", "moisture_index", "seasonality")
 TINY = 0.01
 """mm/d; reanalysis precipitation this little below zero is packing noise and becomes 0, more is an
 error."""
-TABLES = ("caravan", "hydroatlas", "other")
 
 
 def open_source(data: DataParameters) -> xr.Dataset:
@@ -128,15 +128,16 @@ def open_caravan(
     files = series_files(folder)
     ids = choose_basins(list(files), basins, where=str(folder))
     chosen = {b: files[b] for b in ids}
-    if folder.parent.name == "csv":
-        ds = cached(
+    ds = (
+        cached(
             lambda: _read_all(chosen),
             key={"reader": "caravan csv", "version": 1, "basins": ids},
             sources=list(chosen.values()),
             name=f"caravan-{source}",
         )
-    else:
-        ds = _read_all(chosen)
+        if folder.parent.name == "csv"
+        else _read_all(chosen)
+    )
     tables = raise_first(read_caravan_attributes(folder, ids))
     if "srad" in ds:
         # the convention's is what comes down
@@ -235,8 +236,9 @@ def read_caravan_series(
 ) -> Reading[dict[str, Extent]]:
     """Pass the series of each basin to `take`, and return what each covers. Problems are those of
     each file, and then of all together."""
-    paths = {basin: (path,) for basin, path in files.items()}
-    extents = yield from read_each(paths, read_timeseries, take, "reading Caravan")
+    extents = yield from read_each(
+        {basin: (path,) for basin, path in files.items()}, read_timeseries, take, "reading Caravan"
+    )
     if extents and (shared := _shared(extents))[0] > shared[1]:
         yield (
             f"the basins' files share no day: one starts on {shared[0].date()}, another ends on"
@@ -255,12 +257,13 @@ def read_timeseries(path: Path) -> Reading[pd.DataFrame]:
     """One basin's file: a column for each variable of the convention and for Caravan's own PET,
     indexed by date. Problems: not readable, no precipitation, letters, dates that repeat or are
     missing, forcing that is missing, values that are impossible."""
-    hint = "download it again if it is truncated"
-    with reading(path, "one of Caravan's files", hint=hint):
+    with reading(path, "one of Caravan's files", hint="download it again if it is truncated"):
         if path.suffix == ".nc":
             with xr.open_dataset(path) as ds:
-                columns = {n: v.values for n, v in ds.data_vars.items() if v.dims == ("date",)}
-                series = pd.DataFrame(columns, index=ds.indexes["date"])
+                series = pd.DataFrame(
+                    {n: v.values for n, v in ds.data_vars.items() if v.dims == ("date",)},
+                    index=ds.indexes["date"],
+                )
         else:
             series = pd.read_csv(path, index_col="date", parse_dates=["date"])
     if not len(series):
@@ -272,9 +275,8 @@ def read_timeseries(path: Path) -> Reading[pd.DataFrame]:
     out = series[[n for n in (*NAMES, *PETS) if n in series]].rename(columns=NAMES)
     if DEWPOINT in series:
         out["vp"] = saturation_vapour_pressure(series[DEWPOINT])
-    for name in ("prcp", "srad", "swe"):
-        if name in out:
-            out[name] = out[name].mask(out[name].between(-TINY, 0), 0.0)
+    for name in out.columns.intersection(["prcp", "srad", "swe"]):
+        out[name] = out[name].mask(out[name].between(-TINY, 0), 0.0)
     if "streamflow" in out:
         out["streamflow"] = out["streamflow"].mask(out["streamflow"] < 0)
     for name in out.columns.intersection(list(VARIABLES)):
@@ -283,7 +285,7 @@ def read_timeseries(path: Path) -> Reading[pd.DataFrame]:
 
 
 def _column_problems(series: pd.DataFrame, path: Path) -> Iterator[str]:
-    """Precipitation that is not there, and columns that are not numbers."""
+    """Missing precipitation, and columns that are not numbers."""
     if "total_precipitation_sum" not in series:
         yield (
             f"{path} has no variable 'total_precipitation_sum'"
@@ -307,10 +309,15 @@ def read_caravan_attributes(
     `area` (km2) and `gauge_name` as coordinates. Problems are those of `read_tables`, no table, no
     latitude, impossible places."""
     attributes = folder.parents[2] / "attributes" / folder.name
-    paths = [attributes / f"attributes_{table}_{folder.name}.csv" for table in TABLES]
+    paths = [
+        attributes / f"attributes_{table}_{folder.name}.csv"
+        for table in ("caravan", "hydroatlas", "other")
+    ]
     if not (present := [path for path in paths if path.is_file()]):
-        names = ", ".join(path.name for path in paths)
-        raise DataError(f"no attribute table in {attributes}; looked for {names}")
+        raise DataError(
+            f"no attribute table in {attributes}; looked for"
+            f" {', '.join(path.name for path in paths)}"
+        )
     if report is not None:
         report.notes += [
             f"no attribute table {path}; download Caravan's attributes folder"
@@ -359,8 +366,7 @@ def _join_camels(ds: xr.Dataset, folder: Path) -> xr.Dataset:
     """CAMELS' attributes joined by the id's part after the prefix; they replace Caravan's of the
     same name."""
     camels = open_camels_attributes(folder, basins=[bare_id(b) for b in ds["basin"].values])
-    camels = camels.drop_vars(camels.coords.keys() - {"basin"})
-    camels = camels.assign_coords(basin=ds["basin"].values)
+    camels = camels.reset_coords(drop=True).assign_coords(basin=ds["basin"].values)
     ds = ds.drop_vars([n for n in camels.data_vars if n in ds]).merge(camels)
     if problem := area_problem(ds, "Caravan's area"):
         warnings.warn(problem, stacklevel=3)
@@ -381,16 +387,16 @@ def describe(root: Path, report: Report) -> None:
             )
             attributes = report.take(read_caravan_attributes, folder, list(files), report)
             has_places = attributes is not None and "lat" in attributes
-            _describe_series(files, attributes["lat"].to_series() if has_places else {}, report)
+            _describe_files(files, attributes["lat"].to_series() if has_places else {}, report)
 
 
-def _describe_series(
+def _describe_files(
     files: Mapping[str, Path], lat: Mapping[str, float] | pd.Series, report: Report
 ) -> None:
-    summary, pets, impossible = SeriesSummary(), {}, []
+    summaries, pets, impossible = {}, {}, []
 
     def take(basin: str, series: pd.DataFrame) -> None:
-        summary.add(basin, series)
+        summaries[basin] = summarise(series)
         for name in series.columns.intersection(PETS):
             own = series[name].rename_axis("time").to_xarray()
             ratio = radiation_ratio(own, xr.DataArray([lat.get(basin, np.nan)], dims="basin"))
@@ -400,16 +406,15 @@ def _describe_series(
                 impossible.extend(value_problems("pet", pet, [basin], series.index, files[basin]))
 
     extents = report.take(read_caravan_series, files, take)
-    summary.describe(report)
+    describe_series(summaries, report)
     if len({extent[:2] for extent in extents.values()}) > 1:
         report.notes.append("files cover different days; opening them keeps the days they share")
     for name, basins in pets.items():
         table = pd.DataFrame(basins, columns=["ratio", "mean"])
         if refusal := own_pet_refusal(name, *table.median()):
-            above = f"{(table['ratio'] > HIGHEST_RATIO).sum()} of {len(table)} basins"
             report.notes.append(
-                f"{refusal}, {above} above the plausible {HIGHEST_RATIO:.2f}; opening replaces it"
-                " (pet 'auto')"
+                f"{refusal}, {(table['ratio'] > HIGHEST_RATIO).sum()} of {len(table)} basins above"
+                f" the plausible {HIGHEST_RATIO:.2f}; opening replaces it (pet 'auto')"
             )
         elif name not in IMPOSSIBLE_NAMES:
             report.problems += impossible

@@ -11,20 +11,16 @@ from hydronb.data.gridded import (
     DIMS,
     as_catchment,
     open_gridded,
-    open_lazily,
     reading_grid,
 )
 from hydronb.data.pet import choose_pet
 from hydronb.data.problems import Reading, Report, name_list, raise_first
-from hydronb.data.sources.basin_files import SeriesSummary
-from hydronb.files import read_dataset, reading
+from hydronb.data.sources.basin_files import describe_series, summarise
+from hydronb.files import opening, read_dataset
 from hydronb.parameters import DataParameters, GridParameters, resolve
 
 LAYOUT = "*.nc and *.zarr"
 SUFFIXES = (".nc", ".nc4", ".zarr")
-ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
-NETCDF_MARKS = (b"CDF", b"\x89HDF")
-"""First bytes of a NetCDF file."""
 
 
 def open_source(data: DataParameters) -> xr.Dataset:
@@ -40,19 +36,18 @@ def open_grid_source(data: GridParameters) -> xr.Dataset:
 def recognises(path: Path) -> bool:
     """Whether `path` is a NetCDF file or a Zarr folder, by its ending or its first bytes."""
     if path.is_dir():
-        return any((path / mark).is_file() for mark in ZARR_MARKS)
+        return any((path / mark).is_file() for mark in ("zarr.json", ".zgroup", ".zmetadata"))
     if path.suffix in SUFFIXES or not path.is_file():
         return path.suffix in SUFFIXES
     with path.open("rb") as file:
-        return file.read(4).startswith(NETCDF_MARKS)
+        return file.read(4).startswith((b"CDF", b"\x89HDF"))  # a NetCDF file's
 
 
 def reading_catchments(path: Path, pet: str = "auto") -> Reading[xr.Dataset]:
     """The catchments in a file, with the PET asked for; the file's own is taken as it is."""
     ds = yield from checking(read_dataset(path), str(path))
-    if pet != "auto" or ("pet" not in ds and "lat" in ds.coords):
-        ds = choose_pet(ds, pet, where=str(path))
-    return ds
+    as_it_is = pet == "auto" and ("pet" in ds or "lat" not in ds.coords)
+    return ds if as_it_is else choose_pet(ds, pet, where=str(path))
 
 
 def describe(path: Path, report: Report) -> None:
@@ -60,7 +55,8 @@ def describe(path: Path, report: Report) -> None:
     before = len(report.problems)
     gridded = report.take(_is_gridded, path)
     ds = report.take(reading_grid if gridded else reading_catchments, path)
-    if ds is None or (gridded and len(report.problems) > before):
+    spoilt = len(report.problems) > before
+    if ds is None or (spoilt and (gridded or not any(name in ds for name in VARIABLES))):
         kind = "gridded catchment" if gridded else "dataset"
         report.append(f"{path}: a {kind} that cannot be opened")
     elif gridded:
@@ -74,23 +70,26 @@ def describe(path: Path, report: Report) -> None:
 
 def _is_gridded(path: Path) -> bool:
     """Whether a file means to hold a gridded catchment."""
-    with reading(path, "NetCDF or Zarr"), open_lazily(path) as ds:
+    with opening(path) as ds:
         dims = {DIMS.get(str(dim), str(dim)) for dim in ds.dims}
         return "basin" not in dims and ("mask" in ds or bool({"y", "x"} & dims))
 
 
 def _describe_catchments(ds: xr.Dataset, report: Report) -> None:
     names = [n for n in VARIABLES if n in ds]
-    summary = SeriesSummary()
-    for basin in ds["basin"].values:
-        summary.add(basin, ds[names].sel(basin=basin).to_dataframe()[names])
-    summary.describe(report)
+    summaries = {
+        basin: summarise(ds[names].sel(basin=basin).to_dataframe()[names])
+        for basin in ds["basin"].values
+    }
+    describe_series(summaries, report)
     if not any(n in ds for n in TARGETS):
         report.notes.append("no target (streamflow, et): enough to simulate, not to train")
     if attributes := attribute_names(ds):
         gaps = [n for n in attributes if ds[n].dtype.kind == "f" and np.isnan(ds[n]).any()]
-        missing = f", missing values in {name_list(gaps)}" if gaps else ""
-        report.append(f"  {len(attributes)} attributes{missing}")
+        report.append(
+            f"  {len(attributes)} attributes"
+            f"{f', missing values in {name_list(gaps)}' if gaps else ''}"
+        )
 
 
 def _describe_grid(ds: xr.Dataset, path: Path, report: Report) -> None:
@@ -99,8 +98,9 @@ def _describe_grid(ds: xr.Dataset, path: Path, report: Report) -> None:
         f"{path}: a gridded catchment, {ds.attrs['basin']}, of {ds.sizes['y']} x {ds.sizes['x']}"
         f" cells and {ds.sizes['time']} days"
     )
-    share = float((ds["mask"] > 0).mean())
-    report.append(f"  {share:.0%} of the cells lie in the basin, wholly or in part")
+    report.append(
+        f"  {float((ds['mask'] > 0).mean()):.0%} of the cells lie in the basin, wholly or in part"
+    )
     _describe_catchments(lumped, report)
     if "streamflow" in lumped:
         both = lumped.where(lumped["streamflow"].notnull())

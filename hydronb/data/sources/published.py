@@ -6,13 +6,11 @@ NetCDF file per basin, `GAUGE_benchmark_models.nc`, with one variable per model 
 and Table 3).
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 import xarray as xr
 
-from hydronb.data.dataset import bare_id, choose_basins
 from hydronb.errors import DataError, nearest
 from hydronb.files import read_dataset
 
@@ -34,15 +32,8 @@ OBSERVED = "QObs"
 ENDING = "_benchmark_models.nc"
 
 
-def open_benchmark_models(folder: str | Path, *, basins: Iterable[str] | None = None) -> xr.Dataset:
-    """Simulations of the benchmark models.
-
-    Parameters
-    ----------
-    folder
-        Holds `GAUGE_benchmark_models.nc`.
-    basins
-        Gauge ids, with or without a source's prefix; those of all files where None.
+def open_benchmark_models(folder: str | Path) -> xr.Dataset:
+    """Simulations of the benchmark models in a folder that holds `GAUGE_benchmark_models.nc`.
 
     Returns
     -------
@@ -54,8 +45,7 @@ def open_benchmark_models(folder: str | Path, *, basins: Iterable[str] | None = 
     Raises
     ------
     DataError
-        No such folder or basin, or a file that cannot be read, lacks the observation, or has no
-        dates.
+        No such folder, or a file that cannot be read, lacks the observation, or has no dates.
     """
     folder = Path(folder).expanduser()
     files = {path.name.removesuffix(ENDING): path for path in sorted(folder.glob(f"*{ENDING}"))}
@@ -64,17 +54,19 @@ def open_benchmark_models(folder: str | Path, *, basins: Iterable[str] | None = 
             f"{folder} holds no file GAUGE{ENDING}; give the folder of the unpacked benchmark"
             " models"
         )
-    asked = None if basins is None else [bare_id(basin) for basin in basins]
-    ids = choose_basins(list(files), asked, where=str(folder))
+    ids = sorted(files)
     joined = xr.concat([_read(files[id_]) for id_ in ids], "basin", data_vars="all", join="outer")
     joined = joined.where(joined >= 0).assign_coords(basin=ids)
     if not (names := [name for name in MODELS if name in joined]):
         raise DataError(f"{folder}: no file has any of {', '.join(MODELS)}")
-    attrs = {"units": "mm/d", "long_name": "streamflow"}
     sims = joined[names].to_dataarray("model").assign_coords(model=[MODELS[n] for n in names])
-    out = {"streamflow": sims, "streamflow_obs": joined[OBSERVED]}
-    ds = xr.Dataset({name: da.assign_attrs(attrs) for name, da in out.items()})
-    return ds.transpose("model", "basin", "time")
+    attrs = {"units": "mm/d", "long_name": "streamflow"}
+    return xr.Dataset(
+        {
+            "streamflow": sims.assign_attrs(attrs),
+            "streamflow_obs": joined[OBSERVED].assign_attrs(attrs),
+        }
+    ).transpose("model", "basin", "time")
 
 
 def _read(path: Path) -> xr.Dataset:

@@ -1,14 +1,8 @@
 """Synthetic catchments and grids with a hidden truth; see `hydronb.data.synthetic`."""
 
-from pathlib import Path
-
 import xarray as xr
 
-from hydronb.data.problems import Report
-from hydronb.errors import DataError
 from hydronb.parameters import DataParameters, GridParameters
-
-LAYOUT = ""
 
 
 def open_source(data: DataParameters) -> xr.Dataset:
@@ -23,13 +17,3 @@ def open_grid_source(data: GridParameters) -> xr.Dataset:
     from hydronb.data.synthetic import synthetic_grid
 
     return synthetic_grid(data.preset or data.shape, data.years, data.seed, cells=data.cells)
-
-
-def recognises(path: Path) -> bool:
-    """Never: no file holds synthetic catchments."""
-    return False
-
-
-def describe(path: Path, report: Report) -> None:
-    """Raise `DataError`: no file holds synthetic catchments."""
-    raise DataError(f"{path} cannot hold synthetic catchments; they are computed when opened")

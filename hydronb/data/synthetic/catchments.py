@@ -15,16 +15,14 @@ import xarray as xr
 from hydronb.data.attributes import KRATZERT2019, camels_descriptions
 from hydronb.data.climate import climatic_attributes
 from hydronb.data.dataset import check
-from hydronb.data.hbv_parameters import Parameter
 from hydronb.data.pet import hargreaves
 from hydronb.data.synthetic import truth_gr4j, truth_hbv
 from hydronb.data.synthetic.weather import Climate, autoregressive, normals, season, stream, weather
-from hydronb.errors import ParameterError, nearest
+from hydronb.parameters import DataParameters
 
 START = "1989-10-01"
 """First day of every synthetic data set; `years` water years follow."""
 
-TRUTHS = ("hbv", "gr4j")
 REGIMES = (
     "arid flashy",
     "dry plains",
@@ -99,7 +97,7 @@ def synthetic_catchments(
     """Catchments whose streamflow comes from a hidden model, deterministic for given arguments.
 
     `years` water years from `START`, 1989-10-01: 12 of them end on 2001-09-30. Catchment k is of
-    kind `REGIMES[k % 6]` and has the same landscape and weather however many catchments there are.
+    kind `REGIMES[k % 6]` and has the same landscape and weather whatever the number of catchments.
     A shorter data set is the beginning of a longer one, except for measurement errors and climatic
     attributes, which depend on the whole record.
 
@@ -129,13 +127,9 @@ def synthetic_catchments(
     ParameterError
         A number below its minimum, or an unknown truth.
     """
-    for name, value, least in (("n_basins", n_basins, 1), ("years", years, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ParameterError(
-                f"{name} = {value}: synthetic catchments need {name} of at least {least}"
-            )
-    if truth not in TRUTHS:
-        raise ParameterError(f"unknown truth {truth!r}{nearest(truth, TRUTHS)}")
+    DataParameters.validate_parameters(
+        {"n_basins": n_basins, "years": years, "seed": seed, "truth": truth}
+    )
     land = _landscape(n_basins, seed)
     start = pd.Timestamp(START)
     time = pd.date_range(
@@ -153,18 +147,19 @@ def synthetic_catchments(
             for name, values in series.items()
         }
     ).sel(time=slice(START, None))
-    flow, et = (ds[f"true_{name}"].to_numpy() for name in ("streamflow", "et"))
-    bounds = truth_hbv.BOUNDS | truth_gr4j.BOUNDS
     ds = ds.assign(
         {
-            "streamflow": (("basin", "time"), measured(flow, seed)),
-            "et": (("basin", "time"), estimated(et, seed)),
+            "streamflow": (("basin", "time"), measured(ds["true_streamflow"].to_numpy(), seed)),
+            "et": (("basin", "time"), estimated(ds["true_et"].to_numpy(), seed)),
             **_attributes(land, ds),
             **{
                 f"true_{name}": (
                     "basin",
                     values.mean(axis=1) if values.ndim == 2 else values,
-                    {"units": bounds[name].unit, "long_name": f"true {name}, mean"},
+                    {
+                        "units": (truth_hbv.BOUNDS | truth_gr4j.BOUNDS)[name].unit,
+                        "long_name": f"true {name}, mean",
+                    },
                 )
                 for name, values in parameters.items()
             },
@@ -175,13 +170,11 @@ def synthetic_catchments(
             ),
         }
     )
-    ds.attrs = {
-        "title": (
-            f"{n_basins} synthetic catchments, {years} years from {START}, seed {seed}, truth"
-            f" {truth}"
-        ),
-        "source": "hydronb.data.synthetic.catchments",
-    }
+    ds = ds.assign_attrs(
+        title=f"{n_basins} synthetic catchments, {years} years from {START}, seed {seed}, truth"
+        f" {truth}",
+        source="hydronb.data.synthetic.catchments",
+    )
     return check(ds, where="the synthetic dataset")
 
 
@@ -210,21 +203,23 @@ def _landscape(n_basins: int, seed: int) -> dict[str, np.ndarray]:
         )
     )
     sand, clay, forest = land["sand_frac"], land["clay_frac"], land["frac_forest"]
-    land["silt_frac"] = 100 - sand - clay
-    land["area_gages2"] = 10 ** land["log_area"]
-    # Cosby et al. (1984), as CAMELS derives both from sand and clay
-    land["soil_porosity"] = (50.5 - 0.142 * sand - 0.037 * clay) / 100 + 0.01 * spare["porosity"]
-    land["soil_conductivity"] = (
-        2.54 * 10 ** (-0.6 + 0.0126 * sand - 0.0064 * clay) * (1 + 0.1 * spare["conductivity"])
-    )
-    land["max_water_content"] = (
-        land["soil_porosity"] * land["soil_depth_statsgo"] * (0.93 + 0.05 * spare["water"])
-    )
-    land["lai_max"] = 0.8 + 4.2 * forest + 0.5 * spare["lai"]
-    land["lai_diff"] = land["lai_max"] * land["deciduous"]
-    land["gvf_max"] = 0.30 + 0.12 * np.sqrt(land["p_mean"]) + 0.27 * forest + 0.04 * spare["gvf"]
-    land["gvf_diff"] = 0.7 * land["gvf_max"] * land["deciduous"]
-    return land
+    land |= {
+        "silt_frac": 100 - sand - clay,
+        "area_gages2": 10 ** land["log_area"],
+        # Cosby et al. (1984), as CAMELS derives both from sand and clay
+        "soil_porosity": (50.5 - 0.142 * sand - 0.037 * clay) / 100 + 0.01 * spare["porosity"],
+        "soil_conductivity": (
+            2.54 * 10 ** (-0.6 + 0.0126 * sand - 0.0064 * clay) * (1 + 0.1 * spare["conductivity"])
+        ),
+        "lai_max": 0.8 + 4.2 * forest + 0.5 * spare["lai"],
+        "gvf_max": 0.30 + 0.12 * np.sqrt(land["p_mean"]) + 0.27 * forest + 0.04 * spare["gvf"],
+    }
+    depth, deciduous = land["soil_depth_statsgo"], land["deciduous"]
+    return land | {
+        "max_water_content": land["soil_porosity"] * depth * (0.93 + 0.05 * spare["water"]),
+        "lai_diff": land["lai_max"] * deciduous,
+        "gvf_diff": 0.7 * land["gvf_max"] * deciduous,
+    }
 
 
 def _forcing(land: dict[str, np.ndarray], time: pd.DatetimeIndex, seed: int) -> xr.Dataset:
@@ -232,9 +227,6 @@ def _forcing(land: dict[str, np.ndarray], time: pd.DatetimeIndex, seed: int) -> 
     climate = Climate(**{name: land[name] for name in Climate._fields})
     n_basins = len(land["lat"])
     lat = np.round(land["lat"], 4)
-    names = np.array(
-        [f"Synthetic catchment {b + 1} ({_regime(b)})" for b in range(n_basins)], dtype=object
-    )
     ds = xr.Dataset(
         {
             name: (("basin", "time"), values.astype(np.float32))
@@ -246,7 +238,13 @@ def _forcing(land: dict[str, np.ndarray], time: pd.DatetimeIndex, seed: int) -> 
             "lat": ("basin", lat),
             "lon": ("basin", np.round(land["lon"], 4)),
             "area": ("basin", np.round(land["area_gages2"], 2)),
-            "gauge_name": ("basin", names),
+            "gauge_name": (
+                "basin",
+                np.array(
+                    [f"Synthetic catchment {b + 1} ({_regime(b)})" for b in range(n_basins)],
+                    dtype=object,
+                ),
+            ),
         },
     )
     return ds.assign(pet=hargreaves(ds["tmin"], ds["tmax"], ds["lat"]))
@@ -334,7 +332,7 @@ def _with_elements(
     law: dict[str, np.ndarray],
     land: dict[str, np.ndarray],
     seed: int,
-    bounds: dict[str, Parameter],
+    bounds: dict[str, tuple],
 ) -> dict[str, np.ndarray]:
     """Parameters of shape (basin, element) where elements differ, else (basin), within their
     bounds.
@@ -371,10 +369,11 @@ def _hbv(
     }
     series = truth_hbv.simulate(*forcing, parameters, factors)
     for name, factor in factors.items():
-        daily, bounds = np.zeros_like(factor), truth_hbv.BOUNDS[name]
-        for element in parameters[name].T:
-            daily += np.clip(element[:, None] * factor, bounds.low, bounds.high) / ELEMENTS
-        series[f"{name}_daily"] = parameters[name] = daily
+        low, high, *_ = truth_hbv.BOUNDS[name]
+        series[f"{name}_daily"] = parameters[name] = sum(
+            np.clip(element[:, None] * factor, low, high) / ELEMENTS
+            for element in parameters[name].T
+        )
     return series, parameters
 
 
@@ -387,8 +386,8 @@ def _gr4j(
 
 def true_attrs(name: str) -> dict[str, str]:
     """Units and long name of a hidden series, `true_NAME`."""
-    stores = dict.fromkeys(("snow", "soil_moisture", "groundwater", "storage"), "mm")
-    units = stores | {"BETA_daily": "1", "BETAET_daily": "1"}
+    units = dict.fromkeys(("snow", "soil_moisture", "groundwater", "storage"), "mm")
+    units |= {"BETA_daily": "1", "BETAET_daily": "1"}
     words = {
         "et": "actual evapotranspiration",
         "snow": "snowpack and its melt water",
@@ -428,9 +427,10 @@ def measured(flow: np.ndarray, seed: int) -> np.ndarray:
 def estimated(et: np.ndarray, seed: int) -> np.ndarray:
     """Evapotranspiration as a satellite product has it: errors that last some days, three decimals,
     no gaps. Shape (basin, time)."""
-    shocks = normals(seed, len(et), 70, et.shape[1])
-    errors = np.exp(ET_NOISE * autoregressive(shocks, 0.7) - ET_NOISE**2 / 2)
-    return np.round(et.astype(np.float64) * errors, 3).astype(np.float32)
+    drift = autoregressive(normals(seed, len(et), 70, et.shape[1]), 0.7)
+    return np.round(et.astype(np.float64) * np.exp(ET_NOISE * drift - ET_NOISE**2 / 2), 3).astype(
+        np.float32
+    )
 
 
 def _gaps(n_days: int, rng: np.random.Generator) -> np.ndarray:

@@ -6,7 +6,6 @@ The grids have the shapes of the three basins of Li et al. (2023), doi
 in hours and from far ones in days, high cells keep it as snow, and soils differ. Everything that
 nature hides is included as `true_*`."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,18 +13,16 @@ import pandas as pd
 import xarray as xr
 from scipy.ndimage import binary_erosion, binary_fill_holes, gaussian_filter, label
 
-from hydronb.data.gridded import SMALLEST, cell_area, cell_weights, check_grid
+from hydronb.data.gridded import cell_area, cell_weights, check_grid
 from hydronb.data.pet import oudin
 from hydronb.data.synthetic import truth_grid, truth_hbv
-from hydronb.data.synthetic.catchments import estimated, measured, true_attrs
+from hydronb.data.synthetic.catchments import WARMUP_YEARS, estimated, measured, true_attrs
 from hydronb.data.synthetic.storms import precipitation, temperature
 from hydronb.data.synthetic.weather import stream
-from hydronb.errors import ParameterError, nearest
+from hydronb.parameters import GridParameters
 
 START = "1983-01-01"
 """First day of every synthetic grid: 32 years cover all periods of Li et al. (2023)."""
-WARMUP_YEARS = 3
-"""Years before `START` over which the stores fill; not part of the data."""
 CELL = 0.1
 """Width of a cell, degrees."""
 LONGEST = 6.0
@@ -59,7 +56,7 @@ ANYWHERE = Preset((16, 16), 36.0, 100.0, (800.0, 4300.0), 750.0, 5.5, 0.5)
 
 
 def synthetic_grid(
-    preset_or_shape: str | Sequence[int] = (16, 16),
+    preset_or_shape: str | list[int] | tuple[int, ...] = (16, 16),
     years: int = 12,
     seed: int = 0,
     *,
@@ -95,12 +92,12 @@ def synthetic_grid(
     ParameterError
         Unknown preset, a grid below 4 x 4 cells, less than one year, a negative seed.
     """
-    place, name = _place(preset_or_shape)
-    for argument, value, least in (("years", years, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ParameterError(
-                f"{argument} = {value}: a synthetic grid needs {argument} of at least {least}"
-            )
+    named = isinstance(preset_or_shape, str)
+    GridParameters.validate_parameters(
+        {"preset" if named else "shape": preset_or_shape, "years": years, "seed": seed}
+    )
+    place = PRESETS[preset_or_shape] if named else ANYWHERE._replace(shape=tuple(preset_or_shape))
+    name = preset_or_shape if named else "x".join(map(str, place.shape))
     start = pd.Timestamp(START)
     time = pd.date_range(
         start - pd.DateOffset(years=WARMUP_YEARS),
@@ -123,29 +120,12 @@ def synthetic_grid(
     ds = ds.assign(
         streamflow=("time", measured(flow, seed)[0], {"units": "mm/d"}),
         et=("time", estimated(et, seed)[0], {"units": "mm/d"}),
+    ).assign_attrs(
+        basin=f"synthetic_{name}",
+        title=f"synthetic grid {name}, {years} years from {START}, seed {seed}",
+        source="hydronb.data.synthetic.grids",
     )
-    ds.attrs = {
-        "basin": f"synthetic_{name}",
-        "title": f"synthetic grid {name}, {years} years from {START}, seed {seed}",
-        "source": "hydronb.data.synthetic.grids",
-    }
     return check_grid(ds, where="the synthetic grid")
-
-
-def _place(preset_or_shape: str | Sequence[int]) -> tuple[Preset, str]:
-    if isinstance(preset_or_shape, str):
-        if preset_or_shape not in PRESETS:
-            raise ParameterError(
-                f"unknown preset {preset_or_shape!r}{nearest(preset_or_shape, PRESETS)}"
-            )
-        return PRESETS[preset_or_shape], preset_or_shape
-    shape = tuple(int(n) for n in preset_or_shape)
-    if len(shape) != 2 or min(shape) < SMALLEST:
-        raise ParameterError(
-            f"shape = {list(preset_or_shape)}: rows and columns of a grid, "
-            f"at least {SMALLEST} x {SMALLEST}"
-        )
-    return ANYWHERE._replace(shape=shape), f"{shape[0]}x{shape[1]}"
 
 
 # Terrain
@@ -204,7 +184,11 @@ def _mask(shape: tuple[int, int], seed: int) -> np.ndarray:
 
 def _truth(ds: xr.Dataset, seed: int, cells: bool) -> dict[str, tuple]:
     inside = ds["mask"].to_numpy() > 0
-    days = _travel_days(ds, inside)
+    # the outlet is the lowest cell of the basin's edge
+    edge = np.where(inside & ~binary_erosion(inside), ds["elevation"].to_numpy(), np.inf)
+    row, col = (int(i) for i in np.unravel_index(edge.argmin(), edge.shape))
+    high, wide = 111.2 * CELL, 111.2 * CELL * float(np.cos(np.deg2rad(ds["lat"].mean())))
+    days = truth_grid.travel_time(inside, (row, col), (high, wide), LONGEST)
     prcp, tmean = (ds[name].to_numpy()[:, inside] for name in ("prcp", "tmean"))
     years = ds.indexes["time"].year
     # year by year, for less memory
@@ -232,18 +216,13 @@ def _truth(ds: xr.Dataset, seed: int, cells: bool) -> dict[str, tuple]:
         full = np.full((len(prcp), *inside.shape), np.nan, dtype=np.float32)
         full[:, inside] = by_cell.pop(name)
         out[f"true_{name}_cells"] = (("time", "y", "x"), full, true_attrs(name))
-    travel = {"units": "d", "long_name": "true travel time to the outlet"}
-    return out | {"true_travel_time": (("y", "x"), days.astype(np.float32), travel)}
-
-
-def _travel_days(ds: xr.Dataset, inside: np.ndarray) -> np.ndarray:
-    """The outlet is the lowest cell of the basin's edge."""
-    edge = np.where(inside & ~binary_erosion(inside), ds["elevation"].to_numpy(), np.inf)
-    row, col = (int(i) for i in np.unravel_index(edge.argmin(), edge.shape))
-    km = 111.2 * CELL
-    return truth_grid.travel_time(
-        inside, (row, col), (km, km * float(np.cos(np.deg2rad(ds["lat"].mean())))), LONGEST
-    )
+    return out | {
+        "true_travel_time": (
+            ("y", "x"),
+            days.astype(np.float32),
+            {"units": "d", "long_name": "true travel time to the outlet"},
+        )
+    }
 
 
 def _parameters(ds: xr.Dataset, seed: int) -> dict[str, np.ndarray]:

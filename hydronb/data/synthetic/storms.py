@@ -4,7 +4,7 @@ Storms are ellipses that arrive at random, more in the wet season, move, grow an
 noise of neighbouring cells roughens them, and high ground receives more. Temperature is a season,
 spells of warm and cold days and a front across the basin, minus the lapse with height. Every
 process draws from a random stream of its own in the order of time, so that the years that two grids
-share are the same however many years follow."""
+share are the same whatever the number of years that follow."""
 
 import numpy as np
 import pandas as pd
@@ -58,8 +58,7 @@ def precipitation(
             4 * np.pi
         )
         day *= np.exp(ROUGHNESS * rough - ROUGHNESS**2 / 2)
-    height = (elevation - elevation.mean()) / elevation.std()
-    prcp *= np.exp(UPHILL * height).astype(np.float32)
+    prcp *= np.exp(UPHILL * ((elevation - elevation.mean()) / elevation.std())).astype(np.float32)
     prcp *= mean / prcp[:calibration].mean(dtype=np.float64)
     np.maximum(prcp - DRIZZLE, 0, out=prcp)
     prcp = -HEAVIEST * np.expm1(-prcp / HEAVIEST)

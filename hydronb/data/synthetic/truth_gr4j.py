@@ -8,7 +8,7 @@ favours one of them.
 import numpy as np
 
 from hydronb.data.hbv_parameters import PARAMETERS, Parameter
-from hydronb.data.synthetic.truth_hbv import convolve
+from hydronb.data.synthetic.truth_hbv import convolve, whole_series
 
 BOUNDS = {
     "X1": Parameter(50.0, 1500.0, "mm"),
@@ -63,17 +63,15 @@ def _snow(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Degree-day snow in each band: rain and melt, and the snowpack at the day's end, means over
     the bands."""
-    pack = np.zeros_like(tt)
-    water, snow = (np.empty(prcp.shape[::-1]) for _ in range(2))
-    for day, (p, t) in enumerate(zip(prcp.T[:, :, None], tmean.T[:, :, None], strict=True)):
+    pack, out = np.zeros_like(tt), []
+    for p, t in zip(prcp.T[:, :, None], tmean.T[:, :, None], strict=True):
         above = t - tt
         rain = np.where(above >= 0, p, 0.0)
         pack = pack + (p - rain)
         melt = np.minimum(np.maximum(cfmax * above, 0.0), pack)
         pack = pack - melt
-        water[day] = (rain + melt).mean(axis=1)
-        snow[day] = pack.mean(axis=1)
-    return np.ascontiguousarray(water.T), np.ascontiguousarray(snow.T)
+        out.append(((rain + melt).mean(axis=1), pack.mean(axis=1)))
+    return whole_series(out)
 
 
 def _production(
@@ -85,22 +83,17 @@ def _production(
     net_pet = np.maximum(pet - water, 0.0)  # Eq. 2
     wetting = np.tanh(np.minimum(net_rain / x1[:, None], 13.0))
     drying = np.tanh(np.minimum(net_pet / x1[:, None], 13.0))
-    store, et, effective = (np.empty(water.shape[::-1]) for _ in range(3))
-    s = np.zeros_like(x1)
-    for day, (pn, wet, dry) in enumerate(zip(net_rain.T, wetting.T, drying.T, strict=True)):
+    s, out = np.zeros_like(x1), []
+    for pn, wet, dry in zip(net_rain.T, wetting.T, drying.T, strict=True):
         level = s / x1
         filled = x1 * (1 - level**2) * wet / (1 + level * wet)  # Eq. 3
         evaporated = s * (2 - level) * dry / (1 + (1 - level) * dry)  # Eq. 4
         s = s - evaporated + filled  # Eq. 5
         percolation = s * (1 - (1 + (4 / 9 * s / x1) ** 4) ** -0.25)  # Eq. 6
         s = s - percolation  # Eq. 7
-        store[day], et[day] = s, evaporated
-        effective[day] = percolation + (pn - filled)  # Eq. 8
-    return (
-        np.ascontiguousarray(store.T),
-        et.T + np.minimum(water, pet),
-        np.ascontiguousarray(effective.T),
-    )
+        out.append((s, evaporated, percolation + (pn - filled)))  # Eq. 8
+    store, evaporated, effective = whole_series(out)
+    return store, evaporated + np.minimum(water, pet), effective
 
 
 def _routing(
@@ -108,23 +101,16 @@ def _routing(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Routing store, the fast path beside it, and what both actually exchange with the groundwater
     outside."""
-    store, streamflow, exchange = (np.empty(slow.shape[::-1]) for _ in range(3))
-    r = np.zeros_like(x3)
-    for day, (q9, q1) in enumerate(zip(slow.T, fast.T, strict=True)):
+    r, out = np.zeros_like(x3), []
+    for q9, q1 in zip(slow.T, fast.T, strict=True):
         potential = x2 * (r / x3) ** 3.5  # Eq. 18
         gained = np.maximum(potential, -(r + q9))
         r = r + q9 + gained  # Eq. 19
         from_store = r * (1 - (1 + (r / x3) ** 4) ** -0.25)  # Eq. 20
         r = r - from_store  # Eq. 21
         beside = np.maximum(potential, -q1)
-        store[day] = r
-        streamflow[day] = from_store + q1 + beside  # Eqs. 22, 23
-        exchange[day] = gained + beside
-    return (
-        np.ascontiguousarray(store.T),
-        np.ascontiguousarray(streamflow.T),
-        np.ascontiguousarray(exchange.T),
-    )
+        out.append((r, from_store + q1 + beside, gained + beside))  # Eqs. 22, 23
+    return whole_series(out)
 
 
 def _s_curve_1(share: np.ndarray) -> np.ndarray:

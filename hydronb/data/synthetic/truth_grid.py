@@ -97,8 +97,9 @@ def simulate(
     by_cell = {name: np.empty(prcp.shape, dtype=np.float32) for name in CELL_SERIES if cells}
     stores = tuple(np.zeros((5, prcp.shape[1])))
     for day in range(n_days):
-        forcing = (series[day].astype(np.float64) for series in (prcp, tmean, pet))
-        stores, (quick, slow, et) = truth_hbv.step(stores, *forcing, parameters)
+        stores, (quick, slow, et) = truth_hbv.step(
+            stores, *(series[day].astype(np.float64) for series in (prcp, tmean, pet)), parameters
+        )
         snowpack, meltwater, soil, upper, lower = stores
         release = weights * (quick + slow)
         outflow[day : day + ROUTING_DAYS] += release @ lags
@@ -110,5 +111,7 @@ def simulate(
             if cells:
                 by_cell[name][day] = value
     on_its_way = np.cumsum(released - outflow[:n_days])
-    storage = basin["snow"] + basin["soil_moisture"] + basin["groundwater"] + on_its_way
-    return basin | {"streamflow": outflow[:n_days], "storage": storage}, by_cell
+    return basin | {
+        "streamflow": outflow[:n_days],
+        "storage": basin["snow"] + basin["soil_moisture"] + basin["groundwater"] + on_its_way,
+    }, by_cell

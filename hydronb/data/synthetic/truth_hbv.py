@@ -52,9 +52,8 @@ def simulate(
         strict=True,
     )
     stores = tuple(np.zeros((5, *p["FC"].shape)))
-    names = ("quick", "baseflow", "et", "snow", "soil_moisture", "groundwater")
-    out = {name: np.empty(prcp.shape[::-1]) for name in names}
-    for day, (rain_or_snow, t, potential, beta_factor, gamma_factor) in enumerate(forcing):
+    out = []
+    for rain_or_snow, t, potential, beta_factor, gamma_factor in forcing:
         today = p | {
             "BETA": np.clip(p["BETA"] * beta_factor, *BOUNDS["BETA"][:2]),
             "BETAET": np.clip(p["BETAET"] * gamma_factor, *BOUNDS["BETAET"][:2]),
@@ -62,10 +61,24 @@ def simulate(
         stores, (quick, slow, et) = step(stores, rain_or_snow, t, potential, today)
         snowpack, meltwater, soil, upper, lower = stores
         values = (quick, slow, et, snowpack + meltwater, soil, upper + lower)
-        for name, value in zip(names, values, strict=True):
-            out[name][day] = value.mean(axis=1)
-    out = {name: np.ascontiguousarray(value.T) for name, value in out.items()}
-    return _routed(out, unit_hydrograph(p["ROUTE_A"], p["ROUTE_B"]))
+        out.append([value.mean(axis=1) for value in values])
+    names = ("quick", "baseflow", "et", "snow", "soil_moisture", "groundwater")
+    series = dict(zip(names, whole_series(out), strict=True))
+    weights = unit_hydrograph(p["ROUTE_A"], p["ROUTE_B"])
+    slow = series.pop("baseflow")
+    released = series.pop("quick") + slow
+    streamflow = convolve(released, weights)
+    on_its_way = np.cumsum(released - streamflow, axis=1)
+    return series | {
+        "streamflow": streamflow,
+        "baseflow": convolve(slow, weights),
+        "storage": series["snow"] + series["soil_moisture"] + series["groundwater"] + on_its_way,
+    }
+
+
+def whole_series(days: list) -> tuple[np.ndarray, ...]:
+    """Each series, `(basin, time)`, from the values of all of them on each day."""
+    return tuple(np.ascontiguousarray(np.transpose(days, (1, 2, 0))))
 
 
 def step(
@@ -132,12 +145,3 @@ def convolve(inflow: np.ndarray, weights: np.ndarray) -> np.ndarray:
     for lag in range(1, min(weights.shape[1], inflow.shape[1])):
         outflow[:, lag:] += weights[:, lag : lag + 1] * inflow[:, :-lag]
     return outflow
-
-
-def _routed(out: dict[str, np.ndarray], weights: np.ndarray) -> dict[str, np.ndarray]:
-    released = out.pop("quick") + out["baseflow"]
-    streamflow = convolve(released, weights)
-    on_its_way = np.cumsum(released - streamflow, axis=1)
-    baseflow = convolve(out.pop("baseflow"), weights)
-    storage = out["snow"] + out["soil_moisture"] + out["groundwater"] + on_its_way
-    return out | {"streamflow": streamflow, "baseflow": baseflow, "storage": storage}

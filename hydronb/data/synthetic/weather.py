@@ -71,12 +71,10 @@ def season(time: pd.DatetimeIndex, peak: int = WARMEST) -> np.ndarray:
 
 def autoregressive(shocks: np.ndarray, memory: float) -> np.ndarray:
     """First-order autoregression of unit variance from standard normal `shocks` (basin, time)."""
-    out = np.empty(shocks.shape[::-1])
-    level = shocks[:, 0]
-    for day, shock in enumerate(shocks.T):
-        level = shock if day == 0 else memory * level + np.sqrt(1 - memory**2) * shock
-        out[day] = level
-    return out.T
+    levels = [shocks[:, 0]]
+    for shock in shocks.T[1:]:
+        levels.append(memory * levels[-1] + np.sqrt(1 - memory**2) * shock)
+    return np.stack(levels).T
 
 
 def weather(
@@ -102,13 +100,14 @@ def weather(
     tmin, tmax = _temperatures(climate, wet, time, seed)
     srad, dayl = _light(tmin, tmax, wet, lat, time)
     tmin, tmax = np.round(tmin, 2), np.round(tmax, 2)
+    dew_point = tmin - climate.dew_deficit[:, None] + normals(seed, len(wet), 6, len(time))
     return {
         "prcp": prcp,
         "tmin": tmin,
         "tmax": tmax,
         "tmean": (tmin + tmax) / 2,
         "srad": np.round(srad, 2),
-        "vp": np.round(_vapour_pressure(climate, tmin, seed), 1),
+        "vp": np.round(saturation_vapour_pressure(dew_point), 1),
         "dayl": np.round(dayl),
     }
 
@@ -123,22 +122,19 @@ def _wet_chance(climate: Climate, time: pd.DatetimeIndex) -> np.ndarray:
 def _wet_days(climate: Climate, time: pd.DatetimeIndex, seed: int) -> np.ndarray:
     chance = _wet_chance(climate, time).T
     draws = np.stack([stream(seed, b, 1).random(len(time)) for b in range(len(climate.p_mean))]).T
-    wet = np.empty(draws.shape, dtype=bool)
-    before = draws[0] < chance[0]
-    for day in range(len(time)):
-        before = draws[day] < chance[day] + climate.persistence * (before - chance[day])
-        wet[day] = before
-    return wet.T
+    wet = [draws[0] < chance[0]]
+    for drawn, usual in zip(draws, chance, strict=True):
+        wet.append(drawn < usual + climate.persistence * (wet[-1] - usual))
+    return np.stack(wet[1:]).T
 
 
 def _amounts(climate: Climate, wet: np.ndarray, time: pd.DatetimeIndex, seed: int) -> np.ndarray:
     mean = climate.p_mean[:, None] * np.maximum(
         1 + climate.p_seasonality[:, None] * season(time), 0.03
     )
-    year = water_year(xr.DataArray(time, dims="time")).to_numpy()
-    year = year - year[0]
+    years, year = np.unique(water_year(xr.DataArray(time, dims="time")), return_inverse=True)
     spread = climate.year_spread[:, None]
-    year_factor = np.exp(spread * normals(seed, len(wet), 2, int(year[-1]) + 1) - spread**2 / 2)
+    year_factor = np.exp(spread * normals(seed, len(wet), 2, len(years)) - spread**2 / 2)
     shape = climate.amount_shape
     drawn = np.stack(
         [stream(seed, b, 3).gamma(shape[b], 1 / shape[b], len(time)) for b in range(len(wet))]
@@ -186,10 +182,3 @@ def _light(
     dayl = day_length(where, time).to_numpy()
     through = np.minimum(0.16 * np.sqrt(tmax - tmin) * np.where(wet, 0.8, 1.05), 0.75)
     return through * extraterrestrial_radiation(where, time).to_numpy() * 1e6 / dayl, dayl
-
-
-def _vapour_pressure(climate: Climate, tmin: np.ndarray, seed: int) -> np.ndarray:
-    """Saturation pressure at the dew point (FAO-56, Eq. 14), which lies about `dew_deficit` below
-    tmin."""
-    dew = tmin - climate.dew_deficit[:, None] + normals(seed, len(tmin), 6, tmin.shape[1])
-    return saturation_vapour_pressure(dew)

@@ -1,16 +1,22 @@
-"""The engine that executes run directories on this machine, one process per run."""
+"""The engine that executes run directories on this machine, one process per run, which ends with
+the process that started it, even if that one is killed with -9."""
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import hydronb
-from hydronb.runs.parent_process import DISK_FULL, PARENT
 
+PARENT = "HYDRONB_PARENT"
+"""Environment variable with the id of the process to end with."""
+FAILED, DISK_FULL = 1, 28
+"""Exit codes of a run's process."""
 THREADS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -19,27 +25,6 @@ THREADS = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
-
-
-@runtime_checkable
-class Job(Protocol):
-    """One run directory being executed."""
-
-    def ended(self) -> bool: ...
-
-    def last_words(self) -> str:
-        """Why it ended, if run.json does not say so."""
-
-    def stop(self) -> None: ...
-
-
-@runtime_checkable
-class Engine(Protocol):
-    """`start` has one prepared directory executed, as `hydronb.runs.execute` does; `lock` is a file
-    descriptor to hold until it has ended. Whether it is complete is read from the disk, never from
-    the engine."""
-
-    def start(self, partial: Path, *, threads: int, lock: int) -> Job: ...
 
 
 @dataclass(frozen=True)
@@ -52,6 +37,7 @@ class LocalJob:
         return self.process.poll() is not None
 
     def last_words(self) -> str:
+        """Why it ended, if run.json does not say so."""
         code = self.process.returncode
         if code == DISK_FULL:
             return "the disk is full; free some space, then the same command resumes it"
@@ -68,25 +54,40 @@ class LocalJob:
         self.process.wait()
 
 
-class LocalProcesses:
-    """One process per run, in the caller's working folder; it ends when this process does."""
-
-    def start(self, partial: Path, *, threads: int, lock: int) -> LocalJob:
-        """`threads` is the number that numerical libraries may use, so that runs side by side do
-        not slow each other down."""
-        env = os.environ | dict.fromkeys(THREADS, str(threads)) | {PARENT: str(os.getpid())}
-        root = Path(hydronb.__file__).resolve().parent.parent
-        if (root / "pyproject.toml").is_file():  # a checkout, which may not be installed
-            env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), env.get("PYTHONPATH")]))
-        with (partial / "log.txt").open("ab") as log:
-            return LocalJob(
-                subprocess.Popen(
-                    [sys.executable, "-m", "hydronb.runs.execute", str(partial)],
-                    env=env,
-                    pass_fds=(lock,),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+def start(partial: Path, *, threads: int, lock: int) -> LocalJob:
+    """Start a process in the caller's working folder; it ends when this process does. `threads` is
+    the number that numerical libraries may use, so that runs side by side do not slow each other
+    down."""
+    env = os.environ | dict.fromkeys(THREADS, str(threads)) | {PARENT: str(os.getpid())}
+    root = Path(hydronb.__file__).resolve().parent.parent
+    if (root / "pyproject.toml").is_file():  # a checkout, which may not be installed
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), env.get("PYTHONPATH")]))
+    with (partial / "log.txt").open("ab") as log:
+        return LocalJob(
+            subprocess.Popen(
+                [sys.executable, "-m", "hydronb.runs.execute", str(partial)],
+                env=env,
+                pass_fds=(lock,),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
+        )
+
+
+def die_with_parent(parent: int) -> None:
+    """End this process as soon as process `parent`, which started it, is gone."""
+    if sys.platform == "linux":
+        # 1 is PR_SET_PDEATHSIG
+        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+    else:
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os._exit(1)
