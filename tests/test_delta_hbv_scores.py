@@ -209,7 +209,10 @@ def test_what_a_parameter_goes_with():
     storage = xr.DataArray(np.stack([noise, noise]), coords, ("basin", "time"))
     middle = np.stack([3 + season, 3 - noise / 10])
     values = xr.DataArray(
-        np.stack([middle - 1, middle, middle + 1.5], -1), coords, ("basin", "time", "component")
+        np.stack([middle - 1, middle, middle + 1.5], -1),
+        coords,
+        ("basin", "time", "component"),
+        name="BETA",
     )
     table = dynamics(values, storage, truth=values.isel(component=1) * 2)
     np.testing.assert_allclose(table["mean"], middle.mean(1), rtol=1e-6)
@@ -223,6 +226,23 @@ def test_what_a_parameter_goes_with():
     )
     assert table.loc["storage", "storage_r_deseasoned"] == pytest.approx(-1)
     np.testing.assert_allclose(table["true_r"], 1)
+    np.testing.assert_allclose(table["deviation"], middle.std(1), rtol=1e-6)
+    np.testing.assert_allclose(table["deviation_ratio"], 0.5, rtol=1e-6)
+    assert not table["constant"].any() and table.loc["storage", "at_bounds"] == 0
+
+
+def test_a_parameter_that_hardly_moves_and_one_at_its_bounds():
+    """BETA lies between 1 and 6: 0.05 is a hundredth of that."""
+    time = pd.date_range("1999-01-01", "2000-12-31")
+    season = np.sin(2 * np.pi * (time.day_of_year.to_numpy() - 1) / 365)
+    coords = {"basin": ["still", "moving"], "time": time}
+    steps = np.sqrt(2) * np.array([[0.04], [0.06]]) * season
+    values = np.stack([3 + steps, np.full_like(steps, 5.96), np.full_like(steps, 5.94)], -1)
+    beta = xr.DataArray(values, coords, ("basin", "time", "component"), name="BETA")
+    table = dynamics(beta.isel(component=[0]), beta.isel(component=0))
+    assert table["constant"].tolist() == [True, False]
+    table = dynamics(beta, beta.isel(component=0))
+    np.testing.assert_allclose(table["at_bounds"], 1 / 3)
 
 
 def test_contrasting_basins_are_simulated_well(ds, tmp_path):

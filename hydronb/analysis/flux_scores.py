@@ -334,7 +334,8 @@ def parameter_recovery(run: TrainedRun, ds: xr.Dataset) -> pd.DataFrame:
     pandas.DataFrame
         Index `parameter`, those that run and truth have in common; `rank_correlation` over basins
         (Spearman), `bias` (mean of estimate minus truth, in the parameter's unit), and for dynamic
-        ones `temporal_r`, the median over basins of the correlation of their daily means. Empty for
+        ones, medians over basins of the daily means, `temporal_r`, their correlation, and
+        `deviation_ratio`, their deviation over the days over that of the truth. Empty for
         an LSTM.
     """
     truth, rows = _truth(ds), {}
@@ -352,6 +353,8 @@ def parameter_recovery(run: TrainedRun, ds: xr.Dataset) -> pd.DataFrame:
             daily = values.mean("component") if "component" in values.dims else values
             hidden = truth[f"{true}_daily"].sel(basin=daily["basin"], time=daily["time"])
             rows[name]["temporal_r"] = float(metrics.r(sim=daily, obs=hidden).median())
-    columns = ["rank_correlation", "bias", "temporal_r"]
+            ratio = daily.std("time") / hidden.std("time")
+            rows[name]["deviation_ratio"] = float(ratio.median())
+    columns = ["rank_correlation", "bias", "temporal_r", "deviation_ratio"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
     return table.rename_axis("parameter")

@@ -7,8 +7,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hydronb.data.hbv_parameters import PARAMETERS
 from hydronb.errors import DataError
 from hydronb.metrics import r
+
+NEAR_BOUND, CONSTANT = 0.01, 0.01
+"""Shares of the range of a parameter's bounds: so near to a bound it leans on it; a deviation over
+the days that is smaller makes it practically constant."""
 
 
 def calendar_day(time: xr.DataArray) -> xr.DataArray:
@@ -100,10 +105,12 @@ def dynamics(
     Returns
     -------
     pandas.DataFrame
-        Index `basin`; `mean`; `amplitude` of the mean year smoothed over a month; `season_share`,
-        the share of the variance that the mean year explains; `storage_r`; `storage_r_deseasoned`,
-        with the mean years subtracted from both; and `true_r`, of the components' mean, if the
-        truth is known.
+        Index `basin`; `mean`; `deviation` over the days; `amplitude` of the mean year smoothed over
+        a month; `season_share`, the share of the variance that the mean year explains; `storage_r`;
+        `storage_r_deseasoned`, with the mean years subtracted from both; `at_bounds`, the share of
+        components and days within `NEAR_BOUND` of a bound; `constant`, whether the deviation is
+        less than `CONSTANT` of the bounds' range; and, if the truth is known, of the components'
+        mean `true_r` and `deviation_ratio`, its deviation over that of the truth.
     """
     means = parameter.mean("time")
     rank = means.argsort(axis=means.get_axis_num("component"))
@@ -113,16 +120,21 @@ def dynamics(
     rest, rest_of_storage = (da - _mean_year_on(median["time"], da, 31) for da in (median, storage))
     columns = {
         "mean": median.mean("time"),
+        "deviation": median.std("time"),
         "amplitude": smooth.max("day") - smooth.min("day"),
         "season_share": 1 - rest.var("time") / median.var("time"),
         "storage_r": r(sim=median, obs=storage),
         "storage_r_deseasoned": r(sim=rest, obs=rest_of_storage),
     }
+    low, high, *_ = PARAMETERS[str(parameter.name)]
+    near = NEAR_BOUND * (high - low)
+    at_bounds = (parameter < low + near) | (parameter > high - near)
+    columns["at_bounds"] = at_bounds.mean(["time", "component"])
+    columns["constant"] = columns["deviation"] < CONSTANT * (high - low)
     if truth is not None:
-        columns["true_r"] = r(
-            sim=parameter.mean("component"),
-            obs=truth.sel(basin=parameter["basin"], time=parameter["time"]),
-        )
-    return pd.DataFrame(
-        {name: da.to_series() for name, da in columns.items()}, dtype=float
-    ).rename_axis("basin")
+        mean = parameter.mean("component")
+        truth = truth.sel(basin=parameter["basin"], time=parameter["time"])
+        columns["true_r"] = r(sim=mean, obs=truth)
+        columns["deviation_ratio"] = mean.std("time") / truth.std("time")
+    table = pd.DataFrame({name: da.to_series() for name, da in columns.items()})
+    return table.rename_axis("basin")

@@ -45,6 +45,8 @@ CYCLIC = (
     "#5E3C99",
 )
 """One colour per month; winter blue, summer green to orange."""
+LEAST_SHARE = 0.1
+"""Of the bounds of a parameter: the least that an axis spans."""
 
 
 def median_component(parameter: xr.DataArray) -> int:
@@ -66,6 +68,7 @@ def components(
     *,
     title: str = "",
     colour: str = BOLD,
+    bounds: tuple[float, float] | None = None,
     width: int = WIDTH,
     height: int = 170,
 ) -> hv.Overlay:
@@ -76,6 +79,9 @@ def components(
     ----------
     parameter
         (time, component) of one catchment.
+    bounds
+        Of the parameter: the axis then spans `LEAST_SHARE` of them or more, and the title says how
+        much, so that a parameter that hardly moves looks it.
     """
     dim = hv.Dimension(str(parameter.name), label=axis_label(parameter))
     chosen = median_component(parameter)
@@ -84,6 +90,14 @@ def components(
     values = np.pad(others.to_numpy(), ((0, 0), (0, 1)), constant_values=np.nan)
     bold = curve(parameter.isel(component=chosen), dim).opts(color=colour, line_width=2)
     days = np.tile([*parameter["time"].to_numpy(), np.datetime64("NaT")], len(values))
+    ylim = (None, None)
+    if bounds is not None:
+        low, high = bounds
+        least, most = float(parameter.min()), float(parameter.max())
+        half = max(1.1 * (most - least), LEAST_SHARE * (high - low)) / 2
+        middle = (least + most) / 2
+        ylim = max(low, middle - half), min(high, middle + half)
+        title += f"; the axis spans {(ylim[1] - ylim[0]) / (high - low):.0%} of the bounds"
     return hv.Overlay(
         [
             hv.Curve((days, values.ravel()), *bold.dimensions()).opts(
@@ -98,6 +112,7 @@ def components(
         yticks=4,
         show_legend=False,
         xlabel="",
+        ylim=ylim,
         padding=(0, 0.1),
         **ALONG_TIME,
     )
