@@ -12,7 +12,7 @@ JOBS ?=
 # A file's tests stay together, so that what it makes once is made once.
 SPREAD ?= -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test lab app lint size golden report-card setup clean
+.PHONY: demo test lab app lint size golden report-card contact-sheet setup clean
 
 demo: $(READY)
 	$(BIN)/hydronb run params/demo.yaml $(if $(JOBS),-j $(JOBS))
@@ -44,6 +44,10 @@ golden: $(READY)
 # Published numbers beside the same ones computed here: docs/report_card.md.
 report-card: $(READY)
 	$(BIN)/python benchmarks/report_card.py
+
+# All figures and pages of OUTPUTS on contact sheets below it; needs chromium.
+contact-sheet: $(READY)
+	$(BIN)/python benchmarks/contact_sheet.py $(OUTPUTS)
 
 setup: $(READY)
 
