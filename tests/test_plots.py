@@ -275,3 +275,15 @@ print(*[name for name in names if name in sys.modules])
 
 def test_examples_in_the_docstrings():
     assert doctest.testmod(plots).failed == 0
+
+
+def test_members_of_an_ensemble_are_thin_curves_of_its_colour():
+    rng = np.random.default_rng(0)
+    scores = {name: pd.Series(rng.uniform(0, 1, 20), name="nse") for name in ("EA-LSTM", "LSTM")}
+    seeds = {"EA-LSTM": [scores["EA-LSTM"] - 0.1, scores["EA-LSTM"] - 0.2]}
+    figure = style.render(plots.cdf(scores, seeds=seeds, dashes={"LSTM": "dashed"}))
+    lines = [r.glyph for r in figure.renderers]
+    assert [line.line_color for line in lines] == [style.BLUE, style.BLUE, style.BLUE, style.ORANGE]
+    assert [line.line_width for line in lines] == [0.7, 0.7, 2, 2]
+    assert [line.line_dash for line in lines] == [[], [], [], [6]]
+    assert len(figure.legend[0].items) == 2

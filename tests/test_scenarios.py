@@ -135,9 +135,10 @@ def test_runs_are_told_apart_or_refused(tmp_path):
 
 def test_basins_of_files_are_the_papers_where_they_are_called_so():
     names = [
-        cnn_lstm.basin_label({"kind": "file", "path": p}) for p in ("x/Lancang_v2.nc", "brook.zarr")
+        cnn_lstm.basin_label({"kind": "file", "path": p})
+        for p in ("x/Lancang_v2.nc", "brook.zarr", "yellowstone.zarr", "my_yellow_river.nc")
     ]
-    assert names == ["Lancang", "brook"]
+    assert names == ["Lancang", "brook", "yellowstone", "Yellow"]
 
 
 def test_figures_have_a_panel_a_metric_and_a_model(runs):

@@ -1,6 +1,7 @@
 """The scenarios of Li et al. (2023), gridded basins x models x targets: their scores, in the layout
 of the paper's tables."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,15 +43,16 @@ def scenario_label(parameters: Mapping[str, Any]) -> str:
 
 
 def basin_label(data: Mapping[str, Any]) -> str:
-    """The name of a gridded catchment: one of the paper's if preset or file is called so, else that
-    of the file or the shape.
+    """The name of a gridded catchment: one of the paper's if preset or file is called so (`yellow`,
+    `yangtze_2020`, not `yellowstone`), else that of the file or the shape.
 
     >>> basin_label({"kind": "synthetic", "preset": None, "shape": [16, 20], "seed": 3})
     '16 x 20, seed 3'
     """
     if data.get("path"):
         stem = Path(data["path"]).stem
-        return next((name for name in LI_BASINS if name.lower() in stem.lower()), stem)
+        words = re.findall("[a-z]+", stem.lower())
+        return next((name for name in LI_BASINS if name.lower() in words), stem)
     return (
         str(data["preset"]).capitalize()
         if data.get("preset")

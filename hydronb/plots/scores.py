@@ -1,7 +1,7 @@
 """Scores of models: their distribution over basins, differences with intervals, the effects of
 noise and of settings, the course of a training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import holoviews as hv
 import numpy as np
@@ -28,6 +28,8 @@ GREY = "#a0a0a0"
 def cdf(
     scores: Mapping[str, pd.Series],
     *,
+    seeds: Mapping[str, Sequence[pd.Series]] | None = None,
+    dashes: Mapping[str, str] | None = None,
     label: str = "",
     xlim: tuple[float, float] | None = None,
     title: str = "",
@@ -40,6 +42,10 @@ def cdf(
     ----------
     scores
         Score of each basin by label of the model; undefined ones are left out.
+    seeds
+        Scores of the single members of an ensemble, by its label: thin curves of its colour.
+    dashes
+        `dashed` or `dotted`, by label, for curves that are not solid.
     label
         Of the x axis; the name of the series where empty.
     xlim
@@ -52,16 +58,26 @@ def cdf(
         hv.Dimension("share", label="share of basins", range=(0, 1)),
     )
     ordered = {name: np.sort(of.dropna().to_numpy(float)) for name, of in scores.items()}
+
+    def curve(values: np.ndarray, name: str, text: str = "") -> hv.Curve:
+        share = np.arange(len(values) + 1) / max(len(values), 1)
+        return hv.Curve(([*values[:1], *values], share), *dims, label=text).opts(
+            color=colour[name],
+            interpolation="steps-post",
+            line_dash=(dashes or {}).get(name, "solid"),
+        )
+
+    thin = [
+        curve(np.sort(one.dropna().to_numpy(float)), name).opts(line_width=0.7, alpha=0.6)
+        for name, of_seeds in (seeds or {}).items()
+        for one in of_seeds
+    ]
     curves = []
     for name, values in ordered.items():
-        share = np.arange(len(values) + 1) / max(len(values), 1)
         median = f"{np.median(values):.2f}" if len(values) else "none"
-        curves.append(
-            hv.Curve(
-                ([*values[:1], *values], share), *dims, label=f"{name} (median {median})"
-            ).opts(color=colour[name], interpolation="steps-post", line_width=2, tools=["hover"])
-        )
-    return hv.Overlay(curves).opts(
+        text = f"{name} (median {median})"
+        curves.append(curve(values, name, text).opts(line_width=2, tools=["hover"]))
+    return hv.Overlay([*thin, *curves]).opts(
         width=width,
         height=height + 24 * len(curves),
         legend_position="bottom",
