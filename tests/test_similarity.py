@@ -345,3 +345,36 @@ def test_figures_draw_from_the_tables_alone(three_groups, tmp_path):
     plots.style.render(
         figures.cluster_maps({"here": labels["embedding", 1][0].assign_coords(place)})
     )
+
+
+def test_attributes_of_a_group_share_a_hue():
+    from hydronb import plots
+    from hydronb.plots import similarity as figures
+
+    names = ["p_mean", "aridity", "p_mean", "clay_frac", "elev_mean"]
+    coords = {"basin": list("abcde"), "lat": ("basin", [40.0, 41, 42, 43, 44])}
+    first = xr.DataArray(names, coords | {"lon": ("basin", [-90.0, -91, -92, -93, -94])}, "basin")
+    groups = {"p_mean": "clim", "aridity": "clim", "clay_frac": "soil", "elev_mean": "topo"}
+    attributes = xr.Dataset(
+        {
+            name: ("basin", np.zeros(5), {"group": group, "long_name": f"the {name}"})
+            for name, group in groups.items()
+        }
+    )
+    figure = plots.style.render(figures.most_sensitive_map(first, attributes))
+    by_label = {}
+    for item in figure.legend[0].items:
+        by_label[item.label.value] = item.renderers[0].glyph.fill_color
+    assert sorted(by_label) == [
+        "climate: the aridity (1)",
+        "climate: the p_mean (2)",
+        "soil: the clay_frac (1)",
+        "topography: the elev_mean (1)",
+    ]
+    assert len(set(by_label.values())) == 4
+    red, green, blue = (int(by_label["climate: the aridity (1)"][k : k + 2], 16) for k in (1, 3, 5))
+    assert blue > green > red, "a blue"
+    red, green, blue = (
+        int(by_label["topography: the elev_mean (1)"][k : k + 2], 16) for k in (1, 3, 5)
+    )
+    assert red > green > blue, "an orange"

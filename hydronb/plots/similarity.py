@@ -17,10 +17,18 @@ from hydronb.plots.style import (
     OTHER,
     SEQUENTIAL,
     WIDTH,
+    axis_label,
     on_bokeh,
-    with_unit,
 )
 
+GROUPS = {
+    "clim": ("climate", "Blues"),
+    "topo": ("topography", "Oranges"),
+    "vege": ("vegetation", "Greens"),
+    "soil": ("soil", "Purples"),
+    "geol": ("geology", "Greys"),
+}
+"""Name and hue of the groups of CAMELS' attributes."""
 SPACES = {"embedding": "#0072B2", "attributes": "#D55E00"}
 
 
@@ -186,6 +194,39 @@ def _signature_bars(table: pd.DataFrame, names: list[str], seed: int | None) -> 
     return layers
 
 
+@on_bokeh
+def most_sensitive_map(
+    first: xr.DataArray, attributes: xr.Dataset, *, title: str = "", width: int = 820
+) -> hv.Overlay:
+    """Each basin's most sensitive attribute on a map (Fig. 7): a hue for climate, topography, soil,
+    vegetation and geology, a shade for each attribute of it.
+
+    Parameters
+    ----------
+    first
+        Name of an attribute for each `basin`, with the coordinates `lat` and `lon`.
+    attributes
+        Variables of these names, with `long_name`, and `group` where it is known.
+    """
+    from bokeh import palettes
+
+    words, colours = {}, {}
+    counts = first.to_series().value_counts()
+    for name in counts.index:
+        group = str(attributes[name].attrs.get("group", ""))
+        text = str(attributes[name].attrs.get("long_name", name))
+        words[name] = f"{GROUPS[group][0]}: {text}" if group in GROUPS else text
+        if group in GROUPS:
+            shades = getattr(palettes, GROUPS[group][1])[8]
+            used = sum(colour in shades for colour in colours.values())
+            colours[words[name]] = shades[min(used + 1, 6)]
+    named = first.copy(data=[words[name] for name in first.values])
+    grouped = {"colours": colours} if len(colours) == len(counts) else {}
+    drawn = basin_map(named, title=title, width=width, most=12, **grouped)
+    rows = -(-min(len(counts), 13) // 2)
+    return drawn.opts(legend_position="bottom", legend_cols=2, height=500 + 24 * rows)
+
+
 def cluster_maps(labels: Mapping[str, xr.DataArray], *, width: int = WIDTH // 2) -> hv.Layout:
     """Maps of clusters by title (Fig. 11), two in a row; a cluster of one number has the same
     colour in all.
@@ -257,7 +298,7 @@ def projections(
             hv.opts.Overlay(
                 width=width,
                 height=width - 30,
-                title=with_unit(str(name), da.attrs.get("units", "1")),
+                title=axis_label(da),
                 xaxis=None,
                 yaxis=None,
                 active_tools=["pan"],
@@ -305,13 +346,21 @@ def agreement_matrix(table: pd.DataFrame, k: int, *, width: int = 430) -> hv.Ove
 
 
 @on_bokeh
-def ranking_bars(table: pd.DataFrame, *, title: str = "", width: int = 620) -> hv.Overlay:
+def ranking_bars(
+    table: pd.DataFrame,
+    *,
+    names: Mapping[str, str] | None = None,
+    title: str = "",
+    width: int = 720,
+) -> hv.Overlay:
     """Attributes by sensitivity, the mean over seeds as a bar and each seed as a dot.
 
     Parameters
     ----------
     table
         Columns attribute, sensitivity, and seed where there are several.
+    names
+        What an attribute is called in words.
     """
     means = table.groupby("attribute")["sensitivity"].mean().sort_values()
     rows = np.arange(len(means))
@@ -329,7 +378,7 @@ def ranking_bars(table: pd.DataFrame, *, title: str = "", width: int = 620) -> h
         height=90 + 19 * len(means),
         xlim=(0, None),
         ylim=(-0.7, len(means) - 0.3),
-        yticks=list(enumerate(means.index)),
+        yticks=[(row, (names or {}).get(name, name)) for row, name in enumerate(means.index)],
         ylabel="",
         xlabel="sensitivity, scaled to 0..1 within each basin",
         title=title,
