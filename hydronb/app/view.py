@@ -280,6 +280,17 @@ def heading(text: str) -> pn.pane.HTML:
     return pn.pane.HTML(f"<h2>{html.escape(text)}</h2>", **WIDE)
 
 
+def short_number(value: float, digits: int) -> str:
+    """With so many decimals at most, and three significant digits where these would show a zero.
+
+    >>> short_number(0.5, 3), short_number(1.15e-28, 3), short_number(0.0, 3)
+    ('0.5', '1.15e-28', '0')
+    """
+    if 0 < abs(value) < 0.5 * 10**-digits:
+        return f"{value:.3g}"
+    return f"{round(value, digits) + 0.0:.{digits}f}".rstrip("0").rstrip(".")
+
+
 def html_table(
     table: pd.DataFrame,
     caption: str = "",
@@ -296,7 +307,7 @@ def html_table(
         escape=True,
         na_rep="",
         justify="left",
-        float_format=lambda v: f"{round(v, digits) + 0.0:.{digits}f}".rstrip("0").rstrip("."),
+        float_format=lambda v: short_number(v, digits),
     )
     above = f"<h3>{html.escape(title)}</h3>" if title else ""
     return f'{above}{note(caption) if caption else ""}<div class="scroll">{text}</div>'
