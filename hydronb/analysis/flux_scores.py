@@ -96,8 +96,12 @@ def reference_bfi(ds: xr.Dataset, observed: xr.DataArray) -> xr.DataArray:
         Streamflow of the test period, (basin, time).
     """
     if "baseflow_index" in ds:
-        bfi = ds["baseflow_index"].sel(basin=observed["basin"]).astype(float)
-        return bfi.assign_attrs(units="1", long_name="baseflow index, CAMELS")
+        return (
+            ds["baseflow_index"]
+            .sel(basin=observed["basin"])
+            .astype(float)
+            .assign_attrs(units="1", long_name="baseflow index, CAMELS")
+        )
     return baseflow_index(observed)
 
 
@@ -151,8 +155,12 @@ def _mean(of_runs: Sequence[xr.Dataset], observed: xr.DataArray) -> xr.Dataset:
 
 def score_et(et: xr.DataArray, reference: xr.DataArray) -> pd.DataFrame:
     """`compare_et`, its columns named as `score_fluxes` names them."""
-    table = compare_et(et, reference).drop(columns="composites")
-    return table.rename(columns={"observed": "reference"}).add_prefix("et_")
+    return (
+        compare_et(et, reference)
+        .drop(columns="composites")
+        .rename(columns={"observed": "reference"})
+        .add_prefix("et_")
+    )
 
 
 def score_seeds(group: Group, reference: Reference) -> pd.DataFrame:
@@ -230,8 +238,11 @@ def feng_table2(scores: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         }
         for label, scored in scores.items()
     }
-    table = flux_table(scores, FENG_COLUMNS).join(pd.DataFrame.from_dict(counts, orient="index"))
-    return table.join(read_published("feng2022_table2").set_index("model").add_prefix("paper_"))
+    return (
+        flux_table(scores, FENG_COLUMNS)
+        .join(pd.DataFrame.from_dict(counts, orient="index"))
+        .join(read_published("feng2022_table2").set_index("model").add_prefix("paper_"))
+    )
 
 
 # The twin experiment
@@ -332,5 +343,6 @@ def parameter_recovery(run: TrainedRun, ds: xr.Dataset) -> pd.DataFrame:
             hidden = truth[f"{true}_daily"].sel(basin=daily["basin"], time=daily["time"])
             rows[name]["temporal_r"] = float(metrics.r(sim=daily, obs=hidden).median())
     columns = ["rank_correlation", "bias", "temporal_r"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
-    return table.rename_axis("parameter")
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float).rename_axis(
+        "parameter"
+    )

@@ -87,8 +87,7 @@ def differences_from_paper(groups: Sequence[Group], n_basins: int, paper: PaperR
         name: ([g.parameters[name] for g in groups], paper.varied.get(name, [default]))
         for name, default in defaults.items()
         if name not in skipped
-    }
-    compared["seeds per model"] = ([len(g.seeds) for g in groups], [paper.seeds])
+    } | {"seeds per model": ([len(g.seeds) for g in groups], [paper.seeds])}
     lines = []
     for name, both in compared.items():
         here, published = (list(dict.fromkeys(map(_in_any_order, values))) for values in both)
@@ -129,5 +128,9 @@ def kratzert_table2(groups: Sequence[Group]) -> pd.DataFrame:
     ]
     if not rows:
         return pd.DataFrame(columns=[*named.values(), "failures", "failures_std", *COUNTS])
-    frame = pd.concat(rows).rename(columns=named).assign(members=8, basins=531, undefined=0)
-    return frame.set_index(["model", "kind"])
+    return (
+        pd.concat(rows)
+        .rename(columns=named)
+        .assign(members=8, basins=531, undefined=0)
+        .set_index(["model", "kind"])
+    )
