@@ -135,10 +135,11 @@ def _scores(page: Page) -> plots.Figure:
 def _series(page: Page) -> dict[str, str]:
     """Files of probed series, by their titles."""
     name = chosen_probes(page)
-    files = page.outputs.folder(name).glob("probe_*.nc")
     return {
         str(page.outputs.still(name, f.name).attrs.get("title", f.name)): f.name
-        for f in sorted(files, key=lambda f: (len(f.name), f.name))
+        for f in sorted(
+            page.outputs.folder(name).glob("probe_*.nc"), key=lambda f: (len(f.name), f.name)
+        )
     }
 
 

@@ -52,15 +52,15 @@ def cdf(
         hv.Dimension("share", label="share of basins", range=(0, 1)),
     )
     ordered = {name: np.sort(of.dropna().to_numpy(float)) for name, of in scores.items()}
-    curves = []
-    for name, values in ordered.items():
-        share = np.arange(len(values) + 1) / max(len(values), 1)
-        median = f"{np.median(values):.2f}" if len(values) else "none"
-        curves.append(
-            hv.Curve(
-                ([*values[:1], *values], share), *dims, label=f"{name} (median {median})"
-            ).opts(color=colour[name], interpolation="steps-post", line_width=2, tools=["hover"])
-        )
+    medians = {n: f"{np.median(v):.2f}" if len(v) else "none" for n, v in ordered.items()}
+    curves = [
+        hv.Curve(
+            ([*values[:1], *values], np.arange(len(values) + 1) / max(len(values), 1)),
+            *dims,
+            label=f"{name} (median {medians[name]})",
+        ).opts(color=colour[name], interpolation="steps-post", line_width=2, tools=["hover"])
+        for name, values in ordered.items()
+    ]
     return hv.Overlay(curves).opts(
         width=width,
         height=height + 24 * len(curves),

@@ -104,8 +104,9 @@ def _storm_field(
             r = (rows - row - drift_row * (age + 0.5))[:, None]
             k = (cols - col - drift_col * (age + 0.5))[None, :]
             strength = peak * long * short / np.sqrt(area) * np.sin(np.pi * (age + 0.5) / days)
-            distance = (c * r * r - 2 * b * r * k + a * k * k) / area
-            field[first + age] += strength * np.exp(-0.5 * distance)
+            field[first + age] += strength * np.exp(
+                -0.5 * ((c * r * r - 2 * b * r * k + a * k * k) / area)
+            )
     return field
 
 
