@@ -9,7 +9,7 @@ from hydronb.analysis.published import read_published
 from hydronb.app import catchment
 from hydronb.app.outputs import refuse_unless
 from hydronb.app.view import WIDE, Page, heading, html_table, note, row
-from hydronb.plots.scenarios import LEAST
+from hydronb.plots.grids import LEAST
 
 FILE = "probes.csv"
 COLUMNS = ("label", "layer", "target", "control", "split", "nse", "r")
