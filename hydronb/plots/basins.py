@@ -379,9 +379,10 @@ def budyko(
     right = max(2.0, float(aridity.max()) * 1.05)
     phi = np.linspace(1e-3, right, 200)
     share = np.sqrt(phi * np.tanh(1 / phi) * (1 - np.exp(-phi)))
-    limits = [(0, 0), (1, 1), (right, 1)]
     return (
-        hv.Curve(limits, x, y, label="limits of energy and water").opts(**DASHED)
+        hv.Curve([(0, 0), (1, 1), (right, 1)], x, y, label="limits of energy and water").opts(
+            **DASHED
+        )
         * hv.Curve((phi, share), x, y, label="Budyko (1974)").opts(color=INK, line_width=1.6)
         * points
     ).opts(

@@ -281,12 +281,13 @@ def noise_boxes(
     at = np.arange(len(boxes))
     left, right = at - 0.32, at + 0.32
     q05, q25, q75, q95, median = (boxes[c] for c in ("q05", "q25", "q75", "q95", "median"))
-    whiskers = (np.tile(at, 2), pd.concat([q05, q75]), np.tile(at, 2), pd.concat([q25, q95]))
     layers = [
         hv.Rectangles((left, q25, right, q75)).opts(
             color="#C6DCEC", line_color=INK, line_width=0.8
         ),
-        hv.Segments(whiskers).opts(color=INK, line_width=1),
+        hv.Segments(
+            (np.tile(at, 2), pd.concat([q05, q75]), np.tile(at, 2), pd.concat([q25, q95]))
+        ).opts(color=INK, line_width=1),
         hv.Segments((left, median, right, median), label="median").opts(
             color=ORANGE, line_width=2.5
         ),

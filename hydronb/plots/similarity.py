@@ -312,11 +312,12 @@ def ranking_bars(table: pd.DataFrame, *, title: str = "", width: int = 620) -> h
     """
     means = table.groupby("attribute")["sensitivity"].mean().sort_values()
     rows = np.arange(len(means))
-    bars = (np.zeros(len(means)), rows - 0.35, means.to_numpy(), rows + 0.35)
     dots = table.assign(place=table["attribute"].map(dict(zip(means.index, rows, strict=True))))
     return hv.Overlay(
         [
-            hv.Rectangles(bars).opts(color="#9CC3E0", line_color=None),
+            hv.Rectangles((np.zeros(len(means)), rows - 0.35, means.to_numpy(), rows + 0.35)).opts(
+                color="#9CC3E0", line_color=None
+            ),
             hv.Scatter(dots, "sensitivity", ["place", "attribute"]).opts(
                 color=SPACES["embedding"], size=5, tools=["hover"], alpha=0.8
             ),
