@@ -104,9 +104,8 @@ def _storm_field(
             r = (rows - row - drift_row * (age + 0.5))[:, None]
             k = (cols - col - drift_col * (age + 0.5))[None, :]
             strength = peak * long * short / np.sqrt(area) * np.sin(np.pi * (age + 0.5) / days)
-            field[first + age] += strength * np.exp(
-                -0.5 * ((c * r * r - 2 * b * r * k + a * k * k) / area)
-            )
+            distance = (c * r * r - 2 * b * r * k + a * k * k) / area
+            field[first + age] += strength * np.exp(-0.5 * distance)
     return field
 
 
