@@ -52,15 +52,15 @@ def cdf(
         hv.Dimension("share", label="share of basins", range=(0, 1)),
     )
     ordered = {name: np.sort(of.dropna().to_numpy(float)) for name, of in scores.items()}
-    curves = []
-    for name, values in ordered.items():
-        share = np.arange(len(values) + 1) / max(len(values), 1)
-        median = f"{np.median(values):.2f}" if len(values) else "none"
-        curves.append(
-            hv.Curve(
-                ([*values[:1], *values], share), *dims, label=f"{name} (median {median})"
-            ).opts(color=colour[name], interpolation="steps-post", line_width=2, tools=["hover"])
-        )
+    medians = {n: f"{np.median(v):.2f}" if len(v) else "none" for n, v in ordered.items()}
+    curves = [
+        hv.Curve(
+            ([*values[:1], *values], np.arange(len(values) + 1) / max(len(values), 1)),
+            *dims,
+            label=f"{name} (median {medians[name]})",
+        ).opts(color=colour[name], interpolation="steps-post", line_width=2, tools=["hover"])
+        for name, values in ordered.items()
+    ]
     return hv.Overlay(curves).opts(
         width=width,
         height=height + 24 * len(curves),
@@ -281,12 +281,13 @@ def noise_boxes(
     at = np.arange(len(boxes))
     left, right = at - 0.32, at + 0.32
     q05, q25, q75, q95, median = (boxes[c] for c in ("q05", "q25", "q75", "q95", "median"))
-    whiskers = (np.tile(at, 2), pd.concat([q05, q75]), np.tile(at, 2), pd.concat([q25, q95]))
     layers = [
         hv.Rectangles((left, q25, right, q75)).opts(
             color="#C6DCEC", line_color=INK, line_width=0.8
         ),
-        hv.Segments(whiskers).opts(color=INK, line_width=1),
+        hv.Segments(
+            (np.tile(at, 2), pd.concat([q05, q75]), np.tile(at, 2), pd.concat([q25, q95]))
+        ).opts(color=INK, line_width=1),
         hv.Segments((left, median, right, median), label="median").opts(
             color=ORANGE, line_width=2.5
         ),
