@@ -338,14 +338,11 @@ def _pair(sim: xr.DataArray, obs: xr.DataArray, dim: str) -> tuple[xr.DataArray,
         if dim not in da.dims:
             raise DataError(f"{name} has no dimension {dim!r}{nearest(dim, map(str, da.dims))}")
     sim, obs = xr.align(sim, obs, join="inner", copy=False)
-    for d in obs.dims:
-        if obs.sizes[d] == 0:
-            raise DataError(f"sim and obs have no {d} in common")
+    if empty := [d for d in obs.dims if obs.sizes[d] == 0]:
+        raise DataError(f"sim and obs have no {empty[0]} in common")
     sim, obs = sim.astype(np.float64), obs.astype(np.float64)
     both = ~(np.isnan(sim) | np.isnan(obs))
-    if bool(both.all()):
-        return sim, obs
-    return sim.where(both), obs.where(both)
+    return (sim, obs) if both.all() else (sim.where(both), obs.where(both))
 
 
 def _days(x: np.ndarray) -> np.ndarray:

@@ -78,11 +78,10 @@ def signatures(
         if set(da.dims) != {"basin", "time"}:
             raise DataError(f"signatures need {name} over (basin, time), not {da.dims}")
     q, p = xr.align(streamflow, prcp, join="inner")
-    for dim in ("basin", "time"):
-        if q.sizes[dim] == 0:
-            raise DataError(
-                f"streamflow and prcp have no {dim} in common, so there are no signatures"
-            )
+    if empty := [dim for dim in ("basin", "time") if q.sizes[dim] == 0]:
+        raise DataError(
+            f"streamflow and prcp have no {empty[0]} in common, so there are no signatures"
+        )
     require_daily(q.indexes["time"], "signatures")
     q, p = (x.transpose("basin", "time").astype(float) for x in (q, p))
     year = water_year(q["time"], first_month).values
@@ -201,15 +200,15 @@ def baseflow(streamflow: xr.DataArray) -> xr.DataArray:
         `baseflow` in the units and dimensions of `streamflow`, between 0 and it; NaN in gaps and in
         stretches of 30 days or fewer.
     """
-    base = xr.apply_ufunc(
-        _filter_stretches,
-        streamflow.astype(float),
-        input_core_dims=[["time"]],
-        output_core_dims=[["time"]],
-        vectorize=True,
-    )
     return (
-        base.transpose(*streamflow.dims)
+        xr.apply_ufunc(
+            _filter_stretches,
+            streamflow.astype(float),
+            input_core_dims=[["time"]],
+            output_core_dims=[["time"]],
+            vectorize=True,
+        )
+        .transpose(*streamflow.dims)
         .rename("baseflow")
         .assign_attrs(
             units=streamflow.attrs.get("units", "mm/d"), long_name="baseflow (Lyne-Hollick filter)"

@@ -176,14 +176,15 @@ def _check_observations(obs: xr.DataArray, of_files: xr.DataArray, folder: Path)
 
 def training_cost(groups: Sequence[Group]) -> pd.DataFrame:
     """Epochs, minutes and processor minutes of each group's runs, as means over seeds."""
-    rows = {}
-    for group in groups:
-        last = pd.DataFrame([r.progress().iloc[-1] for r in group.runs])
-        rows[group.label] = {
-            "epochs": last["epoch"].mean(),
-            "minutes": last["seconds"].mean() / 60,
-            "cpu minutes": last["cpu_seconds"].mean() / 60,
+    ends = {g.label: pd.DataFrame([r.progress().iloc[-1] for r in g.runs]) for g in groups}
+    rows = {
+        label: {
+            "epochs": end["epoch"].mean(),
+            "minutes": end["seconds"].mean() / 60,
+            "cpu minutes": end["cpu_seconds"].mean() / 60,
         }
+        for label, end in ends.items()
+    }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
 

@@ -66,8 +66,13 @@ def composites(daily: xr.DataArray) -> xr.DataArray:
         raise DataError(
             f"{days[0].date()} to {days[-1].date()} holds no whole 8-day composite; give more days"
         )
-    sums = sums.isel(start=np.flatnonzero(whole)).rename(start="time").transpose(*daily.dims)
-    return sums.rename(daily.name).assign_attrs(daily.attrs | {"units": "mm/8 d"})
+    return (
+        sums.isel(start=np.flatnonzero(whole))
+        .rename(start="time")
+        .transpose(*daily.dims)
+        .rename(daily.name)
+        .assign_attrs(daily.attrs | {"units": "mm/8 d"})
+    )
 
 
 def composite_length(start: pd.DatetimeIndex) -> np.ndarray:

@@ -101,8 +101,12 @@ def reference_bfi(ds: xr.Dataset, observed: xr.DataArray) -> xr.DataArray:
         Streamflow of the test period, (basin, time).
     """
     if "baseflow_index" in ds:
-        bfi = ds["baseflow_index"].sel(basin=observed["basin"]).astype(float)
-        return bfi.assign_attrs(units="1", long_name="baseflow index, CAMELS")
+        return (
+            ds["baseflow_index"]
+            .sel(basin=observed["basin"])
+            .astype(float)
+            .assign_attrs(units="1", long_name="baseflow index, CAMELS")
+        )
     return baseflow_index(observed)
 
 
@@ -156,8 +160,12 @@ def _mean(of_runs: Sequence[xr.Dataset], observed: xr.DataArray) -> xr.Dataset:
 
 def score_et(et: xr.DataArray, reference: xr.DataArray) -> pd.DataFrame:
     """`compare_et`, its columns named as `score_fluxes` names them."""
-    table = compare_et(et, reference).drop(columns="composites")
-    return table.rename(columns={"observed": "reference"}).add_prefix("et_")
+    return (
+        compare_et(et, reference)
+        .drop(columns="composites")
+        .rename(columns={"observed": "reference"})
+        .add_prefix("et_")
+    )
 
 
 def score_seeds(group: Group, reference: Reference) -> pd.DataFrame:

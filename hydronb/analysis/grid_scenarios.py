@@ -129,10 +129,14 @@ def scenario_table(scores: pd.DataFrame, target: str) -> pd.DataFrame:
     """
     of_target = scores[scores["target"] == target]
     grouped = of_target.groupby(["basin", "model"], sort=False)[list(LI_COLUMNS)]
-    table = grouped.mean().join(grouped.std(ddof=0).add_suffix("_std"))
     published = read_published(LI_TABLES[target]).set_index(["basin", "model"])[list(LI_COLUMNS)]
-    table = table.assign(seeds=grouped.size()).join(published.add_prefix("paper_"))
-    return table.sort_index(key=_paper_order)
+    return (
+        grouped.mean()
+        .join(grouped.std(ddof=0).add_suffix("_std"))
+        .assign(seeds=grouped.size())
+        .join(published.add_prefix("paper_"))
+        .sort_index(key=_paper_order)
+    )
 
 
 def _paper_order(level: pd.Index) -> pd.Index:
@@ -148,8 +152,9 @@ def readable_scenarios(table: pd.DataFrame) -> pd.DataFrame:
         ("here", name): text[name].where(one_seed, text[name] + " ± " + text[f"{name}_std"])
         for name in LI_COLUMNS
     }
-    paper = {("paper", name): text[f"paper_{name}"].replace("nan", "-") for name in LI_COLUMNS}
-    return pd.DataFrame(here | paper)
+    return pd.DataFrame(
+        here | {("paper", name): text[f"paper_{name}"].replace("nan", "-") for name in LI_COLUMNS}
+    )
 
 
 def scenario_effects(scores: pd.DataFrame) -> pd.DataFrame:

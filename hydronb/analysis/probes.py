@@ -331,8 +331,10 @@ def probe(
                 fit = fit_probe(_of(x["train"], fitted_on), _of(truth["train"], fitted_on))
                 for split, (k, basins) in splits.items():
                     probed, true = fit(_of(x[k], basins)), _of(truth[k], basins)
-                    row = {"layer": layer, "target": target, "control": control, "split": split}
-                    rows.append(row | score_probe(probed, true))
+                    rows.append(
+                        {"layer": layer, "target": target, "control": control, "split": split}
+                        | score_probe(probed, true)
+                    )
                     if (control, split) == ("network", "test"):
                         fitted[layer, target] = xr.Dataset(
                             {"probed": probed.assign_attrs(series[target].attrs), "truth": true}

@@ -95,8 +95,7 @@ def differences_from_paper(groups: Sequence[Group], n_basins: int, paper: PaperR
         name: ([g.parameters[name] for g in groups], paper.varied.get(name, [default]))
         for name, default in defaults.items()
         if name not in skipped
-    }
-    compared["seeds per model"] = ([len(g.seeds) for g in groups], [paper.seeds])
+    } | {"seeds per model": ([len(g.seeds) for g in groups], [paper.seeds])}
     lines = []
     for name, both in compared.items():
         here, published = (list(dict.fromkeys(map(_in_any_order, values))) for values in both)

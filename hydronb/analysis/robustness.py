@@ -241,8 +241,7 @@ def compare_noise(continuous: xr.DataArray, windowed: xr.DataArray) -> dict[str,
     difference between the medians over all.
     """
     a, b = xr.align(continuous, windowed, join="inner")
-    difference = np.abs((a - b).values)
-    difference = difference[~np.isnan(difference)]
+    difference = np.abs((a - b).to_series().dropna().to_numpy())
     return {
         "median_difference": float(np.median(difference)),
         "q95_difference": float(np.percentile(difference, 95)),

@@ -73,14 +73,23 @@ def rank_settings(groups: Sequence[Group], *, draws: int = DRAWS) -> pd.DataFram
         }
         for group in groups
     }
-    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("settings")
-    return frame.sort_values("score", ascending=False, kind="stable")
+    return (
+        pd.DataFrame.from_dict(rows, orient="index")
+        .rename_axis("settings")
+        .sort_values("score", ascending=False, kind="stable")
+    )
 
 
 def _by_folds(groups: Sequence[Group], draws: int) -> dict[str, dict[str, Any]]:
     scores, drawn, basins = {}, {}, None
     for group in groups:
-        _require_calibration(group)
+        trained, scored = (group.parameters[name] for name in ("train_period", "test_period"))
+        if scored["start"] < trained["start"] or scored["end"] > trained["end"]:
+            raise ParameterError(
+                f"{group.label}: its folds are scored in {scored['start']} to {scored['end']},"
+                " outside of the train_period: settings chosen there have seen the test; simulate"
+                " the folds within it"
+            )
         members = group.members()
         of_group = sorted(map(str, members["basin"].values))
         basins = basins or of_group
@@ -106,16 +115,6 @@ def _by_folds(groups: Sequence[Group], draws: int) -> dict[str, dict[str, Any]]:
             score["behind"] = scores[best]["score"] - score["score"]
             score |= {"behind_low": float(low), "behind_high": float(high)}
     return scores
-
-
-def _require_calibration(group: Group) -> None:
-    trained, scored = (group.parameters[name] for name in ("train_period", "test_period"))
-    if scored["start"] < trained["start"] or scored["end"] > trained["end"]:
-        raise ParameterError(
-            f"{group.label}: its folds are scored in {scored['start']} to {scored['end']}, outside"
-            " of the train_period: settings chosen there have seen the test; simulate the folds"
-            " within it"
-        )
 
 
 def _by_validation(group: Group) -> dict[str, Any]:

@@ -40,8 +40,12 @@ def mean_year(series: xr.DataArray, *, window: int = 1) -> xr.DataArray:
     window
         Days of the centred running mean, which continues across the end of the year; odd.
     """
-    mean = series.groupby(calendar_day(series["time"])).mean()
-    mean = mean.reindex(day=np.arange(1, 366)).assign_attrs(series.attrs)
+    mean = (
+        series.groupby(calendar_day(series["time"]))
+        .mean()
+        .reindex(day=np.arange(1, 366))
+        .assign_attrs(series.attrs)
+    )
     if window == 1:
         return mean
     smooth = (
@@ -113,8 +117,9 @@ def dynamics(
         mean `true_r` and `deviation_ratio`, its deviation over that of the truth.
     """
     means = parameter.mean("time")
-    rank = means.argsort(axis=means.get_axis_num("component"))
-    middle = rank.isel(component=(parameter.sizes["component"] - 1) // 2)
+    middle = means.argsort(axis=means.get_axis_num("component")).isel(
+        component=(parameter.sizes["component"] - 1) // 2
+    )
     median = parameter.isel(component=middle.drop_vars("component", errors="ignore"))
     smooth = mean_year(median, window=31)
     rest, rest_of_storage = (da - _mean_year_on(median["time"], da, 31) for da in (median, storage))

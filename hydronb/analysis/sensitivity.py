@@ -166,24 +166,31 @@ def attribute_ranking(gradients: xr.DataArray) -> pd.DataFrame:
         however little its flow reacts.
     """
     over = [d for d in gradients.dims if d != "attribute"]
-    table = pd.DataFrame(
-        {
-            "sensitivity": within_basin(gradients).mean(over).to_series(),
-            "gradient": gradients.mean(over).to_series(),
-        }
+    table = (
+        pd.DataFrame(
+            {
+                "sensitivity": within_basin(gradients).mean(over).to_series(),
+                "gradient": gradients.mean(over).to_series(),
+            }
+        )
+        .sort_values("sensitivity", ascending=False, kind="stable")
+        .rename_axis("attribute")
+        .reset_index()
     )
-    table = table.sort_values("sensitivity", ascending=False, kind="stable")
-    table = table.rename_axis("attribute").reset_index()
-    table.insert(0, "rank", np.arange(1, len(table) + 1))
-    table["gradient_rank"] = table["gradient"].rank(ascending=False, method="first").astype(int)
-    return table
+    return table.assign(
+        rank=np.arange(1, len(table) + 1),
+        gradient_rank=table["gradient"].rank(ascending=False, method="first").astype(int),
+    )[["rank", "attribute", "sensitivity", "gradient", "gradient_rank"]]
 
 
 def rankings_of_seeds(gradients: xr.DataArray) -> pd.DataFrame:
     """`attribute_ranking` of every seed of (seed, basin, attribute), with the column seed in
     front."""
-    each = {int(one["seed"]): attribute_ranking(one) for one in gradients}
-    return pd.concat(each, names=["seed"]).reset_index("seed").reset_index(drop=True)
+    return (
+        pd.concat({int(one["seed"]): attribute_ranking(one) for one in gradients}, names=["seed"])
+        .reset_index("seed")
+        .reset_index(drop=True)
+    )
 
 
 def most_sensitive(gradients: xr.DataArray) -> xr.DataArray:

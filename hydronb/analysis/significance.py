@@ -120,11 +120,12 @@ def bootstrap_years(
         n_years, np.full(n_years, 1 / n_years), size=draws
     )
     times = xr.DataArray(counts.astype(float), {"year": sums["year"]}, ("draw", "year"))
-    parts = []
-    for start in range(0, draws, AT_ONCE):
-        part = times[start : start + AT_ONCE]
-        drawn = sums.assign({name: xr.dot(part, sums[name], dim="year") for name in SUMS})
-        parts.append(scores_of_sums(drawn).astype(np.float32))
+    parts = [
+        scores_of_sums(
+            sums.assign({name: xr.dot(part, sums[name], dim="year") for name in SUMS})
+        ).astype(np.float32)
+        for part in (times[start : start + AT_ONCE] for start in range(0, draws, AT_ONCE))
+    ]
     enough = (sums["n"] > 0).sum("year") >= 2
     scores = xr.concat(parts, "draw").where(enough).assign_coords(years=n_years)
     return scores.transpose("draw", *[d for d in sim.dims if d in scores.dims])
@@ -149,8 +150,11 @@ def interval(draws: xr.DataArray, level: float = LEVEL) -> xr.DataArray:
 
     n = int(draws["years"])
     tail = stats.norm.cdf(stats.t.ppf((1 - level) / 2, n - 1) * np.sqrt(n / (n - 1)))
-    bounds = draws.quantile([tail, 1 - tail], "draw", skipna=False)
-    return bounds.rename(quantile="bound").assign_coords(bound=["low", "high"])
+    return (
+        draws.quantile([tail, 1 - tail], "draw", skipna=False)
+        .rename(quantile="bound")
+        .assign_coords(bound=["low", "high"])
+    )
 
 
 def paired(a: pd.Series, b: pd.Series) -> tuple[pd.Series, pd.Series]:
@@ -234,6 +238,6 @@ def model_differences(
             "wilcoxon_p": wilcoxon(*pair),
             "cohens_d": cohens_d(*pair),
         }
-    frame = pd.DataFrame.from_dict(rows, orient="index")
-    frame.index = pd.MultiIndex.from_tuples(rows, names=["better", "than"])
-    return frame
+    return pd.DataFrame(
+        list(rows.values()), index=pd.MultiIndex.from_tuples(rows, names=["better", "than"])
+    )

@@ -70,12 +70,13 @@ def measured_balance(ds: xr.Dataset) -> pd.DataFrame:
             if name in ds
         }
     )
-    table["runoff_ratio"] = table["Q"] / table["P"]
-    table["evaporated_share"] = 1 - table["runoff_ratio"]
-    if "PET" in table:
-        table["aridity"] = table["PET"] / table["P"]
-    table["missing"] = 1 - observed.mean("time").to_series()
-    return table.rename_axis("basin")
+    runoff_ratio = table["Q"] / table["P"]
+    return table.assign(
+        runoff_ratio=runoff_ratio,
+        evaporated_share=1 - runoff_ratio,
+        **({"aridity": table["PET"] / table["P"]} if "PET" in table else {}),
+        missing=1 - observed.mean("time").to_series(),
+    ).rename_axis("basin")
 
 
 def true_balance(ds: xr.Dataset) -> pd.DataFrame:
@@ -91,8 +92,7 @@ def true_balance(ds: xr.Dataset) -> pd.DataFrame:
     table = _per_year(
         {"P": ds["prcp"], "Q": ds["true_streamflow"], "ET": ds["true_et"]}, ds["true_storage"]
     )
-    table["residual"] = table["P"] - table["Q"] - table["ET"] - table["storage"]
-    return table
+    return table.assign(residual=table["P"] - table["Q"] - table["ET"] - table["storage"])
 
 
 def simulated_balance(prcp: xr.DataArray, fluxes: xr.Dataset) -> pd.DataFrame:
@@ -123,8 +123,7 @@ def _per_year(fluxes: Mapping[str, xr.DataArray], storage: xr.DataArray) -> pd.D
     years = (storage.sizes["time"] - 1) / DAYS_PER_YEAR
     sums = {
         name: da.isel(time=slice(1, None)).sum("time", dtype=float) for name, da in fluxes.items()
-    }
-    sums["storage"] = storage.isel(time=-1) - storage.isel(time=0)
+    } | {"storage": storage.isel(time=-1) - storage.isel(time=0)}
     return pd.DataFrame({name: da.to_series() / years for name, da in sums.items()}).rename_axis(
         "basin"
     )
@@ -156,9 +155,10 @@ def balance_residual(prcp: xr.DataArray, fluxes: xr.Dataset) -> xr.DataArray:
         )
     prcp, storage = _at(fluxes, prcp), total_storage(fluxes[[*STORES]].astype(float))
     leaving = fluxes["et"].astype(float) + sum(fluxes[name].astype(float) for name in OUTFLOW)
-    residual = (prcp - leaving).isel(time=slice(1, None)) - storage.diff("time")
-    return residual.rename("residual").assign_attrs(
-        units="mm/d", long_name="water balance, residual"
+    return (
+        ((prcp - leaving).isel(time=slice(1, None)) - storage.diff("time"))
+        .rename("residual")
+        .assign_attrs(units="mm/d", long_name="water balance, residual")
     )
 
 

@@ -160,8 +160,11 @@ def _scatter(page: Page) -> plots.Figure:
 def _medians(page: Page) -> str:
     rows = {}
     for label, name in catchment.compared(page).items():
-        table = catchment.metrics_by_basin(page, name).select_dtypes("number")
-        table = table[catchment.chosen_basins(table.index, page.state.selection)]
+        table = (
+            catchment.metrics_by_basin(page, name)
+            .select_dtypes("number")
+            .loc[lambda table: catchment.chosen_basins(table.index, page.state.selection)]
+        )
         rows[label] = table.median().to_dict() | {"catchments": len(table)}
     return html_table(
         pd.DataFrame(rows).T.rename(columns=plots.metric_label),

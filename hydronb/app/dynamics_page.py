@@ -242,8 +242,10 @@ def _balance(page: Page, names: list[str]) -> str:
 
 def _mapped(page: Page, name: str) -> dict[str, str]:
     """Metrics, and parameters that do not change with time, by label."""
-    metrics = catchment.metrics_by_basin(page, name).select_dtypes("number")
-    return {plots.metric_label(m): m for m in metrics} | {
+    return {
+        plots.metric_label(m): m
+        for m in catchment.metrics_by_basin(page, name).select_dtypes("number")
+    } | {
         f"{n}, mean of components": str(n)
         for n in page.outputs.still(name, "parameters.nc").data_vars
     }

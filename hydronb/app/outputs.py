@@ -161,8 +161,9 @@ class Outputs:
             _ONE_AT_A_TIME,
             opening(run.path / file, most=LARGEST, hint=run.remedy) as ds,
         ):
-            part = ds[[v for v in variables if v in ds]] if variables else ds
-            return load_at_most(LARGEST, part.sel(at))
+            return load_at_most(
+                LARGEST, (ds[[v for v in variables if v in ds]] if variables else ds).sel(at)
+            )
 
     def _kept(self, read: Callable[..., Any], name: str, file: str, *arguments: Any) -> Any:
         """What `read` gives of a file of a run, from memory if the file has not changed since: its

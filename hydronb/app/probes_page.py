@@ -9,7 +9,7 @@ from hydronb.analysis.published import read_published
 from hydronb.app import catchment
 from hydronb.app.outputs import refuse_unless
 from hydronb.app.view import WIDE, Page, heading, html_table, note, row
-from hydronb.plots.scenarios import LEAST
+from hydronb.plots.grids import LEAST
 
 FILE = "probes.csv"
 COLUMNS = ("label", "layer", "target", "control", "split", "nse", "r")
@@ -135,10 +135,11 @@ def _scores(page: Page) -> plots.Figure:
 def _series(page: Page) -> dict[str, str]:
     """Files of probed series, by their titles."""
     name = chosen_probes(page)
-    files = page.outputs.folder(name).glob("probe_*.nc")
     return {
         str(page.outputs.still(name, f.name).attrs.get("title", f.name)): f.name
-        for f in sorted(files, key=lambda f: (len(f.name), f.name))
+        for f in sorted(
+            page.outputs.folder(name).glob("probe_*.nc"), key=lambda f: (len(f.name), f.name)
+        )
     }
 
 

@@ -204,8 +204,12 @@ class Embedding:
             space in SPACES.values(),
             f"clusters are of {' or '.join(SPACES.values())}, not of {space[:40]!r}",
         )
-        table = self.table("clusters.csv", "k", "basin", "cluster", space=space, of_k=True)
-        return (table.set_index("basin")["cluster"] + 1).astype(str)
+        return (
+            self.table("clusters.csv", "k", "basin", "cluster", space=space, of_k=True)
+            .set_index("basin")["cluster"]
+            .add(1)
+            .astype(str)
+        )
 
     def values(self) -> tuple[pd.Series, str]:
         """What the points are coloured by, and its label."""
@@ -258,8 +262,14 @@ def neighbours(of: Embedding) -> pd.DataFrame:
     """Nearest catchments in embedding space (Euclidean distance of the input gates), nearest
     first."""
     basin, gates = of.basin(), of.gates()
-    distance = (((gates - gates.sel(basin=basin)) ** 2).sum("cell") ** 0.5).rename("distance")
-    table = distance.to_series().drop(basin).nsmallest(NEIGHBOURS).to_frame()
+    table = (
+        (((gates - gates.sel(basin=basin)) ** 2).sum("cell") ** 0.5)
+        .rename("distance")
+        .to_series()
+        .drop(basin)
+        .nsmallest(NEIGHBOURS)
+        .to_frame()
+    )
     if "gauge_name" in gates.coords:
         table["name"] = gates["gauge_name"].to_series().astype(str)
     return table.assign(cluster=of.clusters()).rename_axis("basin")

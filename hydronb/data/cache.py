@@ -82,8 +82,10 @@ def cached(
 
 
 def _digest(key: Mapping[str, object], sources: Iterable[Path]) -> str:
-    paths = sorted(Path(p).absolute() for p in sources)
-    files = [(str(p), stat.st_size, stat.st_mtime_ns) for p in paths for stat in [p.stat()]]
+    files = [
+        (str(p), p.stat().st_size, p.stat().st_mtime_ns)
+        for p in sorted(Path(p).absolute() for p in sources)
+    ]
     return hashlib.sha256(json.dumps([dict(key), files], sort_keys=True).encode()).hexdigest()[:20]
 
 

@@ -103,16 +103,13 @@ def checking(ds: xr.Dataset, where: str) -> Reading[xr.Dataset]:
             ds = ds.assign({name: da})
             yield from value_problems(name, da.values, ds["basin"].values, ds["time"].values, where)
     others = {
-        name: da.transpose("basin", "time", missing_dims="ignore")
+        name: (da.astype(np.float32) if da.ndim == 2 and da.dtype == np.float64 else da).transpose(
+            "basin", "time", missing_dims="ignore"
+        )
         for name, da in ds.data_vars.items()
         if name not in VARIABLES and {"basin", "time"} >= set(da.dims)
     }
-    singles = {
-        name: da.astype(np.float32)
-        for name, da in others.items()
-        if da.ndim == 2 and da.dtype == np.float64
-    }
-    ds = ds.assign(others | singles)
+    ds = ds.assign(others)
     yield from coordinate_problems(ds, where)
     return ds.assign_coords(
         {n: ds[n].assign_attrs(variable_attrs(n)) for n in COORDINATES if n in ds.coords}
@@ -219,12 +216,9 @@ def value_problems(
     def lines(wrong: np.ndarray, text: str) -> Iterator[str]:
         for b in np.flatnonzero(wrong.any(axis=1)):
             t = int(wrong[b].argmax())
-            facts = {
-                "value": f"{values[b, t]:g} {spec.units}",
-                "day": str(days[t])[:10],
-                "n": int(wrong[b].sum()),
-            }
-            yield f"{where}: {name} of basin {basins[b]} is {text.format(**facts)}"
+            yield f"{where}: {name} of basin {basins[b]} is " + text.format(
+                value=f"{values[b, t]:g} {spec.units}", day=str(days[t])[:10], n=wrong[b].sum()
+            )
 
     gap = "missing on {day} ({n} days in all); forcing must be complete"
     flag = (

@@ -212,8 +212,12 @@ def _forcing_problems(
                 " be complete in every cell of the grid"
             )
         yield from limit_problems(name, low, high, where)
-        dry = mean < LEAST_PRCP and high < LEAST_STORM and da.sizes["time"] >= LONG_ENOUGH
-        if name == "prcp" and dry:
+        if (
+            name == "prcp"
+            and mean < LEAST_PRCP
+            and high < LEAST_STORM
+            and da.sizes["time"] >= LONG_ENOUGH
+        ):
             yield (
                 f"{where}: prcp is {mean:.2g} mm/d on average and never above {high:.2g}: metres "
                 "rather than millimetres? multiply by 1000"
@@ -301,16 +305,18 @@ def as_catchment(ds: xr.Dataset) -> xr.Dataset:
 
     `prcp` and `tmean` are `basin_mean`s; targets and `true_*` series over `time` come along.
     """
-    series = {name: basin_mean(ds, name).astype(np.float32) for name in FORCING}
-    series |= {str(name): da for name, da in ds.data_vars.items() if da.dims == ("time",)}
+    lat, lon = (float((ds[name] * cell_weights(ds)).sum()) for name in ("lat", "lon"))
+    place = {"lat": lat, "lon": lon - 360 if lon > 180 else lon}
+    if "area" in ds.coords:
+        place["area"] = float(ds["area"])
     out = (
-        xr.Dataset(series)
+        xr.Dataset(
+            {name: basin_mean(ds, name).astype(np.float32) for name in FORCING}
+            | {str(name): da for name, da in ds.data_vars.items() if da.dims == ("time",)}
+        )
         .drop_vars(["lat", "lon"], errors="ignore")
         .expand_dims(basin=[ds.attrs["basin"]])
+        .assign_coords({name: ("basin", [value]) for name, value in place.items()})
+        .assign_coords(gauge_name=("basin", np.array([ds.attrs["basin"]], dtype=object)))
     )
-    lat, lon = (float((ds[name] * cell_weights(ds)).sum()) for name in ("lat", "lon"))
-    mean = {"lat": ("basin", [lat]), "lon": ("basin", [lon - 360 if lon > 180 else lon])}
-    if "area" in ds.coords:
-        mean["area"] = ("basin", [float(ds["area"])])
-    mean["gauge_name"] = ("basin", np.array([ds.attrs["basin"]], dtype=object))
-    return check(out.assign_coords(mean), where=ds.attrs["basin"])
+    return check(out, where=ds.attrs["basin"])

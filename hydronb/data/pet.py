@@ -123,8 +123,9 @@ def oudin(tmean: xr.DataArray, lat: xr.DataArray | float) -> xr.DataArray:
     `tmean` in degC `(basin, time)`, `lat` in degrees north `(basin)`. Doi
     10.1016/j.jhydrol.2004.08.026.
     """
-    radiation = MM_PER_MJ * extraterrestrial_radiation(lat, tmean["time"])
-    return _named(radiation * (tmean + 5) / 100, "oudin")
+    return _named(
+        MM_PER_MJ * extraterrestrial_radiation(lat, tmean["time"]) * (tmean + 5) / 100, "oudin"
+    )
 
 
 def saturation_vapour_pressure(temperature: np.ndarray | pd.Series) -> np.ndarray | pd.Series:

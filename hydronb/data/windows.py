@@ -143,12 +143,11 @@ def prediction_samples(
         The data do not hold the period, or not enough days before it.
     """
     last = prediction_days(ds, period, sequence_length, predict_last)
-    basin = np.repeat(np.arange(ds.sizes["basin"]), len(last))
     return _samples(
         ds,
         scaling,
         np.empty((ds.sizes["basin"], ds.sizes["time"], 0), np.float32),
-        basin,
+        np.repeat(np.arange(ds.sizes["basin"]), len(last)),
         np.tile(last, ds.sizes["basin"]),
         sequence_length,
         predict_last,
@@ -212,8 +211,9 @@ def _samples(
 
 
 def _stack(ds: xr.Dataset, names: list[str]) -> np.ndarray:
-    series = np.stack([ds[name].values for name in names], axis=2, dtype=np.float32)
-    return np.ascontiguousarray(series)
+    return np.ascontiguousarray(
+        np.stack([ds[name].values for name in names], axis=2, dtype=np.float32)
+    )
 
 
 # Grids

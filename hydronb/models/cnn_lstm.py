@@ -238,9 +238,8 @@ class CNNLSTM(Standardised):
         """The inputs of the LSTM on each of the `days`: the encoder's 64 outputs, or the
         standardised means."""
         parts = days.split(max(1, CELLS // forcing.channels[0][0].numel()))
-        encode = self._encode
-        if torch.is_grad_enabled() and len(parts) > 1:
-            encode = partial(checkpoint, encode, use_reentrant=False)
+        whole = len(parts) == 1 or not torch.is_grad_enabled()
+        encode = self._encode if whole else partial(checkpoint, self._encode, use_reentrant=False)
         return torch.cat([encode(forcing, part) for part in parts])
 
     def _encode(self, forcing: GridForcing, days: Tensor) -> Tensor:

@@ -271,11 +271,10 @@ def _refuse_unknown(names: Iterable[str], known: Collection[str], what: str) -> 
 
 
 def split_forcing(
-    dynamic: Float[Tensor, "basin time variable"], names: Iterable[str]
+    dynamic: Float[Tensor, "basin time variable"], names: Collection[str]
 ) -> list[Float[Tensor, "basin time"]]:
     """Each of `FORCING` from an array of the variables `names`."""
-    order = list(names)
-    return [dynamic[:, :, order.index(name)].contiguous() for name in FORCING]
+    return [dynamic[:, :, list(names).index(name)].contiguous() for name in FORCING]
 
 
 def outflow(fluxes: Mapping[str, Any]) -> Any:

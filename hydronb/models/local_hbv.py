@@ -104,8 +104,7 @@ class LocalHBV(ContinuousModel):
                 " it was calibrated on"
             )
         rows = torch.tensor([place[basin] for basin in basins], device=self.raw.device)
-        best = self.raw.detach()[:, rows, self.loss[rows].argmin(1)]
-        return dynamic, best.T, first, end
+        return dynamic, self.raw.detach()[:, rows, self.loss[rows].argmin(1)].T, first, end
 
     def simulate_basins(
         self, dynamic: Tensor, static: Tensor, first: int, end: int, details: bool

@@ -8,7 +8,7 @@ from hydronb.plots.basins import (
     basin_map,
     budyko,
 )
-from hydronb.plots.grids import grid_maps
+from hydronb.plots.grids import day_by_day, grid_maps, probe_scores, scenario_scores
 from hydronb.plots.rivers import (
     flow_duration_curve,
     forcing,
@@ -19,7 +19,6 @@ from hydronb.plots.rivers import (
     series,
     stacked,
 )
-from hydronb.plots.scenarios import day_by_day, probe_scores, scenario_scores
 from hydronb.plots.scores import (
     cdf,
     difference_intervals,

@@ -98,7 +98,10 @@ def basin_points(
         }
     else:
         counts = frame["value"].value_counts(sort=False)
-        kinds = _in_order(counts)[:most]
+        kinds = sorted(
+            counts.index,
+            key=int if all(map(str.isdigit, counts.index)) else lambda kind: -counts[kind],
+        )[:most]
         colours = dict(zip(kinds, CATEGORIES, strict=False)) if colours is None else colours
         frame["colour"] = [colours.get(v, OTHER) if v in kinds else OTHER for v in frame["value"]]
         style, vdims = {"color": "colour"}, [*vdims, "colour"]
@@ -125,14 +128,6 @@ def basin_points(
     style["size"] = float(np.clip(130 / root, 6, 11) if select else np.clip(90 / root, 5, 12))
     points = hv.Points(frame, kdims, vdims).opts(**POINT | {"hover_tooltips": tooltips} | style)
     return hv.Overlay([*layers, points])
-
-
-def _in_order(counts: pd.Series) -> list[str]:
-    """Numbers by size, other categories by how many basins are of them."""
-    return sorted(
-        counts.index,
-        key=int if all(map(str.isdigit, counts.index)) else lambda kind: -counts[kind],
-    )
 
 
 def _inner_range(values: pd.Series) -> tuple[float, float]:
@@ -384,9 +379,10 @@ def budyko(
     right = max(2.0, float(aridity.max()) * 1.05)
     phi = np.linspace(1e-3, right, 200)
     share = np.sqrt(phi * np.tanh(1 / phi) * (1 - np.exp(-phi)))
-    limits = [(0, 0), (1, 1), (right, 1)]
     return (
-        hv.Curve(limits, x, y, label="limits of energy and water").opts(**DASHED)
+        hv.Curve([(0, 0), (1, 1), (right, 1)], x, y, label="limits of energy and water").opts(
+            **DASHED
+        )
         * hv.Curve((phi, share), x, y, label="Budyko (1974)").opts(color=INK, line_width=1.6)
         * points
     ).opts(

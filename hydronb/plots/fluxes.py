@@ -272,8 +272,12 @@ def balance(table: pd.DataFrame, *, width: int = WIDTH, height: int = 320) -> hv
     for name in ("ET", "q2", "q1", "q0"):
         bars.append(_bars(ordered, name, bottom))
         bottom = bottom + ordered[name]
-    steps = np.repeat(np.arange(n + 1), 2)[1:-1], np.repeat(ordered["P"].to_numpy(), 2)
-    bars.append(hv.Curve(steps, label="precipitation").opts(color=INK, line_width=1.6))
+    bars.append(
+        hv.Curve(
+            (np.repeat(np.arange(n + 1), 2)[1:-1], np.repeat(ordered["P"].to_numpy(), 2)),
+            label="precipitation",
+        ).opts(color=INK, line_width=1.6)
+    )
     shared = {"width": width, "xlim": (0, n), "xticks": 0} | FREE
     upper = hv.Overlay(bars).opts(
         height=height,

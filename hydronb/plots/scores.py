@@ -72,11 +72,11 @@ def cdf(
         for name, of_seeds in (seeds or {}).items()
         for one in of_seeds
     ]
-    curves = []
-    for name, values in ordered.items():
-        median = f"{np.median(values):.2f}" if len(values) else "none"
-        text = f"{name} (median {median})"
-        curves.append(curve(values, name, text).opts(line_width=2, tools=["hover"]))
+    medians = {n: f"{np.median(v):.2f}" if len(v) else "none" for n, v in ordered.items()}
+    curves = [
+        curve(values, name, f"{name} (median {medians[name]})").opts(line_width=2, tools=["hover"])
+        for name, values in ordered.items()
+    ]
     return hv.Overlay([*thin, *curves]).opts(
         width=width,
         height=height + 24 * len(curves),
@@ -297,12 +297,13 @@ def noise_boxes(
     at = np.arange(len(boxes))
     left, right = at - 0.32, at + 0.32
     q05, q25, q75, q95, median = (boxes[c] for c in ("q05", "q25", "q75", "q95", "median"))
-    whiskers = (np.tile(at, 2), pd.concat([q05, q75]), np.tile(at, 2), pd.concat([q25, q95]))
     layers = [
         hv.Rectangles((left, q25, right, q75)).opts(
             color="#C6DCEC", line_color=INK, line_width=0.8
         ),
-        hv.Segments(whiskers).opts(color=INK, line_width=1),
+        hv.Segments(
+            (np.tile(at, 2), pd.concat([q05, q75]), np.tile(at, 2), pd.concat([q25, q95]))
+        ).opts(color=INK, line_width=1),
         hv.Segments((left, median, right, median), label="median").opts(
             color=ORANGE, line_width=2.5
         ),

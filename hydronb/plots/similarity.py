@@ -176,15 +176,21 @@ def _signature_bars(table: pd.DataFrame, names: list[str], seed: int | None) -> 
     """Beside each other, one bar per space for each signature."""
     layers: list[hv.Element] = []
     for offset, (space, colour) in zip((-0.2, 0.2), SPACES.items(), strict=True):
-        seeds = table[table["space"] == space].groupby("signature")["value"]
-        seeds = seeds.agg(["mean", "min", "max"]).reindex(names).reset_index(drop=True)
+        seeds = (
+            table[table["space"] == space]
+            .groupby("signature")["value"]
+            .agg(["mean", "min", "max"])
+            .reindex(names)
+            .reset_index(drop=True)
+        )
         at = seeds.index.to_numpy() + offset
         bars = (at - 0.18, seeds["mean"].clip(upper=0), at + 0.18, seeds["mean"].clip(lower=0))
         spread = (seeds["min"] < seeds["max"]).to_numpy()
-        spans = (at[spread], seeds["min"][spread], at[spread], seeds["max"][spread])
         layers += [
             hv.Rectangles(bars, label=space).opts(color=colour, line_color=None),
-            hv.Segments(spans).opts(color=INK, line_width=1.2),
+            hv.Segments((at[spread], seeds["min"][spread], at[spread], seeds["max"][spread])).opts(
+                color=INK, line_width=1.2
+            ),
         ]
     if seed is not None:
         shown = table[(table["space"] == "embedding") & (table["seed"] == seed)]
@@ -322,9 +328,12 @@ def agreement_matrix(table: pd.DataFrame, k: int, *, width: int = 430) -> hv.Ove
         {"one": str, "other": str}
     )
     names = list(dict.fromkeys([*of_k["one"], *of_k["other"]]))
-    mirrored = of_k.rename(columns={"one": "other", "other": "one"})
     whole = pd.concat(
-        [of_k, mirrored, pd.DataFrame({"one": names, "other": names, "adjusted_rand": 1.0})]
+        [
+            of_k,
+            of_k.rename(columns={"one": "other", "other": "one"}),
+            pd.DataFrame({"one": names, "other": names, "adjusted_rand": 1.0}),
+        ]
     ).sort_values(["one", "other"], key=lambda column: column.map(names.index))
     heat = hv.HeatMap(whole, ["one", "other"], ("adjusted_rand", "adjusted Rand index")).opts(
         cmap=process_cmap("Blues", 100)[:60],
@@ -364,11 +373,12 @@ def ranking_bars(
     """
     means = table.groupby("attribute")["sensitivity"].mean().sort_values()
     rows = np.arange(len(means))
-    bars = (np.zeros(len(means)), rows - 0.35, means.to_numpy(), rows + 0.35)
     dots = table.assign(place=table["attribute"].map(dict(zip(means.index, rows, strict=True))))
     return hv.Overlay(
         [
-            hv.Rectangles(bars).opts(color="#9CC3E0", line_color=None),
+            hv.Rectangles((np.zeros(len(means)), rows - 0.35, means.to_numpy(), rows + 0.35)).opts(
+                color="#9CC3E0", line_color=None
+            ),
             hv.Scatter(dots, "sensitivity", ["place", "attribute"]).opts(
                 color=SPACES["embedding"], size=5, tools=["hover"], alpha=0.8
             ),

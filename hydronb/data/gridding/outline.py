@@ -104,5 +104,4 @@ def read_outline(path: Path) -> PolygonOutline | MaskOutline:
             f"outline: {path} is not GeoJSON; convert it, for example with "
             f"`ogr2ogr -t_srs EPSG:4326 {path.stem}.geojson {path.name}`"
         )
-    polygon = path.suffix.lower() in (".geojson", ".json")
-    return PolygonOutline(path) if polygon else MaskOutline(path)
+    return (PolygonOutline if path.suffix.lower() in (".geojson", ".json") else MaskOutline)(path)

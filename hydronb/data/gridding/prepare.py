@@ -249,8 +249,7 @@ def _runoff(runoff: Runoff, days: pd.DatetimeIndex, area: float) -> np.ndarray:
         )
     if runoff.units == "m3/s":
         runoff_mm = runoff_mm * 86.4 / (runoff.area or area)
-    low, high = float(runoff_mm.min()), float(runoff_mm.max())
-    raise_first(limit_problems("streamflow", low, high, str(path)))
+    raise_first(limit_problems("streamflow", runoff_mm.min(), runoff_mm.max(), str(path)))
     return runoff_mm.to_numpy(dtype=np.float32)
 
 

@@ -62,9 +62,15 @@ def stack_series(
 ) -> xr.Dataset:
     """The series of all basins on the days from `first` to `last`, `(basin, time)` float32."""
     cut = [one.loc[first:last] for one in series.values()]
-    values = {n: np.stack([one[n].to_numpy(np.float32) for one in cut]) for n in cut[0]}
     return xr.Dataset(
-        {n: (("basin", "time"), v, variable_attrs(n)) for n, v in values.items()},
+        {
+            n: (
+                ("basin", "time"),
+                np.stack([one[n].to_numpy(np.float32) for one in cut]),
+                variable_attrs(n),
+            )
+            for n in cut[0]
+        },
         coords={
             "basin": np.array(list(series), object),
             "time": pd.date_range(first, last, freq="D", unit="ns"),
@@ -74,8 +80,7 @@ def stack_series(
 
 def summarise(series: pd.DataFrame) -> pd.DataFrame:
     """Period, ranges and number of values of one basin's series, a row per variable."""
-    statistics = {n: getattr(series, n)() for n in ("min", "max", "sum", "count")}
-    return pd.DataFrame(statistics).assign(
+    return pd.DataFrame({n: getattr(series, n)() for n in ("min", "max", "sum", "count")}).assign(
         first=series.index[0], last=series.index[-1], days=len(series)
     )
 

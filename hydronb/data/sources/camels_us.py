@@ -165,8 +165,7 @@ def available_basins(
             f"no gauge in {where} is in the attribute tables; ids have eight digits, leading zeros"
             " kept"
         )
-    unread = listed - set(files)
-    if lacking := [basin for basin in basins or () if basin in unread]:
+    if lacking := [basin for basin in basins or () if basin in listed and basin not in files]:
         raise DataError(
             f"{where} has no forcing file of basin {lacking[0]}, only the attribute tables have"
             " it; download the file or leave the basin out"

@@ -126,19 +126,18 @@ def open_caravan(
     """
     folder = find_timeseries(Path(root).expanduser(), source)
     files = series_files(folder)
-    ids = choose_basins(list(files), basins, where=str(folder))
-    chosen = {b: files[b] for b in ids}
+    chosen = {b: files[b] for b in choose_basins(list(files), basins, where=str(folder))}
     ds = (
         cached(
             lambda: _read_all(chosen),
-            key={"reader": "caravan csv", "version": 1, "basins": ids},
+            key={"reader": "caravan csv", "version": 1, "basins": list(chosen)},
             sources=list(chosen.values()),
             name=f"caravan-{source}",
         )
         if folder.parent.name == "csv"
         else _read_all(chosen)
     )
-    tables = raise_first(read_caravan_attributes(folder, ids))
+    tables = raise_first(read_caravan_attributes(folder, list(chosen)))
     if "srad" in ds:
         # the convention's is what comes down
         ds["srad"].attrs["long_name"] = "net solar radiation at the surface"
@@ -365,8 +364,11 @@ def climate_indices(prcp: xr.DataArray, pet: xr.DataArray) -> xr.Dataset:
 def _join_camels(ds: xr.Dataset, folder: Path) -> xr.Dataset:
     """CAMELS' attributes joined by the id's part after the prefix; they replace Caravan's of the
     same name."""
-    camels = open_camels_attributes(folder, basins=[bare_id(b) for b in ds["basin"].values])
-    camels = camels.reset_coords(drop=True).assign_coords(basin=ds["basin"].values)
+    camels = (
+        open_camels_attributes(folder, basins=[bare_id(b) for b in ds["basin"].values])
+        .reset_coords(drop=True)
+        .assign_coords(basin=ds["basin"].values)
+    )
     ds = ds.drop_vars([n for n in camels.data_vars if n in ds]).merge(camels)
     if problem := area_problem(ds, "Caravan's area"):
         warnings.warn(problem, stacklevel=3)

@@ -57,8 +57,9 @@ def describe(path: Path, report: Report) -> None:
     ds = report.take(reading_grid if gridded else reading_catchments, path)
     spoilt = len(report.problems) > before
     if ds is None or (spoilt and (gridded or not any(name in ds for name in VARIABLES))):
-        kind = "gridded catchment" if gridded else "dataset"
-        report.append(f"{path}: a {kind} that cannot be opened")
+        report.append(
+            f"{path}: a {'gridded catchment' if gridded else 'dataset'} that cannot be opened"
+        )
     elif gridded:
         _describe_grid(ds, path, report)
     else:
@@ -94,13 +95,11 @@ def _describe_catchments(ds: xr.Dataset, report: Report) -> None:
 
 def _describe_grid(ds: xr.Dataset, path: Path, report: Report) -> None:
     lumped = as_catchment(ds)
-    report.append(
+    report += [
         f"{path}: a gridded catchment, {ds.attrs['basin']}, of {ds.sizes['y']} x {ds.sizes['x']}"
-        f" cells and {ds.sizes['time']} days"
-    )
-    report.append(
-        f"  {float((ds['mask'] > 0).mean()):.0%} of the cells lie in the basin, wholly or in part"
-    )
+        f" cells and {ds.sizes['time']} days",
+        f"  {float((ds['mask'] > 0).mean()):.0%} of the cells lie in the basin, wholly or in part",
+    ]
     _describe_catchments(lumped, report)
     if "streamflow" in lumped:
         both = lumped.where(lumped["streamflow"].notnull())

@@ -2,18 +2,15 @@
 
 import xarray as xr
 
+from hydronb.data.synthetic import synthetic_catchments, synthetic_grid
 from hydronb.parameters import DataParameters, GridParameters
 
 
 def open_source(data: DataParameters) -> xr.Dataset:
     """The catchments that `n_basins`, `years`, `seed` and `truth` describe."""
-    from hydronb.data.synthetic import synthetic_catchments
-
     return synthetic_catchments(data.n_basins, data.years, data.seed, data.truth)
 
 
 def open_grid_source(data: GridParameters) -> xr.Dataset:
     """The grid that `preset` or `shape`, `years`, `seed` and `cells` describe."""
-    from hydronb.data.synthetic import synthetic_grid
-
     return synthetic_grid(data.preset or data.shape, data.years, data.seed, cells=data.cells)

@@ -169,8 +169,7 @@ def synthetic_catchments(
                 {"units": "category", "long_name": "kind of catchment"},
             ),
         }
-    )
-    ds = ds.assign_attrs(
+    ).assign_attrs(
         title=f"{n_basins} synthetic catchments, {years} years from {START}, seed {seed}, truth"
         f" {truth}",
         source="hydronb.data.synthetic.catchments",
@@ -386,8 +385,10 @@ def _gr4j(
 
 def true_attrs(name: str) -> dict[str, str]:
     """Units and long name of a hidden series, `true_NAME`."""
-    units = dict.fromkeys(("snow", "soil_moisture", "groundwater", "storage"), "mm")
-    units |= {"BETA_daily": "1", "BETAET_daily": "1"}
+    units = dict.fromkeys(("snow", "soil_moisture", "groundwater", "storage"), "mm") | {
+        "BETA_daily": "1",
+        "BETAET_daily": "1",
+    }
     words = {
         "et": "actual evapotranspiration",
         "snow": "snowpack and its melt water",
@@ -447,10 +448,12 @@ def _gaps(n_days: int, rng: np.random.Generator) -> np.ndarray:
 
 def _attributes(land: dict[str, np.ndarray], ds: xr.Dataset) -> dict[str, tuple]:
     """The 27 attributes of Kratzert et al. (2019), in their order, as `(basin)` variables."""
-    values = {name: np.round(land[name], 4) for name in KRATZERT2019 if name in land}
-    values |= climatic_attributes(ds)
-    texts = {name: camels_descriptions()[name] for name in KRATZERT2019}
-    texts["pet_mean"] = ("mm/d", "mean daily potential evapotranspiration (Hargreaves)")
+    values = {
+        name: np.round(land[name], 4) for name in KRATZERT2019 if name in land
+    } | climatic_attributes(ds)
+    texts = {name: camels_descriptions()[name] for name in KRATZERT2019} | {
+        "pet_mean": ("mm/d", "mean daily potential evapotranspiration (Hargreaves)")
+    }
     return {
         name: ("basin", values[name], {"units": units, "long_name": long_name})
         for name, (units, long_name) in texts.items()

@@ -174,8 +174,12 @@ def _mask(shape: tuple[int, int], seed: int) -> np.ndarray:
     inside = np.hypot(y[:, None], x[None, :]) + ragged < 0.92
     pieces, _ = label(inside)
     largest = np.argmax(np.bincount(pieces[pieces > 0])) if inside.any() else 0
-    whole = binary_fill_holes(pieces == largest)
-    return whole.reshape(shape[0], PARTS, shape[1], PARTS).mean(axis=(1, 3)).astype(np.float32)
+    return (
+        binary_fill_holes(pieces == largest)
+        .reshape(shape[0], PARTS, shape[1], PARTS)
+        .mean(axis=(1, 3))
+        .astype(np.float32)
+    )
 
 
 # Truth

@@ -60,8 +60,12 @@ def simulate(
         }
         stores, (quick, slow, et) = step(stores, rain_or_snow, t, potential, today)
         snowpack, meltwater, soil, upper, lower = stores
-        values = (quick, slow, et, snowpack + meltwater, soil, upper + lower)
-        out.append([value.mean(axis=1) for value in values])
+        out.append(
+            [
+                value.mean(axis=1)
+                for value in (quick, slow, et, snowpack + meltwater, soil, upper + lower)
+            ]
+        )
     names = ("quick", "baseflow", "et", "snow", "soil_moisture", "groundwater")
     series = dict(zip(names, whole_series(out), strict=True))
     weights = unit_hydrograph(p["ROUTE_A"], p["ROUTE_B"])
@@ -113,8 +117,7 @@ def step(
     overflow = np.maximum(soil - p["FC"], 0.0)
     soil = soil - overflow
     # (7) evapotranspiration
-    dryness = np.minimum((soil / (p["LP"] * p["FC"])) ** p["BETAET"], 1.0)
-    et = np.minimum(soil, pet * dryness)
+    et = np.minimum(soil, pet * np.minimum((soil / (p["LP"] * p["FC"])) ** p["BETAET"], 1.0))
     soil = soil - et
 
     upper = upper + (recharge + overflow)
@@ -127,8 +130,10 @@ def step(
     interflow = p["K1"] * upper
     # (10) baseflow
     baseflow = p["K2"] * lower
-    stores = (snowpack, meltwater, soil, upper - interflow, lower - baseflow)
-    return stores, (surface + interflow, baseflow, et)
+    return (
+        (snowpack, meltwater, soil, upper - interflow, lower - baseflow),
+        (surface + interflow, baseflow, et),
+    )
 
 
 def unit_hydrograph(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -144,10 +144,9 @@ def _amounts(climate: Climate, wet: np.ndarray, time: pd.DatetimeIndex, seed: in
 
 def _past_midnight(amounts: np.ndarray, seed: int) -> np.ndarray:
     """A part of each storm, up to 0.6 of it, falls on the next day."""
-    share = np.stack(
+    later = amounts * np.stack(
         [stream(seed, b, 7).uniform(0, 0.6, amounts.shape[1]) for b in range(len(amounts))]
     )
-    later = share * amounts
     prcp = amounts - later
     prcp[:, 1:] += later[:, :-1]
     return prcp
