@@ -570,6 +570,7 @@ def test_the_paper_plan_is_the_published_settings(tmp_path, monkeypatch):
         }, name
     lstm = runs["lstm"]
     assert lstm["forcings"] == ["prcp", "tmean", "srad", "vp", "dayl"] and lstm["epochs"] == 300
+    assert lstm["train_period"]["start"] == "1980-10-01" and lstm["warmup_days"] == 0
     assert (
         runs["delta_1_maurer"]["components"] == 1
         and runs["delta_1_maurer"]["data"]["forcing"] == "maurer_extended"

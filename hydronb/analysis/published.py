@@ -53,6 +53,10 @@ FENG2022_RUNS = PaperRuns(
         "recharge": ["hbv", "network"],
         "forcings": [["prcp", "tmean", "pet"], ["prcp", "tmean", "srad", "vp", "dayl"]],
         "warmup_days": [365, 0],
+        "train_period": [
+            {"start": "1981-10-01", "end": "1995-09-30"},
+            {"start": "1980-10-01", "end": "1995-09-30"},
+        ],
         "epochs": [50, 300],
     },
     not_compared=("starts",),

@@ -121,10 +121,11 @@ def iterations(n_basins: int, n_days: int, batch_size: int, length: int) -> int:
     """Iterations of an epoch, so that a day of a basin is among the targets of its samples with a
     probability of 99 %.
 
-    `n_days` counts the days that can be targets: the paper's 5,478 minus the 365 that warm up.
+    `n_days` counts the days that can be targets: the paper's 5,478 minus the 365 that warm up, or all
+    of them for its LSTM.
 
-    >>> iterations(671, 5478 - 365, 100, 365)
-    431
+    >>> iterations(671, 5478 - 365, 100, 365), iterations(671, 5478, 100, 365)
+    (431, 462)
     """
     share = batch_size * length / (n_basins * n_days)
     return math.ceil(math.log(0.01) / math.log(1 - share)) if share < 1 else 1
