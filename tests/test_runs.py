@@ -382,6 +382,8 @@ PATHS = [
     ("cnn_lstm_01_train", "data", lambda path: {"kind": "file", "path": path}),
     ("cnn_lstm_03_probes", "data", lambda path: {"kind": "file", "path": path}),
     ("ealstm_02_benchmark", "benchmark_models", str),
+    ("ealstm_02_benchmark", "basins", str),
+    ("ealstm_02_benchmark", "scores", lambda path: [path]),
     ("ealstm_04_sensitivity", "sensitivities", str),
     ("ealstm_04_sensitivity", "attributes", str),
     ("ealstm_05_similarity", "embedding", str),

@@ -307,7 +307,7 @@ def html_table(
         escape=True,
         na_rep="",
         justify="left",
-        float_format=lambda v: short_number(v, digits),
+        float_format=lambda v: short_number(float(v), digits),
     )
     above = f"<h3>{html.escape(title)}</h3>" if title else ""
     return f'{above}{note(caption) if caption else ""}<div class="scroll">{text}</div>'

@@ -121,8 +121,8 @@ def iterations(n_basins: int, n_days: int, batch_size: int, length: int) -> int:
     """Iterations of an epoch, so that a day of a basin is among the targets of its samples with a
     probability of 99 %.
 
-    `n_days` counts the days that can be targets: the paper's 5,478 minus the 365 that warm up, or all
-    of them for its LSTM.
+    `n_days` counts the days that can be targets: the paper's 5,478 minus the 365 that warm up, or
+    all of them for its LSTM.
 
     >>> iterations(671, 5478 - 365, 100, 365), iterations(671, 5478, 100, 365)
     (431, 462)
