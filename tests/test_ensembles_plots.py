@@ -26,6 +26,21 @@ def test_difference_intervals_counts_the_sure_ones():
     hv.render(figure, backend="bokeh")
 
 
+def test_one_wide_interval_does_not_blow_the_axis_up():
+    basins = [f"b{k:02d}" for k in range(20)]
+    each = pd.Series(np.linspace(-0.1, 0.2, 20), basins)
+    ends = np.stack([each - 0.05, each + 0.05])
+    ends[1, 3] = 25.0
+    bounds = xr.DataArray(
+        ends, dims=("bound", "basin"), coords={"bound": ["low", "high"], "basin": basins}
+    )
+    figure = plots.style.render(
+        plots.difference_intervals(each, bounds, label="difference", title="A minus B")
+    )
+    assert figure.y_range.start < -0.15 and 0.25 < figure.y_range.end < 1
+    assert figure.title.text == "A minus B; 1 interval reaches beyond the axis"
+
+
 def test_difference_intervals_of_no_basin_are_an_empty_figure():
     none = pd.Series([np.nan], index=["00000000"])
     bounds = xr.DataArray(

@@ -187,7 +187,8 @@ def difference_intervals(
     height: int = 320,
 ) -> hv.Overlay:
     """The difference of two models in every basin, ordered, with its interval, in colour where zero
-    lies outside the interval.
+    lies outside the interval. Ends of intervals that lie further out than three times the range of
+    the middle half are cut off, and the title says how many intervals that are.
 
     Parameters
     ----------
@@ -225,9 +226,15 @@ def difference_intervals(
         ]
     ylim: tuple[float | None, float | None] = (None, None)
     if len(frame):
-        low, high = np.percentile(frame["low"], 2), np.percentile(frame["high"], 98)
+        ends = frame[["low", "high"]].to_numpy().ravel()
+        lower, upper = np.percentile(ends, [25, 75])
+        reach = 3 * (upper - lower)
+        inside = ends[(ends >= lower - reach) & (ends <= upper + reach)]
+        low, high = min(inside.min(), 0), max(inside.max(), 0)
         margin = 0.05 * (high - low) if high > low else 1.0
-        ylim = (min(low, 0) - margin, max(high, 0) + margin)
+        ylim = low - margin, high + margin
+        if beyond := int(((frame["low"] < ylim[0]) | (frame["high"] > ylim[1])).sum()):
+            title += f"; {beyond} interval{'s reach' if beyond > 1 else ' reaches'} beyond the axis"
     return hv.Overlay(drawn).opts(
         width=width, height=height, legend_position="top_left", title=title, ylim=ylim, **FREE
     )
