@@ -5,15 +5,17 @@ import doctest
 import numpy as np
 import pytest
 
-from hydronb.analysis import benchmark
+from hydronb.analysis import benchmark, flux_scores
 from hydronb.data import folds as module
 from hydronb.data.folds import fold_of, simulated_basins, training_basins
 from hydronb.data.synthetic import synthetic_catchments
 from hydronb.errors import DataError, ParameterError
+from hydronb.metrics import nse
 from hydronb.models.weights import read_description
-from hydronb.parameters import TrainParameters, run_folder
+from hydronb.parameters import DeltaHBVTrainParameters, TrainParameters, run_folder
 from hydronb.runs.directory import read_run
-from hydronb.training.train import simulate_test, train
+from hydronb.signatures import baseflow_index
+from hydronb.training.train import simulate_test, train, train_and_simulate
 
 SMALL = {
     "data": {"kind": "synthetic", "n_basins": 5, "years": 3},
@@ -88,6 +90,70 @@ def test_the_benchmark_puts_folds_together(runs):
     assert dict(members.sizes) == {"seed": 2, "basin": 5, "time": 365}
     own = runs[0].simulation()["streamflow"]
     np.testing.assert_array_equal(members["streamflow"].sel(seed=1, basin=own["basin"]), own)
+
+
+@pytest.fixture(scope="module")
+def hbv_runs(tmp_path_factory):
+    """Two folds of two seeds of a delta-HBV, and of the paper's LSTM."""
+    root = tmp_path_factory.mktemp("hbv")
+    ds = synthetic_catchments(n_basins=5, years=3)
+    for model in ("delta_hbv", "runoff_lstm"):
+        for seed in (1, 2):
+            for fold in (1, 2):
+                p = DeltaHBVTrainParameters.validate_parameters(
+                    {
+                        "model": model,
+                        "dynamic": [],
+                        "network": "attributes",
+                        "attributes": "kratzert2019",
+                        "train_period": ["1990-10-01", "1991-09-30"],
+                        "test_period": ["1991-04-01", "1992-09-30"],
+                        "warmup_days": 180,
+                        "target_days": 90,
+                        "hidden": 4,
+                        "epochs": 1,
+                        "samples_per_epoch": 8,
+                        "batch_size": 4,
+                        "folds": 2,
+                        "fold": fold,
+                        "seed": seed,
+                        "run_dir": str(root / f"{model}-{seed}-{fold}"),
+                    }
+                )
+                train_and_simulate(ds, p, run_folder(p, "x"))
+    return ds, [read_run(path) for path in sorted(root.iterdir())]
+
+
+def test_a_delta_hbv_of_folds_is_scored_on_every_basin_where_it_was_left_out(hbv_runs):
+    """By the scores that each run wrote itself; the ensemble by hand."""
+    ds, runs = hbv_runs
+    for run in runs:
+        inside = run.simulation()["basin"].values
+        assert not set(inside) & set(run.basins) and len(inside) + len(run.basins) == 5
+    delta, lstm = benchmark.group_runs(runs)
+    observed = benchmark.read_members([delta, lstm])[delta.label]["streamflow_obs"]
+    reference = flux_scores.Reference(
+        observed, baseflow_index(observed), flux_scores.reference_et(ds, None)
+    )
+    for group in (delta, lstm):
+        scores = flux_scores.score_seeds(group, reference)
+        assert len(scores) == 10 and set(scores.index.unique("basin")) == set(ds["basin"].values)
+        for run in group.runs:
+            own = run.table("metrics.csv").set_index("basin")["nse"]
+            np.testing.assert_allclose(scores["nse"].loc[run.seed].loc[own.index], own, rtol=1e-5)
+    ensemble = flux_scores.score_ensembles([delta, lstm], reference)[f"{delta.label}, mean of 2"]
+    first, second = (run.simulation()["streamflow"] for run in (delta.runs[0], delta.runs[2]))
+    expected = nse(sim=(first + second) / 2, obs=observed).to_series()
+    found = ensemble["nse"].loc["ensemble"]
+    np.testing.assert_allclose(found.loc[expected.index], expected, rtol=1e-6)
+    assert flux_scores.feng_table2({delta.label: ensemble}, [delta])["basins"].tolist() == [5]
+
+
+def test_a_local_hbv_has_no_folds():
+    with pytest.raises(ParameterError, match="folds: a local HBV is calibrated on each basin"):
+        DeltaHBVTrainParameters.validate_parameters(
+            {"model": "local_hbv", "folds": 2, "fold": 1}, where="here"
+        )
 
 
 def test_folds_that_do_not_fit_together(runs):

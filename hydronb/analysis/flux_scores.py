@@ -8,7 +8,7 @@ elements per catchment with parameters of their own, and beta and gamma that fol
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import xarray as xr
@@ -68,6 +68,17 @@ class Reference:
     filtered_bfi: bool = False
     """Whether a model without fluxes gets the baseflow index of its filtered hydrograph, instead of
     none."""
+
+    def of(self, run: TrainedRun) -> "Reference":
+        """On the basins of a run's fold, if it has one."""
+        if not run.parameters.get("folds"):
+            return self
+        simulated = set(run.simulation()["basin"].values)
+        inside = [basin for basin in self.streamflow["basin"].values if basin in simulated]
+        parts = {n: getattr(self, n) for n in ("streamflow", "bfi", "snow", "soil_moisture")}
+        return replace(
+            self, **{n: da.sel(basin=inside) for n, da in parts.items() if da is not None}
+        )
 
 
 def open_catchments_of(group: Group) -> xr.Dataset:
@@ -169,27 +180,32 @@ def score_et(et: xr.DataArray, reference: xr.DataArray) -> pd.DataFrame:
 
 
 def score_seeds(group: Group, reference: Reference) -> pd.DataFrame:
-    """`score_fluxes` of each run of a group: index (seed, basin)."""
-    return pd.concat(
-        {run.parameters["seed"]: score_fluxes([run], reference) for run in group.runs},
-        names=["seed", "basin"],
-    )
+    """`score_fluxes` of each seed of a group, the folds of one seed together: index (seed,
+    basin)."""
+    scores = {
+        seed: pd.concat([score_fluxes([r], reference.of(r)) for r in group.runs if r.seed == seed])
+        for seed in group.seeds
+    }
+    return pd.concat(scores, names=["seed", "basin"])
 
 
 def score_ensembles(groups: Sequence[Group], reference: Reference) -> dict[str, pd.DataFrame]:
     """`score_fluxes` of the mean of the seeds of each group that has several, by label, in the form
     of `score_seeds`."""
-    return {
-        _ensemble_label(g): pd.concat(
-            {ENSEMBLE: score_fluxes(g.runs, reference)}, names=["seed", "basin"]
+    scores = {}
+    for group in [g for g in groups if len(g.seeds) > 1]:
+        folds: dict[int | None, list[TrainedRun]] = {}
+        for run in group.runs:
+            folds.setdefault(run.parameters.get("fold"), []).append(run)
+        of_folds = [score_fluxes(runs, reference.of(runs[0])) for runs in folds.values()]
+        scores[_ensemble_label(group)] = pd.concat(
+            {ENSEMBLE: pd.concat(of_folds)}, names=["seed", "basin"]
         )
-        for g in groups
-        if len(g.runs) > 1
-    }
+    return scores
 
 
 def _ensemble_label(group: Group) -> str:
-    return f"{group.label}, mean of {len(group.runs)}"
+    return f"{group.label}, mean of {len(group.seeds)}"
 
 
 def flux_table(scores: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:

@@ -372,7 +372,7 @@ class FitParameters(NotebookParameters):
 
 class Periods(Parameters):
     """The three periods of a training, which may not overlap: what a model is judged on must be new
-    to it. A test in basins that the training leaves out (`folds`) may be in any period."""
+    to it."""
 
     train_period: Period
     validation_period: Period | None = None
@@ -391,3 +391,26 @@ class Periods(Parameters):
                 )
         if getattr(self, "patience", None) and not self.validation_period:
             raise ValueError("patience needs a validation_period to judge by")
+
+
+class Folds(Periods):
+    """Ungauged basins: a test in basins that the training leaves out may be in any period."""
+
+    folds: Annotated[Count, Field(ge=2)] | None = None
+    """Parts that the basins are split into: the run trains on the basins outside its `fold` and
+    simulates those inside, as if ungauged."""
+    fold: Count | None = None
+    """Which part, counted from 1."""
+    fold_seed: Seed = 0
+    """Of the split; the same for all runs of an experiment."""
+
+    def model_post_init(self, context: Any) -> None:
+        super().model_post_init(context)
+        if (self.folds is None) != (self.fold is None):
+            raise ValueError(
+                "folds and fold belong together: how many parts, and which of them is left out"
+            )
+        if self.folds and self.fold > self.folds:
+            raise ValueError(
+                f"fold {self.fold} is not one of the {self.folds} folds, counted from 1"
+            )

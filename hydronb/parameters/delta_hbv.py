@@ -10,12 +10,12 @@ from hydronb.parameters.base import (
     AnalysisParameters,
     Count,
     FitParameters,
+    Folds,
     InputPath,
     LossName,
     NotNegative,
     Number,
     Period,
-    Periods,
     Positive,
     Seed,
     Share,
@@ -23,7 +23,7 @@ from hydronb.parameters.base import (
 )
 
 
-class DeltaHBVTrainParameters(FitParameters, Periods, notebook="delta_hbv_01_train"):
+class DeltaHBVTrainParameters(FitParameters, Folds, notebook="delta_hbv_01_train"):
     """delta_hbv_01_train. The defaults here are the published settings (Feng et al. 2022, Sect. 2.2
     and its code)."""
 
@@ -83,6 +83,11 @@ class DeltaHBVTrainParameters(FitParameters, Periods, notebook="delta_hbv_01_tra
         super().model_post_init(context)
         if self.model == "delta_hbv" and self.warmup_days == 0:
             raise ValueError("warmup_days = 0: the stores of HBV start empty; 365 is the paper's")
+        if self.model == "local_hbv" and self.folds:
+            raise ValueError(
+                "folds: a local HBV is calibrated on each basin's own record, so it knows nothing of"
+                " a basin that is left out"
+            )
 
 
 class DeltaHBVBenchmarkParameters(

@@ -9,19 +9,19 @@ from hydronb.parameters.base import (
     AnalysisParameters,
     Count,
     FitParameters,
+    Folds,
     InputPath,
     LossName,
     MetricName,
     NotNegative,
     Number,
     Period,
-    Periods,
     Seed,
     Share,
 )
 
 
-class TrainParameters(FitParameters, Periods, notebook="ealstm_01_train"):
+class TrainParameters(FitParameters, Folds, notebook="ealstm_01_train"):
     """ealstm_01_train. The defaults here are the published settings (Kratzert et al. 2019, Sect.
     2.6 and its code)."""
 
@@ -43,13 +43,6 @@ class TrainParameters(FitParameters, Periods, notebook="ealstm_01_train"):
     """Target days per sample; 1 is the paper's sequence-to-value."""
     attribute_noise: NotNegative = 0.0
     """Standard deviation of Gaussian noise on the standardised attributes while training."""
-    folds: Annotated[Count, Field(ge=2)] | None = None
-    """Parts that the basins are split into: the run trains on the basins outside its `fold` and
-    simulates those inside, as if ungauged."""
-    fold: Count | None = None
-    """Which part, counted from 1."""
-    fold_seed: Seed = 0
-    """Of the split; the same for all runs of an experiment."""
 
     def model_post_init(self, context: Any) -> None:
         super().model_post_init(context)
@@ -57,14 +50,6 @@ class TrainParameters(FitParameters, Periods, notebook="ealstm_01_train"):
             raise ValueError(
                 f"predict_last ({self.predict_last}) is longer than sequence_length "
                 f"({self.sequence_length})"
-            )
-        if (self.folds is None) != (self.fold is None):
-            raise ValueError(
-                "folds and fold belong together: how many parts, and which of them is left out"
-            )
-        if self.folds and self.fold > self.folds:
-            raise ValueError(
-                f"fold {self.fold} is not one of the {self.folds} folds, counted from 1"
             )
 
 

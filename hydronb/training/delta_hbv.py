@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hydronb.data.attributes import attribute_list
+from hydronb.data.folds import training_basins
 from hydronb.data.scaling import Scaling, fit_scaling, require, select_period
 from hydronb.data.windows import Batch, training_samples
 from hydronb.errors import DataError
@@ -49,6 +50,7 @@ def prepare_delta_hbv(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str) -
     ParameterError
         See `DeltaHBV`.
     """
+    ds = training_basins(ds, p)
     scaling = input_scaling(ds, p, attribute_list(ds, p.attributes))
     loss_of = target_loss(
         p,
@@ -68,6 +70,7 @@ def prepare_runoff_lstm(ds: xr.Dataset, p: DeltaHBVTrainParameters, device: str)
     ParameterError
         See `RunoffLSTM`.
     """
+    ds = training_basins(ds, p)
     attributes = attribute_list(ds, p.attributes)
     target = {"streamflow": ds["streamflow"] / ds["p_mean"]} if "p_mean" in attributes else {}
     scaling = input_scaling(ds, p, attributes, target)
