@@ -307,6 +307,44 @@ def test_calibration_loses_one_minus_nse_of_the_observed_days(ds):
     np.testing.assert_allclose(losses, 1 - scores.transpose("basin", "start"), rtol=1e-9)
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_components_have_the_means_that_are_simulated(ds, name):
+    """And each closes its own water balance."""
+    m = model(ds, initialisation="typical", **VARIANTS[name]).eval()
+    means = m.simulate(ds, TEST, progress=False, details=True)
+    each = m.simulate(ds, TEST, progress=False, details="components")
+    np.testing.assert_allclose(each["streamflow"], means["streamflow"], rtol=1e-5, atol=1e-6)
+    for flux in (*hbv.FLUXES, *hbv.STORES):
+        assert each[flux].dims == ("basin", "time", "component")
+        np.testing.assert_allclose(
+            each[flux].mean("component"), means[flux], rtol=1e-5, atol=1e-5, err_msg=flux
+        )
+    storage = sum(each[store] for store in hbv.STORES)
+    prcp = ds["prcp"].sel(time=each["time"])
+    left = prcp - each["et"] - each["q0"] - each["q1"] - each["q2"] - storage.diff("time")
+    assert float(abs(left).max()) < 1e-3
+
+
+def test_components_are_saved_beside_their_means(ds, tmp_path):
+    p = settings(components=3, details="components", run_dir=str(tmp_path))
+    simulate_test(model(ds, components=3).eval(), ds, p, tmp_path)
+    each = xr.load_dataset(tmp_path / "components.nc")
+    means = xr.load_dataset(tmp_path / "fluxes.nc")
+    assert each.sizes["component"] == 3 and "component" not in means.dims
+    assert set(each) == set(means) == {*hbv.FLUXES, *hbv.STORES}
+    np.testing.assert_allclose(each["et"].mean("component"), means["et"], rtol=1e-5)
+    (tmp_path / "b").mkdir()
+    simulate_test(model(ds).eval(), ds, settings(), tmp_path / "b")
+    assert not (tmp_path / "b" / "components.nc").exists()
+
+
+def test_parameters_of_a_network_for_recharge_are_no_hbv(ds):
+    m = model(ds, dynamic=[], recharge="network").eval()
+    out = m.simulate(ds, TEST, progress=False, details=True)
+    with pytest.raises(ParameterError, match=r"of delta_n\(NN_r\), whose recharge is a network"):
+        hbv.simulate(ds.sel(time=out["time"]), out[[n for n in hbv.PARAMETERS if n in out]])
+
+
 def test_the_best_calibration_is_simulated(ds):
     """By its own loss on the training period, in each basin."""
     m = model(ds, model="local_hbv", starts=3)

@@ -1,5 +1,7 @@
 """What the models that simulate a period in one piece share."""
 
+from typing import Literal
+
 import numpy as np
 import torch
 import xarray as xr
@@ -13,6 +15,8 @@ from hydronb.errors import DataError
 from hydronb.models.standardised import Standardised
 from hydronb.parameters import Period
 
+Details = bool | Literal["components"]
+"""Whether a simulation gives fluxes, stores and parameters of an HBV, and of each component."""
 ELEMENTS = 2**24
 """Numbers in the largest array of a simulation, at most; it limits how many basins are simulated at
 once."""
@@ -80,7 +84,7 @@ class ContinuousModel(Standardised):
         return torch.from_numpy(dynamic), static, first, end
 
     def simulate(
-        self, ds: xr.Dataset, period: Period, *, progress: bool = True, details: bool = False
+        self, ds: xr.Dataset, period: Period, *, progress: bool = True, details: Details = False
     ) -> xr.Dataset:
         """Streamflow on each day of `period`, from stores or a memory that the days before it fill;
         nothing of the period is seen before its day.
@@ -92,6 +96,8 @@ class ContinuousModel(Standardised):
             With `details` an HBV adds the mean over components of all `hbv.FLUXES` (mm/d, not
             routed) and `hbv.STORES` (mm, at the end of the day), and its parameters: those of HBV
             over (basin, component), with `time` where dynamic, and those of routing over basin.
+            With `components` in place of True the fluxes and stores are those of each component,
+            (basin, time, component).
 
         Raises
         ------
@@ -108,11 +114,12 @@ class ContinuousModel(Standardised):
                 part = (x[k : k + size].to(self.forcings_mean) for x in (dynamic, static))
                 values = self.simulate_basins(*part, first, end, details)
                 parts.append({name: value.cpu() for name, value in values.items()})
-        return self.simulation_dataset(
+        simulation = self.simulation_dataset(
             {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]},
             select_period(ds, period),
             TARGETS,
         )
+        return simulation.assign_attrs(recharge=self.settings.get("recharge", "hbv"))
 
     def reads_from(self, first: int) -> int:
         """The first day of which a simulation from day `first` on holds `width` numbers."""

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from hydronb.data.scaling import Scaling
 from hydronb.errors import ParameterError, nearest
 from hydronb.models import hbv
-from hydronb.models.continuous import ContinuousModel
+from hydronb.models.continuous import ContinuousModel, Details
 from hydronb.models.kernels.recurrent import recurrence
 
 SPREAD = 0.7
@@ -309,6 +309,7 @@ class DeltaHBV(ContinuousModel):
         *,
         state: Tensor | None = None,
         want: Sequence[str] = hbv.OUTFLOW,
+        components: bool = False,
     ) -> tuple[dict[str, Tensor], Tensor]:
         daily = daily or {}
         return hbv.run(
@@ -318,10 +319,11 @@ class DeltaHBV(ContinuousModel):
             state=state,
             recharge=self.recharge,
             want=want,
+            components=components,
         )
 
     def simulate_basins(
-        self, dynamic: Tensor, static: Tensor, first: int, end: int, details: bool
+        self, dynamic: Tensor, static: Tensor, first: int, end: int, details: Details
     ) -> dict[str, Tensor]:
         """Static parameters and routing are those that the network gives on the last day before the
         period, after reading as many days as a training sample has (fewer where there are fewer);
@@ -337,8 +339,10 @@ class DeltaHBV(ContinuousModel):
             daily,
             state=state,
             want=(*hbv.FLUXES, *hbv.STORES) if details else hbv.OUTFLOW,
+            components=details == "components",
         )
-        out = {"streamflow": _at_gauge(fluxes, parameters, before)}
+        means = {n: v.mean(2) if v.ndim == 3 else v for n, v in fluxes.items() if n in hbv.OUTFLOW}
+        out = {"streamflow": _at_gauge(means, parameters, before)}
         return out | fluxes | parameters | daily if details else out
 
 

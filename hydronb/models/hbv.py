@@ -360,8 +360,13 @@ def simulate(
         parameters or state that do not match; a state without all stores.
     ParameterError
         A parameter that is missing, unknown, outside its bounds, or over a dimension that it cannot
-        have.
+        have; or parameters of a model whose recharge is a network.
     """
+    if parameters.attrs.get("recharge") == "network":
+        raise ParameterError(
+            "these parameters are of delta_n(NN_r), whose recharge is a network that they do not"
+            " hold; simulate with the trained model (`hydronb.models.load`)"
+        )
     if "pet" not in forcing:
         raise DataError("HBV needs pet in the forcing; hydronb.data.pet.choose_pet adds it")
     series = forcing[[name for name in FORCING if name in forcing]].reset_coords(drop=True)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hydronb.data.scaling import Scaling
 from hydronb.errors import DataError
 from hydronb.models import hbv
-from hydronb.models.continuous import ContinuousModel
+from hydronb.models.continuous import ContinuousModel, Details
 from hydronb.parameters import Period
 
 CALIBRATED = {n: p for n, p in (hbv.PARAMETERS | hbv.ROUTING).items() if n != "BETAET"}
@@ -107,7 +107,7 @@ class LocalHBV(ContinuousModel):
         return dynamic, self.raw.detach()[:, rows, self.loss[rows].argmin(1)].T, first, end
 
     def simulate_basins(
-        self, dynamic: Tensor, static: Tensor, first: int, end: int, details: bool
+        self, dynamic: Tensor, static: Tensor, first: int, end: int, details: Details
     ) -> dict[str, Tensor]:
         """See `ContinuousModel.simulate`."""
         values = self.parameters_of(static.T[:, :, None])

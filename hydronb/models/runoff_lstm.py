@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from hydronb.data.scaling import Scaling
 from hydronb.errors import ParameterError
-from hydronb.models.continuous import ContinuousModel, log_sqrt
+from hydronb.models.continuous import ContinuousModel, Details, log_sqrt
 from hydronb.models.delta_hbv import ForcingLSTM
 
 
@@ -93,7 +93,7 @@ class RunoffLSTM(ContinuousModel):
         return root**2 * static[:, self.p_mean, None]
 
     def simulate_basins(
-        self, dynamic: Tensor, static: Tensor, first: int, end: int, details: bool
+        self, dynamic: Tensor, static: Tensor, first: int, end: int, details: Details
     ) -> dict[str, Tensor]:
         """See `ContinuousModel.simulate`; there are no `details`."""
         z = self(dynamic[:, self.reads_from(first) :], static, end - first)

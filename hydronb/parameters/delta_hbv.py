@@ -68,6 +68,9 @@ class DeltaHBVTrainParameters(FitParameters, Folds, notebook="delta_hbv_01_train
     target_days: Count = 365
     reading_days: Count = 365
     """The last days of the warm-up, which the network of a dynamic model reads."""
+    details: Literal["means", "components"] = "means"
+    """What is saved of the fluxes and stores of an HBV: means over its components, or also each
+    component in `components.nc`, as many times as large."""
     starts: Count = 8
     """Of `local_hbv`: calibrations per basin; the best on the training period is kept."""
     epochs: Count = 50
@@ -85,8 +88,8 @@ class DeltaHBVTrainParameters(FitParameters, Folds, notebook="delta_hbv_01_train
             raise ValueError("warmup_days = 0: the stores of HBV start empty; 365 is the paper's")
         if self.model == "local_hbv" and self.folds:
             raise ValueError(
-                "folds: a local HBV is calibrated on each basin's own record, so it knows nothing of"
-                " a basin that is left out"
+                "folds: a local HBV is calibrated on each basin's own record, so it knows nothing"
+                " of a basin that is left out"
             )
 
 

@@ -51,14 +51,19 @@ def save_results(
     simulation: xr.Dataset, targets: list[str], run_dir: Path
 ) -> dict[str, pd.DataFrame]:
     """Write `simulation.nc`, `metrics.csv` of the first target and `metrics_TARGET.csv` of each
-    other one; of an HBV also `fluxes.nc` and `parameters.nc`, where it gave them. Returns the
-    metrics of each target, one row per basin."""
+    other one; of an HBV also `fluxes.nc` and `parameters.nc`, where it gave them, and
+    `components.nc`, where it gave fluxes and stores of each component. Returns the metrics of each
+    target, one row per basin."""
     files = {
         "simulation.nc": [*targets, *(f"{name}_obs" for name in TARGETS)],
         "fluxes.nc": [*hbv.FLUXES, *hbv.STORES],
         "parameters.nc": [*hbv.PARAMETERS, *hbv.ROUTING],
     }
     with_fluxes = set(hbv.STORES) <= set(simulation)
+    if with_fluxes and "time" in simulation["q0"].dims and "component" in simulation["q0"].dims:
+        components = simulation[files["fluxes.nc"]]
+        save_simulation(components, run_dir / "components.nc")
+        simulation = simulation.assign(components.mean("component", keep_attrs=True))
     for file, names in files.items():
         if with_fluxes or file == "simulation.nc":
             save_simulation(simulation[[n for n in names if n in simulation]], run_dir / file)

@@ -94,7 +94,8 @@ def simulate_test(
     model: torch.nn.Module, ds: xr.Dataset, p: FitParameters, run_dir: str | Path
 ) -> pd.DataFrame:
     """Simulate the test period, write `simulation.nc` and `metrics.csv` (of an HBV also `fluxes.nc`
-    and `parameters.nc`), and return the metrics of the first target, one row per basin.
+    and `parameters.nc`, with `details: components` also `components.nc`), and return the metrics of
+    the first target, one row per basin.
 
     Raises
     ------
@@ -103,7 +104,8 @@ def simulate_test(
     """
     try:
         with torch_settings(p.threads):
-            simulation = model.simulate(simulated_basins(ds, p), p.test_period, details=True)
+            details = "components" if getattr(p, "details", "") == "components" else True
+            simulation = model.simulate(simulated_basins(ds, p), p.test_period, details=details)
         return save_results(simulation, p.targets, Path(run_dir))[p.targets[0]]
     except (OSError, RuntimeError) as error:  # netCDF4 has both for a full disk
         raise TrainingError(
