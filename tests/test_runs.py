@@ -404,8 +404,11 @@ def test_every_path_is_looked_for_first_and_a_replaced_file_makes_a_run_changed(
     file.write_text("one")
     started(plan_of(project, runs), out)
     assert states(plan_of(project, runs), out) == {"a": "complete"}
+    assert [line.split()[3] for line in status.of_outputs(out)[1:]] == ["complete"]
     file.write_text("another")
     assert states(plan_of(project, runs), out) == {"a": "changed"}
+    (line,) = status.of_outputs(out)[1:]
+    assert "stale" in line and f"{name}" in line and "input.dat, has changed since" in line
 
 
 def test_no_path_is_missing_above():

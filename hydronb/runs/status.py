@@ -3,14 +3,16 @@ would run, and what a plan has made."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import hydronb
 from hydronb.errors import HydronbError, ParameterError
+from hydronb.files import resolve
 from hydronb.runs.directory import PARTIAL, RunDirectory, read_record, why_stale
 from hydronb.runs.notebook import Notebook
-from hydronb.runs.plan import Plan
+from hydronb.runs.plan import Plan, fingerprint
 from hydronb.runs.schedule import Outcome, directory, state_of_run, to_redo
 
 
@@ -112,10 +114,11 @@ def of_outputs(outputs: Path) -> list[str]:
     }
     if not folders:
         return [f"no runs in {short_path(outputs)} yet; `hydronb run params/demo.yaml` makes some"]
-    rows = []
+    rows, look = [], cache(fingerprint)  # each file once, however many runs read it
     for path in sorted(folders):
         where = RunDirectory(path)
-        state = state_of_folder(path if (path / "run.json").exists() else where.partial)
+        folder = path if (path / "run.json").exists() else where.partial
+        state = state_of_folder(folder, look=look)
         rows.append([path.parent.parent.name, *_row(where, *state)])
     now = hydronb.__version__
     by_version = Counter(r["versions"].get("hydronb", now) for r in map(read_record, folders) if r)
@@ -131,7 +134,9 @@ def of_outputs(outputs: Path) -> list[str]:
 
 
 def state_of_folder(
-    folder: Path, read: Callable[[Path], dict[str, Any] | None] = read_record
+    folder: Path,
+    read: Callable[[Path], dict[str, Any] | None] = read_record,
+    look: Callable[[Path], str] | None = None,
 ) -> tuple[str, str]:
     """State of a run directory without its plan, and what to say about it.
 
@@ -141,6 +146,9 @@ def state_of_folder(
         A complete directory, or one that ends in `.partial` and is not being written.
     read
         Reads the records of the runs that it needs.
+    look
+        Gives the fingerprint of a file or folder, to notice input that was replaced since; None
+        does not look. What is no longer there is not noticed: outputs may have been moved.
     """
     if not (folder / "run.json").exists():
         return "notebook", "made outside a plan"
@@ -154,9 +162,20 @@ def state_of_folder(
         # a notebook that is gone counts as unchanged
         code = notebook.code_hash if notebook.path.is_file() else record["versions"].get("notebook")
         why = why_stale(folder, record, {"hydronb": hydronb.__version__, "notebook": code}, read)
-    except (HydronbError, OSError, ValueError) as error:
+        for name, mark in record.get("data", {}).items() if look and not why else ():
+            path = resolve(_value(record["parameters"], name))
+            if path.exists() and look(path) != mark:
+                why = f"{name}, {short_path(path)}, has changed since"
+    except (HydronbError, LookupError, OSError, TypeError, ValueError) as error:
         return "unreadable", str(error)
     return ("stale", why) if why else ("complete", "")
+
+
+def _value(parameters: Any, name: str) -> str:
+    """The parameter of a dotted name, such as `data.path` or `scores.0`."""
+    for part in name.split("."):
+        parameters = parameters[int(part) if isinstance(parameters, list) else part]
+    return parameters
 
 
 def _row(where: RunDirectory, state: str, about: str) -> list[str]:
