@@ -94,9 +94,9 @@ def test_tables_have_the_published_numbers_beside_ours(runs):
     ]
     row = table.loc[("Yellow", "LSTM")]
     assert row[["paper_nse", "paper_bpv"]].tolist() == [0.88, -0.31]
-    assert row[["alpha", "alpha_std", "seeds"]].tolist() == pytest.approx([0.6, 0.1, 2])
+    assert row[["alpha", "alpha_std", "seeds"]].tolist() == pytest.approx([0.6, 0.2 / 2**0.5, 2])
     text = cnn_lstm.readable_scenarios(table)
-    assert text.loc[("Yellow", "LSTM"), ("here", "alpha")] == "0.60 ± 0.10"
+    assert text.loc[("Yellow", "LSTM"), ("here", "alpha")] == "0.60 ± 0.14"
     assert text.loc[("Yellow", "CNN-LSTM"), ("paper", "nse")] == "0.90"
     et = cnn_lstm.scenario_table(cnn_lstm.score_scenarios(runs), "et")
     assert et.index.tolist() == [("Yellow", "CNN-LSTM MT")] and et["paper_nse"].notna().all()
@@ -109,9 +109,12 @@ def test_effects_are_differences_of_the_same_seed(runs):
     assert len(effects) == 2, "a pair that was not trained has no difference"
     grid = effects.loc[("streamflow", "grid")]
     assert grid["of"] == "CNN-LSTM minus LSTM" and grid["seeds"] == 2
-    assert grid["abs_bpv"] == pytest.approx(0.1 - np.mean([0.5, 0.3])) and grid[
-        "abs_bpv_std"
-    ] == pytest.approx(0.1)
+    assert grid["abs_bpv"] == pytest.approx(0.1 - np.mean([0.5, 0.3]))
+    # of two seeds, whose differences lie 0.2 apart: t(0.95, 1) = 6.3138 deviations of the mean, 0.1
+    assert grid["abs_bpv_high"] - grid["abs_bpv"] == pytest.approx(6.3138 * 0.1, rel=1e-4)
+    assert grid["abs_bpv"] - grid["abs_bpv_low"] == pytest.approx(6.3138 * 0.1, rel=1e-4)
+    one = cnn_lstm.scenario_effects(cnn_lstm.score_scenarios(runs).query("seed == 1"))
+    assert one["nse"].notna().all() and one[["nse_low", "nse_high"]].isna().all(axis=None)
     assert effects.loc[("streamflow", "multi-task"), "abs_bpv"] == pytest.approx(0.2 - 0.1)
 
 

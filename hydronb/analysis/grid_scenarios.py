@@ -8,12 +8,15 @@ from typing import Any
 
 import pandas as pd
 import xarray as xr
+from scipy.stats import t
 
 from hydronb import metrics
 from hydronb.analysis.benchmark import with_distinctions
 from hydronb.analysis.ensembles import OBSERVED, SIMULATED
 from hydronb.analysis.published import read_published
+from hydronb.data.scaling import select_period
 from hydronb.errors import DataError
+from hydronb.parameters import Period
 from hydronb.runs.directory import TrainedRun
 from hydronb.vocabulary import model_label
 
@@ -122,8 +125,8 @@ def score_scenarios(runs: Sequence[TrainedRun]) -> pd.DataFrame:
 
 def scenario_table(scores: pd.DataFrame, target: str) -> pd.DataFrame:
     """The layout of Table 3 (streamflow) or 4 (evaporation): the mean over seeds of each metric,
-    its deviation (ddof 0) as `_std`, the number of seeds, and the published numbers as `paper_*`
-    where basin and model are the paper's.
+    its deviation (ddof 1, none of one seed) as `_std`, the number of seeds, and the published
+    numbers as `paper_*` where basin and model are the paper's.
 
     Index (basin, model), in the paper's order.
     """
@@ -132,7 +135,7 @@ def scenario_table(scores: pd.DataFrame, target: str) -> pd.DataFrame:
     published = read_published(LI_TABLES[target]).set_index(["basin", "model"])[list(LI_COLUMNS)]
     return (
         grouped.mean()
-        .join(grouped.std(ddof=0).add_suffix("_std"))
+        .join(grouped.std().add_suffix("_std"))
         .assign(seeds=grouped.size())
         .join(published.add_prefix("paper_"))
         .sort_index(key=_paper_order)
@@ -157,7 +160,27 @@ def readable_scenarios(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def scenario_effects(scores: pd.DataFrame) -> pd.DataFrame:
+def headroom(ds: xr.Dataset, period: Period) -> pd.DataFrame:
+    """How much a grid can add at most: of a synthetic grid, the NSE of the hidden truth and of the
+    same truth under the basin's mean forcing, against what is measured in `period`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `truth`, `lumped`, `headroom` (`truth` minus `lumped`), index `target`; no row for
+        a grid whose truth is not known.
+    """
+    days = select_period(ds, period)
+    targets = [name for name in LI_TABLES if f"lumped_{name}" in days]
+    nse = {
+        kind: [float(metrics.nse(sim=days[f"{prefix}_{n}"], obs=days[n])) for n in targets]
+        for kind, prefix in (("truth", "true"), ("lumped", "lumped"))
+    }
+    frame = pd.DataFrame(nse, index=pd.Index(targets, name="target"))
+    return frame.assign(headroom=frame["truth"] - frame["lumped"])
+
+
+def scenario_effects(scores: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     """What the grid and what the second target change, seed by seed.
 
     Returns
@@ -165,8 +188,9 @@ def scenario_effects(scores: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         Columns: `target`; `effect`, `grid` (CNN-LSTM minus LSTM) or `multi-task` (MT minus
         single-task); `basin`; `of`, the pair of models; the mean difference in NSE, |beta| and
-        |bpv| over the seeds that both have, its deviation `_std`, and `seeds`. An |.| below zero is
-        a smaller bias.
+        |bpv| over the seeds that both have, the ends `_low` and `_high` of its interval over seeds
+        (Student's t with the deviation of a mean, none of one seed), and `seeds`. An |.| below zero
+        is a smaller bias.
     """
     scores = scores.assign(abs_beta=scores["beta"].abs(), abs_bpv=scores["bpv"].abs())
     names = ["nse", "abs_beta", "abs_bpv"]
@@ -182,6 +206,7 @@ def scenario_effects(scores: pd.DataFrame) -> pd.DataFrame:
         for (one, other), effect in pairs.items():
             if one in by_model and other in by_model:
                 change = (by_model[one] - by_model[other]).dropna(how="all")
+                half = change.sem() * t.ppf((1 + level) / 2, max(len(change) - 1, 1))
                 rows.append(
                     {
                         "target": target,
@@ -189,14 +214,13 @@ def scenario_effects(scores: pd.DataFrame) -> pd.DataFrame:
                         "basin": basin,
                         "of": f"{one} minus {other}",
                         **change.mean(),
-                        **change.std(ddof=0).add_suffix("_std"),
+                        **(change.mean() - half).add_suffix("_low"),
+                        **(change.mean() + half).add_suffix("_high"),
                         "seeds": len(change),
                     }
                 )
-    deviations = [f"{name}_std" for name in names]
-    return pd.DataFrame(
-        rows, columns=["target", "effect", "basin", "of", *names, *deviations, "seeds"]
-    )
+    ends = [f"{name}_{end}" for name in names for end in ("low", "high")]
+    return pd.DataFrame(rows, columns=["target", "effect", "basin", "of", *names, *ends, "seeds"])
 
 
 def mean_over_seeds(runs: Sequence[TrainedRun], target: str) -> dict[str, dict[str, xr.Dataset]]:

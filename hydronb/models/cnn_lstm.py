@@ -5,7 +5,7 @@ outputs are the features of the day; inputs and targets are standardised with th
 training period; all weights start as PyTorch draws them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -119,13 +119,13 @@ def layer_sizes(shape: tuple[int, int]) -> list[tuple[int, int]]:
 
 
 class Encoder(nn.Sequential):
-    """A day's grid to 64 features by four convolutions (Table A3), for any grid of at least 4 x 4
-    cells."""
+    """A day's grid to features, one for each of the last of the `channels`, by four convolutions
+    (Table A3), for any grid of at least 4 x 4 cells."""
 
-    def __init__(self, n_channels: int, shape: tuple[int, int]):
+    def __init__(self, n_channels: int, shape: tuple[int, int], channels: Sequence[int] = CHANNELS):
         layers: list[nn.Module] = []
         for before, after, layer in zip(
-            (n_channels, *CHANNELS), CHANNELS, stack_for(shape), strict=False
+            (n_channels, *channels), channels, stack_for(shape), strict=False
         ):
             layers += [nn.Conv2d(before, after, *layer), nn.ReLU()]
         super().__init__(*layers[:-1], nn.Flatten())
@@ -194,6 +194,10 @@ class CNNLSTM(Standardised):
         Rows and columns of the grid; None for `mean_lstm`.
     hidden, layers
         Of the LSTM.
+    channels
+        Of the four convolutions.
+    dropout
+        Share of the encoder's features, and of the LSTM's last outputs, dropped in training.
     sequence_length, predict_last
         Days in a sample, and how many of them are targets; kept so that a trained model is used as
         it was trained.
@@ -209,6 +213,8 @@ class CNNLSTM(Standardised):
         layers: int,
         sequence_length: int,
         predict_last: int,
+        channels: Sequence[int] = CHANNELS,
+        dropout: float = 0.0,
     ):
         super().__init__(scaling)
         self.settings = {
@@ -216,13 +222,16 @@ class CNNLSTM(Standardised):
             "shape": shape,
             "hidden": hidden,
             "layers": layers,
+            "channels": list(channels),
+            "dropout": dropout,
             "sequence_length": sequence_length,
             "predict_last": predict_last,
         }
         self.sequence_length, self.predict_last = sequence_length, predict_last
         n_channels = len(scaling.forcings) + len(scaling.attributes)
-        self.encoder = Encoder(n_channels, (shape[0], shape[1])) if shape else None
-        self.recurrent = StackedLSTM(CHANNELS[-1] if shape else n_channels, hidden, layers)
+        self.encoder = Encoder(n_channels, (shape[0], shape[1]), channels) if shape else None
+        self.recurrent = StackedLSTM(channels[-1] if shape else n_channels, hidden, layers)
+        self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden, len(scaling.targets))
 
     def forward(
@@ -250,15 +259,14 @@ class CNNLSTM(Standardised):
             return x
         if len(forcing.static):
             x = torch.cat([x, forcing.static.expand(len(x), *forcing.static.shape)], 1)
-        return self.encoder(x)
+        return self.dropout(self.encoder(x))
 
     def simulate_windows(
         self, x: Float[Tensor, "batch time feature"]
     ) -> Float[Tensor, "batch last target"]:
         """Targets of the last days of windows of features."""
-        return (
-            self.head(self.recurrent(x, self.predict_last)) * self.targets_std + self.targets_mean
-        )
+        out = self.head(self.dropout(self.recurrent(x, self.predict_last)))
+        return out * self.targets_std + self.targets_mean
 
     def open(self, ds: xr.Dataset) -> GridForcing:
         """The forcing of `ds` as this model takes it.

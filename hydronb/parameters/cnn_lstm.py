@@ -34,6 +34,10 @@ class GridParameters(Parameters):
     shape: Annotated[tuple[Count, ...], Field(min_length=2, max_length=2)] = (16, 16)
     """Synthetic: rows and columns, at least 4 x 4. `years`, calendar years from 1983, and `seed`
     are for synthetic grids too."""
+    cell: Positive = 0.1
+    """Synthetic: width of a cell, degrees. A preset keeps its box."""
+    share: Annotated[float, Field(gt=0.02, lt=0.9)] | None = None
+    """Synthetic: share of the box that the basin fills; a preset's own, else a half, if None."""
     years: Count = 12
     seed: Seed = 0
     cells: bool = False
@@ -66,6 +70,10 @@ class CNNLSTMTrainParameters(FitParameters, Periods, notebook="cnn_lstm_01_train
     test_period: Period = Period(start=dt.date(2011, 1, 1), end=dt.date(2014, 12, 31))
     hidden: Count = 32
     layers: Count = 2
+    channels: Annotated[tuple[Count, ...], Field(min_length=4, max_length=4)] = (8, 16, 32, 64)
+    """Of the four convolutions."""
+    dropout: Share = 0.0
+    """Share of the encoder's features, and of the LSTM's last outputs, dropped in training."""
     loss: LossName = "mse"
     """Of the standardised targets, each weighing alike."""
     sequence_length: Count = 60

@@ -25,7 +25,7 @@ def prepare_cnn_lstm(ds: xr.Dataset, p: CNNLSTMTrainParameters, device: str) -> 
     samples = grid_samples(
         ds, forcing, p.targets, p.train_period, p.sequence_length, p.predict_last
     )
-    settings = ("hidden", "layers", "sequence_length", "predict_last")
+    settings = ("hidden", "layers", "channels", "dropout", "sequence_length", "predict_last")
     shape = None if means else [ds.sizes["y"], ds.sizes["x"]]
     std = torch.tensor([list(scaling.targets.values())], dtype=torch.float32, device=device)
     return Task(

@@ -12,5 +12,12 @@ def open_source(data: DataParameters) -> xr.Dataset:
 
 
 def open_grid_source(data: GridParameters) -> xr.Dataset:
-    """The grid that `preset` or `shape`, `years`, `seed` and `cells` describe."""
-    return synthetic_grid(data.preset or data.shape, data.years, data.seed, cells=data.cells)
+    """The grid that `preset` or `shape`, and all other parameters of synthetic grids, describe."""
+    return synthetic_grid(
+        data.preset or data.shape,
+        data.years,
+        data.seed,
+        cells=data.cells,
+        cell=data.cell,
+        share=data.share,
+    )

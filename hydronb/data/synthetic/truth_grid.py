@@ -1,24 +1,33 @@
 """The distributed truth behind the synthetic grids: the hidden HBV in each cell, routed to the
-outlet by distance."""
+outlet along the terrain by a diffusive wave."""
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
+from scipy.sparse.csgraph import dijkstra, minimum_spanning_tree
 from scipy.stats import gamma
 
 from hydronb.data.synthetic import truth_hbv
 
-SPREAD = 4.0
-"""Shape of the gamma distribution of travel times; the larger, the less a flood wave flattens."""
-ROUTING_DAYS = 24
+CELERITY = 86.4
+"""Of a flood wave, km/d: 1 m/s."""
+DIFFUSION = 432.0
+"""Of a flood wave, km2/d: 5,000 m2/s."""
+ROUTING_DAYS = 40
 CELL_SERIES = ("et", "snow", "soil_moisture", "groundwater")
 """What is kept of each cell: mm/d, and mm at the day's end; snow includes its melt water."""
 
 
 def travel_time(
-    inside: np.ndarray, outlet: tuple[int, int], cell_km: tuple[float, float], longest: float
+    inside: np.ndarray,
+    outlet: tuple[int, int],
+    cell_km: tuple[float, float],
+    elevation: np.ndarray,
 ) -> np.ndarray:
-    """Mean days from each cell to the outlet along the shortest way within the basin; NaN outside.
+    """Mean days from each cell to the outlet along the terrain, at `CELERITY`; NaN outside.
+
+    Of all ways to the outlet within the basin, water takes the one whose highest cell is lowest:
+    the way that filling the terrain's pits up to their rims leaves open. These ways make up the
+    minimum spanning tree of the cells, joined by the heights that lie between them.
 
     Parameters
     ----------
@@ -28,8 +37,8 @@ def travel_time(
         Row and column of the outlet's cell.
     cell_km
         Height and width of a cell.
-    longest
-        Days from the most distant cell; it sets the speed, which is the same everywhere.
+    elevation
+        m, `(row, col)`.
     """
     cells = np.argwhere(inside)
     number = np.full(inside.shape, -1)
@@ -42,19 +51,29 @@ def travel_time(
         start.append(number[tuple(cells[ok].T)])
         end.append(number[tuple(others[ok].T)])
         km.append(np.full(ok.sum(), np.hypot(d_row * cell_km[0], d_col * cell_km[1])))
-    graph = csr_array(
-        (np.concatenate(km), (np.concatenate(start), np.concatenate(end))), shape=(len(cells),) * 2
+    start, end, km = (np.concatenate(parts) for parts in (start, end, km))
+    # 1 is the lowest cell, since a sparse graph takes 0 for no edge; of edges with the same higher
+    # cell, the one that falls deepest comes first
+    rank = np.unique(elevation[inside], return_inverse=True)[1] + 1.0
+    pass_rank = np.maximum(rank[start], rank[end]) + np.minimum(rank[start], rank[end]) / (
+        rank.max() + 1
     )
-    distance = dijkstra(graph, directed=False, indices=number[outlet]) + min(cell_km) / 2
+    size = (len(cells),) * 2
+    tree = minimum_spanning_tree(csr_array((pass_rank, (start, end)), shape=size)) > 0
+    distance = dijkstra(
+        tree * csr_array((km, (start, end)), shape=size), directed=False, indices=number[outlet]
+    )
     days = np.full(inside.shape, np.nan)
-    days[inside] = longest * distance / distance.max()
+    days[inside] = (distance + min(cell_km) / 2) / CELERITY
     return days
 
 
 def unit_hydrographs(days: np.ndarray) -> np.ndarray:
     """Share of a cell's release that passes the outlet 0, 1, ... days later, `(cell, lag)`, summing
-    to 1; gamma distributed with the mean `days` `(cell)`."""
-    passed = gamma.cdf(np.arange(ROUTING_DAYS + 1), SPREAD, scale=days[:, None] / SPREAD)
+    to 1: gamma distributed with the mean `days` `(cell)` and the variance of a diffusive wave,
+    2 `DIFFUSION` `days` / `CELERITY`^2 (Hayami's equation)."""
+    spread = 2 * DIFFUSION / CELERITY**2
+    passed = gamma.cdf(np.arange(ROUTING_DAYS + 1), days[:, None] / spread, scale=spread)
     return np.diff(passed, axis=1) / passed[:, -1:]
 
 
