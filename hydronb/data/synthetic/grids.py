@@ -252,3 +252,9 @@ def _parameters(ds: xr.Dataset, seed: int) -> dict[str, np.ndarray]:
         "CWH": np.full(shape, 0.1),
     }
     return {name: np.clip(field, *truth_hbv.BOUNDS[name][:2]) for name, field in values.items()}
+
+
+def true_streamflow(ds: xr.Dataset, seed: int) -> xr.DataArray:
+    """What the hidden model makes of the forcing of `ds`, whatever it is, from empty stores: mm/d,
+    `(time)`. The rest of `ds` is of `synthetic_grid` with this `seed`."""
+    return xr.DataArray(_truth(ds, seed, cells=False)["true_streamflow"][1], {"time": ds["time"]})
