@@ -185,6 +185,8 @@ COLOURS = {
     "delta_n(beta)": "#882255",
     "delta_n(gamma)": "#999933",
     "delta_n(gamma, beta)": "#009E73",
+    "LSTM MT": "#56B4E9",
+    "CNN-LSTM MT": "#882255",
     "climatology": "#7F7F7F",
     "gamma": "#D55E00",
     "beta": "#0072B2",

@@ -91,6 +91,20 @@ def test_labels_name_what_tells_groups_apart(tmp_path):
     ]
 
 
+def test_labels_tell_data_apart(tmp_path):
+    data = [{"kind": "synthetic", "years": years, "seed": seed} for years, seed in ((6, 0), (6, 1))]
+    data += [{"kind": "caravan", "path": f"/a/long/way/to/{place}/caravan"} for place in "bc"]
+    runs = [
+        write_run(tmp_path / str(n), seed=1, error=1.0, data=given) for n, given in enumerate(data)
+    ]
+    assert [g.label for g in benchmark.group_runs(runs)] == [
+        "EA-LSTM, data kind synthetic, data path none, data seed 0, data years 6",
+        "EA-LSTM, data seed 1",
+        "EA-LSTM, data path b/caravan",
+        "EA-LSTM, data path c/caravan",
+    ]
+
+
 def test_a_run_given_twice(runs):
     with pytest.raises(DataError, match="EA-LSTM: two runs have the seed 1"):
         benchmark.group_runs([runs[0], runs[0]])
@@ -151,48 +165,81 @@ def test_published_rows_of_the_groups_that_the_paper_has(runs):
 
 
 def test_differences_from_the_paper(runs):
-    lines = published.differences_from_paper(
+    table = published.differences_from_paper(
         benchmark.group_runs(runs), 3, published.KRATZERT2019_RUNS
     )
-    assert "basins: 3 here, 531 in the paper" in lines
-    assert (
-        "test_period: 2001-01-01 to 2002-12-31 here, 1989-10-01 to 1999-09-30 in the paper" in lines
-    )
-    assert "hidden: 64 here, 256 in the paper" in lines
-    assert any(line.startswith("seeds per model: 3 or 2 or 1 here") for line in lines)
+    rows = {(r.setting, r.paper, r.here): r.runs for r in table.itertuples()}
+    days = "1989-10-01 to 1999-09-30", "2001-01-01 to 2002-12-31"
+    assert rows["basins", "531", "3"] == rows["hidden", "256", "64"] == "all"
+    assert rows["test_period", *days] == "all"
+    assert rows["seeds per model", "8", "2"] == "LSTM, NSE*"
 
 
 PAPERS = {
-    "ealstm_camels": published.KRATZERT2019_RUNS,
-    "delta_hbv_camels": published.FENG2022_RUNS,
-    "cnn_lstm": published.LI2023_RUNS,
+    "ealstm_camels": (published.KRATZERT2019_RUNS, ["benchmark"]),
+    "delta_hbv_camels": (
+        published.FENG2022_RUNS,
+        ["benchmark", "benchmark_nldas", "benchmark_maurer"],
+    ),
+    "cnn_lstm": (published.LI2023_RUNS, ["benchmark"]),
 }
 
 
-@pytest.mark.parametrize("plan", PAPERS)
-def test_the_plan_of_a_paper_differs_from_it_in_nothing(plan, monkeypatch, tmp_path):
-    """Every run that its benchmark takes; the grids alone are not those of the paper."""
+def paper_runs(plan, folder, monkeypatch):
+    """Every run that the benchmarks of a paper's plan take, not trained."""
     files = "YELLOW_GRID YANGTZE_GRID LANCANG_GRID CAMELS_BASINS CAMELS_BENCHMARK_MODELS"
     for name in files.split():
-        (tmp_path / f"{name}.nc").touch()
-        monkeypatch.setenv(name, str(tmp_path / f"{name}.nc"))
-    monkeypatch.setenv("CAMELS_US", str(tmp_path))
+        (folder / f"{name}.nc").touch()
+        monkeypatch.setenv(name, str(folder / f"{name.lower().replace('_', '-')}.nc"))
+        (folder / f"{name.lower().replace('_', '-')}.nc").touch()
+    monkeypatch.setenv("CAMELS_US", str(folder))
     plans = read_plan(PARAMS / f"paper/{plan}.yaml").runs
-    needs = next(run for run in plans if run.id == "benchmark").needs
-    runs = [TrainedRun(tmp_path / run.id) for run in needs]
-    for run, trained in zip(needs, runs, strict=True):
-        trained.path.mkdir()
-        (trained.path / "params.yaml").write_text(yaml.safe_dump(run.everything))
-    paper = PAPERS[plan]
-    lines = published.differences_from_paper(benchmark.group_runs(runs), paper.basins, paper)
-    assert lines == {
-        "ealstm_camels": [],
-        "delta_hbv_camels": [],
-        "cnn_lstm": [
-            f"data: file here, {paper.data} in the paper",
-            "not in the paper: learning_rate, activations, scaling, weights of the two targets",
-        ],
-    }.get(plan)
+    needs = [need for run in plans if run.id in PAPERS[plan][1] for need in run.needs]
+    for run in needs:
+        values = yaml.safe_dump(run.everything)
+        for river in ("yellow", "yangtze", "lancang"):
+            values = values.replace(f"${river.upper()}_GRID", f"{river}-grid.nc")
+        (folder / run.id).mkdir()
+        (folder / run.id / "params.yaml").write_text(values)
+    return [TrainedRun(folder / run.id) for run in needs]
+
+
+@pytest.mark.parametrize("plan", PAPERS)
+def test_the_plan_of_a_paper_differs_from_it_in_what_is_fixed(plan, monkeypatch, tmp_path):
+    """The files of grids alone cannot tell what is in them."""
+    paper, _ = PAPERS[plan]
+    groups = benchmark.group_runs(paper_runs(plan, tmp_path, monkeypatch))
+    table = published.differences_from_paper(groups, paper.basins, paper)
+    fixed = published.read_published("fixed").query("paper == @paper.name")
+    assert set(table["setting"]) - set(fixed["setting"]) == (
+        {"data", *paper.not_stated} if plan == "cnn_lstm" else set()
+    )
+    assert set(fixed["setting"]) <= set(table["setting"])
+
+
+def test_a_river_is_compared_with_its_own_settings(monkeypatch, tmp_path):
+    """Tables 2 and A2: each river has its own sequences, the Lancang its own years."""
+    runs = paper_runs("cnn_lstm", tmp_path, monkeypatch)
+    path = runs[0].path / "params.yaml"
+    own = yaml.safe_load(path.read_text())
+    assert own["model"] == "mean_lstm" and own["sequence_length"] == 90
+    path.write_text(yaml.safe_dump(own | {"data": {"kind": "file", "path": "lancang.nc"}}))
+    groups = benchmark.group_runs([TrainedRun(runs[0].path)])
+    table = published.differences_from_paper(groups, 3, published.LI2023_RUNS).set_index("setting")
+    assert table.loc["sequence_length", ["paper", "here"]].tolist() == ["120", "90"]
+    assert table.loc["train_period", "paper"] == "1988-01-01 to 2004-12-31"
+    path.write_text(yaml.safe_dump(own | {"data": {"kind": "synthetic"}, "sequence_length": 30}))
+    groups = benchmark.group_runs([TrainedRun(runs[0].path)])
+    table = published.differences_from_paper(groups, 3, published.LI2023_RUNS).set_index("setting")
+    assert table.loc["sequence_length", "paper"] == "90 or 180 or 120"
+
+
+def test_what_is_fixed_is_explained_under_its_name():
+    text = (PARAMS.parent / "docs/departures.md").read_text(encoding="utf-8")
+    sections = {name: part for part in text.split("\n## ") for name in (part.split(" et al.")[0],)}
+    for row in published.read_published("fixed").itertuples():
+        section = sections[row.paper[:-4].capitalize()]
+        assert f"**{row.setting}" in section, row.setting
 
 
 def test_a_paper_is_compared_in_every_setting(tmp_path):
@@ -210,21 +257,36 @@ def test_a_paper_is_compared_in_every_setting(tmp_path):
         **changed,
     )
     groups = benchmark.group_runs([run])
-    lines = published.differences_from_paper(groups, 531, published.KRATZERT2019_RUNS)
-    assert "attribute_noise: 0.05 here, 0.0 in the paper" in lines
-    assert "validation_period: 2000-01-01 to 2000-12-31 here, none in the paper" in lines
-    assert {line.split(":")[0] for line in lines} == {
+    table = published.differences_from_paper(groups, 531, published.KRATZERT2019_RUNS)
+    rows = table.set_index("setting")[["paper", "here"]].T.to_dict("list")
+    assert rows["attribute_noise"] == ["0.0", "0.05"]
+    assert rows["validation_period"] == ["none", "2000-01-01 to 2000-12-31"]
+    assert rows["weights kept"] == ["of the last epoch", "of the best epoch"]
+    assert set(rows) == {
         *("data", "hidden", "train_period", "test_period", "validation_period", "patience"),
-        *(*changed, "seeds per model"),
+        *(*changed, "seeds per model", "weights kept", "Standardisation", "One sample fewer"),
     }
+
+
+def test_pet_and_network_of_a_delta_hbv_are_compared(monkeypatch, tmp_path):
+    runs = paper_runs("delta_hbv_camels", tmp_path, monkeypatch)
+    path = runs[0].path / "params.yaml"
+    own = yaml.safe_load(path.read_text())
+    changed = {"data": own["data"] | {"pet": "oudin"}, "network": "both"}
+    path.write_text(yaml.safe_dump(own | changed | {"initialisation": "typical"}))
+    groups = benchmark.group_runs([TrainedRun(runs[0].path)])
+    table = published.differences_from_paper(groups, 671, published.FENG2022_RUNS)
+    rows = table.set_index("setting")[["paper", "here"]].T.to_dict("list")
+    assert rows["pet"] == ["hargreaves", "oudin"] and rows["network"] == ["lstm", "both"]
+    assert rows["initialisation"] == ["middle", "typical"]
 
 
 def test_settings_that_the_paper_varied_are_named_with_all_their_values(tmp_path):
     run = write_run(tmp_path / "a", seed=1, error=1.0, loss="nse_star_paper", folds=2, fold=1)
     groups = benchmark.group_runs([run])
-    lines = published.differences_from_paper(groups, 531, published.KRATZERT2019_RUNS)
-    assert "loss: nse_star_paper here, nse_star or mse in the paper" in lines
-    assert "folds: 2 here, none in the paper" in lines
+    table = published.differences_from_paper(groups, 531, published.KRATZERT2019_RUNS)
+    rows = table.set_index("setting")[["paper", "here"]].T.to_dict("list")
+    assert rows["loss"] == ["nse_star or mse", "nse_star_paper"] and rows["folds"] == ["none", "2"]
 
 
 def test_best_median_worst():

@@ -176,7 +176,7 @@ def test_cached_features_equal_every_window_encoded_by_itself(predict_last, stat
             days = time[end - predict_last + 1 : end + 1]
             np.testing.assert_allclose(
                 found[name].sel(time=days)[0],
-                np.maximum(expected, 0) if name == "streamflow" else expected,
+                np.maximum(expected, 0),
                 atol=2e-6,
             )
 
@@ -445,3 +445,16 @@ def test_the_forcing_of_means_has_no_cells():
     assert forcing.channels[0].shape == (400,) and forcing.static.shape == (0,)
     inside = ds["prcp"].values[:, 1:-1, 1:-1].mean((1, 2))
     np.testing.assert_allclose(forcing.channels[0], inside, rtol=1e-5)
+
+
+def test_neither_streamflow_nor_evaporation_is_simulated_below_zero():
+    """A network that gives the same on every day: its two targets are these numbers, or zero."""
+    ds, given = random_grid(), {"streamflow": 0.5, "et": -0.25}
+    model = small(ds)
+    with torch.no_grad():
+        model.head.weight.zero_()
+        for n, value in enumerate(given.values()):
+            model.head.bias[n] = (value - model.targets_mean[n]) / model.targets_std[n]
+    simulation = predict(model, ds, LATE, progress=False)
+    np.testing.assert_allclose(simulation["streamflow"], 0.5, rtol=1e-5)
+    assert not simulation["et"].any()

@@ -22,6 +22,17 @@ def test_maps_show_every_field_the_right_way_up(ds, tmp_path):
     assert plots.save(maps, tmp_path, "maps").stat().st_size > 100_000
 
 
+def test_the_border_goes_around_the_cells_that_have_a_travel_time(ds):
+    drawn = next(iter(plots.grid_maps(ds))).Path.I.split(datatype="array")
+    known = np.isfinite(ds["true_travel_time"].to_numpy())
+    expected = _border(known, ds["lon"].to_numpy(), ds["lat"].to_numpy())
+
+    def ends(lines):
+        return sorted(np.round(line, 6).tolist() for line in lines)
+
+    assert (ds["mask"].to_numpy()[known] < 0.5).any() and ends(drawn) == ends(expected)
+
+
 def test_the_border_of_one_cell_is_its_four_sides():
     inside = np.zeros((3, 3), dtype=bool)
     inside[0, 1] = True

@@ -318,8 +318,8 @@ def test_runs_of_all_networks(probed):
     assert set(scores["label"]) == {
         "brook, LSTM (streamflow)",
         "brook, CNN-LSTM (streamflow)",
-        "EA-LSTM (streamflow)",
-        "LSTM (streamflow)",
+        "synthetic catchments, EA-LSTM (streamflow)",
+        "synthetic catchments, LSTM (streamflow)",
     }
     regional = scores[scores["run"].isin(["ealstm", "lstm"])]
     assert set(regional["split"]) == {"train", "test", "left_out"}
@@ -337,7 +337,7 @@ def test_runs_of_all_networks(probed):
     }
     assert set(scores[scores["split"] == "left_out"]["run"]) == {"ealstm", "lstm"}
     assert "left_out" not in set(scores[scores["run"] == "cnn_lstm"]["split"])
-    shown = first["EA-LSTM (streamflow)"].fitted["cells", "true_snow"]
+    shown = first["synthetic catchments, EA-LSTM (streamflow)"].fitted["cells", "true_snow"]
     assert shown["truth"].dims == ("basin", "time") and shown.sizes["basin"] == 3
 
 
@@ -352,12 +352,11 @@ def test_fit_days_are_never_worse_than_their_mean(probed):
 def test_tables_have_the_papers_layout(probed):
     scores = probed[0]
     table5 = probes.table5(scores)
-    assert table5.index.tolist() == ["prcp", "tmean"]
-    assert set(table5.columns.get_level_values("control")) == {*probes.PROBE_CONTROLS, "reference"}
+    assert table5.columns.tolist() == ["prcp", "tmean", "prcp_std", "tmean_std", "runs"]
+    assert set(table5.index.get_level_values("control")) == {*probes.PROBE_CONTROLS, "reference"}
     cells = probes.cell_table(scores)
-    assert cells.index.names == ["label", "target"] and list(cells.columns) == list(
-        probes.PROBE_CONTROLS
-    )
+    assert cells.index.names == ["label", "target"]
+    assert list(cells.columns)[:5] == [*probes.PROBE_CONTROLS, "gain"]
     row = scores[
         (scores["layer"] == "cells")
         & (scores["run"] == "lstm")
@@ -365,8 +364,29 @@ def test_tables_have_the_papers_layout(probed):
         & (scores["control"] == "untrained")
         & (scores["target"] == "et")
     ]
-    assert cells.loc[("LSTM (streamflow)", "et"), "untrained"] == row["nse"].item()
+    assert (
+        cells.loc[("synthetic catchments, LSTM (streamflow)", "et"), "untrained"]
+        == row["nse"].item()
+    )
     assert len(probes.cell_table(scores, split="left_out")) == 10
+
+
+def test_spread_over_seeds_is_that_of_the_runs(probed):
+    """A second seed whose scores are known: the deviation of two is their difference over root 2,
+    that of the gain is of the gains."""
+    one = probed[0]
+    one = one[(one["run"] == "lstm") & (one["target"] == "et") & (one["split"] == "test")]
+    other = one.assign(run="lstm2", nse=one["nse"] + (one["control"] == "network") * 0.1)
+    row = probes.cell_table(pd.concat([one, other])).iloc[0]
+    both = one[one["layer"] == "cells"].set_index("control")["nse"]
+    best = max(both[c] for c in ("untrained", "shuffled", "forcing"))
+    assert row["network"] == pytest.approx(both["network"] + 0.05)
+    assert row["gain"] == pytest.approx(both["network"] + 0.05 - best)
+    assert row[["network_std", "gain_std"]].tolist() == pytest.approx([0.1 / 2**0.5] * 2)
+    assert row[["untrained_std", "runs"]].tolist() == [0, 2]
+    text = probes.readable_probes(probes.cell_table(pd.concat([one, other]))).iloc[0]
+    assert text["network"] == f"{both['network'] + 0.05:.2f} ± 0.07"
+    assert "±" not in probes.readable_probes(probes.cell_table(one)).iloc[0]["network"]
 
 
 def test_figure_has_a_panel_a_run_and_a_key(probed):
@@ -385,4 +405,4 @@ def test_a_model_without_cell_states(tmp_path):
     )
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(p.plain()))
     with pytest.raises(ParameterError, match="local_hbv has no cell states to probe"):
-        probes.open_run(TrainedRun(tmp_path))
+        probes.probe_runs([TrainedRun(tmp_path)])

@@ -41,7 +41,7 @@ def write_run(folder, *, factor=0.5, shift=0.0, targets=("streamflow",), obs=obs
     settings = {
         "model": "cnn_lstm",
         "targets": list(targets),
-        "data": {"preset": "yellow", "years": 32},
+        "data": {"kind": "file", "path": "yellow.nc"},
     } | given
     (folder / "params.yaml").write_text(yaml.safe_dump(settings))
     return read_run(folder)
@@ -142,6 +142,47 @@ def test_basins_of_files_are_the_papers_where_they_are_called_so():
         for p in ("x/Lancang_v2.nc", "brook.zarr", "yellowstone.zarr", "my_yellow_river.nc")
     ]
     assert names == ["Lancang", "brook", "yellowstone", "Yellow"]
+
+
+def test_data_that_differ_share_no_label(tmp_path):
+    grids = [
+        {"kind": "synthetic", "shape": [8, 8], "years": years, "seed": seed}
+        for years, seed in ((12, 0), (32, 0), (12, 1))
+    ]
+    grids.append({"kind": "synthetic", "preset": "yellow", "seed": 1})
+    runs = [write_run(tmp_path / str(n), data=data) for n, data in enumerate(grids)]
+    frame = cnn_lstm.name_scenarios(runs)
+    assert frame["basin"].tolist() == [
+        "8 x 8, seed 0, years 12",
+        "8 x 8, seed 0, years 32",
+        "8 x 8, seed 1",
+        "synthetic Yellow, seed 1",
+    ]
+    table = cnn_lstm.scenario_table(cnn_lstm.score_scenarios(runs), "streamflow")
+    assert table["paper_nse"].isna().all(), "no synthetic grid is the river of the paper"
+    kept = write_run(tmp_path / "kept", data=grids[0] | {"cells": True}, seed=2)
+    assert cnn_lstm.name_scenarios([runs[0], kept])["basin"].tolist() == ["8 x 8, seed 0"] * 2
+
+
+def test_sequences_that_differ_share_no_label(tmp_path):
+    runs = [write_run(tmp_path / str(n), sequence_length=n) for n in (60, 90)]
+    assert cnn_lstm.name_scenarios(runs)["label"].tolist() == [
+        "Yellow, CNN-LSTM, sequence_length 60 (streamflow)",
+        "Yellow, CNN-LSTM, sequence_length 90 (streamflow)",
+    ]
+    assert [g.label for g in cnn_lstm.group_scenarios(runs)] == [
+        *cnn_lstm.name_scenarios(runs)["label"]
+    ]
+
+
+def test_axes_hold_the_line_of_perfect_simulation_and_name_what_is_below(runs):
+    scores = cnn_lstm.score_scenarios(runs).assign(nse=[0.1, 0.2, -3.25, 0.3, 0.3, 0.3, 0.2, 0.2])
+    panel = plots.scenario_scores(scores, {"nse": "NSE (-)"}).Overlay.I
+    low, high = plots.style.render(panel).y_range.start, plots.style.render(panel).y_range.end
+    assert low < -0.5 and high > 1
+    assert list(panel.Labels.I["text"]) == ["-3.25"]
+    drawn = np.concatenate([mark["shown"] for mark in panel.Scatter])
+    assert sorted(drawn) == sorted([0.1, 0.2, -0.5, 0.3, 0.3, 0.3, 0.2, 0.2])
 
 
 def test_figures_have_a_panel_a_metric_and_a_model(runs):

@@ -81,7 +81,11 @@ def group_runs(runs: Sequence[TrainedRun]) -> list[Group]:
     labels = [
         model_label(p) + (f", {LOSSES[p['loss']].label}" if several else "") for p in parameters
     ]
-    labels = with_distinctions(labels, labels, parameters)
+    settings = [
+        {k: v for k, v in p.items() if k != "data"} | {f"data {k}": v for k, v in p["data"].items()}
+        for p in parameters
+    ]
+    labels = with_distinctions(labels, labels, settings)
     groups = [
         Group(label, tuple(sorted(members, key=_member)))
         for label, members in zip(labels, by_settings.values(), strict=True)
@@ -237,5 +241,8 @@ def with_distinctions(
 
 
 def _short(value: Any) -> str:
+    """Of a path the last two parts."""
+    if isinstance(value, str):
+        return "/".join(Path(value).parts[-2:])
     text = setting_text(value)
     return text if len(text) <= len("1990-10-01 to 1999-09-30") else text[:21] + "..."

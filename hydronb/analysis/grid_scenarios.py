@@ -1,7 +1,6 @@
 """The scenarios of Li et al. (2023), gridded basins x models x targets: their scores, in the layout
 of the paper's tables."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,18 +10,17 @@ import xarray as xr
 from scipy.stats import t
 
 from hydronb import metrics
-from hydronb.analysis.benchmark import with_distinctions
+from hydronb.analysis.benchmark import Group, with_distinctions
 from hydronb.analysis.ensembles import OBSERVED, SIMULATED
-from hydronb.analysis.published import read_published
+from hydronb.analysis.published import LI_BASINS, paper_river, read_published
 from hydronb.data.scaling import select_period
 from hydronb.errors import DataError
 from hydronb.parameters import Period
 from hydronb.runs.directory import TrainedRun
-from hydronb.vocabulary import model_label
+from hydronb.vocabulary import SOURCES, model_label
 
 LI_MODELS = ("LSTM", "CNN-LSTM", "LSTM MT", "CNN-LSTM MT")
 """In the order of Tables 3 and 4; MT learns streamflow and evaporation together."""
-LI_BASINS = ("Yellow", "Yangtze", "Lancang")
 LI_TABLES = {"streamflow": "li2023_table3", "et": "li2023_table4"}
 LI_COLUMNS = {
     "nse": "nse",
@@ -46,26 +44,25 @@ def scenario_label(parameters: Mapping[str, Any]) -> str:
 
 
 def basin_label(data: Mapping[str, Any]) -> str:
-    """The name of a gridded catchment: one of the paper's if preset or file is called so (`yellow`,
-    `yangtze_2020`, not `yellowstone`), else that of the file or the shape.
+    """The name of a run's data: the paper's river if a file is called so, else the file; of
+    synthetic grids shape (or whose shape it is) and seed.
 
-    >>> basin_label({"kind": "synthetic", "preset": None, "shape": [16, 20], "seed": 3})
-    '16 x 20, seed 3'
+    >>> basin_label({"kind": "synthetic", "preset": "yellow", "shape": [16, 16], "seed": 3})
+    'synthetic Yellow, seed 3'
     """
     if data.get("path"):
-        stem = Path(data["path"]).stem
-        words = re.findall("[a-z]+", stem.lower())
-        return next((name for name in LI_BASINS if name.lower() in words), stem)
-    return (
-        str(data["preset"]).capitalize()
-        if data.get("preset")
-        else f"{data['shape'][0]} x {data['shape'][1]}, seed {data['seed']}"
+        return paper_river(data) or Path(data["path"]).stem
+    if "shape" not in data:
+        return SOURCES[data["kind"]].label
+    shape = "{} x {}".format(*data["shape"])
+    return f"{'synthetic ' + data['preset'].capitalize() if data['preset'] else shape}, seed " + (
+        str(data["seed"])
     )
 
 
 def name_scenarios(runs: Sequence[TrainedRun]) -> pd.DataFrame:
-    """Basin, model, targets and seed of each run; the model's label includes what else tells runs
-    apart.
+    """Basin, model, targets, seed of each run, and its label made of the first three; basin and
+    model include what else tells data, or runs on the same data, apart.
 
     Raises
     ------
@@ -73,9 +70,12 @@ def name_scenarios(runs: Sequence[TrainedRun]) -> pd.DataFrame:
         Two runs are alike in all of it.
     """
     settings = [{k: v for k, v in r.parameters.items() if k != "data"} for r in runs]
+    # what is kept of the hidden truth makes no other basin
+    data = [{k: v for k, v in r.parameters["data"].items() if k != "cells"} for r in runs]
+    names = [basin_label(d) for d in data]
     frame = pd.DataFrame(
         {
-            "basin": [basin_label(r.parameters["data"]) for r in runs],
+            "basin": with_distinctions(names, names, data),
             "model": [scenario_label(p) for p in settings],
             "targets": [tuple(p["targets"]) for p in settings],
             "seed": [p["seed"] for p in settings],
@@ -83,13 +83,22 @@ def name_scenarios(runs: Sequence[TrainedRun]) -> pd.DataFrame:
     )
     keys = list(frame.drop(columns="seed").itertuples(index=False, name=None))
     frame["model"] = with_distinctions(frame["model"].tolist(), keys, settings)
-    if (twice := frame.duplicated()).any():
+    frame["label"] = [
+        f"{row.basin}, {row.model} ({' + '.join(row.targets)})" for row in frame.itertuples()
+    ]
+    if (twice := frame.assign(fold=[p.get("fold") for p in settings]).duplicated()).any():
         row = frame[twice].iloc[0]
         raise DataError(
             f"two runs of {row['model']} in {row['basin']} have the seed {row['seed']}; give each"
             " run once"
         )
     return frame
+
+
+def group_scenarios(runs: Sequence[TrainedRun]) -> list[Group]:
+    """Runs that differ in their seed alone, by the labels of `name_scenarios`."""
+    frame = name_scenarios(runs).assign(run=list(runs)).sort_values("seed", kind="stable")
+    return [Group(label, tuple(part["run"])) for label, part in frame.groupby("label", sort=False)]
 
 
 def score_scenarios(runs: Sequence[TrainedRun]) -> pd.DataFrame:

@@ -17,7 +17,7 @@ import torch
 import xarray as xr
 
 from hydronb import metrics
-from hydronb.analysis.grid_scenarios import basin_label, scenario_label
+from hydronb.analysis.grid_scenarios import name_scenarios
 from hydronb.data.gridded import FORCING, as_catchment
 from hydronb.data.opening import open_data
 from hydronb.data.scaling import select_period
@@ -58,26 +58,6 @@ PROBE_COLUMNS = [
     "basins",
     "days",
 ]
-
-
-def open_run(run: TrainedRun, ds: xr.Dataset | None = None) -> tuple[xr.Dataset, str]:
-    """The data of a CNN-LSTM, LSTM or EA-LSTM run as its network takes them (a grid, or
-    catchments), and its label; `ds` if its data are open already.
-
-    Raises
-    ------
-    ParameterError
-        A model without cell states.
-    """
-    p = run.fit_parameters
-    if p.notebook not in ("cnn_lstm_01_train", "ealstm_01_train"):
-        raise ParameterError(
-            f"{run.path}: {p.model} has no cell states to probe; give runs of cnn_lstm_01_train or"
-            " ealstm_01_train"
-        )
-    place = f"{basin_label(run.parameters['data'])}, " if p.notebook == "cnn_lstm_01_train" else ""
-    ds = open_data(p.data) if ds is None else ds
-    return ds, f"{place}{scenario_label(run.parameters)} ({' + '.join(p.targets)})"
 
 
 # What a network holds
@@ -360,12 +340,26 @@ def probe_runs(
         As `probe` takes them.
     left_out
         Share of the basins of a regional model that no probe is fitted on.
+
+    Raises
+    ------
+    ParameterError
+        A model without cell states.
     """
+    for run in runs:
+        if run.fit_parameters.notebook not in ("cnn_lstm_01_train", "ealstm_01_train"):
+            raise ParameterError(
+                f"{run.path}: {run.fit_parameters.model} has no cell states to probe; give runs of"
+                " cnn_lstm_01_train or ealstm_01_train"
+            )
     tables, first, ds, data = [], {}, None, None
-    for run in sorted(runs, key=lambda r: str(r.parameters["data"])):
-        ds = ds if run.parameters["data"] == data else None
-        data, p = run.parameters["data"], run.fit_parameters
-        ds, label = open_run(run, ds)
+    labels = name_scenarios(runs)["label"]
+    for run, label in sorted(
+        zip(runs, labels, strict=True), key=lambda both: str(both[0].parameters["data"])
+    ):
+        p = run.fit_parameters
+        if run.parameters["data"] != data:
+            ds, data = open_data(p.data), run.parameters["data"]
         basins = ds["basin"].values.tolist() if "basin" in ds.dims else []
         probed = probe(
             run.model,
@@ -419,15 +413,40 @@ def choose_left_out(basins: Sequence[str], share: float, seed: int) -> list[str]
 
 
 def table5(scores: pd.DataFrame, split: str = "test") -> pd.DataFrame:
-    """The layout of Table 5: r of the probe of CNN outputs, one row per forcing of the basin, one
-    column per run (by its label) and control, and r_ref."""
+    """The layout of Table 5: r of the probe of CNN outputs, one row per kind of run (its label) and
+    control, r_ref among them, one column per forcing of the basin; see `over_seeds`."""
     part = scores[(scores["layer"].isin([FEATURES, "grid mean"])) & (scores["split"] == split)]
-    return part.pivot_table(index="target", columns=["label", "control"], values="r", sort=False)
+    by_run = part.pivot_table(
+        index=["label", "control", "run"], columns="target", values="r", sort=False
+    )
+    return over_seeds(by_run)
 
 
 def cell_table(scores: pd.DataFrame, split: str = "test", value: str = "nse") -> pd.DataFrame:
-    """Scores of probes of all cell states together: one row per run and target, one column per
-    control."""
+    """Scores of probes of all cell states together: one row per kind of run (its label) and target,
+    one column per control, and `gain`, the network minus its best control, run by run; see
+    `over_seeds`."""
     part = scores[(scores["layer"] == ALL_CELLS) & (scores["split"] == split)]
-    table = part.pivot_table(index=["label", "target"], columns="control", values=value, sort=False)
-    return table.reindex(columns=[c for c in PROBE_CONTROLS if c in table.columns])
+    by_run = part.pivot_table(
+        index=["label", "target", "run"], columns="control", values=value, sort=False
+    )
+    by_run = by_run.reindex(columns=[c for c in PROBE_CONTROLS if c in by_run.columns])
+    if "network" in by_run:
+        by_run["gain"] = by_run["network"] - by_run.drop(columns="network").max(axis=1)
+    return over_seeds(by_run)
+
+
+def over_seeds(by_run: pd.DataFrame) -> pd.DataFrame:
+    """Means over the runs of a kind, without the level `run` of the index; their standard
+    deviations (ddof 1, NaN for one run) as `_std`, and the number of `runs`."""
+    grouped = by_run.groupby(level=[n for n in by_run.index.names if n != "run"], sort=False)
+    return grouped.mean().join(grouped.std().add_suffix("_std")).assign(runs=grouped.size())
+
+
+def readable_probes(table: pd.DataFrame, digits: int = 2) -> pd.DataFrame:
+    """A table of `over_seeds` as text: mean ± standard deviation, the mean alone for one run."""
+    text = table.drop(columns="runs").map(f"{{:.{digits}f}}".format)
+    names = [name for name in text if not name.endswith("_std")]
+    one = table["runs"] == 1
+    both = {name: text[name].where(one, text[name] + " ± " + text[f"{name}_std"]) for name in names}
+    return pd.DataFrame(both).replace("^nan.*", "-", regex=True).assign(runs=table["runs"])

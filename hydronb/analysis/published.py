@@ -1,6 +1,7 @@
 """What the three papers published: their tables, and what sets runs apart from theirs."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -19,30 +20,53 @@ from hydronb.metrics import METRICS
 from hydronb.parameters import training_class
 from hydronb.vocabulary import MODELS
 
+NOT_STATED = "not stated"
+LI_BASINS = ("Yellow", "Yangtze", "Lancang")
+
 
 @dataclass(frozen=True)
 class PaperRuns:
     """The runs of a paper. Their settings are the defaults of the training's parameters, except
-    for what is stated here."""
+    for what is stated here; what no parameter changes is in `published/fixed.csv`."""
 
+    name: str
+    """In `published/fixed.csv`."""
     data: str
     basins: int
     seeds: int
     varied: Mapping[str, Sequence[Any]]
-    """Every value of the settings in which the paper's own runs differ."""
-    left_open: tuple[str, ...] = ()
-    """What the paper does not state."""
+    """Every value of the settings in which all its runs may differ."""
+    runs: Sequence[Mapping[str, Any]] = ({},)
+    """Settings of each kind of its runs: `TOLD_BY` say of which kind a run is."""
+    not_stated: tuple[str, ...] = ()
     not_compared: tuple[str, ...] = ()
-    """Settings of models that the paper does not have."""
+    """Settings of what the paper does not have, or that change no result."""
+    pet: str | None = None
 
 
+TOLD_BY = ("model", "river", "data")
 KRATZERT2019_RUNS = PaperRuns(
+    "kratzert2019",
     "CAMELS-US, maurer_extended",
     basins=531,
     seeds=8,
     varied={"model": ["ealstm", "lstm", "lstm_no_static"], "loss": ["nse_star", "mse"]},
 )
+_HBV = {"model": "delta_hbv"}
+_LSTM = {
+    "model": "runoff_lstm",
+    "forcings": ["prcp", "tmean", "srad", "vp", "dayl"],
+    "warmup_days": 0,
+    "train_period": {"start": "1980-10-01", "end": "1995-09-30"},
+    "epochs": 300,
+}
+_NLDAS, _MAURER = ({"data": f"CAMELS-US, {name}_extended"} for name in ("nldas", "maurer"))
+_RAKOVEC = {
+    "train_period": {"start": "2000-10-01", "end": "2008-09-30"},
+    "test_period": {"start": "1989-10-01", "end": "1999-09-30"},
+}
 FENG2022_RUNS = PaperRuns(
+    "feng2022",
     "CAMELS-US, daymet",
     basins=671,
     seeds=1,
@@ -51,65 +75,105 @@ FENG2022_RUNS = PaperRuns(
         "components": [16, 1],
         "dynamic": [["BETAET", "BETA"], ["BETAET"], ["BETA"], []],
         "recharge": ["hbv", "network"],
-        "forcings": [["prcp", "tmean", "pet"], ["prcp", "tmean", "srad", "vp", "dayl"]],
-        "warmup_days": [365, 0],
-        "train_period": [
-            {"start": "1981-10-01", "end": "1995-09-30"},
-            {"start": "1980-10-01", "end": "1995-09-30"},
-        ],
-        "epochs": [50, 300],
     },
-    not_compared=("starts",),
+    runs=(_HBV, _LSTM, _HBV | _NLDAS, _LSTM | _NLDAS, _HBV | _MAURER | _RAKOVEC),
+    not_compared=("starts", "details"),
+    pet="hargreaves",
 )
+_LANCANG = {
+    "train_period": {"start": "1988-01-01", "end": "2004-12-31"},
+    "validation_period": {"start": "2005-01-01", "end": "2007-12-31"},
+    "test_period": {"start": "2008-01-01", "end": "2010-12-31"},
+}
 LI2023_RUNS = PaperRuns(
+    "li2023",
     "MSWEP, ERA5, GLEAM and gauged runoff",
     basins=3,
     seeds=1,
     varied={
         "model": ["cnn_lstm", "mean_lstm"],
         "targets": [["streamflow"], ["et"], ["streamflow", "et"]],
-        "train_period": [
-            {"start": "1983-01-01", "end": "2004-12-31"},
-            {"start": "1988-01-01", "end": "2004-12-31"},
-        ],
-        "validation_period": [
-            {"start": "2006-01-01", "end": "2009-12-31"},
-            {"start": "2005-01-01", "end": "2007-12-31"},
-        ],
-        "test_period": [
-            {"start": "2011-01-01", "end": "2014-12-31"},
-            {"start": "2008-01-01", "end": "2010-12-31"},
-        ],
-        "sequence_length": [60, 90, 120, 180],
     },
-    left_open=("learning_rate", "activations", "scaling", "weights of the two targets"),
+    runs=[
+        {"model": model, "river": river, "sequence_length": days}
+        | (_LANCANG if river == "Lancang" else {})
+        for model, of_rivers in (("mean_lstm", (90, 180, 120)), ("cnn_lstm", (60, 120, 90)))
+        for river, days in zip(LI_BASINS, of_rivers, strict=True)
+    ],
+    not_stated=("learning_rate", "weights kept"),
 )
 
 
-def differences_from_paper(groups: Sequence[Group], n_basins: int, paper: PaperRuns) -> list[str]:
-    """What sets these runs apart from the published ones, one line each: data, basins, every
-    setting of the training, seeds; then what the paper leaves open. Empty where nothing does."""
-    defaults = training_class(groups[0].parameters["model"])().plain()
-    compared = {
-        "data": ([_source(g.parameters["data"]) for g in groups], [paper.data]),
-        "basins": ([n_basins], [paper.basins]),
+def differences_from_paper(
+    groups: Sequence[Group], n_basins: int, paper: PaperRuns
+) -> pd.DataFrame:
+    """What sets these runs apart from the published ones: data, basins, every setting of the
+    training, seeds, and what no parameter changes.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per difference: `setting`, `runs` (labels, or all), `paper`, `here`.
+    """
+    rows = [(*d, group.label) for group in groups for d in _differences(group, n_basins, paper)]
+    columns = ["setting", "paper", "here"]
+    table = pd.DataFrame(rows, columns=[*columns, "runs"])
+    labels = table.groupby(columns, sort=False)["runs"].agg(list)
+    runs = labels.map(lambda own: "all" if len(own) == len(groups) else "; ".join(own))
+    # rows of one setting beside each other, in the order of the first
+    order = {name: place for place, name in enumerate(table["setting"].unique())}
+    return (
+        runs.reset_index()[["setting", "runs", "paper", "here"]]
+        .sort_values("setting", key=lambda names: names.map(order), kind="stable")
+        .reset_index(drop=True)
+    )
+
+
+def _differences(group: Group, n_basins: int, paper: PaperRuns) -> Iterator[tuple[str, str, str]]:
+    """Setting, in the paper, here."""
+    p, data = group.parameters, group.parameters["data"]
+    default = training_class(p["model"])().plain() | {
+        "data": paper.data,
+        "pet": paper.pet,
+        "basins": paper.basins,
+        "seeds per model": paper.seeds,
+        "weights kept": "of the last epoch",
     }
-    skipped = {*NOT_THE_MODEL, "data", *paper.left_open, *paper.not_compared}
-    compared |= {
-        name: ([g.parameters[name] for g in groups], paper.varied.get(name, [default]))
-        for name, default in defaults.items()
-        if name not in skipped
-    } | {"seeds per model": ([len(g.seeds) for g in groups], [paper.seeds])}
-    lines = []
-    for name, both in compared.items():
-        here, published = (list(dict.fromkeys(map(_in_any_order, values))) for values in both)
-        if not set(here) <= set(published):
-            lines.append(f"{name}: {' or '.join(here)} here, {' or '.join(published)} in the paper")
-    return lines + [f"not in the paper: {', '.join(paper.left_open)}"] * bool(paper.left_open)
+    here = {name: p[name] for name in default if name in p} | {
+        "data": f"CAMELS-US, {data['forcing']}" if data["kind"] == "camels_us" else data["kind"],
+        # of CAMELS-US, which has none of its own, `auto` is Hargreaves
+        "pet": data.get("pet") if (data["kind"], data.get("pet")) != _AUTO else "hargreaves",
+        "basins": n_basins,
+        "seeds per model": len(group.seeds),
+        "weights kept": f"of the {'best' if p['patience'] else 'last'} epoch",
+        "river": paper_river(data),
+    }
+    kinds = paper.runs
+    for name in TOLD_BY:
+        alike = [kind for kind in kinds if kind.get(name) == here[name]]
+        kinds = alike or [kind for kind in kinds if name not in kind] or kinds
+    skipped = {*NOT_THE_MODEL, *paper.not_compared, *(() if paper.pet else ("pet",))}
+    for name in [name for name in default if name not in skipped]:
+        values = paper.varied.get(name) or [kind.get(name, default[name]) for kind in kinds]
+        published = list(dict.fromkeys(map(_in_any_order, values)))
+        if name in paper.not_stated:
+            yield name, NOT_STATED, _in_any_order(here[name])
+        elif _in_any_order(here[name]) not in published:
+            yield name, " or ".join(published), _in_any_order(here[name])
+    for row in read_published("fixed").query("paper == @paper.name").itertuples():
+        name, _, value = row.where.partition(":")
+        if p[name] in value.split(" or "):
+            yield row.setting, row.published, row.here
 
 
-def _source(data: Mapping[str, Any]) -> str:
-    return f"CAMELS-US, {data['forcing']}" if data["kind"] == "camels_us" else data["kind"]
+_AUTO = ("camels_us", "auto")
+
+
+def paper_river(data: Mapping[str, Any]) -> str | None:
+    """The river of Li et al. (2023) that a file of a gridded catchment is called by: `yellow.nc`,
+    `my_yangtze_2020.zarr`, not `yellowstone.nc`; None for others, and for synthetic ones."""
+    words = re.findall("[a-z]+", Path(data.get("path") or "").stem.lower())
+    return next((river for river in LI_BASINS if river.lower() in words), None)
 
 
 def _in_any_order(value: Any) -> str:

@@ -56,7 +56,7 @@ def mean_year(series: xr.DataArray, *, window: int = 1) -> xr.DataArray:
     return smooth.isel(day=slice(window // 2, -(window // 2))).assign_coords(day=mean["day"])
 
 
-def _mean_year_on(time: xr.DataArray, series: xr.DataArray, window: int) -> xr.DataArray:
+def mean_year_on(time: xr.DataArray, series: xr.DataArray, window: int) -> xr.DataArray:
     """The `mean_year` of `series` on the days of `time`."""
     return mean_year(series, window=window).sel(day=calendar_day(time)).drop_vars("day")
 
@@ -89,7 +89,7 @@ def climatology(observed: xr.DataArray, time: xr.DataArray, *, window: int = 31)
         raise DataError(
             f"the climatology is made from {common} days of the test period; give it others"
         )
-    return _mean_year_on(time, observed, window).assign_attrs(observed.attrs)
+    return mean_year_on(time, observed, window).assign_attrs(observed.attrs)
 
 
 def dynamics(
@@ -122,7 +122,7 @@ def dynamics(
     )
     median = parameter.isel(component=middle.drop_vars("component", errors="ignore"))
     smooth = mean_year(median, window=31)
-    rest, rest_of_storage = (da - _mean_year_on(median["time"], da, 31) for da in (median, storage))
+    rest, rest_of_storage = (da - mean_year_on(median["time"], da, 31) for da in (median, storage))
     columns = {
         "mean": median.mean("time"),
         "deviation": median.std("time"),

@@ -67,7 +67,8 @@ class Standardised(nn.Module):
     ) -> xr.Dataset:
         """Simulated arrays as a dataset with units and the catchments' coordinates.
 
-        Streamflow below zero is set to zero, as in the code of Kratzert et al. (2019).
+        Streamflow below zero is set to zero, as in the code of Kratzert et al. (2019), and so is
+        evaporation.
 
         Parameters
         ----------
@@ -90,7 +91,7 @@ class Standardised(nn.Module):
                 2: ("basin", "component" if name in hbv.PARAMETERS else "time"),
                 3: ("basin", "time", "component"),
             }
-            array = np.maximum(array, 0) if name == "streamflow" else array
+            array = np.maximum(array, 0) if name in TARGETS else array
             out[name] = (dims[array.ndim], array, {"units": units, "long_name": long_name})
         return out.assign({f"{name}_obs": days[name] for name in observed if name in days})
 

@@ -122,3 +122,5 @@ class CNNLSTMProbesParameters(
     """Share of the basins of a regional model that no probe is fit on."""
     seed: Seed = 0
     """Of the untrained weights, the shuffling and the choice of basins left out."""
+    occlusion_block: Count = 4
+    """Rows, and columns, of the blocks of cells whose weather is taken away in turn."""

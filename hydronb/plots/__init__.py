@@ -8,7 +8,13 @@ from hydronb.plots.basins import (
     basin_map,
     budyko,
 )
-from hydronb.plots.grids import day_by_day, grid_maps, probe_scores, scenario_scores
+from hydronb.plots.grids import (
+    day_by_day,
+    grid_maps,
+    occlusion_maps,
+    probe_scores,
+    scenario_scores,
+)
 from hydronb.plots.rivers import (
     flow_duration_curve,
     forcing,
@@ -57,6 +63,7 @@ __all__ = [
     "metric_label",
     "noise_boxes",
     "observed_first",
+    "occlusion_maps",
     "one_to_one",
     "probe_scores",
     "rain",

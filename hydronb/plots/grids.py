@@ -23,8 +23,8 @@ BAR = 90
 @on_bokeh
 def grid_maps(ds: xr.Dataset) -> hv.Layout:
     """The grid side by side: elevation where it is known, mean annual precipitation, mean
-    temperature and, in the synthetic grids, the travel time to the outlet; the basin's border on
-    each.
+    temperature and, in the synthetic grids, the travel time to the outlet; on each the border of
+    the cells of which any part lies in the basin.
 
     `ds` in the convention of `hydronb.data.gridded`.
     """
@@ -47,13 +47,42 @@ def grid_maps(ds: xr.Dataset) -> hv.Layout:
     )
 
 
+@on_bokeh
+def occlusion_maps(maps: Mapping[str, xr.Dataset], grids: Mapping[str, xr.Dataset]) -> hv.Layout:
+    """How much the weather of each block of cells moves the simulated streamflow: one row per
+    label, the network and, where it is known, the truth, with the basin's border.
+
+    Parameters
+    ----------
+    maps
+        By label, `network` and perhaps `truth` `(y, x)`, from `hydronb.analysis.occlusion.occlude`.
+    grids
+        By label, the grid, in the convention of `hydronb.data.gridded`.
+    """
+    panels = [
+        _panel(
+            grids[label],
+            of_label[name],
+            f"{label}\n{name}: change over deviation (-)",
+            SEQUENTIAL,
+            low=0.0,
+        )
+        for label, of_label in maps.items()
+        for name in ("network", "truth")
+        if name in of_label
+    ]
+    return hv.Layout(panels).opts(shared_axes=False).cols(2)
+
+
 def _panel(
     ds: xr.Dataset,
     field: xr.DataArray,
     title: str,
     cmap: list[str] | str,
+    low: float | None = None,
 ) -> hv.Overlay:
-    """A field of cells with the basin's border, north up, degrees at their true proportion."""
+    """A field of cells with the basin's border, north up, degrees at their true proportion; colours
+    start at `low`, or at the lowest value."""
     lat, lon = ds["lat"].to_numpy(), ds["lon"].to_numpy()
     flat = lat.ndim == 1 and lon.ndim == 1
     x, y = (lon, lat) if flat else (np.arange(field.shape[1]), np.arange(field.shape[0])[::-1])
@@ -69,12 +98,12 @@ def _panel(
         vdims=[hv.Dimension("value", label=title)],
     ).opts(
         cmap=cmap,
-        clim=(float(np.nanmin(values)), float(np.nanmax(values))),
+        clim=(float(np.nanmin(values)) if low is None else low, float(np.nanmax(values))),
         tools=["hover"],
         clipping_colors={"NaN": "#FFFFFF"},
         **COLOUR_BAR,
     )
-    border = hv.Path(_border(ds["mask"].to_numpy() >= 0.5, x, y)).opts(color=INK, line_width=1.2)
+    border = hv.Path(_border(ds["mask"].to_numpy() > 0, x, y)).opts(color=INK, line_width=1.2)
     return (cells * border).opts(
         width=int(wide) + BAR + 60,
         height=int(high) + BAR,
@@ -111,13 +140,20 @@ SHORT = {"streamflow": "Q", "et": "E", "Yellow": "Ye", "Yangtze": "Ya", "Lancang
 """The letters of Li et al. (2023) for targets and basins; other names are in full."""
 
 
+LEAST = {"nse": -0.5, "r": -0.2}
+"""Scores below are drawn at this value, with a number: how much worse than useless a simulation or
+a probe is does not matter."""
+LEAST_OF_FEATURES = {"nse": 0.5, "r": 0.75}
+"""The same for the features of a CNN, which differ by hundredths (Li et al., 2023, Table 5)."""
+
+
 @on_bokeh
 def scenario_scores(
     scores: pd.DataFrame, names: Mapping[str, str], *, width: int = 300, height: int = 260
 ) -> hv.Layout:
     """One panel per metric, as Fig. 4 of Li et al. (2023): for each basin and target one dot per
     seed, and a bar at their mean, in the colour of the model. The dashed line is a perfect
-    simulation.
+    simulation. Scores below `LEAST` stand at the lower end of the axis, with their value.
 
     Parameters
     ----------
@@ -135,14 +171,21 @@ def scenario_scores(
     half = 0.35 / len(colour)
     panels = []
     for metric, text in names.items():
+        perfect = METRICS[OF_THE_PAPER.get(metric, metric)].perfect
+        low = LEAST.get(metric, -np.inf)
+        scores = scores.assign(shown=scores[metric].clip(lower=low))
+        ends = min(scores["shown"].min(), perfect), max(scores["shown"].max(), perfect)
+        room = 0.06 * (ends[1] - ends[0]) or 0.1
         parts = [
-            hv.HLine(METRICS[OF_THE_PAPER.get(metric, metric)].perfect).opts(
-                color=INK, line_dash="dashed", line_width=1
-            )
+            hv.HLine(perfect).opts(color=INK, line_dash="dashed", line_width=1),
+            values_below(scores.assign(place=scores["scenario"]), metric, low),
         ]
-        dims = ("scenario", "basin and target"), [(metric, text), "basin", "target", "seed"]
+        dims = (
+            ("scenario", "basin and target"),
+            [("shown", text), "basin", "target", "seed", metric],
+        )
         for model, of_model in scores.groupby("model", sort=False):
-            means = of_model.groupby("scenario")[metric].mean()
+            means = of_model.groupby("scenario")["shown"].mean()
             at = means.index.to_numpy()
             parts += [
                 hv.Scatter(of_model, *dims).opts(
@@ -161,6 +204,7 @@ def scenario_scores(
                     for k, pair in enumerate(groups)
                 ],
                 xrotation=45 if len(groups) > 3 else 0,
+                ylim=(ends[0] - room, ends[1] + room),
                 show_legend=False,
                 title=text,
                 xlabel="",
@@ -170,6 +214,16 @@ def scenario_scores(
         )
     panels.append(marker_key([(m, c, "circle") for m, c in colour.items()], width, height))
     return hv.Layout(panels).cols(4).opts(shared_axes=False)
+
+
+def values_below(scores: pd.DataFrame, value: str, low: float) -> hv.Labels:
+    """What scores below the axis are, upright above the mark at `low`: the mean of those at the
+    same `place`."""
+    below = scores[scores[value] < low].groupby("place", as_index=False)[value].mean()
+    below = below.assign(shown=low + 0.05 * (1 - low), text=below[value].map("{:.2f}".format))
+    return hv.Labels(below, ["place", "shown"], "text").opts(
+        text_color=INK, text_font_size="9px", angle=90, text_align="left"
+    )
 
 
 def marker_key(entries: Sequence[tuple[str, str, str]], width: int, height: int) -> hv.Overlay:
@@ -241,8 +295,6 @@ CONTROLS = {
 """Label, colour and marker of each control."""
 ACROSS = 3
 """Panels beside each other, with the key to the marks at the end of the first row."""
-LEAST = {"nse": -0.5, "r": -0.2}
-"""Scores below are drawn at this value: how much worse than useless a probe is does not matter."""
 
 
 @on_bokeh
@@ -255,8 +307,9 @@ def probe_scores(
     width: int = 400,
     height: int = 280,
 ) -> hv.Layout:
-    """One panel per run: the score of each target's probe and those of its controls, by marker and
-    colour.
+    """One panel per kind of run: the score of each target's probe and those of its controls, by
+    marker and colour, one mark per seed. Scores below the axis stand at its lower end, with their
+    value.
 
     Parameters
     ----------
@@ -274,14 +327,14 @@ def probe_scores(
     DataError
         There are no such scores.
     """
-    label, low = METRICS[value].label, LEAST[value]
+    label, low = METRICS[value].label, (LEAST_OF_FEATURES if layer == "features" else LEAST)[value]
     layers = [layer, "grid mean"] if layer == "features" else [layer]
     part = scores[scores["layer"].isin(layers) & (scores["split"] == split)].dropna(subset=[value])
     if part.empty:
         raise DataError(f"no {label} of {layer} on {split} days among these probes; choose another")
     targets = list(dict.fromkeys(part["target"]))
     controls = {c: mark for c, mark in CONTROLS.items() if c in set(part["control"])}
-    shift = {c: (k - (len(controls) - 1) / 2) * 0.13 for k, c in enumerate(controls)}
+    shift = {c: (k - (len(controls) - 1) / 2) * 0.17 for k, c in enumerate(controls)}
     part = part.assign(
         place=part["target"].map(targets.index) + part["control"].map(shift),
         shown=part[value].clip(lower=low),
@@ -296,7 +349,11 @@ def probe_scores(
         ]
         panels.append(
             hv.Overlay(
-                [hv.HLine(1.0).opts(color=INK, line_dash="dashed", line_width=1), *marks]
+                [
+                    hv.HLine(1.0).opts(color=INK, line_dash="dashed", line_width=1),
+                    *marks,
+                    values_below(of_run, value, low),
+                ]
             ).opts(
                 width=width,
                 height=height,
@@ -308,7 +365,7 @@ def probe_scores(
                 ylabel=f"{label}, {split} days",
                 xrotation=20,
                 xlim=(-0.5, len(targets) - 0.5),
-                ylim=(low - 0.05, 1.05),
+                ylim=(low - 0.04 * (1 - low), 1 + 0.04 * (1 - low)),
                 show_legend=False,
                 **FREE,
             )

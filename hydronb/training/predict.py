@@ -18,8 +18,9 @@ def predict(
 ) -> xr.Dataset:
     """Simulate all basins of `ds` on each day of `period`, as the model was trained.
 
-    Targets are in their units; streamflow below zero is set to zero, as in the paper's code. Where
-    `ds` has a target, `<target>_obs` is added; a prediction needs none.
+    Targets are in their units; streamflow below zero is set to zero, as in the code of Kratzert et
+    al. (2019), and so is evaporation. Where `ds` has a target, `<target>_obs` is added; a
+    prediction needs none.
 
     Returns
     -------

@@ -132,7 +132,7 @@ def synthetic_grid(
         prcp=(("time", "y", "x"), prcp, {"units": "mm/d"}),
         tmean=(("time", "y", "x"), tmean, {"units": "degC"}),
     )
-    ds = ds.assign(_truth(ds, seed, cells)).isel(time=slice(warmup, None))
+    ds = ds.assign(_truth(ds, seed, cells=cells)).isel(time=slice(warmup, None))
     # what a gauge and a satellite product make of the truth: streamflow with gaps, et without
     flow, et = (ds[f"true_{name}"].to_numpy()[None] for name in ("streamflow", "et"))
     ds = ds.assign(
@@ -233,7 +233,7 @@ def _mask(inside: np.ndarray) -> np.ndarray:
 # ---
 
 
-def _truth(ds: xr.Dataset, seed: int, cells: bool) -> dict[str, tuple]:
+def _truth(ds: xr.Dataset, seed: int, *, cells: bool, lumped: bool = True) -> dict[str, tuple]:
     inside = ds["mask"].to_numpy() > 0
     # the outlet is the lowest cell of the basin's edge
     edge = np.where(inside & ~binary_erosion(inside), ds["elevation"].to_numpy(), np.inf)
@@ -252,23 +252,21 @@ def _truth(ds: xr.Dataset, seed: int, cells: bool) -> dict[str, tuple]:
         days[inside],
     )
     basin, by_cell = truth(prcp, tmean, cells=cells)
-    p_mean, t_mean = prcp.mean(axis=0, dtype=float), tmean.mean(axis=0, dtype=float)
-    lumped, _ = truth(
-        np.outer(prcp @ weights, p_mean / (p_mean @ weights)),
-        np.add.outer(tmean @ weights, t_mean - t_mean @ weights),
-        cells=False,
-    )
     out: dict[str, tuple] = {
         f"true_{name}": ("time", values, true_attrs(name)) for name, values in basin.items()
     }
-    out |= {
-        f"lumped_{name}": (
-            "time",
-            lumped[name],
-            {"units": "mm/d", "long_name": f"true {name} under the basin's mean forcing"},
+    if lumped:
+        p_mean, t_mean = prcp.mean(axis=0, dtype=float), tmean.mean(axis=0, dtype=float)
+        basin, _ = truth(
+            np.outer(prcp @ weights, p_mean / (p_mean @ weights)),
+            np.add.outer(tmean @ weights, t_mean - t_mean @ weights),
+            cells=False,
         )
-        for name in ("streamflow", "et")
-    }
+        text = "true {} under the basin's mean forcing".format
+        out |= {
+            f"lumped_{name}": ("time", basin[name], {"units": "mm/d", "long_name": text(name)})
+            for name in ("streamflow", "et")
+        }
     for name in list(by_cell):
         full = np.full((len(prcp), *inside.shape), np.nan, dtype=np.float32)
         full[:, inside] = by_cell.pop(name)
@@ -321,3 +319,11 @@ def _parameters(ds: xr.Dataset, cell_km: tuple[float, float], seed: int) -> dict
         "CWH": np.full(shape, 0.1),
     }
     return {name: np.clip(field, *truth_hbv.BOUNDS[name][:2]) for name, field in values.items()}
+
+
+def true_streamflow(ds: xr.Dataset, seed: int) -> xr.DataArray:
+    """What the hidden model makes of the forcing of `ds`, whatever it is, from empty stores: mm/d,
+    `(time)`. The rest of `ds` is of `synthetic_grid` with this `seed`."""
+    return xr.DataArray(
+        _truth(ds, seed, cells=False, lumped=False)["true_streamflow"][1], {"time": ds["time"]}
+    )
