@@ -157,16 +157,15 @@ def _paper_order(level: pd.Index) -> pd.Index:
 
 
 def readable_scenarios(table: pd.DataFrame) -> pd.DataFrame:
-    """`scenario_table` as text: our numbers with their deviation over seeds, and the published
-    ones."""
+    """`scenario_table` as text: our numbers with their deviation over seeds, and the published ones
+    where there are any."""
     text, one_seed = table.map("{:.2f}".format), table["seeds"] == 1
     here = {
         ("here", name): text[name].where(one_seed, text[name] + " ± " + text[f"{name}_std"])
         for name in LI_COLUMNS
     }
-    return pd.DataFrame(
-        here | {("paper", name): text[f"paper_{name}"].replace("nan", "-") for name in LI_COLUMNS}
-    )
+    paper = {("paper", name): text[f"paper_{name}"].replace("nan", "-") for name in LI_COLUMNS}
+    return pd.DataFrame(here | paper if table["paper_nse"].notna().any() else here)
 
 
 def headroom(ds: xr.Dataset, period: Period) -> pd.DataFrame:

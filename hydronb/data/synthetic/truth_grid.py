@@ -13,6 +13,8 @@ CELERITY = 86.4
 DIFFUSION = 432.0
 """Of a flood wave, km2/d: 5,000 m2/s."""
 ROUTING_DAYS = 40
+DEEPEST = 800.0
+"""Snow that a cell can hold, mm; more flows down as ice, and melts into the lower zone."""
 CELL_SERIES = ("et", "snow", "soil_moisture", "groundwater")
 """What is kept of each cell: mm/d, and mm at the day's end; snow includes its melt water."""
 
@@ -120,6 +122,9 @@ def simulate(
             stores, *(series[day].astype(np.float64) for series in (prcp, tmean, pet)), parameters
         )
         snowpack, meltwater, soil, upper, lower = stores
+        ice = np.maximum(snowpack - DEEPEST, 0)
+        snowpack, lower = snowpack - ice, lower + ice
+        stores = (snowpack, meltwater, soil, upper, lower)
         release = weights * (quick + slow)
         outflow[day : day + ROUTING_DAYS] += release @ lags
         released[day] = release.sum()
