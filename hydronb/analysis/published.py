@@ -10,9 +10,18 @@ import pandas as pd
 import xarray as xr
 
 from hydronb.analysis.benchmark import NOT_THE_MODEL, Group, setting_text
-from hydronb.analysis.ensembles import COUNTS, ENSEMBLE, join_models
+from hydronb.analysis.ensembles import (
+    COUNTS,
+    ENSEMBLE,
+    OBSERVED,
+    SIMULATED,
+    as_members,
+    join_models,
+    score_members,
+)
 from hydronb.data.dataset import bare_id
 from hydronb.data.sources.published import MODELS as BENCHMARK_MODELS
+from hydronb.data.sources.published import open_benchmark_models
 from hydronb.errors import DataError
 from hydronb.files import read_dataset, reading
 from hydronb.metrics import METRICS
@@ -36,6 +45,7 @@ class PaperRuns:
     """Settings of models that the paper does not have."""
 
 
+EXTENDED = ("nldas_extended", "maurer_extended")
 KRATZERT2019_RUNS = PaperRuns(
     "CAMELS-US, maurer_extended",
     basins=531,
@@ -47,6 +57,7 @@ FENG2022_RUNS = PaperRuns(
     basins=671,
     seeds=1,
     varied={
+        "data": [f"CAMELS-US, {forcing}" for forcing in ("daymet", *EXTENDED)],
         "model": ["delta_hbv", "runoff_lstm"],
         "components": [16, 1],
         "dynamic": [["BETAET", "BETA"], ["BETAET"], ["BETA"], []],
@@ -56,6 +67,12 @@ FENG2022_RUNS = PaperRuns(
         "train_period": [
             {"start": "1981-10-01", "end": "1995-09-30"},
             {"start": "1980-10-01", "end": "1995-09-30"},
+            {"start": "2000-10-01", "end": "2008-09-30"},
+            {"start": "1999-10-01", "end": "2008-09-30"},
+        ],
+        "test_period": [
+            {"start": "1995-10-01", "end": "2010-09-30"},
+            {"start": "1989-10-01", "end": "1999-09-30"},
         ],
         "epochs": [50, 300],
     },
@@ -91,7 +108,10 @@ def differences_from_paper(groups: Sequence[Group], n_basins: int, paper: PaperR
     setting of the training, seeds; then what the paper leaves open. Empty where nothing does."""
     defaults = training_class(groups[0].parameters["model"])().plain()
     compared = {
-        "data": ([_source(g.parameters["data"]) for g in groups], [paper.data]),
+        "data": (
+            [_source(g.parameters["data"]) for g in groups],
+            paper.varied.get("data", [paper.data]),
+        ),
         "basins": ([n_basins], [paper.basins]),
     }
     skipped = {*NOT_THE_MODEL, "data", *paper.left_open, *paper.not_compared}
@@ -181,6 +201,54 @@ def read_scores(paths: Sequence[str | Path]) -> xr.Dataset:
                 )
             models[label] = of_model
     return join_models(models)
+
+
+def other_models(
+    basins: Sequence[str], *, scores: Sequence[str | Path] = (), folder: str | Path = ""
+) -> dict[str, pd.DataFrame]:
+    """NSE and KGE of models that were not run here, each on its own period, for the CDFs of Fig. 2
+    of Feng et al. (2022).
+
+    Parameters
+    ----------
+    basins
+        Ids, with or without a prefix; others are left out.
+    scores
+        Files for `read_scores`; members are averaged. Labels get ", published".
+    folder
+        Of the released benchmark models, whose simulations are scored; none where empty.
+
+    Returns
+    -------
+    dict
+        By label, index `basin`; a model without KGE lacks that column.
+
+    Raises
+    ------
+    DataError
+        A model has none of the basins; see also `read_scores` and `open_benchmark_models`.
+    """
+    read = {}
+    if scores:
+        of_files = read_scores(scores)
+        members = of_files.drop_sel(member=ENSEMBLE, errors="ignore").mean("member")
+        read |= {f"{m}, published": members.sel(model=m) for m in of_files["model"].values}
+    if folder:
+        models = open_benchmark_models(folder)
+        read |= {
+            str(sim["model"].item()): score_members(
+                as_members(sim.drop_vars("model"), models[OBSERVED]), ["nse", "kge"]
+            ).sel(member=ENSEMBLE)
+            for sim in models[SIMULATED]
+        }
+    ids, tables = [bare_id(str(basin)) for basin in basins], {}
+    for label, ds in read.items():
+        table = pd.DataFrame({n: ds[n].to_series() for n in ("nse", "kge") if n in ds})
+        table = table.reindex(ids).dropna(how="all").dropna(axis="columns", how="all")
+        if table.empty:
+            raise DataError(f"{label} has a score in none of the {len(ids)} basins of the runs")
+        tables[label] = table
+    return tables
 
 
 def _scores_of_netcdf(path: Path) -> xr.Dataset:

@@ -16,6 +16,7 @@ from hydronb.plots.rivers import (
     observed_first,
     rain,
     regime,
+    river,
     series,
     stacked,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "probe_scores",
     "rain",
     "regime",
+    "river",
     "save",
     "scenario_scores",
     "search_scores",
