@@ -105,6 +105,35 @@ def test_labels_tell_data_apart(tmp_path):
     ]
 
 
+def test_labels_tell_the_forcing_of_the_data(tmp_path):
+    runs = [
+        write_run(
+            tmp_path / f,
+            seed=1,
+            error=1.0,
+            data={"kind": "camels_us", "path": "here", "forcing": f},
+        )
+        for f in ("daymet", "maurer_extended")
+    ]
+    assert [g.label for g in benchmark.group_runs(runs)] == [
+        "EA-LSTM, data forcing daymet",
+        "EA-LSTM, data forcing maurer_extended",
+    ]
+
+
+def test_groups_of_one_test_period_stand_together(tmp_path):
+    late, early = ({"start": f"{year}-01-01", "end": f"{year}-12-31"} for year in (2002, 2001))
+    runs = [
+        write_run(tmp_path / f"{k}", seed=1, error=1.0, model=model, test_period=period)
+        for k, (model, period) in enumerate([("lstm", late), ("ealstm", early), ("ealstm", late)])
+    ]
+    periods = benchmark.by_test_period(benchmark.group_runs(runs))
+    assert {period: len(of) for period, of in periods.items()} == {
+        "2002-01-01 to 2002-12-31": 2,
+        "2001-01-01 to 2001-12-31": 1,
+    }
+
+
 def test_a_run_given_twice(runs):
     with pytest.raises(DataError, match="EA-LSTM: two runs have the seed 1"):
         benchmark.group_runs([runs[0], runs[0]])
@@ -194,7 +223,8 @@ def paper_runs(plan, folder, monkeypatch):
         (folder / f"{name.lower().replace('_', '-')}.nc").touch()
     monkeypatch.setenv("CAMELS_US", str(folder))
     plans = read_plan(PARAMS / f"paper/{plan}.yaml").runs
-    needs = [need for run in plans if run.id in PAPERS[plan][1] for need in run.needs]
+    asked = [run for run in plans if run.id in PAPERS[plan][1]]
+    needs = list({need.id: need for run in asked for need in run.needs}.values())
     for run in needs:
         values = yaml.safe_dump(run.everything)
         for river in ("yellow", "yangtze", "lancang"):

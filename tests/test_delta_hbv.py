@@ -588,6 +588,7 @@ def test_the_paper_plan_is_the_published_settings(tmp_path, monkeypatch):
     """The class's defaults are the published settings; nothing in the plan is left to the
     notebook's small ones."""
     monkeypatch.setenv("CAMELS_US", str(tmp_path))
+    monkeypatch.setenv("CAMELS_BENCHMARK_MODELS", str(tmp_path))
     plan = Path(__file__).parents[1] / "params/paper/delta_hbv_camels.yaml"
     runs = {r.id: r.everything for r in read_plan(plan).runs}
     published = DeltaHBVTrainParameters().plain()
@@ -613,3 +614,8 @@ def test_the_paper_plan_is_the_published_settings(tmp_path, monkeypatch):
         runs["delta_1_maurer"]["components"] == 1
         and runs["delta_1_maurer"]["data"]["forcing"] == "maurer_extended"
     )
+    for name in ("delta_n", "delta_n_nn_r", "delta_n_beta", "delta_n_gamma", "delta_n_gamma_beta"):
+        of_maurer = {"data", "train_period", "test_period", "run_dir"}
+        other = runs[f"{name}_maurer"]
+        assert {k for k in runs[name] if runs[name][k] != other[k]} <= of_maurer, name
+        assert other["test_period"]["end"] == "1999-09-30"

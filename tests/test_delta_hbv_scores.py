@@ -10,7 +10,7 @@ import yaml
 from hydronb.analysis import benchmark, choices, flux_scores, published
 from hydronb.analysis.evapotranspiration import composites
 from hydronb.analysis.flux_scores import Reference
-from hydronb.analysis.seasons import dynamics
+from hydronb.analysis.seasons import components_table, dynamics
 from hydronb.data.hbv_parameters import STORES
 from hydronb.data.synthetic.catchments import synthetic_catchments
 from hydronb.errors import DataError
@@ -243,6 +243,19 @@ def test_a_parameter_that_hardly_moves_and_one_at_its_bounds():
     assert table["constant"].tolist() == [True, False]
     table = dynamics(beta, beta.isel(component=0))
     np.testing.assert_allclose(table["at_bounds"], 1 / 3)
+
+
+def test_components_by_their_means_and_how_each_moves():
+    """Two basins; of three components the last has the lowest mean, and in one basin stands still
+    at its bound."""
+    swing = np.tile([-1.0, 1.0], 5)
+    values = np.stack([[4 + swing, 3 + 0.5 * swing, 1 + 0 * swing]] * 2).transpose(0, 2, 1)
+    values[1, :, 2] = 2 + swing / 2
+    beta = xr.DataArray(values, dims=("basin", "time", "component"), name="BETA")
+    table = components_table(beta)
+    assert table.index.tolist() == [2, 1, 0]
+    assert table["mean"].tolist() == [1.5, 3, 4] and table["deviation"].tolist() == [0.25, 0.5, 1]
+    assert table["constant"].tolist() == table["at_bounds"].tolist() == [0.5, 0, 0]
 
 
 def test_contrasting_basins_are_simulated_well(ds, tmp_path):

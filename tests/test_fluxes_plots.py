@@ -49,6 +49,20 @@ def test_the_median_component_is_bold_and_drawn_last(parameter):
         assert max(widths[:-1]) < 1 < widths[-1]
 
 
+def test_every_component_of_every_run_is_on_the_same_axes(parameter):
+    layout = drawn.every_component({"one": parameter, "other": 2 * parameter})
+    panels = [hv.render(panel) for panel in layout]
+    assert [panel.title.text for panel in panels] == ["one", "other"]
+    ranges = {(panel.y_range.start, panel.y_range.end) for panel in panels}
+    assert len(ranges) == 1
+    ((low, high),) = ranges
+    assert low < float(parameter.min()) and float(2 * parameter.max()) < high
+    for panel in layout:
+        lines = curves(panel)
+        means = [line.dimension_values(1).mean() for line in lines]
+        assert len(lines) == parameter.sizes["component"] and means == sorted(means)
+
+
 def test_stacked_panels_share_days_and_only_the_last_shows_them(parameter):
     series = plots.series(
         {"soil": parameter.isel(component=0), "snow": parameter.isel(component=1)}, label="mm"

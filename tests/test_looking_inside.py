@@ -377,6 +377,17 @@ def test_figures_draw():
         index=pd.Index([0.0, 1.0], name="sigma"),
     )
     plots.style.render(plots.noise_boxes(boxes, paper=boxes[["median"]]))
+    values = xr.DataArray(
+        [[0.5, 0.55, 0.052, -3.0], [0.4, 0.951, 0.953, 0.0]],
+        {"sigma": [0.0, 1.0]},
+        ("sigma", "basin"),
+    )
+    wide = boxes.assign(q05=0.1, q95=0.9)
+    figure = plots.noise_boxes(wide, values=values, title="noise", low=0.0)
+    circles = figure.get(0).dframe()
+    # 0.951 and 0.953 are drawn once, -3 lies below the axis
+    assert sorted(circles.itertuples(index=False, name=None)) == [(0, 0.05), (1, 0.0), (1, 0.95)]
+    assert plots.style.render(figure).title.text == "noise; 1 circles below the axis"
     table = sensitivity.rankings_of_seeds(gradients_of([[[1, 2, 3], [4, 0, 1]]] * 2, (1, 2)))
     plots.style.render(ranking_bars(table))
     kinds = xr.DataArray(

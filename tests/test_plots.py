@@ -71,6 +71,52 @@ def test_hydrograph_shows_every_series_and_units(flows):
     assert line_colours == {"#000000", style.BLUE, style.ORANGE}
 
 
+MANY = [f"delta_n(gamma, beta), network {k}" for k in ("lstm", "both", "attributes", "x", "y", "z")]
+
+
+@pytest.mark.parametrize("n", [1, 6])
+@pytest.mark.parametrize("draw", ["hydrograph", "flow_duration_curve", "regime", "cdf", "series"])
+def test_no_legend_lies_over_data_and_each_is_as_wide_as_its_figure(flows, draw, n):
+    _, obs = flows
+    sims = {label: obs * (1 + k / 10) for k, label in enumerate(MANY[:n])}
+    figure = {
+        "hydrograph": lambda: plots.hydrograph(obs, sims),
+        "flow_duration_curve": lambda: plots.flow_duration_curve(obs, sims),
+        "regime": lambda: plots.regime(*mean_years(obs, sims)),
+        "cdf": lambda: plots.cdf({k: v.to_series().rename("x") for k, v in sims.items()}),
+        "series": lambda: plots.series(sims, label="mm/d"),
+    }[draw]()
+    drawn = style.render(figure)
+    assert not [m for m in drawn.center if type(m).__name__ == "Legend"]
+    beside = [m for m in [*drawn.above, *drawn.below] if type(m).__name__ == "Legend"]
+    assert len(beside) == (n > 1 or draw != "series")
+    for legend in beside:
+        text = max(len(item.label.value) for item in legend.items)
+        assert legend.ncols == 1 or legend.ncols * text * 6 < drawn.width
+
+
+def test_the_title_of_six_models_has_lines_that_fit(flows):
+    prcp, obs = flows
+    title = "median: 02081500, TAR RIVER; NSE " + ", ".join(f"0.71 ({label})" for label in MANY)
+    for figure in (plots.hydrograph(obs, {}, title=title), plots.rain(prcp, title=title)):
+        lines = style.render(figure).title.text.split("\n")
+        assert len(lines) > 1 and " ".join(lines) == title
+        assert max(map(len, lines)) * 7 < style.WIDTH
+
+
+def test_a_river_has_its_name_beside_its_id(basins):
+    named = basins.assign_coords(gauge_name=("basin", ["Tar River", *[""] * 39]))
+    assert plots.river(named, "00000000") == "00000000, Tar River"
+    assert plots.river(named, "00000001") == plots.river(basins, "00000001") == "00000001"
+
+
+def test_a_saved_figure_has_its_caption_as_text(basins, tmp_path):
+    figure = plots.basin_map(basins["aridity"])
+    saved = plots.save(figure, tmp_path, "map", "Fig. 2: P < PET").read_text()
+    assert "Fig. 2: P &lt; PET</p>" in saved and "</p></body>" in saved.replace("\n", "")
+    assert "<p " not in plots.save(figure, tmp_path, "bare").read_text().rpartition("<body>")[2]
+
+
 def test_hydrograph_panels_zoom_together(flows):
     prcp, obs = flows
     page = style.render(plots.hydrograph(obs, {"LSTM": obs}, prcp=prcp))
@@ -234,7 +280,8 @@ def test_budyko_and_distributions(basins):
     style.render(
         plots.budyko(basins["aridity"], 1 - np.exp(-basins["aridity"]), colour_by=basins["p_mean"])
     )
-    style.render(plots.attribute_distributions(basins, ["aridity", "p_mean"], "00000003"))
+    drawn = models(plots.attribute_distributions(basins, ["aridity", "p_mean"], "00000003"))
+    assert {title.text for title in drawn["Title"]} >= {"aridity", "p mean (mm/d)"}
 
 
 def test_forcing_panels(flows):

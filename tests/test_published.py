@@ -6,6 +6,7 @@ import pytest
 import xarray as xr
 
 from hydronb.analysis import ensembles
+from hydronb.analysis.published import other_models
 from hydronb.data.sources.published import MODELS, open_benchmark_models
 from hydronb.errors import DataError
 from hydronb.metrics import nse
@@ -96,3 +97,24 @@ def test_what_cannot_be_read(folder, tmp_path):
     xr.Dataset({"Qobs": ("time", [1.0])}).to_netcdf(folder / "00000001_benchmark_models.nc")
     with pytest.raises(DataError, match="has no variable QObs; did you mean 'Qobs'"):
         open_benchmark_models(folder)
+
+
+def test_other_models_are_scored_on_their_own_period_in_the_basins_asked_for(folder, tmp_path):
+    ds = open_benchmark_models(folder)
+    scored = other_models(["camels_01022500", "camels_11522500", "elsewhere"], folder=folder)
+    assert list(scored) == list(MODELS.values())
+    assert scored["SAC-SMA"].index.tolist() == ["01022500", "11522500"]
+    assert scored["mHM (basin-wise calibrated)"].index.tolist() == ["01022500"]
+    sim = ds["streamflow"].sel(model="SAC-SMA", basin="01022500")
+    expected = float(nse(sim=sim, obs=ds["streamflow_obs"].sel(basin="01022500")))
+    assert scored["SAC-SMA"].loc["01022500", "nse"] == pytest.approx(expected)
+    table = pd.DataFrame({"basin": ["01022500"], "mHm_conus": [0.53]})
+    table.to_csv(tmp_path / "scores.csv", index=False)
+    of_file = other_models(["01022500"], scores=[tmp_path / "scores.csv"])
+    assert list(of_file) == ["mHM (CONUS-wide calibrated), published"]
+    (row,) = of_file.values()
+    assert row.to_dict() == {"nse": {"01022500": 0.53}}
+    with pytest.raises(
+        DataError, match="calibrated\\), published has a score in none of the 1 bas"
+    ):
+        other_models(["99"], scores=[tmp_path / "scores.csv"])

@@ -118,6 +118,15 @@ def _check_members(group: Group) -> None:
         )
 
 
+def by_test_period(groups: Sequence[Group]) -> dict[str, list[Group]]:
+    """Groups by the period that they simulate, as text: runs of one period are compared day by day,
+    those of others by their scores alone."""
+    periods: dict[str, list[Group]] = {}
+    for group in groups:
+        periods.setdefault(setting_text(group.parameters["test_period"]), []).append(group)
+    return periods
+
+
 def read_members(groups: Sequence[Group], target: str = SIMULATED) -> dict[str, xr.Dataset]:
     """`members()` of each group by label, all on the basins and days that every group has.
 
@@ -214,7 +223,7 @@ def setting_text(value: Any) -> str:
         return " to ".join(map(str, value.values())) if "start" in value else pairs
     if value is None or value == []:
         return "none"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def with_distinctions(
@@ -223,6 +232,7 @@ def with_distinctions(
     """Each run's label and the settings that tell the run from all others of the same key, as `name
     value`: one if one is enough, else all that differ; none where only a member's parameters
     differ."""
+    parameters = [_with_data_apart(p) for p in parameters]
     names = sorted(
         {n for p in parameters for n in p if n not in (*NOT_THE_MODEL, "model", "loss")},
         key=lambda n: (n not in PREFERRED, n),
@@ -238,6 +248,12 @@ def with_distinctions(
         enough = [n for n in differ if all(q.get(n) != p.get(n) for q in others)]
         told.append(", ".join([label, *(f"{n} {_short(p.get(n))}" for n in enough[:1] or differ)]))
     return told
+
+
+def _with_data_apart(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """With each setting of the data as one of its own, `data NAME`."""
+    rest = {name: value for name, value in parameters.items() if name != "data"}
+    return rest | {f"data {n}": v for n, v in (parameters.get("data") or {}).items()}
 
 
 def _short(value: Any) -> str:

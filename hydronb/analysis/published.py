@@ -11,9 +11,18 @@ import pandas as pd
 import xarray as xr
 
 from hydronb.analysis.benchmark import NOT_THE_MODEL, Group, setting_text
-from hydronb.analysis.ensembles import COUNTS, ENSEMBLE, join_models
+from hydronb.analysis.ensembles import (
+    COUNTS,
+    ENSEMBLE,
+    OBSERVED,
+    SIMULATED,
+    as_members,
+    join_models,
+    score_members,
+)
 from hydronb.data.dataset import bare_id
 from hydronb.data.sources.published import MODELS as BENCHMARK_MODELS
+from hydronb.data.sources.published import open_benchmark_models
 from hydronb.errors import DataError
 from hydronb.files import read_dataset, reading
 from hydronb.metrics import METRICS
@@ -76,7 +85,12 @@ FENG2022_RUNS = PaperRuns(
         "dynamic": [["BETAET", "BETA"], ["BETAET"], ["BETA"], []],
         "recharge": ["hbv", "network"],
     },
-    runs=(_HBV, _LSTM, _HBV | _NLDAS, _LSTM | _NLDAS, _HBV | _MAURER | _RAKOVEC),
+    runs=(
+        *(model | data for data in ({}, _NLDAS) for model in (_HBV, _LSTM)),
+        _HBV | _MAURER | _RAKOVEC,
+        # without a warm-up year, as in the main comparison
+        _LSTM | _MAURER | _RAKOVEC | {"train_period": {"start": "1999-10-01", "end": "2008-09-30"}},
+    ),
     not_compared=("starts", "details"),
     pet="hargreaves",
 )
@@ -178,7 +192,8 @@ def paper_river(data: Mapping[str, Any]) -> str | None:
 
 def _in_any_order(value: Any) -> str:
     """As text; the order of names in a list makes no difference."""
-    return setting_text(sorted(value) if isinstance(value, list) else value)
+    names = isinstance(value, list) and all(isinstance(v, str) for v in value)
+    return setting_text(sorted(value) if names else value)
 
 
 def read_published(name: str) -> pd.DataFrame:
@@ -245,6 +260,54 @@ def read_scores(paths: Sequence[str | Path]) -> xr.Dataset:
                 )
             models[label] = of_model
     return join_models(models)
+
+
+def other_models(
+    basins: Sequence[str], *, scores: Sequence[str | Path] = (), folder: str | Path = ""
+) -> dict[str, pd.DataFrame]:
+    """NSE and KGE of models that were not run here, each on its own period, for the CDFs of Fig. 2
+    of Feng et al. (2022).
+
+    Parameters
+    ----------
+    basins
+        Ids, with or without a prefix; others are left out.
+    scores
+        Files for `read_scores`; members are averaged. Labels get ", published".
+    folder
+        Of the released benchmark models, whose simulations are scored; none where empty.
+
+    Returns
+    -------
+    dict
+        By label, index `basin`; a model without KGE lacks that column.
+
+    Raises
+    ------
+    DataError
+        A model has none of the basins; see also `read_scores` and `open_benchmark_models`.
+    """
+    read = {}
+    if scores:
+        of_files = read_scores(scores)
+        members = of_files.drop_sel(member=ENSEMBLE, errors="ignore").mean("member")
+        read |= {f"{m}, published": members.sel(model=m) for m in of_files["model"].values}
+    if folder:
+        models = open_benchmark_models(folder)
+        read |= {
+            str(sim["model"].item()): score_members(
+                as_members(sim.drop_vars("model"), models[OBSERVED]), ["nse", "kge"]
+            ).sel(member=ENSEMBLE)
+            for sim in models[SIMULATED]
+        }
+    ids, tables = [bare_id(str(basin)) for basin in basins], {}
+    for label, ds in read.items():
+        table = pd.DataFrame({n: ds[n].to_series() for n in ("nse", "kge") if n in ds})
+        table = table.reindex(ids).dropna(how="all").dropna(axis="columns", how="all")
+        if table.empty:
+            raise DataError(f"{label} has a score in none of the {len(ids)} basins of the runs")
+        tables[label] = table
+    return tables
 
 
 def _scores_of_netcdf(path: Path) -> xr.Dataset:

@@ -92,6 +92,34 @@ def climatology(observed: xr.DataArray, time: xr.DataArray, *, window: int = 31)
     return mean_year_on(time, observed, window).assign_attrs(observed.attrs)
 
 
+def components_table(parameter: xr.DataArray) -> pd.DataFrame:
+    """How each component of a dynamic parameter varies, over all catchments and days.
+
+    Parameters
+    ----------
+    parameter
+        (basin, time, component).
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index `component`, by its mean; medians over basins of its `mean` and of its `deviation`
+        over the days; `constant`, the share of basins where that is less than `CONSTANT` of the
+        bounds' range; `at_bounds`, the share of basins and days within `NEAR_BOUND` of a bound.
+    """
+    low, high, *_ = PARAMETERS[str(parameter.name)]
+    near = NEAR_BOUND * (high - low)
+    deviation = parameter.std("time")
+    columns = {
+        "mean": parameter.mean("time").median("basin"),
+        "deviation": deviation.median("basin"),
+        "constant": (deviation < CONSTANT * (high - low)).mean("basin"),
+        "at_bounds": ((parameter < low + near) | (parameter > high - near)).mean(["basin", "time"]),
+    }
+    table = pd.DataFrame({name: da.to_numpy() for name, da in columns.items()})
+    return table.rename_axis("component").sort_values("mean", kind="stable")
+
+
 def dynamics(
     parameter: xr.DataArray, storage: xr.DataArray, truth: xr.DataArray | None = None
 ) -> pd.DataFrame:

@@ -33,11 +33,12 @@ def variables_table(ds: xr.Dataset) -> pd.DataFrame:
 
 
 def attribute_quantiles(ds: xr.Dataset, basin: str) -> pd.DataFrame:
-    """The numeric attributes of one basin beside their 5th, 50th and 95th percentile over all
-    basins."""
+    """The numeric attributes of one basin, in words, beside their 5th, 50th and 95th percentile
+    over all basins."""
     return pd.DataFrame.from_dict(
         {
             name: {
+                "long name": ds[name].attrs.get("long_name", name),
                 "units": ds[name].attrs.get("units", ""),
                 basin: float(ds[name].sel(basin=basin)),
                 **{f"{q:.0%}": float(ds[name].quantile(q)) for q in (0.05, 0.5, 0.95)},

@@ -46,9 +46,9 @@ def build(page: Page) -> pn.Column:
             page.choice(
                 "colour",
                 "Colour by",
-                lambda: {n: n for n in ("cluster", *value_or(of.over_basin, ()))},
+                lambda: {text: name for name, text in value_or(of.words, {}).items()},
                 on=["embedding"],
-                width=180,
+                width=330,
             ),
             clear,
         ),
@@ -85,9 +85,9 @@ def build(page: Page) -> pn.Column:
         ),
         row(
             page.of_basin(
-                lambda: plots.attribute_percentiles(of.attributes(), of.basin(), of.units()),
+                lambda: plots.attribute_percentiles(of.attributes(), of.basin(), of.over_basin()),
                 ["embedding"],
-                width=480,
+                width=560,
             ),
             column(
                 page.of_basin(
@@ -175,8 +175,11 @@ class Embedding:
             ds["basin"].values.astype(str),
         )
 
-    def units(self) -> dict[str, str]:
-        return {str(n): str(v.attrs.get("units", "")) for n, v in self.over_basin().items()}
+    def words(self) -> dict[str, str]:
+        """What points can be coloured by, in words with units: clusters, attributes, signatures."""
+        return {"cluster": "cluster"} | {
+            str(n): plots.axis_label(v) for n, v in self.over_basin().items()
+        }
 
     def table(self, file: str, *columns: str, space: str = "", of_k: bool = False) -> pd.DataFrame:
         """A table by space and seed; with `space` the rows of that, for the seed in the case of the
@@ -222,7 +225,7 @@ class Embedding:
         )
         return (
             pd.Series(ds[name].values, ds["basin"].values.astype(str), name=name),
-            plots.with_unit(name, self.units()[name]),
+            plots.axis_label(ds[name]),
         )
 
     def basin(self) -> str:
@@ -253,7 +256,7 @@ def _selected(of: Embedding) -> str:
             " it below."
         )
     return html_table(
-        pd.DataFrame({"selected": inside.median(), "all": table.median()}).T,
+        pd.DataFrame({"selected": inside.median(), "all": table.median()}).rename(index=of.words()),
         f"{len(inside)} of {len(table)} catchments selected; medians:",
     )
 
@@ -328,8 +331,14 @@ def _sensitivity(of: Embedding) -> tuple[plots.Figure, pd.DataFrame]:
         " sensitivities",
     )
     ranks = of.outputs.table(name, "rankings.csv", ["attribute", "sensitivity"])
+    words = of.words()
     most = catchment.gauge_map(
-        first, "most sensitive to", ds, title="the attribute that streamflow answers to most"
+        first.map(lambda name: words.get(name, name)),
+        "most sensitive to",
+        ds,
+        title="the attribute that streamflow answers to most",
     )
-    bars = figures.ranking_bars(ranks, title="all catchments; a dot is a seed", width=520)
+    bars = figures.ranking_bars(
+        ranks, names=words, title="all catchments; a dot is a seed", width=620
+    )
     return (most + bars).opts(shared_axes=False), each

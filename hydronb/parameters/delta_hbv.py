@@ -105,6 +105,11 @@ class DeltaHBVBenchmarkParameters(
     """Number of catchments near the median NSE that are drawn, as in Fig. 3 of the paper."""
     hydrograph_period: Period | None = None
     """Of the hydrographs; if None, the last two years of the test period."""
+    benchmark_models: InputPath = InputPath("")
+    """Folder of the released benchmark models (`hydronb.data.sources.published`), if any, for
+    Fig. 2."""
+    scores: list[InputPath] = []
+    """Files of published scores (`analysis.published.read_scores`) for Fig. 2."""
 
 
 class DeltaHBVFluxesParameters(

@@ -22,6 +22,7 @@ from hydronb.plots.rivers import (
     observed_first,
     rain,
     regime,
+    river,
     series,
     stacked,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "probe_scores",
     "rain",
     "regime",
+    "river",
     "save",
     "scenario_scores",
     "search_scores",

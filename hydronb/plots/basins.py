@@ -23,9 +23,10 @@ from hydronb.plots.style import (
     OTHER,
     POINT,
     SEQUENTIAL,
-    UNITLESS,
     axis_label,
+    legend_outside,
     on_bokeh,
+    wrapped,
 )
 
 AXES = {
@@ -186,7 +187,7 @@ def basin_map(
         legend_position="right",
         xaxis=None,
         yaxis=None,
-        title=title or label or axis_label(values),
+        title=wrapped(title or label or axis_label(values), width),
         **TO_SELECT if select else {"active_tools": ["pan"]},
     )
 
@@ -246,12 +247,12 @@ def attribute_maps(
 def attribute_distributions(
     ds: xr.Dataset, names: Sequence[str], basin: str, *, columns: int = 4, width: int = 225
 ) -> hv.Layout:
-    """Histogram of each attribute over the basins, with one basin marked."""
+    """Histogram of each attribute over the basins, with one basin marked; the title is what the
+    attribute is in words."""
     panels = []
     for name in names:
         values = ds[name].to_numpy().astype(float)
         counts = np.histogram(values[np.isfinite(values)], bins=min(20, max(5, len(values) // 3)))
-        units = ds[name].attrs.get("units", "")
         panels.append(
             hv.Overlay(
                 [
@@ -262,11 +263,11 @@ def attribute_distributions(
                 ]
             ).opts(
                 width=width,
-                height=170,
-                title=name,
+                height=190,
+                title=wrapped(axis_label(ds[name]), width + 40, 12),
                 yaxis=None,
                 show_legend=False,
-                xlabel=" " if units in UNITLESS else units,
+                xlabel=" ",
                 xticks=3,
                 fontsize={"title": "12px"},
                 toolbar=None,
@@ -277,7 +278,7 @@ def attribute_distributions(
 
 @on_bokeh
 def attribute_percentiles(
-    table: pd.DataFrame, basin: str, units: Mapping[str, str] | None = None, *, width: int = 520
+    table: pd.DataFrame, basin: str, words: xr.Dataset | None = None, *, width: int = 620
 ) -> hv.Overlay:
     """One catchment among all, one row per attribute: the line spans the 5th to the 95th
     percentile, the box the quartiles, and the dot is the catchment, with its value beside the name.
@@ -286,8 +287,8 @@ def attribute_percentiles(
     ----------
     table
         Numbers, one row per basin, one column per attribute.
-    units
-        By attribute.
+    words
+        The attributes, for their `long_name` and `units`.
     """
     columns = [c for c in table if table[c].notna().any()][::-1]
     of_basin = table.loc[basin, columns]
@@ -320,14 +321,12 @@ def attribute_percentiles(
             ],
         ),
     ]
-    unit = {c: u for c, u in (units or {}).items() if u not in UNITLESS}
+    described = {c: c if words is None else axis_label(words[c]) for c in columns}
 
     return hv.Overlay(layers).opts(
         width=width,
         height=80 + 20 * len(columns),
-        yticks=[
-            (i, f"{c} {of_basin[c]:.3g} {unit.get(c, '')}".strip()) for i, c in enumerate(columns)
-        ],
+        yticks=[(i, f"{text}: {of_basin[c]:.3g}") for i, (c, text) in enumerate(described.items())],
         xlim=(-0.12, 1.12),
         ylim=(-0.7, len(columns) - 0.3),
         xticks=[(0, "5 %"), (1, "95 % of basins")],
@@ -379,16 +378,14 @@ def budyko(
     right = max(2.0, float(aridity.max()) * 1.05)
     phi = np.linspace(1e-3, right, 200)
     share = np.sqrt(phi * np.tanh(1 / phi) * (1 - np.exp(-phi)))
-    return (
+    figure = (
         hv.Curve([(0, 0), (1, 1), (right, 1)], x, y, label="limits of energy and water").opts(
             **DASHED
         )
         * hv.Curve((phi, share), x, y, label="Budyko (1974)").opts(color=INK, line_width=1.6)
         * points
-    ).opts(
-        width=width,
-        height=height,
-        legend_position="bottom_right",
+    )
+    return legend_outside(figure, width, height).opts(
         xlim=(0, right),
         ylim=(min(0.0, float(values["evaporation"].min()) * 1.1), 1.1),
         **FREE,

@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from hydronb.plots.basins import basin_map
-from hydronb.plots.rivers import MONTHS, curve
+from hydronb.plots.rivers import MONTHS, curve, stacked
 from hydronb.plots.scores import one_to_one
 from hydronb.plots.style import (
     ALONG_TIME,
@@ -17,7 +17,9 @@ from hydronb.plots.style import (
     WIDTH,
     axis_label,
     colours,
+    legend_outside,
     on_bokeh,
+    wrapped,
 )
 
 THIN, BOLD = "#B8B8B8", "#0072B2"
@@ -108,7 +110,7 @@ def components(
     ).opts(
         width=width,
         height=height,
-        title=title,
+        title=wrapped(title, width),
         yticks=4,
         show_legend=False,
         xlabel="",
@@ -116,6 +118,46 @@ def components(
         padding=(0, 0.1),
         **ALONG_TIME,
     )
+
+
+@on_bokeh
+def every_component(
+    parameters: Mapping[str, xr.DataArray], *, width: int = WIDTH, height: int = 190
+) -> hv.Layout:
+    """A dynamic parameter of one catchment in several runs: one panel per run, all on the same
+    axes, and a line per component, dark where its mean is low and light where it is high.
+
+    Parameters
+    ----------
+    parameters
+        (time, component) by the panel's title.
+    """
+    from bokeh.palettes import viridis
+
+    low = min(float(of.min()) for of in parameters.values())
+    high = max(float(of.max()) for of in parameters.values())
+    margin = 0.03 * (high - low) or 0.1
+    panels = []
+    for title, of in parameters.items():
+        dim = hv.Dimension(str(of.name), label=axis_label(of))
+        ordered = of.isel(component=np.argsort(of.mean("time").to_numpy(), kind="stable"))
+        shades = viridis(max(2, ordered.sizes["component"]))
+        lines = [
+            curve(ordered.isel(component=k), dim).opts(color=shades[k], line_width=0.9, tools=[])
+            for k in range(ordered.sizes["component"])
+        ]
+        panels.append(
+            hv.Overlay(lines).opts(
+                width=width,
+                height=height,
+                title=wrapped(title, width),
+                ylim=(low - margin, high + margin),
+                yticks=4,
+                show_legend=False,
+                **ALONG_TIME,
+            )
+        )
+    return stacked(panels)
 
 
 @on_bokeh
@@ -278,21 +320,16 @@ def balance(table: pd.DataFrame, *, width: int = WIDTH, height: int = 320) -> hv
             label="precipitation",
         ).opts(color=INK, line_width=1.6)
     )
-    shared = {"width": width, "xlim": (0, n), "xticks": 0} | FREE
-    upper = hv.Overlay(bars).opts(
-        height=height,
-        legend_position="top_left",
+    shared = {"xlim": (0, n), "xticks": 0} | FREE
+    upper = legend_outside(hv.Overlay(bars), width, height).opts(
         ylim=(0, None),
         padding=(0, (0, 0.1)),
         xlabel="",
-        legend_cols=1,
         title="Fate of precipitation",
         **shared,
     )
-    lower = hv.Overlay([_bars(ordered, name, 0.0) for name in ("storage", "residual")]).opts(
-        height=190,
-        legend_position="top_left",
-        legend_cols=2,
+    lower = hv.Overlay([_bars(ordered, name, 0.0) for name in ("storage", "residual")])
+    lower = legend_outside(lower, width, 190).opts(
         padding=(0, 0.6),
         title=f"Residual (largest residual {table['residual'].abs().max():.1g} mm/yr)",
         **shared,

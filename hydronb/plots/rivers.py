@@ -18,7 +18,9 @@ from hydronb.plots.style import (
     Series,
     axis_label,
     colours,
+    legend_outside,
     on_bokeh,
+    wrapped,
 )
 from hydronb.vocabulary import COLOURS
 
@@ -59,16 +61,12 @@ def hydrograph(
         )
         for label, da in shown.items()
     ]
-    lower = hv.Overlay(curves).opts(
-        width=width,
-        height=height,
-        legend_position="top_left",
-        legend_cols=len(curves),
-        legend_opts={"spacing": 16},
+    title = wrapped(title, width)
+    lower = legend_outside(hv.Overlay(curves), width, height).opts(
         title="" if prcp is not None else title,
         xlabel="",
         ylim=(0, None),
-        padding=(0, (0, 0.15)),
+        padding=(0, (0, 0.05)),
         **ALONG_TIME,
     )
     if prcp is None:
@@ -80,6 +78,12 @@ def hydrograph(
             lower.relabel(""),
         ]
     )
+
+
+def river(ds: xr.Dataset | xr.DataArray, basin: str) -> str:
+    """Id of a basin and, where the data tell it, the name of its gauge."""
+    name = str(ds["gauge_name"].sel(basin=basin).values) if "gauge_name" in ds.coords else ""
+    return f"{basin}, {name}" if name.strip() else basin
 
 
 def observed_first(obs: xr.DataArray | None, simulations: Series) -> dict[str, xr.DataArray]:
@@ -110,7 +114,7 @@ def rain(prcp: xr.DataArray, *, title: str = "", width: int = WIDTH) -> hv.Histo
         color=RAIN,
         line_color=RAIN,
         line_width=0.5,
-        title=title,
+        title=wrapped(title, width),
         tools=["hover"],
         yticks=3,
         **ALONG_TIME,
@@ -142,18 +146,14 @@ def series(
     curves = [
         curve(da, dim, name).opts(color=colour[name], line_width=1.2) for name, da in values.items()
     ]
-    return hv.Overlay(curves).opts(
-        width=width,
-        height=height,
+    one = len(curves) == 1
+    figure = hv.Overlay([curves[0].relabel("")] if one else curves)
+    return legend_outside(figure, width, height, where="top").opts(
         title=title,
         yticks=4,
-        legend_position="top_left",
-        legend_cols=len(curves),
-        show_legend=len(curves) > 1,
         xlabel="",
         ylabel=label,
-        legend_opts={"spacing": 16},
-        padding=(0, (0, 0.2)),
+        padding=(0, (0, 0.05)),
         **ALONG_TIME,
     )
 
@@ -167,7 +167,7 @@ def stacked(panels: Sequence[hv.Element | hv.Overlay], *, title: str = "") -> hv
             xaxis="bottom" if panel is panels[-1] else None,
             xlabel="",
             clone=True,
-            **{"title": title} if title and panel is panels[0] else {},
+            **{"title": wrapped(title, WIDTH)} if title and panel is panels[0] else {},
         )
         for panel in panels
     ]
@@ -234,13 +234,10 @@ def flow_duration_curve(
                 color=colour[name], line_width=2, tools=["hover"]
             )
         )
-    return hv.Overlay(curves).opts(
-        width=width,
-        height=height,
+    return legend_outside(hv.Overlay(curves), width, height).opts(
         logy=True,
-        title=title,
+        title=wrapped(title, width),
         yformatter="%g",
-        legend_position="bottom_left",
         xlim=(0, 100),
         **FREE,
     )
@@ -271,15 +268,10 @@ def regime(
         )
         for name, mean in shown.items()
     ]
-    return hv.Overlay(curves).opts(
-        width=width,
-        height=height,
-        title=title,
+    return legend_outside(hv.Overlay(curves), width, height).opts(
+        title=wrapped(title, width),
         xticks=MONTHS,
         xlim=(1, 365),
-        legend_position="top",
-        legend_cols=min(len(curves), 4),
         ylim=(0, None),
-        legend_opts={"spacing": 8},
         **FREE,
     )

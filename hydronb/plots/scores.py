@@ -18,7 +18,9 @@ from hydronb.plots.style import (
     POINT,
     WIDTH,
     colours,
+    legend_outside,
     on_bokeh,
+    wrapped,
 )
 
 GREY = "#a0a0a0"
@@ -36,7 +38,8 @@ def cdf(
     width: int = 560,
     height: int = 400,
 ) -> hv.Overlay:
-    """Share of basins whose score is at most the value on the x axis, one curve per model.
+    """Share of basins whose score is at most the value on the x axis, one curve per model, with the
+    median in the legend, and the number of basins where models differ in it.
 
     Parameters
     ----------
@@ -72,18 +75,17 @@ def cdf(
         for name, of_seeds in (seeds or {}).items()
         for one in of_seeds
     ]
-    medians = {n: f"{np.median(v):.2f}" if len(v) else "none" for n, v in ordered.items()}
+    same = len(set(map(len, ordered.values()))) == 1
+    medians = {n: f"median {np.median(v):.2f}" if len(v) else "none" for n, v in ordered.items()}
+    texts = {
+        n: f"{n} ({medians[n]}{'' if same else f', {len(v)} basins'})" for n, v in ordered.items()
+    }
     curves = [
-        curve(values, name, f"{name} (median {medians[name]})").opts(line_width=2, tools=["hover"])
+        curve(values, name, texts[name]).opts(line_width=2, tools=["hover"])
         for name, values in ordered.items()
     ]
-    return hv.Overlay([*thin, *curves]).opts(
-        width=width,
-        height=height + 24 * len(curves),
-        legend_position="bottom",
-        legend_cols=1,
-        show_legend=True,
-        title=title,
+    return legend_outside(hv.Overlay([*thin, *curves]), width, height).opts(
+        title=wrapped(title, width),
         xlim=xlim or _score_range(np.concatenate(list(ordered.values()))),
         ylim=(0, 1),
         **FREE,
@@ -235,8 +237,10 @@ def difference_intervals(
         ylim = low - margin, high + margin
         if beyond := int(((frame["low"] < ylim[0]) | (frame["high"] > ylim[1])).sum()):
             title += f"; {beyond} interval{'s reach' if beyond > 1 else ' reaches'} beyond the axis"
-    return hv.Overlay(drawn).opts(
-        width=width, height=height, legend_position="top_left", title=title, ylim=ylim, **FREE
+    return legend_outside(hv.Overlay(drawn), width, height).opts(
+        title=wrapped(title, width),
+        ylim=ylim,
+        **FREE,
     )
 
 
@@ -283,6 +287,7 @@ def search_scores(
 def noise_boxes(
     boxes: pd.DataFrame,
     *,
+    values: xr.DataArray | None = None,
     paper: pd.DataFrame | None = None,
     title: str = "",
     width: int = WIDTH // 2,
@@ -290,12 +295,16 @@ def noise_boxes(
     low: float | None = None,
 ) -> hv.Overlay:
     """NSE over the standard deviation of the noise (Fig. 6): the box spans 25 to 75 %, the whiskers
-    5 to 95 %, the line is the median and the triangle the mean.
+    5 to 95 %, the line is the median, the triangle the mean, and circles lie beyond the whiskers.
+    The title says how many of these lie below the axis.
 
     Parameters
     ----------
     boxes
         Index sigma; columns mean, median, q05, q25, q75, q95.
+    values
+        What the boxes are of, over sigma and others, for the circles; those that are equal to two
+        digits are drawn once.
     paper
         Index sigma, column median: the published medians, drawn as crosses.
     low
@@ -303,8 +312,23 @@ def noise_boxes(
     """
     at = np.arange(len(boxes))
     left, right = at - 0.32, at + 0.32
+    low = max(-1.5, float(boxes["q05"].min()) - 0.05) if low is None else low
     q05, q25, q75, q95, median = (boxes[c] for c in ("q05", "q25", "q75", "q95", "median"))
+    outside = pd.DataFrame({"sigma": [], "nse": []})
+    if values is not None:
+        long = values.rename("nse").to_series().dropna().reset_index()
+        place = boxes.index.get_indexer(long["sigma"])
+        beyond = (long["nse"] < q05.iloc[place].to_numpy()) | (
+            long["nse"] > q95.iloc[place].to_numpy()
+        )
+        outside = long.assign(sigma=place)[beyond].round({"nse": 2})[["sigma", "nse"]]
+        if below := int((outside["nse"] < low).sum()):
+            title += f"; {below} circles below the axis"
+        outside = outside[outside["nse"] >= low].drop_duplicates()
     layers = [
+        hv.Scatter(outside, "sigma", "nse", label="beyond the whiskers").opts(
+            color="white", line_color=GREY, size=4
+        ),
         hv.Rectangles((left, q25, right, q75)).opts(
             color="#C6DCEC", line_color=INK, line_width=0.8
         ),
@@ -324,15 +348,12 @@ def noise_boxes(
                 (at, paper["median"].reindex(boxes.index)), "sigma", "nse", label="median, paper"
             ).opts(color="black", marker="x", size=9, line_width=1.6)
         )
-    return hv.Overlay(layers).opts(
-        width=width,
-        height=height,
-        title=title,
+    return legend_outside(hv.Overlay(layers), width, height).opts(
+        title=wrapped(title, width),
         xticks=[(i, f"{sigma:g}") for i, sigma in enumerate(boxes.index)],
-        ylim=(max(-1.5, float(q05.min()) - 0.05) if low is None else low, 1.0),
+        ylim=(low, 1.0),
         xlim=(-0.6, len(at) - 0.4),
-        legend_position="bottom_left",
         ylabel="NSE (-)",
-        xlabel="standard deviation of the noise (standard deviations of the attributes)",
+        xlabel="standard deviation of the noise (attributes have 1)",
         **FREE,
     )

@@ -18,7 +18,9 @@ from hydronb.plots.style import (
     SEQUENTIAL,
     WIDTH,
     axis_label,
+    legend_outside,
     on_bokeh,
+    wrapped,
 )
 
 GROUPS = {
@@ -84,12 +86,8 @@ def silhouette_curves(
     ks = sorted(int(k) for k in set(table["k"]))
     return hv.Layout(
         [
-            hv.Overlay(_silhouette(table, of, at)).opts(
-                width=width,
-                height=height,
+            legend_outside(hv.Overlay(_silhouette(table, of, at)), width, height).opts(
                 title=title,
-                legend_position="top_right",
-                show_legend=of == "mean",
                 xticks=ks,
                 xlim=(ks[0] - 0.4, ks[-1] + 0.4),
                 padding=(0, 0.08),
@@ -137,7 +135,7 @@ def variance_bars(
     height: int = 400,
 ) -> hv.Layout:
     """How much of each signature's variance k clusters explain (Fig. 10): weighted as in the paper,
-    then by size. Bars are the mean over seeds, lines their range, dots one seed.
+    then by size. Bars are the mean over seeds, lines with ends their range, dots one seed.
 
     Parameters
     ----------
@@ -154,9 +152,11 @@ def variance_bars(
     names = list(dict.fromkeys(of_k["signature"]))
     return hv.Layout(
         [
-            hv.Overlay(_signature_bars(of_k[of_k["weighting"] == weighting], names, seed)).opts(
-                width=width,
-                height=height,
+            legend_outside(
+                hv.Overlay(_signature_bars(of_k[of_k["weighting"] == weighting], names, seed)),
+                width,
+                height,
+            ).opts(
                 title=title,
                 xticks=list(enumerate(names)),
                 xrotation=45,
@@ -164,7 +164,6 @@ def variance_bars(
                 ylabel="share of variance explained",
                 ylim=(min(0.0, float(of_k["value"].min()) - 0.02), 1),
                 xlim=(-0.6, len(names) - 0.4),
-                legend_position="top_right",
                 **FREE,
             )
             for weighting, title in titles.items()
@@ -187,16 +186,22 @@ def _signature_bars(table: pd.DataFrame, names: list[str], seed: int | None) -> 
         bars = (at - 0.18, seeds["mean"].clip(upper=0), at + 0.18, seeds["mean"].clip(lower=0))
         spread = (seeds["min"] < seeds["max"]).to_numpy()
         layers += [
-            hv.Rectangles(bars, label=space).opts(color=colour, line_color=None),
+            hv.Rectangles(bars, label=space).opts(color=colour, line_color=None, fill_alpha=0.55),
             hv.Segments((at[spread], seeds["min"][spread], at[spread], seeds["max"][spread])).opts(
-                color=INK, line_width=1.2
+                color=INK, line_width=2
+            ),
+            *(
+                hv.Segments((at[spread] - 0.09, end[spread], at[spread] + 0.09, end[spread])).opts(
+                    color=INK, line_width=2
+                )
+                for end in (seeds["min"], seeds["max"])
             ),
         ]
     if seed is not None:
         shown = table[(table["space"] == "embedding") & (table["seed"] == seed)]
         values = shown.set_index("signature")["value"].reindex(names)
         dots = hv.Scatter((np.arange(len(names)) - 0.2, values), label=f"embedding, seed {seed}")
-        layers.append(dots.opts(color="white", line_color=INK, size=6, tools=["hover"]))
+        layers.append(dots.opts(color="#F0E442", line_color=INK, size=8, tools=["hover"]))
     return layers
 
 
@@ -304,7 +309,7 @@ def projections(
             hv.opts.Overlay(
                 width=width,
                 height=width - 30,
-                title=axis_label(da),
+                title=wrapped(axis_label(da), width, 12),
                 xaxis=None,
                 yaxis=None,
                 active_tools=["pan"],

@@ -8,7 +8,9 @@ module is imported.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
+from html import escape
 from pathlib import Path
+from textwrap import fill
 from typing import Any, ParamSpec, TypeVar
 
 import holoviews as hv
@@ -169,8 +171,9 @@ def render(figure: Figure) -> Any:
     return plot.state
 
 
-def save(figure: Figure, folder: str | Path, name: str) -> Path:
-    """Write `figure` as `folder/name.html`, one file that needs neither a network nor this package.
+def save(figure: Figure, folder: str | Path, name: str, caption: str = "") -> Path:
+    """Write `figure` as `folder/name.html`, with a caption below, one file that needs neither a
+    network nor this package.
 
     Raises
     ------
@@ -182,6 +185,8 @@ def save(figure: Figure, folder: str | Path, name: str) -> Path:
 
     path = Path(folder) / f"{name}.html"
     page = file_html(render(figure), INLINE, title=name.replace("_", " "), theme=theme())
+    below = f'<p style="font: 14px {FONT}; max-width: {WIDTH}px">{escape(caption)}</p>'
+    page = page.replace("</body>", f"{below * bool(caption)}</body>")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # without the scripts of panel, which no figure here uses
@@ -216,6 +221,35 @@ def with_unit(name: str, unit: str) -> str:
     ('slope (m/km)', 'aridity')
     """
     return name if unit in UNITLESS else f"{name} ({unit})"
+
+
+def wrapped(title: str, width: int, size: int = 15) -> str:
+    """A title in as many lines as a figure of `width` pixels needs, in letters of `size` pixels.
+
+    >>> wrapped("volumetric porosity of the soil", 225, 12).split("\\n")
+    ['volumetric porosity of the', 'soil']
+    """
+    return "\n".join(fill(line, int((width - 50) / (0.54 * size))) for line in title.split("\n"))
+
+
+def legend_outside(
+    figure: hv.Overlay, width: int, height: int, *, where: str = "bottom"
+) -> hv.Overlay:
+    """A figure whose legend covers no data: it stands below (`where`: `top`, above) the axes, in as
+    many columns as `width` pixels hold, and makes the figure higher than `height`."""
+    labels = {element.label for element in figure} - {""}
+    widest = 50 + 7.2 * max(map(len, labels), default=0)
+    columns = int(min(max(width / widest, 1), max(len(labels), 1)))
+    if len(figure) == 1:  # HoloViews puts the legend of one element over it
+        figure = figure * figure.get(0).iloc[:0].relabel("")
+    return figure.opts(
+        width=width,
+        height=height + 30 * -(-len(labels) // columns),
+        show_legend=bool(labels),
+        legend_position=where,
+        legend_cols=columns,
+        legend_opts={"spacing": 12},
+    )
 
 
 def axis_label(da: xr.DataArray) -> str:
