@@ -469,7 +469,8 @@ def test_a_figure_that_is_gone_is_forgotten():
 
 def test_where_a_catchment_stands():
     table = pd.DataFrame({"aridity": np.arange(101.0)}, index=[f"{i:03d}" for i in range(101)])
-    figure = attribute_percentiles(table, "100", {"aridity": "1"})
+    words = xr.Dataset({"aridity": ("basin", [1.0], {"long_name": "aridity", "units": "1"})})
+    figure = attribute_percentiles(table, "100", words)
     (dot,) = figure.traverse(lambda e: e, [hv.Points])
     assert dot["lower"].tolist() == pytest.approx([100 * 100 / 101])
     assert dot["where"].tolist() == pytest.approx([(100 - 5) / 90])

@@ -389,6 +389,8 @@ PATHS = [
     ("ealstm_05_similarity", "embedding", str),
     ("ealstm_05_similarity", "attributes", str),
     ("delta_hbv_02_benchmark", "et_path", str),
+    ("delta_hbv_02_benchmark", "benchmark_models", str),
+    ("delta_hbv_02_benchmark", "scores", lambda path: [path]),
     ("delta_hbv_03_fluxes", "et_path", str),
 ]
 
