@@ -1,7 +1,7 @@
 """Gridded catchments and their models, after Li et al. (2023): the basin on its grid, scores of all
 scenarios, simulated against observed days, and what linear probes find in a network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import holoviews as hv
 import numpy as np
@@ -147,6 +147,18 @@ LEAST_OF_FEATURES = {"nse": 0.5, "r": 0.75}
 """The same for the features of a CNN, which differ by hundredths (Li et al., 2023, Table 5)."""
 
 
+def _short_names(basins: Iterable[str]) -> dict[str, str]:
+    """Letters of the paper's rivers, synthetic or not, and the first part of other names, where
+    that tells all apart.
+
+    >>> _short_names(["synthetic Yellow, seed 0", "brook, years 9"])
+    {'synthetic Yellow, seed 0': 'Ye', 'brook, years 9': 'brook'}
+    """
+    parts = {name: name.removeprefix("synthetic ").split(",")[0] for name in basins}
+    apart = len(set(parts.values())) == len(parts)
+    return {name: SHORT.get(part, part) if apart else name for name, part in parts.items()}
+
+
 @on_bokeh
 def scenario_scores(
     scores: pd.DataFrame, names: Mapping[str, str], *, width: int = 300, height: int = 260
@@ -166,6 +178,7 @@ def scenario_scores(
     colour = colours(list(dict.fromkeys(scores["model"])))
     groups = list(dict.fromkeys(zip(scores["basin"], scores["target"], strict=True)))
     group = [groups.index(pair) for pair in zip(scores["basin"], scores["target"], strict=True)]
+    short = _short_names(basin for basin, _ in groups)
     offset = {m: (k - (len(colour) - 1) / 2) * 0.8 / len(colour) for k, m in enumerate(colour)}
     scores = scores.assign(scenario=group + scores["model"].map(offset))
     half = 0.35 / len(colour)
@@ -200,8 +213,8 @@ def scenario_scores(
                 width=width,
                 height=height,
                 xticks=[
-                    (k, " ".join(SHORT.get(name, name) for name in pair))
-                    for k, pair in enumerate(groups)
+                    (k, f"{short[basin]} {SHORT[target]}")
+                    for k, (basin, target) in enumerate(groups)
                 ],
                 xrotation=45 if len(groups) > 3 else 0,
                 ylim=(ends[0] - room, ends[1] + room),
