@@ -11,7 +11,16 @@ import xarray as xr
 from hydronb.errors import DataError
 from hydronb.metrics import METRICS
 from hydronb.plots.basins import AXES
-from hydronb.plots.style import COLOUR_BAR, DASHED, FREE, INK, SEQUENTIAL, colours, on_bokeh
+from hydronb.plots.style import (
+    COLOUR_BAR,
+    DASHED,
+    FREE,
+    INK,
+    SEQUENTIAL,
+    colours,
+    on_bokeh,
+    wrapped,
+)
 
 TERRAIN = ["#3F6F4F", "#7E9B62", "#B9B278", "#C9A878", "#A98467", "#8C7B74", "#C4BFBC", "#F4F2F0"]
 PANEL = 300
@@ -291,7 +300,7 @@ def day_by_day(
                 height=height,
                 xlim=ends,
                 ylim=ends,
-                title=f"{title}: {label}" if title else label,
+                title=wrapped(f"{title}: {label}" if title else label, width),
                 **FREE,
             )
         )
@@ -370,7 +379,7 @@ def probe_scores(
             ).opts(
                 width=width,
                 height=height,
-                title=run,
+                title=wrapped(run, width),
                 xticks=[
                     (k, t.removeprefix("true_").replace("_", " ")) for k, t in enumerate(targets)
                 ],
