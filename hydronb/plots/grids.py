@@ -112,11 +112,13 @@ def _panel(
         clipping_colors={"NaN": "#FFFFFF"},
         **COLOUR_BAR,
     )
-    border = hv.Path(_border(ds["mask"].to_numpy() > 0, x, y)).opts(color=INK, line_width=1.2)
+    sides = hv.Path(_border(ds["mask"].to_numpy() > 0, x, y))
+    # a dark line on a light one, which is seen on dark cells too
+    border = sides.opts(color="white", line_width=3) * sides.clone().opts(color=INK, line_width=1.2)
     return (cells * border).opts(
         width=int(wide) + BAR + 60,
-        height=int(high) + BAR,
-        title=title,
+        height=int(high) + BAR + 16,
+        title=wrapped(title, int(wide) + BAR + 60),
         xticks=4,
         yticks=4,
         show_grid=False,
