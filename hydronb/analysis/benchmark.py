@@ -81,11 +81,7 @@ def group_runs(runs: Sequence[TrainedRun]) -> list[Group]:
     labels = [
         model_label(p) + (f", {LOSSES[p['loss']].label}" if several else "") for p in parameters
     ]
-    settings = [
-        {k: v for k, v in p.items() if k != "data"} | {f"data {k}": v for k, v in p["data"].items()}
-        for p in parameters
-    ]
-    labels = with_distinctions(labels, labels, settings)
+    labels = with_distinctions(labels, labels, parameters)
     groups = [
         Group(label, tuple(sorted(members, key=_member)))
         for label, members in zip(labels, by_settings.values(), strict=True)
